@@ -1,0 +1,11 @@
+export {
+  startTrackers,
+  type TrackConfig,
+  type TrackerOptions,
+  type Trackers,
+  type TrackHost,
+  type TrackReport,
+  type TrackStatus,
+} from './driver.ts';
+export { trackFileResult } from './file.ts';
+export { type LinkWatchConfig, type SettledNetwork, settledNetwork } from './links.ts';
