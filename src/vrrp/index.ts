@@ -1,0 +1,2 @@
+export type * from './config.ts';
+export * from './track/index.ts';
