@@ -3,74 +3,53 @@
  * specific one before `notify`), then mail. It lives in the supervisor: starting a program costs milliseconds that the
  * beat process does not have.
  */
-import { type Text, text } from '../../base/index.ts';
+import { text } from '../../base/index.ts';
 import type { Exit, Host } from '../../host/index.ts';
-import type { Fifo, NotifyScripts, Script, VrrpConfig } from '../../vrrp/index.ts';
+import type { Fifo, Mail, Script, VrrpConfig } from '../../vrrp/index.ts';
+import type { Notification } from '../messages.ts';
 import type { Accounts } from '../scripts/accounts.ts';
 import { exitText, type ScriptRunner } from '../scripts/runner.ts';
 import { FifoWriter } from './fifo.ts';
 import { FifoReader } from './fifo-reader.ts';
-import { fifoLine, mailOf, type Notification, type NotifyState, notifyArguments } from './lines.ts';
 import type { Message } from './mail.ts';
+import { mailText } from './mail-text.ts';
 
-type Subject = { readonly notify: NotifyScripts; readonly smtpAlert: boolean };
 type OpenFifo = { readonly key: string; readonly writer: FifoWriter; readonly reader: FifoReader | undefined };
+export type NotifyConfig = Pick<VrrpConfig, 'fifos' | 'mail' | 'scriptUser' | 'supplementaryGroups'>;
 export type NotifierOptions = {
   readonly host: Pick<Host, 'clock' | 'log'>;
   readonly accounts: Accounts;
   readonly runner: ScriptRunner;
-  readonly mail: (m: Message, config: VrrpConfig['mail']) => void;
+  readonly mail: (m: Message, config: Mail) => void;
 };
-
-const SPECIFIC: Partial<Record<NotifyState, keyof NotifyScripts>> = {
-  MASTER: 'master',
-  BACKUP: 'backup',
-  FAULT: 'fault',
-  STOP: 'stop',
-  DELETED: 'deleted',
-  MASTER_RX_LOWER_PRI: 'masterRxLowerPri',
-};
-/** Told to FIFO readers and to their own script, not to `notify`. */
-const ONLY_FIFO: ReadonlySet<NotifyState> = new Set(['MASTER_RX_LOWER_PRI', 'MASTER_PRIORITY', 'BACKUP_PRIORITY']);
 
 export class Notifier {
-  #config: VrrpConfig;
-  /** Also those that the last reload removed: their DELETED comes after it. */
-  #subjects: ReadonlyMap<string, Subject>;
+  #mail: Mail;
   #fifos: readonly OpenFifo[] = [];
-  /** `notify_stop` scripts that have not ended. */
+  /** Scripts of STOP events that have not ended. */
   #stopping = 0;
   #whenStopped: () => void = () => {};
   readonly #o: NotifierOptions;
 
-  constructor(config: VrrpConfig, o: NotifierOptions) {
+  constructor(config: NotifyConfig, o: NotifierOptions) {
     this.#o = o;
-    this.#config = config;
-    this.#subjects = subjectsOf(config);
+    this.#mail = config.mail;
     this.#openFifos(config.fifos);
   }
 
-  use(config: VrrpConfig): void {
-    this.#subjects = new Map([...subjectsOf(this.#config), ...subjectsOf(config)]);
-    this.#config = config;
+  use(config: NotifyConfig): void {
+    this.#mail = config.mail;
     this.#o.runner.use(config);
     this.#openFifos(config.fifos);
   }
 
   tell(n: Notification): void {
-    this.tellFifos(n);
-    const subject = this.#subjects.get(`${n.subject} ${n.name}`);
-    if (subject === undefined) return;
-    const word = SPECIFIC[n.state];
-    const specific = word === undefined ? undefined : subject.notify[word];
-    if (specific) this.#run(specific, [], n);
-    if (subject.notify.any && !ONLY_FIFO.has(n.state)) this.#run(subject.notify.any, notifyArguments(n), n);
-    const mail = subject.smtpAlert ? mailOf(n, this.#config.routerId) : undefined;
-    if (mail && (n.state !== 'FAULT' || this.#config.mail.onFault)) this.#o.mail(mail, this.#config.mail);
+    this.tellFifos(n.fifo);
+    for (const script of n.scripts) this.#run(script, n.word === 'STOP');
+    if (n.mail !== undefined) this.#o.mail({ subject: n.mail, text: mailText(n) }, this.#mail);
   }
-  /** For `fifo_write_vrrp_states_on_reload`: the FIFO alone. */
-  tellFifos(n: Notification): void {
-    const line = fifoLine(n);
+  /** For `fifo_write_vrrp_states_on_reload`: the FIFOs alone. */
+  tellFifos(line: string): void {
     for (const f of this.#fifos) f.writer.write(line);
   }
   /** Calls back when the scripts of STOP events have ended; the caller's own deadline bounds the wait. */
@@ -86,13 +65,12 @@ export class Notifier {
     this.#fifos = [];
   }
 
-  #run(script: Script, added: readonly string[], n: Notification): void {
-    const stop = n.state === 'STOP';
+  #run(script: Script, stop: boolean): void {
     if (stop) this.#stopping++;
     const ended = (): void => {
       if (stop && --this.#stopping === 0) this.#whenStopped();
     };
-    const running = this.#o.runner.run(script, added, (exit) => {
+    const running = this.#o.runner.run(script, [], (exit) => {
       this.#complain(script, exit);
       ended();
     });
@@ -101,7 +79,7 @@ export class Notifier {
   #complain(script: Script, exit: Exit): void {
     if ('code' in exit && exit.code === 0) return;
     const how = exitText(exit);
-    const words: Text = text(
+    const words = text(
       `notify script ${script.argv[0]} failed: ${how.en}`,
       `通知脚本 ${script.argv[0]} 失败：${how.zh}`,
     );
@@ -132,8 +110,3 @@ const closeFifo = (f: OpenFifo): void => {
   f.reader?.close();
   f.writer.close();
 };
-const subjectsOf = (c: VrrpConfig): ReadonlyMap<string, Subject> =>
-  new Map<string, Subject>([
-    ...c.instances.map((i): [string, Subject] => [`INSTANCE ${i.name}`, i]),
-    ...c.groups.map((g): [string, Subject] => [`GROUP ${g.name}`, g]),
-  ]);

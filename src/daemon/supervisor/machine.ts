@@ -34,7 +34,8 @@ export type SupervisorEvent =
   | { readonly kind: 'start' }
   /** `work`: whether the configuration has anything for the beat process to do. */
   | { readonly kind: 'read'; readonly outcome: 'good'; readonly work: boolean }
-  | { readonly kind: 'read'; readonly outcome: 'refused' }
+  /** `code`: how the daemon ends where this was its start. */
+  | { readonly kind: 'read'; readonly outcome: 'refused'; readonly code: number }
   /** The startup script has ended, whatever it returned. */
   | { readonly kind: 'prepared' }
   | { readonly kind: 'beat-in-force' }
@@ -60,8 +61,8 @@ export type SupervisorEffect =
   | { readonly do: 'log'; readonly level: 'notice' | 'warning' | 'error'; readonly code: string; readonly text: Text };
 export type SupervisorStep = { readonly state: SupervisorState; readonly effects: readonly SupervisorEffect[] };
 
+/** The thing was tried and did not work. */
 export const EXIT_FAILED = 1;
-export const EXIT_CONFIG = 2;
 
 /** A beat that lived this long is no part of a crash loop. */
 const QUIET = seconds(60);
@@ -138,7 +139,7 @@ function onRead(
   const more: SupervisorEffect[] = again ? [{ do: 'read', why: 'reload' }] : [];
   if (s.phase === 'stopping' || s.phase === 'ended') return { state: { ...s, reading: 'no' }, effects: [] };
   if (was === 'start') {
-    if (e.outcome === 'refused') return stop(o, { ...state, exitCode: EXIT_CONFIG }, now);
+    if (e.outcome === 'refused') return stop(o, { ...state, exitCode: e.code }, now);
     if (e.work) return { state, effects: [{ do: 'prepare' }, ...more] };
     return { state: { ...state, beat: { is: 'none' } }, effects: [{ do: 'kill-beat' }, { do: 'prepare' }, ...more] };
   }

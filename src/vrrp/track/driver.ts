@@ -3,7 +3,7 @@
  * itself follows the links, and links.ts delays what it sees of them.
  */
 import { type Text, text } from '../../base/index.ts';
-import type { Cancel, Command, Host, Running } from '../../host/index.ts';
+import type { Cancel, Exit, Host, Running } from '../../host/index.ts';
 import type { Script, TrackFile, TrackProcess, TrackScript, VrrpConfig } from '../config.ts';
 import { TRACK_FILE_LIMIT, trackFileValue } from './file.ts';
 import { initialProcess, type ProcessState, processMatches, stepProcess } from './process.ts';
@@ -29,8 +29,8 @@ export interface Trackers {
 }
 export type TrackerOptions = {
   readonly host: TrackHost;
-  /** The command of a script with its user resolved. */
-  readonly commandOf: (s: Script) => Command;
+  /** Starts a script as the user that it is to run as. `exited` is called later, also where it could not be started. */
+  readonly run: (s: Script, exited: (e: Exit) => void) => Running;
   /** Called during start for every process and file, later on changes; for a script first when it has ended once. */
   readonly report: (r: TrackReport) => void;
 };
@@ -66,13 +66,13 @@ class ScriptRunner {
   readonly #tick = (): void => this.#feed({ kind: 'tick' });
 
   #feed(e: Parameters<typeof stepScript>[2]): void {
-    const { clock, log, processes } = this.#o.host;
+    const { clock, log } = this.#o.host;
     const { name, interval } = this.config;
     const next = stepScript(this.config, this.#state, e, clock.now());
     this.#state = next.state;
     for (const effect of next.effects) {
       if (effect.do === 'run') {
-        this.#running = processes.run(this.#o.commandOf(this.config.script), (exit) => {
+        this.#running = this.#o.run(this.config.script, (exit) => {
           this.#running = undefined;
           if (!this.#closed) this.#feed({ kind: 'exited', exit });
         });

@@ -7,5 +7,4 @@ export {
   type TrackReport,
   type TrackStatus,
 } from './driver.ts';
-export { trackFileResult } from './file.ts';
 export { type LinkWatchConfig, type SettledNetwork, settledNetwork } from './links.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { seconds, us } from '../../base/index.ts';
 import type { TrackProcess, TrackScript } from '../config.ts';
 import { initialDebounce, stepDebounce } from './debounce.ts';
-import { trackFileResult, trackFileValue } from './file.ts';
+import { trackFileValue } from './file.ts';
 import { initialProcess, processMatches, stepProcess } from './process.ts';
 import { initialScript, type ScriptEffect, scriptDeadline, stepScript } from './script.ts';
 
@@ -139,20 +139,6 @@ test('a tracked file is its first number, and anything else is 0', () => {
   );
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (b) => Number.isSafeInteger(trackFileValue(b))));
 });
-test('value times weight is added, below -253 it is a fault, and weight 0 makes any value but 0 one', () => {
-  const w = (value: number, reverse = false): { value: number; reverse: boolean } => ({ value, reverse });
-  assert.equal(trackFileResult(10, w(-5)), -50);
-  assert.equal(trackFileResult(10, w(5, true)), -50);
-  assert.equal(trackFileResult(-254, w(1)), 'fault');
-  assert.equal(trackFileResult(-253, w(1)), -253);
-  assert.equal(trackFileResult(1000, w(1)), 253);
-  assert.equal(trackFileResult(0, w(-3)), 0);
-  assert.equal(trackFileResult(1, w(0)), 'fault');
-  assert.equal(trackFileResult(0, w(0)), 0);
-  assert.equal(trackFileResult(0, w(0, true)), 'fault');
-  assert.equal(trackFileResult(9, w(0, true)), 0);
-});
-
 test('a signal is believed only when it has held for its delay', () => {
   const d = { up: seconds(2), down: seconds(1) };
   let s = initialDebounce(true);
