@@ -1,0 +1,19 @@
+import type { Family, IpPrefix } from '../../base/index.ts';
+import { hostLength, type IpAddress } from '../../base/index.ts';
+import type { AddressScope } from './types.ts';
+
+/** AF_INET and AF_INET6 as Linux numbers them. */
+export const AF: Record<Family, number> = { 4: 2, 6: 10 };
+export const familyFromAf = (af: number): Family | undefined => (af === AF[4] ? 4 : af === AF[6] ? 6 : undefined);
+
+const SCOPE = { global: 0, site: 200, link: 253, host: 254, nowhere: 255 } as const;
+const SCOPE_NAME = new Map<number, AddressScope | 'nowhere'>(
+  Object.entries(SCOPE).map(([name, n]) => [n, name as keyof typeof SCOPE]),
+);
+export const scopeNumber = (s: AddressScope | 'nowhere'): number => (typeof s === 'number' ? s : SCOPE[s]);
+export const scopeFromNumber = (n: number): AddressScope | 'nowhere' => SCOPE_NAME.get(n) ?? n;
+
+/** A prefix from its two places in a message; undefined where there is none, or where the length is impossible. */
+export const prefixOf = (address: IpAddress | undefined, length: number): IpPrefix | undefined =>
+  address === undefined ? undefined : { address, length };
+export const fits = (length: number, family: Family): boolean => length <= hostLength(family);
