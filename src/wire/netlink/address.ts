@@ -65,7 +65,11 @@ export function decodeAddress(b: Uint8Array): Result<LinkAddress, NetlinkError> 
 export function writeAddress(w: NetlinkWriter, a: LinkAddress): void {
   const family = familyOf(a.prefix.address);
   const flags = FLAGS.reduce((bits, f) => (a[f] && applies(f, family) ? bits | FLAG[f] : bits), 0);
-  w.u8(AF[family]).u8((a.peer ?? a.prefix).length).u8(flags & 0xff).u8(scopeNumber(a.scope)).u32(a.ifindex);
+  w.u8(AF[family])
+    .u8((a.peer ?? a.prefix).length)
+    .u8(flags & 0xff)
+    .u8(scopeNumber(a.scope))
+    .u32(a.ifindex);
   w.attrIp(IFA.local, a.prefix.address).attrIp(IFA.address, (a.peer ?? a.prefix).address);
   if (a.broadcast !== undefined) w.attrIp(IFA.broadcast, a.broadcast);
   if (a.label !== undefined) w.attrText(IFA.label, a.label);

@@ -1,5 +1,5 @@
 import { type Family, hostLength, type IpAddress, ipFromBytes } from '../../base/index.ts';
-import { align4, ATTRIBUTE_HEADER, LITTLE } from './native.ts';
+import { ATTRIBUTE_HEADER, align4, LITTLE } from './native.ts';
 
 const TYPE_MASK = 0x3fff; // NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 /** More than any message holds: a full multipath route of 64 KiB has fewer attributes of its own. */

@@ -1,5 +1,4 @@
-import type { Family, IpPrefix } from '../../base/index.ts';
-import { hostLength, type IpAddress } from '../../base/index.ts';
+import { type Family, hostLength } from '../../base/index.ts';
 import type { AddressScope } from './types.ts';
 
 /** AF_INET and AF_INET6 as Linux numbers them. */
@@ -13,7 +12,5 @@ const SCOPE_NAME = new Map<number, AddressScope | 'nowhere'>(
 export const scopeNumber = (s: AddressScope | 'nowhere'): number => (typeof s === 'number' ? s : SCOPE[s]);
 export const scopeFromNumber = (n: number): AddressScope | 'nowhere' => SCOPE_NAME.get(n) ?? n;
 
-/** A prefix from its two places in a message; undefined where there is none, or where the length is impossible. */
-export const prefixOf = (address: IpAddress | undefined, length: number): IpPrefix | undefined =>
-  address === undefined ? undefined : { address, length };
+/** Whether a prefix length from a message is possible at all. */
 export const fits = (length: number, family: Family): boolean => length <= hostLength(family);

@@ -1,7 +1,8 @@
 import { err, ok, type Result } from '../../base/index.ts';
+import { type MacAddress, macBytes, macFromBytes } from '../mac.ts';
 import { Attributes } from './attributes.ts';
 import type { NetlinkError } from './message.ts';
-import { macBytes, macFromBytes, NativeView } from './native.ts';
+import { NativeView } from './native.ts';
 import type { Link, LinkSettings, MacvlanMode, MacvlanSpec } from './types.ts';
 import { NetlinkWriter } from './writer.ts';
 
@@ -72,8 +73,10 @@ export function encodeLink(l: Link): Uint8Array {
     (l.multicast ? IFF.multicast : 0);
   const w = new NetlinkWriter();
   w.u16(0).u16(l.hardware).u32(l.ifindex).u32(flags).u32(0);
-  w.attrText(IFLA.name, l.name).attrU32(IFLA.mtu, l.mtu).attrU8(IFLA.operState, l.up ? OPER.up : OPER.down);
-  if (l.mac !== '') w.attrBytes(IFLA.address, macBytes(l.mac));
+  w.attrText(IFLA.name, l.name)
+    .attrU32(IFLA.mtu, l.mtu)
+    .attrU8(IFLA.operState, l.up ? OPER.up : OPER.down);
+  if (l.mac !== '') w.attrBytes(IFLA.address, macBytes(l.mac as MacAddress));
   if (l.lower !== 0) w.attrU32(IFLA.link, l.lower);
   if (l.master !== 0) w.attrU32(IFLA.master, l.master);
   if (l.kind !== '') w.nest(IFLA.linkInfo, () => w.attrText(INFO.kind, l.kind));
@@ -88,7 +91,7 @@ export function writeLinkIndex(w: NetlinkWriter, ifindex: number): void {
 export function writeLinkSettings(w: NetlinkWriter, s: LinkSettings): void {
   w.u32(0).u32(s.ifindex);
   w.u32(s.up ? IFF.up : 0).u32(s.up === undefined ? 0 : IFF.up);
-  if (s.mac !== undefined) w.attrBytes(IFLA.address, macBytes(s.mac));
+  if (s.mac !== undefined) w.attrBytes(IFLA.address, macBytes(s.mac as MacAddress));
   if (s.name !== undefined) w.attrText(IFLA.name, s.name);
   if (s.master !== undefined) w.attrU32(IFLA.master, s.master);
   if (s.noAddressGeneration)
@@ -97,7 +100,9 @@ export function writeLinkSettings(w: NetlinkWriter, s: LinkSettings): void {
 /** Payload of RTM_NEWLINK with NLM_F_CREATE. */
 export function writeMacvlan(w: NetlinkWriter, m: MacvlanSpec): void {
   writeLinkIndex(w, 0);
-  w.attrText(IFLA.name, m.name).attrU32(IFLA.link, m.lower).attrBytes(IFLA.address, macBytes(m.mac));
+  w.attrText(IFLA.name, m.name)
+    .attrU32(IFLA.link, m.lower)
+    .attrBytes(IFLA.address, macBytes(m.mac as MacAddress));
   if (m.group !== undefined) w.attrU32(IFLA.group, m.group);
   w.nest(IFLA.linkInfo, () => {
     w.attrText(INFO.kind, 'macvlan');

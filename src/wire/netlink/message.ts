@@ -133,7 +133,12 @@ export function decodeAcknowledgement(b: Uint8Array, flags: number): Result<Ackn
 export function encodeAcknowledgement(ack: Acknowledgement): Uint8Array {
   const w = new NetlinkWriter();
   const r = ack.request;
-  w.u32(-ack.errno >>> 0).u32(MESSAGE_HEADER).u16(r.type).u16(r.flags).u32(r.sequence).u32(r.port);
+  w.u32(-ack.errno >>> 0)
+    .u32(MESSAGE_HEADER)
+    .u16(r.type)
+    .u16(r.flags)
+    .u32(r.sequence)
+    .u32(r.port);
   if (ack.message !== undefined) w.attrText(NLMSGERR.message, ack.message);
   if (ack.offset !== undefined) w.attrU32(NLMSGERR.offset, ack.offset);
   return w.done();

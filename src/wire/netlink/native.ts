@@ -24,12 +24,3 @@ export class NativeView {
     return this.#view.getInt32(at, LITTLE);
   }
 }
-
-/** `00:11:22:33:44:55` of any number of bytes; empty for none. */
-export function macFromBytes(b: Uint8Array): string {
-  let out = '';
-  for (const v of b) out += `${out === '' ? '' : ':'}${v < 16 ? '0' : ''}${v.toString(16)}`;
-  return out;
-}
-export const macBytes = (mac: string): Uint8Array =>
-  mac === '' ? new Uint8Array(0) : Uint8Array.from(mac.split(':'), (h) => Number.parseInt(h, 16));

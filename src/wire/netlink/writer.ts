@@ -1,5 +1,5 @@
 import { type IpAddress, ipBytes } from '../../base/index.ts';
-import { align4, ATTRIBUTE_HEADER, LITTLE } from './native.ts';
+import { ATTRIBUTE_HEADER, align4, LITTLE } from './native.ts';
 
 const encoder = new TextEncoder();
 
