@@ -1,0 +1,1 @@
+export { commandLine, type NameOf } from './describe.ts';
