@@ -1,5 +1,14 @@
-import { type Family, familyOf, formatPrefix, hostLength, type IpPrefix, unreachable } from '../../base/index.ts';
+import {
+  type Family,
+  familyOf,
+  formatPrefix,
+  hostLength,
+  type IpPrefix,
+  type Language,
+  unreachable,
+} from '../../base/index.ts';
 import type { LinkAddress, NetCommand, NextHop, Route, RouteMetrics, Rule } from '../ports.ts';
+import type { PlannedCommand } from './plan.ts';
 
 /** The names of links, for people; an index without a name is written as `if7`. */
 export type NameOf = (ifindex: number) => string | undefined;
@@ -151,4 +160,10 @@ export function commandLine(c: NetCommand, nameOf: NameOf): string {
     default:
       return unreachable(c);
   }
+}
+
+/** One line for each command, with its reason as a comment; what a plan looks like in logs and golden files. */
+export function describePlan(steps: readonly PlannedCommand[], nameOf: NameOf, language: Language): string {
+  if (steps.length === 0) return language === 'zh' ? '# 无需改动' : '# nothing to do';
+  return steps.map((s) => `${commandLine(s.command, nameOf)}  # ${s.reason[language]}`).join('\n');
 }
