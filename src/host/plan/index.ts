@@ -1,0 +1,2 @@
+export { commandLine, describePlan, type NameOf } from './describe.ts';
+export { type ActualTables, type NetTables, type PlannedCommand, plan, type WantedRoute } from './plan.ts';
