@@ -27,7 +27,7 @@ type Common = {
   readonly priority: number;
   readonly faults: readonly Fault[];
   readonly waiting: boolean;
-  /** The master's interval: learnt in version 3, our own in version 2. */
+  /** The master's interval, as its last accepted advert said. */
   readonly masterInterval: Microseconds;
   /** The last other master that was accepted. */
   readonly master: Rival | undefined;
@@ -192,19 +192,20 @@ const healthOf = (h: Health): Pick<Common, 'faults' | 'waiting' | 'priority'> =>
   priority: h.priority,
 });
 const downTime = (c: RouterConfig, priority: number, masterInterval: Microseconds): Microseconds =>
-  masterDownTime(
-    c.instance.version,
-    priority,
-    c.instance.version === 3 ? masterInterval : c.instance.advertInterval,
-    c.instance.downTimerAdverts,
-  );
+  masterDownTime(c.instance.version, priority, masterInterval, c.instance.downTimerAdverts);
 const skewOf = (c: RouterConfig, priority: number, masterInterval: Microseconds): Microseconds =>
   skewTime(c.instance.version, priority, masterInterval);
 /** The other router is master already: nothing has to be given up for it by a priority of 0. */
 const yielded = (b: Because): boolean =>
   b.why === 'sync-group' ? yielded(b.because) : b.why === 'higher-priority' || b.why === 'higher-address';
-const interval = (c: RouterConfig, e: { readonly interval: Microseconds }): Microseconds =>
-  c.instance.version === 3 && e.interval > 0 ? e.interval : c.instance.advertInterval;
+/**
+ * The master's interval. Version 3 learns it. In version 2 both sides must be configured alike; where they are not, a
+ * slower master is given its own time, since taking its place would make two masters out of a slip of the pen.
+ */
+const interval = (c: RouterConfig, e: { readonly interval: Microseconds }): Microseconds => {
+  const own = c.instance.advertInterval;
+  return c.instance.version === 3 ? (e.interval > 0 ? e.interval : own) : us(Math.max(own, e.interval));
+};
 
 /** Leaves INIT when nothing is awaited any more. */
 function begin(c: RouterConfig, s: RouterState & { is: 'INIT' }, now: Microseconds): Step {
