@@ -1,7 +1,24 @@
 /** Tells the neighbours where an address is: gratuitous ARP and unsolicited NA, paced, and hears others do the same. */
 import { familyOf, type IpAddress, type Microseconds, us } from '../base/index.ts';
-import type { Cancel, Clock, FrameSocket, HostError, Link, LinkAddress, Network, Sockets, Sysctl } from '../host/index.ts';
-import { arpRequest, decodeArp, ETHERTYPE, gratuitousArp, type MacAddress, unsolicitedAdvertisement } from '../wire/index.ts';
+import type {
+  Cancel,
+  Clock,
+  FrameSocket,
+  HostError,
+  Link,
+  LinkAddress,
+  Network,
+  Sockets,
+  Sysctl,
+} from '../host/index.ts';
+import {
+  arpRequest,
+  decodeArp,
+  ETHERTYPE,
+  gratuitousArp,
+  type MacAddress,
+  unsolicitedAdvertisement,
+} from '../wire/index.ts';
 import type { VrrpConfig } from './config.ts';
 import { idlePace, type Pace, pace } from './pacing.ts';
 
@@ -131,7 +148,9 @@ export class Announcer {
     if (open) return open;
     const link = this.#ports.network.linkByIndex(ifindex);
     if (!link || link.hardware !== ARPHRD_ETHER) return undefined;
-    const made = this.#ports.sockets.frames({ ifindex, etherType: ETHERTYPE.arp }, (frame) => this.#heard(ifindex, frame));
+    const made = this.#ports.sockets.frames({ ifindex, etherType: ETHERTYPE.arp }, (frame) =>
+      this.#heard(ifindex, frame),
+    );
     if (!made.ok) {
       this.#listener.refused(ifindex, made.error);
       return undefined;

@@ -36,6 +36,8 @@ export class Holdings {
   readonly #entries = new Map<string, Entry>();
   /** Addresses that were the host's own before we came (an owner's): never given a lease, never taken away. */
   readonly #native = new Set<string>();
+  /** Given up, but not removed until `settle`: somebody may take it over. */
+  #deferred: Map<string, Entry> | undefined;
 
   constructor(network: Network) {
     this.#network = network;
@@ -43,6 +45,9 @@ export class Holdings {
 
   native(a: LinkAddress): void {
     this.#native.add(addressKey(a));
+  }
+  isNative(a: LinkAddress): boolean {
+    return this.#native.has(addressKey(a));
   }
 
   /**
@@ -56,8 +61,10 @@ export class Holdings {
     const names: string[] = [];
     for (const [kind, held] of wanted) {
       const key = `${kind} ${held.key}`;
-      const before = this.#entries.get(key);
-      const same = before !== undefined && JSON.stringify(before.held.object, plain) === JSON.stringify(held.object, plain);
+      const before = this.#entries.get(key) ?? this.#deferred?.get(key);
+      this.#deferred?.delete(key);
+      const same =
+        before !== undefined && JSON.stringify(before.held.object, plain) === JSON.stringify(held.object, plain);
       const owners = (before?.owners ?? new Set<string>()).add(owner);
       this.#entries.set(key, { kind, held, owners });
       if (same || (kind === 'address' && this.#native.has(held.key))) continue;
@@ -70,10 +77,27 @@ export class Holdings {
       if (keys.has(key) || !e.owners.delete(owner) || e.owners.size > 0) continue;
       this.#entries.delete(key);
       if (e.kind === 'address' && this.#native.has(e.held.key)) continue;
+      if (this.#deferred) {
+        this.#deferred.set(key, e);
+        continue;
+      }
       commands.push(take(e.kind, e.held.object));
       names.push(key);
     }
     return this.#apply(commands, names);
+  }
+
+  /** Until `settle`, nothing is removed: a reload moves objects from one owner to another without a gap. */
+  defer(): void {
+    this.#deferred ??= new Map();
+  }
+  settle(): readonly Refusal[] {
+    const left = [...(this.#deferred ?? [])];
+    this.#deferred = undefined;
+    return this.#apply(
+      left.map(([, e]) => take(e.kind, e.held.object)),
+      left.map(([key]) => key),
+    );
   }
 
   /** Puts every leased address again, in one batch. */

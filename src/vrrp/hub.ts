@@ -23,7 +23,12 @@ export interface Attachment {
   send(bytes: Uint8Array, to: IpAddress): Result<void, HostError>;
   close(): void;
 }
-type Channel = { readonly spec: ChannelSpec; readonly socket: IpSocket; readonly listeners: Map<number, Set<Listener>>; users: number };
+type Channel = {
+  readonly spec: ChannelSpec;
+  readonly socket: IpSocket;
+  readonly listeners: Map<number, Set<Listener>>;
+  users: number;
+};
 
 /** RFC 9568 section 5.2.8: where the checksum is in the packet, for the kernel to fill in. */
 const CHECKSUM_AT = 6;

@@ -1,5 +1,5 @@
 /** Adverts as they go out: one packet for each link and peer, header included where we write it ourselves. */
-import { type IpAddress, type Milliseconds, ipBytes } from '../base/index.ts';
+import { type IpAddress, ipBytes, type Milliseconds } from '../base/index.ts';
 import {
   encodeIpv4,
   encodeVrrp,
@@ -54,7 +54,7 @@ export function advertPacket(
       priority,
       interval: i.advertInterval,
       addresses,
-      authType: i.version === 2 ? VRRP_AUTH[pass ? 'password' : i.authentication.type as 'none' | 'ah'] : 0,
+      authType: i.version === 2 ? VRRP_AUTH[pass ? 'password' : (i.authentication.type as 'none' | 'ah')] : 0,
       authData: pass && i.authentication.type === 'pass' ? passwordBytes(i.authentication.password) : NOTHING,
     },
     { family: i.family, source: path.source, destination: path.destination, group: i.multicastGroup },

@@ -19,7 +19,7 @@ import type { HmacAuthentication, Instance, UnicastPeer } from './config.ts';
 /** Why a packet was thrown away. Each kind is counted, and logged once until the state changes. */
 export type Drop =
   | VrrpError
-  | { readonly kind: 'ah'; readonly reason: 'missing' | 'unexpected' | 'malformed' | 'icv' | 'replay' }
+  | { readonly kind: 'ah'; readonly reason: 'malformed' | 'icv' | 'replay' }
   | { readonly kind: 'ttl'; readonly have: number; readonly least: number; readonly most: number }
   | { readonly kind: 'other-version'; readonly have: 2 | 3; readonly want: 2 | 3 }
   | { readonly kind: 'auth-type'; readonly have: number; readonly want: number }
@@ -120,7 +120,8 @@ export function receive(d: Datagram, x: Expectation): Result<Accepted, Drop> {
     if (advert.authType !== want) return err({ kind: 'auth-type', have: advert.authType, want });
     if (want === VRRP_AUTH.password && !sameBytes(advert.authData, x.key)) return err({ kind: 'password' });
     if (want === VRRP_AUTH.ah) {
-      if (!d.header || !verifyAh(x.key, d.header, d.bytes, { zeroTtl: unicast })) return err({ kind: 'ah', reason: 'icv' });
+      if (!d.header || !verifyAh(x.key, d.header, d.bytes, { zeroTtl: unicast }))
+        return err({ kind: 'ah', reason: 'icv' });
       if (x.lastSequence !== undefined && (sequence as number) <= x.lastSequence)
         return err({ kind: 'ah', reason: 'replay' });
     }
