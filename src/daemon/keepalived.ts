@@ -43,7 +43,8 @@ export async function runKeepalived(argv: readonly string[], version: string): P
 
 /** The daemon's working directory is /, so paths are fixed before. */
 function absolute(o: KeepalivedOptions, directory: string): KeepalivedOptions {
-  const fix = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(directory, path));
+  const fix = (path: string | undefined): string | undefined =>
+    path === undefined ? undefined : resolve(directory, path);
   return {
     ...o,
     file: resolve(directory, o.file),
@@ -66,4 +67,3 @@ async function run(options: KeepalivedOptions, language: Language): Promise<numb
   }
   return (await import('./supervisor/main.ts')).supervise(options, language);
 }
-
