@@ -46,8 +46,8 @@ export type StatusDocument = {
   };
   /** SCHED_RR priority in force; undefined: ordinary scheduling. */
   readonly realtimePriority: number | undefined;
-  /** The longest time that the VRRP process was not run when it should have been, and when that was. */
-  readonly worstStall: { readonly ms: number; readonly at: number } | undefined;
+  /** The longest time that the VRRP process was not run when it should have been, since its start. */
+  readonly worstStallMs: number;
   readonly instances: readonly InstanceStatus[];
   readonly trackers: readonly TrackerStatus[];
   /** Read and checked, but not run by this build. */

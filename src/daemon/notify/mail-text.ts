@@ -1,4 +1,4 @@
-import type { Notification } from '../messages.ts';
+import type { Notification } from '../../vrrp/index.ts';
 
 /** The text of a mail, as keepalived 2.2.7 writes it (measured); the subject says which state. */
 export function mailText(n: Pick<Notification, 'of' | 'word'>): string {

@@ -5,8 +5,7 @@
  */
 import { text } from '../../base/index.ts';
 import type { Exit, Host } from '../../host/index.ts';
-import type { Fifo, Mail, Script, VrrpConfig } from '../../vrrp/index.ts';
-import type { Notification } from '../messages.ts';
+import type { Fifo, Mail, Notification, Script, VrrpConfig } from '../../vrrp/index.ts';
 import type { Accounts } from '../scripts/accounts.ts';
 import { exitText, type ScriptRunner } from '../scripts/runner.ts';
 import { FifoWriter } from './fifo.ts';
@@ -44,13 +43,9 @@ export class Notifier {
   }
 
   tell(n: Notification): void {
-    this.tellFifos(n.fifo);
+    for (const f of this.#fifos) f.writer.write(n.fifo);
     for (const script of n.scripts) this.#run(script, n.word === 'STOP');
     if (n.mail !== undefined) this.#o.mail({ subject: n.mail, text: mailText(n) }, this.#mail);
-  }
-  /** For `fifo_write_vrrp_states_on_reload`: the FIFOs alone. */
-  tellFifos(line: string): void {
-    for (const f of this.#fifos) f.writer.write(line);
   }
   /** Calls back when the scripts of STOP events have ended; the caller's own deadline bounds the wait. */
   whenStopScriptsEnded(done: () => void): void {

@@ -2,19 +2,19 @@
 import type { ChildProcess } from 'node:child_process';
 import { type Text, text } from '../../base/index.ts';
 import type { Exit, Running } from '../../host/index.ts';
-import type { Script } from '../../vrrp/index.ts';
+import type { LastWill, Script } from '../../vrrp/index.ts';
 import { forkPart } from '../channel.ts';
-import type { BeatSnapshot, FromBeat, ToBeat, Will } from '../messages.ts';
+import type { BeatSnapshot, FromBeat, ToBeat } from '../messages.ts';
 
 export type BeatHandlers = {
-  /** What is not settled here: log, notify, transition, in-force. */
-  readonly message: (m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' | 'transition' }>) => void;
+  /** What is not settled here. */
+  readonly message: (m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' }>) => void;
   readonly run: (script: Script, exited: (e: Exit) => void) => Running | undefined;
   readonly exit: (how: Text, orderly: boolean) => void;
 };
 
 export class BeatLink {
-  readonly wills = new Map<string, Will>();
+  #will: LastWill | undefined;
   readonly #child: ChildProcess;
   readonly #handlers: BeatHandlers;
   readonly #runs = new Map<number, Running>();
@@ -32,6 +32,12 @@ export class BeatLink {
   }
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+  /** Once: whoever executes it takes it. */
+  takeWill(): LastWill | undefined {
+    const will = this.#will;
+    this.#will = undefined;
+    return will;
   }
   send(m: ToBeat): void {
     if (this.#child.connected) this.#child.send(m, () => {});
@@ -58,8 +64,7 @@ export class BeatLink {
   #receive(m: FromBeat): void {
     switch (m.kind) {
       case 'will':
-        if (m.will) this.wills.set(m.name, m.will);
-        else this.wills.delete(m.name);
+        this.#will = m.will;
         break;
       case 'run':
         this.#run(m.run, m.script);

@@ -7,6 +7,7 @@ import type { Script } from '../../vrrp/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import type { KeepalivedOptions } from '../command/options.ts';
 import { pidPaths, takePidFile } from '../command/pidfile.ts';
+import { executeWill } from '../handover/will.ts';
 import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig } from '../messages.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
@@ -21,7 +22,6 @@ import {
   supervisorDeadline,
 } from './machine.ts';
 import { readInProcess } from './reading.ts';
-import { executeWills } from './will.ts';
 import { World } from './world.ts';
 
 export type SupervisorHost = Pick<Host, 'clock' | 'network' | 'sockets' | 'processes' | 'log'>;
@@ -227,16 +227,16 @@ export class Supervisor {
       config: config.vrrp,
       scheduling: config.settings.scheduling,
       namespace: this.#options.namespace ?? config.settings.namespace,
+      leases: !this.#options.keepAddresses,
       logAddresses: this.#options.addressMonitoring,
-      detail: this.#options.detail,
     });
   }
   #executeWill(): void {
-    const { wills } = this.#beat as BeatLink;
-    if (this.#world) executeWills(wills.values(), this.#world.host);
-    wills.clear();
+    const will = this.#beat?.takeWill();
+    if (will && this.#world) executeWill(will, this.#world.host);
+    this.#history.died(text('the VRRP process died', 'VRRP 进程已终止'), Date.now());
   }
-  #fromBeat(m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' | 'transition' }>): void {
+  #fromBeat(m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' }>): void {
     switch (m.kind) {
       case 'log':
         this.#ports.log.write(m.event);
@@ -245,11 +245,9 @@ export class Supervisor {
         this.#feed({ kind: 'beat-in-force' });
         break;
       case 'notify':
-        if (m.fifoOnly) this.#world?.notifier.tellFifos(m.notification.fifo);
-        else this.#world?.notifier.tell(m.notification);
-        return;
-      case 'transition':
-        this.#history.add({ at: Date.now(), name: m.name, from: m.from, to: m.to, because: m.because });
+        this.#world?.notifier.tell(m.notification);
+        if (m.notification.of === 'INSTANCE')
+          this.#history.add(m.notification.name, m.notification.word, m.because, Date.now());
         break;
       default:
         unreachable(m);
@@ -276,7 +274,7 @@ export class Supervisor {
             refusedAt: this.#refusedAt,
           },
           realtimePriority: s?.realtimePriority,
-          worstStall: s?.worstStall,
+          worstStallMs: s?.worstStallMs ?? 0,
           instances: s?.instances ?? [],
           trackers: s?.trackers ?? [],
           virtualServers: this.#config?.virtualServers ?? [],

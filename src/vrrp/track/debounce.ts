@@ -1,4 +1,4 @@
-/** A two-valued signal that must hold for a while before it is believed (`interface_up_down_delays`, process delays). */
+/** A two-valued signal that must hold for a while before it is believed (process delays). */
 import { type Microseconds, us } from '../../base/index.ts';
 
 export type DebounceDelays = { readonly up: Microseconds; readonly down: Microseconds };

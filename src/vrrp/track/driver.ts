@@ -1,6 +1,6 @@
 /**
  * Runs the scripts, processes and files of a configuration and reports each verdict. Interfaces are not here: the router
- * itself follows the links, and links.ts delays what it sees of them.
+ * itself follows the links and their delays; links.ts polls those that netlink is not trusted for.
  */
 import { type Text, text } from '../../base/index.ts';
 import type { Cancel, Exit, Host, Running } from '../../host/index.ts';

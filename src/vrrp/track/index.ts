@@ -7,4 +7,4 @@ export {
   type TrackReport,
   type TrackStatus,
 } from './driver.ts';
-export { type LinkWatchConfig, type SettledNetwork, settledNetwork } from './links.ts';
+export { type LinkPollConfig, type PolledNetwork, polledNetwork } from './links.ts';
