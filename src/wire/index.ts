@@ -9,7 +9,7 @@ export * from './mac.ts';
 export * from './ndp.ts';
 export * from './pcap.ts';
 export * from './pseudo.ts';
-export { type Codec, codecs } from './registry.ts';
+export { type Codec, codecs, REGISTRY_PATH } from './registry.ts';
 export type * from './short.ts';
 export * from './udp.ts';
 export * from './vrrp.ts';

@@ -2,7 +2,7 @@
  * Every codec in one list, so that no format escapes the tests that all must pass: encoding and decoding are inverse,
  * and no bytes whatever make decoding throw. Who adds a codec adds its row, and its arbitrary in `test/support/`.
  */
-import type { Family, IpAddress, Result } from '../base/index.ts';
+import { ByteWriter, type Family, type IpAddress, type Result } from '../base/index.ts';
 import { decodeAh, encodeAh } from './ah.ts';
 import { decodeArp, encodeArp } from './arp.ts';
 import { decodeBfd, encodeBfd } from './bfd.ts';
@@ -24,6 +24,8 @@ export type Codec<T = unknown> = {
   encode(value: T): Uint8Array;
 };
 const codec = <T>(c: Codec<T>): Codec<T> => c;
+
+const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => new ByteWriter(a.length + b.length).put(a).put(b).done();
 
 /** The addresses between which the registry's codecs speak, where a checksum covers them. */
 export const REGISTRY_PATH = {
@@ -58,7 +60,7 @@ export const codecs: readonly Codec[] = [
     codec({
       name: `vrrp over ${p === 'unicast' ? 'IPv4 unicast' : `IPv${p}`}`,
       decode: (b) => decodeVrrp(b, REGISTRY_PATH[p]),
-      encode: (a) => encodeVrrp(a, REGISTRY_PATH[p], a.checksum),
+      encode: (a) => concat(encodeVrrp(a, REGISTRY_PATH[p], a.checksum), a.trailer),
     }),
   ),
   codec({ name: 'vrrp hmac trailer', decode: decodeHmacTrailer, encode: encodeHmacTrailer }),
