@@ -4,7 +4,7 @@ import { ip } from '../../test/support/wire.ts';
 import { err, type IpAddress, ms, ok, Random, text, us } from '../base/index.ts';
 import type { Datagram, IpSocket, LogEvent, UdpSocketOptions } from '../host/index.ts';
 import { decodeBfd } from '../wire/index.ts';
-import { BFD_DEFAULTS, BfdDriver, type BfdInstance, type BfdPorts } from './index.ts';
+import { BFD_DEFAULT_TTL, BFD_DEFAULTS, BfdDriver, type BfdInstance, type BfdPorts } from './index.ts';
 
 type Open = { readonly host: Host; readonly o: UdpSocketOptions; readonly receive: (d: Datagram) => void };
 /** Time and a wire between hosts with one address each: a datagram arrives a millisecond later, unless the wire is cut. */
@@ -95,6 +95,7 @@ const A = ip('192.0.2.1');
 const B = ip('192.0.2.2');
 const instance = (neighbour: IpAddress, o: Partial<BfdInstance> = {}): BfdInstance => ({
   ...BFD_DEFAULTS,
+  ttl: BFD_DEFAULT_TTL[4],
   name: 'peer',
   neighbour,
   minTx: us(50_000),

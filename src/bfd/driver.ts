@@ -222,7 +222,8 @@ export class BfdDriver {
     const { name } = r.instance;
     r.said.clear();
     const [from, to, why] = [describeState(e.from), describeState(e.to), describeDiagnostic(e.diagnostic)];
-    const known = e.diagnostic !== 0;
+    // On the way up the old reason is still in the packets (RFC 5880 section 4.1), but explains nothing here.
+    const known = e.diagnostic !== 0 && (e.to === 'down' || e.to === 'admin-down');
     this.#ports.log.write({
       level: e.to === 'up' ? 'notice' : e.from === 'up' ? 'warning' : 'info',
       code: 'bfd.state',

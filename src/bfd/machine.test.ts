@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ip } from '../../test/support/wire.ts';
 import { type Microseconds, Random, us } from '../base/index.ts';
 import { BFD_STATES, type BfdPacket, type BfdState, decodeBfd, encodeBfd } from '../wire/index.ts';
-import { BFD_DEFAULTS, type BfdInstance } from './config.ts';
+import { BFD_DEFAULT_TTL, BFD_DEFAULTS, type BfdInstance } from './config.ts';
 import {
   DIAGNOSTIC,
   deadline,
@@ -19,6 +19,7 @@ import {
 const MS = 1000;
 const config = (o: Partial<BfdInstance> = {}): BfdInstance => ({
   ...BFD_DEFAULTS,
+  ttl: BFD_DEFAULT_TTL[4],
   name: 'b',
   neighbour: ip('192.0.2.2'),
   minTx: us(100 * MS),
