@@ -16,6 +16,7 @@ import {
   sumAddress,
   unpackAddresses,
   type VrrpPath,
+  verifyAdvert,
   verifyAh,
   virtualMac,
 } from './index.ts';
@@ -188,6 +189,28 @@ for (const [name, packet] of Object.entries(AH)) {
     assert.equal(advert.ok && advert.value.authType, 2);
   });
 }
+
+test('no header, authentication header, packet or trailer makes verifying throw, and none made up passes', () => {
+  const any = fc.uint8Array({ maxLength: 80 });
+  fc.assert(
+    fc.property(any, any, any, fc.boolean(), (key, header, packet, zeroTtl) => {
+      assert.equal(verifyAh(key, header, packet, { zeroTtl }), false);
+      assert.equal(verifyAdvert(key, packet, header, { family: 4, source: ip('192.0.2.1') }), false);
+    }),
+  );
+  // As long as a real one: 24 bytes of AH, 28 of trailer.
+  const exact = fc.tuple(
+    fc.uint8Array({ minLength: 24, maxLength: 24 }),
+    fc.uint8Array({ minLength: 28, maxLength: 28 }),
+  );
+  fc.assert(
+    fc.property(any, exact, (key, [ah, trailer]) => {
+      ah[1] = 4;
+      assert.equal(verifyAh(key, new Uint8Array(20), ah, { zeroTtl: true }), false);
+      assert.equal(verifyAdvert(key, ah, trailer, { family: 6, source: ip('fe80::1') }), false);
+    }),
+  );
+});
 
 test("the sum of an address's words read from its text is that of its bytes", () =>
   fc.assert(
