@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ip } from '../../test/support/wire.ts';
 import { err, type IpAddress, ms, ok, Random, text, us } from '../base/index.ts';
 import type { Datagram, IpSocket, LogEvent, UdpSocketOptions } from '../host/index.ts';
-import { decodeBfd } from '../wire/index.ts';
+import { decodeBfd, encodeBfd } from '../wire/index.ts';
 import { BFD_DEFAULT_TTL, BFD_DEFAULTS, BfdDriver, type BfdInstance, type BfdPorts } from './index.ts';
 
 type Open = { readonly host: Host; readonly o: UdpSocketOptions; readonly receive: (d: Datagram) => void };
@@ -43,6 +43,8 @@ class Host {
   readonly driver: BfdDriver;
   refuse: string | undefined;
   ttlSeen: number | undefined = 255;
+  /** Datagrams stay in the kernel until somebody drains the socket. */
+  deaf = false;
   constructor(net: Net, address: IpAddress) {
     this.net = net;
     this.address = address;
@@ -61,11 +63,18 @@ class Host {
   }
   #udp(o: UdpSocketOptions, receive: (d: Datagram) => void): ReturnType<BfdPorts['sockets']['udp']> {
     if (this.refuse) return err({ code: this.refuse, doing: text('opening', '打开') });
-    const entry = { host: this, o, receive };
+    const queued: Datagram[] = [];
+    const arrive = (d: Datagram): void => {
+      if (this.deaf) queued.push(d);
+      else receive(d);
+    };
+    const entry = { host: this, o, receive: arrive };
     this.net.open.add(entry);
     const socket: IpSocket = {
       localPort: o.port,
-      drain: () => {},
+      drain: () => {
+        for (const d of queued.splice(0)) receive(d);
+      },
       close: () => void this.net.open.delete(entry),
       send: (bytes, to) => {
         if (this.net.cut) return ok(undefined);
@@ -175,6 +184,42 @@ test('packets from strangers, for other sessions or over too many hops never bri
   net.run(5000);
   assert.deepEqual(a.heard, []);
   assert.equal(a.logged.filter((e) => e.code === 'bfd.complaint').length, 1, 'said once, not for every packet');
+});
+
+test('a packet that names the session is still taken from its neighbour alone', () => {
+  const { net, a, b } = pair();
+  const real = a.driver.status()[0]?.session ?? assert.fail('no session');
+  const bytes = encodeBfd({
+    diagnostic: 0,
+    state: 'down',
+    poll: false,
+    final: false,
+    controlPlaneIndependent: false,
+    demand: false,
+    multiplier: 5,
+    myDiscriminator: 9,
+    yourDiscriminator: real.localDiscriminator,
+    desiredMinTx: us(1_000_000),
+    requiredMinRx: us(50_000),
+    requiredMinEchoRx: us(0),
+    authentication: undefined,
+  });
+  const listener = [...net.open].find((e) => e.host === a && e.o.port === 3784) ?? assert.fail('not listening');
+  const forged = { bytes, header: undefined, destination: A, sourcePort: 49152, ttl: 255, ifindex: 1, at: us(net.now) };
+  listener.receive({ ...forged, source: ip('192.0.2.66') });
+  assert.deepEqual([a.heard, b.heard], [['peer up'], ['peer up']]);
+  listener.receive({ ...forged, source: B });
+  assert.deepEqual(a.heard, ['peer up', 'peer down'], 'the same from the neighbour counts');
+});
+
+test('what waits on the socket is read before silence is judged', () => {
+  const { net, a } = pair();
+  a.deaf = true; // the loop is in time, but other work comes before the socket each time
+  net.run(2000);
+  assert.deepEqual(a.heard, ['peer up']);
+  net.cut = true;
+  net.run(300);
+  assert.deepEqual(a.heard, ['peer up', 'peer down']);
 });
 
 test('malformed packets are logged once and counted for nothing', () => {

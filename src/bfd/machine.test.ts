@@ -220,6 +220,15 @@ test('a neighbour that takes nothing is sent nothing but what it asks for', () =
   assert.equal(sent(b.hear({ state: 'up', yourDiscriminator: 11, requiredMinRx: us(0), poll: true })).length, 1);
 });
 
+test('the neighbour is sent no more than it can take, from its next word on', () => {
+  const b = new Bench().up();
+  b.next();
+  b.hear({ state: 'up', yourDiscriminator: 11, requiredMinRx: us(300 * MS) });
+  assert.equal(b.session.sendAt, b.now + 300 * MS);
+  b.hear({ state: 'up', yourDiscriminator: 11, requiredMinRx: us(100 * MS) });
+  assert.equal(b.session.sendAt, b.now + 100 * MS, 'and when it can take more, it has not to wait the long gap out');
+});
+
 test('slower pace by reload waits for the neighbour to agree, faster sending does not', () => {
   const b = new Bench().up();
   b.config = config({ minTx: us(400 * MS), minRx: us(50 * MS) });

@@ -184,6 +184,20 @@ test('UDP without a checksum passes over IPv4 and not over IPv6', () => {
   assert.deepEqual(decodeUdp(bare, four), { ok: true, value: datagram });
   assert.equal(kindOf(decodeUdp(bare, six)), 'checksum');
 });
+test('a UDP checksum that adds up to zero is sent as all ones, since zero says that there is none', () => {
+  const path = { source: ip('fe80::1'), destination: ip('fe80::2') };
+  let ones = 0;
+  for (let v = 0; v <= 0xffff; v++) {
+    const datagram = { sourcePort: 49152, destinationPort: 3784, payload: Uint8Array.of(v >> 8, v & 0xff) };
+    const bytes = encodeUdp(datagram, path);
+    const field = ((bytes[6] as number) << 8) | (bytes[7] as number);
+    assert.notEqual(field, 0);
+    if (field !== 0xffff) continue;
+    ones++;
+    assert.deepEqual(decodeUdp(bytes, path), { ok: true, value: datagram });
+  }
+  assert.ok(ones > 0);
+});
 test('an ICMP error carries the parameter and the packet that caused it', () => {
   const path = { family: 4, source: ip('192.0.2.1'), destination: ip('192.0.2.2') } as const;
   // RFC 1191: fragmentation needed, next hop takes 1400 bytes

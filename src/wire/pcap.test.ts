@@ -75,6 +75,8 @@ test('what cannot be is refused by name and place', () => {
   const record = 'a1b2c3d4 0002000400000000000000000004000000000001 00000000 00000000 7fffffff 00000000';
   assert.deepEqual(read(record), { kind: 'record', at: 24, length: 0x7fffffff });
   assert.deepEqual(read(`${SECTION} 06000000 00000000 00000000`), { kind: 'record', at: 28, length: 0 });
+  const greedy = '06000000 24000000 00000000 00000000 00000000 05000000 05000000 01020304 24000000';
+  assert.deepEqual(read(SECTION + INTERFACE + greedy), { kind: 'record', at: 60, length: 5 });
   const orphan = '06000000 20000000 03000000 00000000 00000000 00000000 00000000 20000000';
   assert.deepEqual(read(SECTION + INTERFACE + orphan), { kind: 'interface', at: 60, have: 3 });
 });
