@@ -1,9 +1,5 @@
 /** What an operator says of one BFD session: keepalived's `bfd_instance`. Ranges are checked by whoever reads the file. */
-<<<<<<< HEAD
-import { type IpAddress, type Microseconds, us } from '../base/index.ts';
-=======
 import { type Family, type IpAddress, type Microseconds, us } from '../base/index.ts';
->>>>>>> wire
 
 export type BfdInstance = {
   readonly name: string;
@@ -35,9 +31,6 @@ export type BfdInstance = {
   readonly tells: { readonly vrrp: boolean; readonly checkers: boolean };
 };
 
-<<<<<<< HEAD
-/** keepalived's defaults; the address has none. */
-=======
 /**
  * What keepalived sends with when nothing is said: RFC 5881's 255 over IPv4, but the kernel's 64 over IPv6 (seen on the
  * wire of 2.2.7). A neighbour of ours is a keepalived as often as not, so this is our default too.
@@ -45,7 +38,6 @@ export type BfdInstance = {
 export const BFD_DEFAULT_TTL: Readonly<Record<Family, number>> = { 4: 255, 6: 64 };
 
 /** keepalived's defaults; the address has none, and the TTL's depends on its family. */
->>>>>>> wire
 export const BFD_DEFAULTS = {
   source: undefined,
   minRx: us(10_000),
@@ -53,20 +45,12 @@ export const BFD_DEFAULTS = {
   idleTx: us(1_000_000),
   multiplier: 5,
   passive: false,
-<<<<<<< HEAD
-  ttl: 255,
-=======
->>>>>>> wire
   maxHops: 0,
   multihop: false,
   weight: 0,
   weightReverse: false,
   tells: { vrrp: true, checkers: true },
-<<<<<<< HEAD
-} as const satisfies Omit<BfdInstance, 'name' | 'neighbour'>;
-=======
 } as const satisfies Omit<BfdInstance, 'name' | 'neighbour' | 'ttl'>;
->>>>>>> wire
 
 /** Whether two instances are one session: such a session goes on when the rest of its configuration changes. */
 export const sameSession = (a: BfdInstance, b: BfdInstance): boolean =>

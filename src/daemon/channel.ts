@@ -16,13 +16,15 @@ export function forkPart(path: string, environment: Readonly<Record<string, stri
 
 /** The end of the channel in a child. A message that cannot be sent is dropped: the other side is gone, and that is noticed elsewhere. */
 export function parentPort<Out, In>(): {
-  send(m: Out): void;
+  /** `sent`: this and all before it are on their way, so that the process may end. */
+  send(m: Out, sent?: () => void): void;
   receive(on: (m: In) => void): void;
   closed(on: () => void): void;
 } {
   return {
-    send: (m) => {
-      if (process.connected) process.send?.(m, undefined, {}, () => {});
+    send: (m, sent = () => {}) => {
+      if (process.connected) process.send?.(m, undefined, {}, () => sent());
+      else sent();
     },
     receive: (on) => void process.on('message', (m) => on(m as In)),
     closed: (on) => void process.on('disconnect', on),

@@ -1,9 +1,10 @@
 /** What the processes tell each other, over the channel of node:child_process in structured-clone form. */
 import type { InstanceStatus, TrackerStatus } from '../api/index.ts';
 import type { Diagnostic, Text } from '../base/index.ts';
+import type { BfdInstance } from '../bfd/index.ts';
+import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
 import type { Exit, LogEvent } from '../host/index.ts';
 import type { LastWill, Notification, Script, VrrpConfig } from '../vrrp/index.ts';
-import type { DaemonSettings, Scheduling } from './settings.ts';
 
 export type BeatSnapshot = {
   readonly instances: readonly InstanceStatus[];
@@ -20,7 +21,8 @@ export type ToBeat =
       readonly kind: 'configure';
       readonly generation: number;
       readonly config: VrrpConfig;
-      readonly scheduling: Scheduling;
+      readonly bfd: readonly BfdInstance[];
+      readonly process: ProcessSettings;
       /** Entered before anything else is opened; fixed at the first configuration. */
       readonly namespace: string | undefined;
       /** Addresses get a lifetime that is renewed; not where they are to outlive a stop (`-V`). */
@@ -55,8 +57,9 @@ export type ReadRequest = {
   readonly allConfig: boolean;
 };
 export type ReadConfig = {
-  readonly settings: DaemonSettings;
+  readonly global: GlobalConfig;
   readonly vrrp: VrrpConfig;
+  readonly bfd: readonly BfdInstance[];
   readonly virtualServers: readonly string[];
   /** Every byte that was read, included files too, for `config_save_dir`. */
   readonly flattened: string;

@@ -1,5 +1,6 @@
 /** Virtual routers and their trackers, as the supervisor tells. */
 import { formatPrefix, type Text, text, unreachable } from '../../base/index.ts';
+import { BfdDriver } from '../../bfd/index.ts';
 import type { Host, Log } from '../../host/index.ts';
 import { linuxHost, loadAddon, openNetwork } from '../../host/linux/index.ts';
 import {
@@ -28,19 +29,20 @@ type Works = {
   readonly network: PolledNetwork;
   readonly trackers: Trackers;
   readonly vrrp: Vrrp;
+  readonly bfd: BfdDriver;
   readonly realtimePriority: number | undefined;
   config: VrrpConfig;
 };
 
 export class Beat {
-  readonly #send: (m: FromBeat) => void;
+  readonly #send: (m: FromBeat, sent?: () => void) => void;
   readonly #end: () => void;
   readonly #programs: RemotePrograms;
   #works: Works | undefined;
   #will: LastWill = { adverts: [], commands: [] };
   #alone = false;
 
-  constructor(send: (m: FromBeat) => void, end: () => void) {
+  constructor(send: (m: FromBeat, sent?: () => void) => void, end: () => void) {
     this.#send = send;
     this.#end = end;
     this.#programs = new RemotePrograms(send);
@@ -85,6 +87,7 @@ export class Beat {
     works.network.reload(m.config);
     // Trackers first, so that new ones of files and processes are known when the routers look.
     works.trackers.reload(m.config);
+    this.#startSessions(works.bfd, m, this.#log);
     works.vrrp.reload(m.config);
   }
   /** False: it cannot work at all; the reason is logged and the process ends. */
@@ -104,7 +107,7 @@ export class Beat {
     }
     const opened = openNetwork(addon.value, log);
     if (!opened.ok) return fatal(failureText(opened.error));
-    const realtimePriority = schedule(addon.value, m.scheduling, log);
+    const realtimePriority = schedule(addon.value, m.process, log);
     const host = linuxHost({ addon: addon.value, log, network: opened.value });
     const network = polledNetwork(opened.value, m.config, host);
     const options = {
@@ -123,10 +126,21 @@ export class Beat {
       run: (script, exited) => this.#programs.run(script, exited),
       report: (r) => this.#tracked(vrrp, r),
     });
-    this.#works = { host, network, trackers, vrrp, realtimePriority, config: m.config };
+    const bfd = new BfdDriver(host, (instance, up) => {
+      if (instance.tells.vrrp) vrrp.setTracker('bfd', instance.name, up ? 'up' : 'down');
+    });
+    this.#works = { host, network, trackers, vrrp, bfd, realtimePriority, config: m.config };
+    this.#startSessions(bfd, m, log);
     if (m.logAddresses) followAddresses(host);
     vrrp.start();
     return true;
+  }
+  #startSessions(bfd: BfdDriver, m: Configure, log: Log): void {
+    for (const [name, error] of bfd.apply(m.bfd)) {
+      const why = failureText(error);
+      const words = text(`BFD session ${name}: ${why.en}`, `BFD 会话 ${name}：${why.zh}`);
+      log.write({ level: 'error', code: 'bfd.refused', text: words });
+    }
   }
   #tracked(vrrp: Vrrp, r: TrackReport): void {
     const down = r.kind !== 'file' && !r.good;
@@ -143,11 +157,10 @@ export class Beat {
   #stop(keep: boolean): void {
     const works = this.#works;
     works?.trackers.close();
+    works?.bfd.stop();
     if (keep && works) resign(this.#will.adverts, works.host);
     else works?.vrrp.stop();
-    this.#send({ kind: 'stopped' });
-    // The channel is closed when all that was sent is through; then nothing keeps this process.
-    setImmediate(this.#end);
+    this.#send({ kind: 'stopped' }, this.#end);
   }
   #snapshot(question: number): void {
     const works = this.#works;

@@ -5,7 +5,7 @@ import { Beat } from './beat.ts';
 
 const port = parentPort<FromBeat, ToBeat>();
 const beat = new Beat(
-  (m) => port.send(m),
+  (m, sent) => port.send(m, sent),
   () => process.exit(0),
 );
 port.receive((m) => beat.receive(m));

@@ -1,10 +1,10 @@
 /** The beat process as the kernel sees it: its scheduling, and how long the machine has been up. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Microseconds, seconds, text } from '../../base/index.ts';
+import type { ProcessSettings } from '../../config/index.ts';
 import type { Log } from '../../host/index.ts';
 import { type Addon, setPriority } from '../../host/linux/index.ts';
 import { failureText } from '../handover/namespace.ts';
-import type { Scheduling } from '../settings.ts';
 
 /** Comes before everything ordinary, and leaves room above for what must come before us. */
 const DEFAULT_REALTIME = 10;
@@ -12,12 +12,12 @@ const DEFAULT_REALTIME = 10;
 const NEVER_KILLED = '-1000';
 
 /** Takes what is granted and says what was refused. Returns the real-time priority in force. */
-export function schedule(addon: Addon, s: Scheduling, log: Log): number | undefined {
-  const realtime = s.realtimePriority ?? DEFAULT_REALTIME;
+export function schedule(addon: Addon, s: ProcessSettings, log: Log): number | undefined {
+  const realtime = s.realTime ?? DEFAULT_REALTIME;
   const report = setPriority(addon, {
     realtime,
     ...(s.nice === undefined ? {} : { nice: s.nice }),
-    ...(s.affinity.length === 0 ? {} : { processors: s.affinity }),
+    ...(s.cpus.length === 0 ? {} : { processors: s.cpus }),
   });
   for (const outcome of Object.values(report)) {
     if (outcome === undefined || outcome.ok) continue;

@@ -1,8 +1,10 @@
 /** A script that is waited for, but not for ever: startup and shutdown scripts. */
-import { type Text, text, us } from '../../base/index.ts';
+import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import type { Host } from '../../host/index.ts';
-import type { TimedScript } from '../settings.ts';
+import type { Script } from '../../vrrp/index.ts';
 import { exitText, type ScriptRunner } from './runner.ts';
+
+export type TimedScript = { readonly script: Script; readonly timeout: Microseconds };
 
 /** `done` is called once: at the end of the script or of its time. What went wrong is logged; nothing depends on it. */
 export function runTimed(

@@ -65,9 +65,9 @@ export class Supervisor {
     this.#feed({ kind: 'stop' });
   }
   dump(kind: DumpKind): void {
-    const settings = this.#config?.settings;
-    if (settings === undefined) return;
-    const path = dumpPaths(settings)[kind];
+    const global = this.#config?.global;
+    if (global === undefined) return;
+    const path = dumpPaths(global)[kind];
     this.#document((status, snapshot) => {
       const statistics = snapshot?.statistics ?? {};
       const content =
@@ -93,7 +93,7 @@ export class Supervisor {
     this.#ports.log.write({ level, code, text: words });
   }
   #feed(e: SupervisorEvent): void {
-    const childWait = this.#config?.settings.childWait ?? DEFAULT_CHILD_WAIT;
+    const childWait = this.#config?.global.childWait ?? DEFAULT_CHILD_WAIT;
     const options = { respawn: this.#options.respawn, childWait };
     const next = stepSupervisor(options, this.#state, e, this.#ports.now());
     this.#state = next.state;
@@ -177,11 +177,18 @@ export class Supervisor {
   }
   /** The exit code where it cannot be. */
   #openWorld(config: ReadConfig): number | undefined {
-    const { settings } = config;
-    const namespace = this.#options.namespace ?? settings.namespace;
-    const umask = this.#options.umask ?? settings.umask;
+    const { global } = config;
+    const namespace = this.#options.namespace ?? global.netNamespace;
+    const umask = this.#options.umask ?? global.umask;
     if (umask !== undefined) process.umask(umask);
-    const paths = pidPaths({ ...this.#options, ...settings, namespace });
+    const { pidFile, vrrpPidFile } = this.#options;
+    const paths = pidPaths({
+      pidFile,
+      vrrpPidFile,
+      namespace,
+      instance: global.instance,
+      pidDirectory: global.usePidDir,
+    });
     const taken = takePidFile(paths.main);
     if (!taken.ok) {
       this.#log('error', 'daemon.running', taken.error);
@@ -225,8 +232,9 @@ export class Supervisor {
       kind: 'configure',
       generation: this.#generation,
       config: config.vrrp,
-      scheduling: config.settings.scheduling,
-      namespace: this.#options.namespace ?? config.settings.namespace,
+      bfd: this.#options.bfd ? config.bfd : [],
+      process: config.global.processes.vrrp,
+      namespace: this.#options.namespace ?? config.global.netNamespace,
       leases: !this.#options.keepAddresses,
       logAddresses: this.#options.addressMonitoring,
     });

@@ -1,15 +1,15 @@
 /** The dumps that signals ask for: data and statistics as text, and everything as JSON. */
 import type { StatusDocument } from '../../api/index.ts';
+import type { GlobalConfig } from '../../config/index.ts';
 import type { BeatSnapshot } from '../messages.ts';
-import type { DaemonSettings } from '../settings.ts';
 
 export type DumpPaths = { readonly data: string; readonly stats: string; readonly json: string };
-export function dumpPaths(s: DaemonSettings): DumpPaths {
-  const suffix = s.dumpsNamed ? [s.namespace, s.instance].map((n) => (n ? `_${n}` : '')).join('') : '';
+export function dumpPaths(g: GlobalConfig): DumpPaths {
+  const suffix = g.dataUseInstance ? [g.netNamespace, g.instance].map((n) => (n ? `_${n}` : '')).join('') : '';
   return {
-    data: s.stateDumpFile ?? `/tmp/keepalived${suffix}.data`,
-    stats: s.statsDumpFile ?? `/tmp/keepalived${suffix}.stats`,
-    json: s.jsonDumpFile ?? `/tmp/keepalived${suffix}.json`,
+    data: g.stateDumpFile ?? `/tmp/keepalived${suffix}.data`,
+    stats: g.statsDumpFile ?? `/tmp/keepalived${suffix}.stats`,
+    json: g.jsonDumpFile ?? `/tmp/keepalived${suffix}.json`,
   };
 }
 

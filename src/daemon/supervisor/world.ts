@@ -41,13 +41,13 @@ export class World {
     writePidFile(this.#paths.vrrp, pid);
   }
   startup(config: ReadConfig, done: () => void): void {
-    runTimed(text('the startup script', '启动脚本'), config.settings.startup, this.runner, this.host, done);
+    runTimed(text('the startup script', '启动脚本'), config.global.startupScript, this.runner, this.host, done);
   }
   /** Waits for what is on its way, within limits, then the shutdown script, then removes every trace. */
   async end(config: ReadConfig | undefined): Promise<void> {
     await within(STOP_SCRIPTS, new Promise<void>((done) => this.notifier.whenStopScriptsEnded(done)));
     await within(LAST_MAIL, this.#mailer.idle());
-    const shutdown = config?.settings.shutdown;
+    const shutdown = config?.global.shutdownScript;
     await new Promise<void>((done) =>
       runTimed(text('the shutdown script', '关闭脚本'), shutdown, this.runner, this.host, done),
     );

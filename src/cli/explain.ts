@@ -1,0 +1,1 @@
+export const explain = (_: unknown): never => { throw new Error('bug'); };

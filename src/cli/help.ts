@@ -1,0 +1,1 @@
+export const help = (_: unknown): never => { throw new Error('bug'); };

@@ -1,0 +1,1 @@
+export const status = (_: unknown): never => { throw new Error('bug'); };
