@@ -1,1 +1,3 @@
-export const explain = (_: unknown): never => { throw new Error('bug'); };
+export const explain = (_: unknown): never => {
+  throw new Error('bug');
+};

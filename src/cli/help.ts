@@ -1,1 +1,3 @@
-export const help = (_: unknown): never => { throw new Error('bug'); };
+export const help = (_: unknown): never => {
+  throw new Error('bug');
+};

@@ -1,1 +1,3 @@
-export const status = (_: unknown): never => { throw new Error('bug'); };
+export const status = (_: unknown): never => {
+  throw new Error('bug');
+};

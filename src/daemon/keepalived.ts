@@ -62,7 +62,7 @@ async function run(options: KeepalivedOptions, language: Language): Promise<numb
     return EXIT.notPermitted;
   }
   if (!options.foreground && !isLaunched()) {
-    const show = (e: LogEvent): string => `${e.level}: ${e.text[language]}`;
+    const show = (e: LogEvent): string => e.text[language];
     return launch(show);
   }
   return (await import('./supervisor/main.ts')).supervise(options, language);

@@ -69,5 +69,8 @@ export type ReadAnswer = {
   /** Undefined: refused. */
   readonly config: ReadConfig | undefined;
 };
-/** A finding with the lines that show its place, since only the reader has the text at hand. */
-export type RenderedDiagnostic = Pick<Diagnostic, 'severity' | 'code'> & { readonly text: Text };
+/** A finding in words, since only the reader has the text at hand: for a log line, and with the lines that show its place. */
+export type RenderedDiagnostic = Pick<Diagnostic, 'severity' | 'code'> & {
+  readonly line: Text;
+  readonly shown: Text;
+};

@@ -1,7 +1,7 @@
 /** A keepalived.conf from the disk to what the processes are told, with everything that is wrong with it. */
 import { globSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { type Diagnostic, type Language, renderDiagnostic, text, unreachable } from '../../base/index.ts';
+import { type Diagnostic, type Language, renderDiagnostic, type Text, text, unreachable } from '../../base/index.ts';
 import { type FileSource, type KeepalivedConfig, readKeepalivedConf } from '../../config/index.ts';
 import type { VirtualServer } from '../../director/index.ts';
 import type { ReadAnswer, ReadRequest, RenderedDiagnostic } from '../messages.ts';
@@ -76,7 +76,8 @@ export function readConfiguration(request: ReadRequest): ReadAnswer {
     (d, i): RenderedDiagnostic => ({
       severity: d.severity,
       code: d.code,
-      text: { en: en[i] as string, zh: zh[i] as string },
+      line: oneLine(d),
+      shown: { en: en[i] as string, zh: zh[i] as string },
     }),
   );
   if (r.config === undefined) return { diagnostics, config: undefined };
@@ -91,4 +92,11 @@ export function readConfiguration(request: ReadRequest): ReadAnswer {
       flattened: [...r.sources].map(([file, content]) => `# ${file}\n${content}`).join('\n'),
     },
   };
+}
+
+/** Place, fact and way out on one line, for a log. */
+function oneLine(d: Diagnostic): Text {
+  const where = d.place ? `${d.place.file}:${d.place.line}:${d.place.column}: ` : '';
+  const { en, zh } = d.message;
+  return d.hint ? text(`${where}${en} (${d.hint.en})`, `${where}${zh}（${d.hint.zh}）`) : text(where + en, where + zh);
 }

@@ -8,7 +8,7 @@ import { EXIT } from '../command/exit-codes.ts';
 import type { KeepalivedOptions } from '../command/options.ts';
 import { pidPaths, takePidFile } from '../command/pidfile.ts';
 import { executeWill } from '../handover/will.ts';
-import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig } from '../messages.ts';
+import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig, RenderedDiagnostic } from '../messages.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
 import { dataDump, dumpPaths, statisticsDump } from './dump.ts';
@@ -30,6 +30,8 @@ export type SupervisorPorts = {
   readonly now: () => Microseconds;
   /** The world, in the network namespace that the configuration names. Called once, when that is known. */
   readonly openHost: (namespace: string | undefined) => Result<SupervisorHost, Text>;
+  /** The file was refused at the start: whoever started this waits to read why. */
+  readonly refused: (found: readonly RenderedDiagnostic[]) => void;
   readonly ready: () => void;
   readonly end: (code: number) => void;
 };
@@ -149,8 +151,9 @@ export class Supervisor {
     this.#stopReading = readInProcess({ file, lenient, configId, allConfig }, (answer) => this.#answered(why, answer));
   }
   #answered(why: 'start' | 'reload', answer: ReadAnswer): void {
-    for (const d of answer.diagnostics) this.#log(d.severity, d.code, d.text);
     const config = answer.config;
+    if (why === 'start' && config === undefined) this.#ports.refused(answer.diagnostics);
+    else for (const d of answer.diagnostics) this.#log(d.severity, d.code, d.line);
     const refuse = (code: number): void => {
       this.#refusedAt = Date.now();
       this.#feed({ kind: 'read', outcome: 'refused', code });

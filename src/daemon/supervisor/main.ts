@@ -23,7 +23,6 @@ function makeLog(addon: Addon, o: KeepalivedOptions, language: Language): Log {
     }),
   ];
   if (o.logFile !== undefined) logs.push(fileLog(o.logFile, language));
-  if (isLaunched()) logs.push(launcherLog);
   return allLogs(logs);
 }
 
@@ -43,12 +42,20 @@ export function supervise(options: KeepalivedOptions, language: Language): Promi
     process.stderr.write(`holdfast keepalived: ${failureText(addon.error)[language]}\n`);
     return Promise.resolve(EXIT.failed);
   }
-  const log = makeLog(addon.value, options, language);
+  const daemonLog = makeLog(addon.value, options, language);
+  const log = isLaunched() ? allLogs([daemonLog, launcherLog]) : daemonLog;
+  process.title = 'holdfast keepalived';
   return new Promise((end) => {
     const supervisor = new Supervisor(options, {
       log,
       now: () => us(Math.round(performance.now() * 1000)),
       openHost: (namespace) => openHost(addon.value, log, namespace),
+      refused: (found) => {
+        if (isLaunched()) for (const d of found) launcherLog.write({ level: d.severity, code: d.code, text: d.shown });
+        else for (const d of found) process.stderr.write(`${d.shown[language]}\n`);
+        if (options.console) return;
+        for (const d of found) daemonLog.write({ level: d.severity, code: d.code, text: d.line });
+      },
       ready: reportReady,
       end,
     });

@@ -6,10 +6,10 @@ import type { ReadAnswer, ReadRequest } from '../messages.ts';
 /** A reader that has not answered by then is stuck. */
 const LONGEST = 60_000;
 
-const failure = (en: string, zh: string): ReadAnswer => ({
-  diagnostics: [{ severity: 'error', code: 'config.reader', text: text(en, zh) }],
-  config: undefined,
-});
+function failure(en: string, zh: string): ReadAnswer {
+  const words = text(en, zh);
+  return { diagnostics: [{ severity: 'error', code: 'config.reader', line: words, shown: words }], config: undefined };
+}
 
 /** `answered` is called exactly once. Returns what gives up and ends the reader. */
 export function readInProcess(request: ReadRequest, answered: (a: ReadAnswer) => void): () => void {
