@@ -1,40 +1,23 @@
-/** The command `holdfast`. Each verb loads only what it needs: a status must appear at once. */
+/** The command `holdfast`. */
 import { languageOf, text } from '../base/index.ts';
-import { version } from './version.ts';
+import { helpText, VERBS } from './verbs.ts';
 
-const argv = process.argv.slice(2);
-const verb = argv[0];
-const rest = argv.slice(1);
+const ALIASES: Readonly<Record<string, string>> = { '--help': 'help', '-h': 'help', '--version': 'version' };
+const WRONG_USAGE = 2;
 
-async function run(): Promise<number> {
-  switch (verb) {
-    case 'keepalived':
-      return (await import('../daemon/index.ts')).runKeepalived(rest, version());
-    case 'status':
-      return (await import('./status.ts')).status(rest);
-    case 'explain':
-      return (await import('./explain.ts')).explain(rest);
-    case 'version':
-    case '--version':
-      process.stdout.write(`Holdfast ${version()}\n`);
-      return 0;
-    case 'help':
-    case '--help':
-    case '-h':
-      process.stdout.write((await import('./help.ts')).help(languageOf(process.env)));
-      return 0;
-    case undefined:
-      process.stderr.write((await import('./help.ts')).help(languageOf(process.env)));
-      return 2;
-    default: {
-      const words = text(
-        `holdfast: unknown verb ${verb}; "holdfast help" lists them`,
-        `holdfast：未知命令 ${verb}；"holdfast help" 列出全部命令`,
-      );
-      process.stderr.write(`${words[languageOf(process.env)]}\n`);
-      return 2;
-    }
+async function run([word, ...argv]: readonly string[]): Promise<number> {
+  if (word === undefined) {
+    process.stderr.write(helpText());
+    return WRONG_USAGE;
   }
+  const verb = VERBS.find((v) => v.name === (ALIASES[word] ?? word));
+  if (verb) return verb.run(argv);
+  const words = text(
+    `holdfast: unknown verb ${word}; "holdfast help" lists them`,
+    `holdfast：未知命令 ${word}；"holdfast help" 列出全部命令`,
+  );
+  process.stderr.write(`${words[languageOf(process.env)]}\n`);
+  return WRONG_USAGE;
 }
 
-process.exit(await run());
+process.exit(await run(process.argv.slice(2)));

@@ -8,6 +8,8 @@ export const EXIT = {
   notRunning: 3,
   /** Another one runs already: nothing was changed. */
   refused: 4,
+  /** It runs, and does not answer. */
+  noAnswer: 6,
   notPermitted: 7,
   /** `status`: something runs, and not all of it well. */
   degraded: 8,

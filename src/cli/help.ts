@@ -1,3 +1,0 @@
-export const help = (_: unknown): never => {
-  throw new Error('bug');
-};
