@@ -1,4 +1,4 @@
-import type { Host, Log, Network } from '../ports.ts';
+import type { Host, Log, Network } from '../index.ts';
 import type { Addon } from './addon.ts';
 import { linuxClock } from './clock.ts';
 import { linuxFiles } from './files.ts';

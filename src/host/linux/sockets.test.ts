@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { type IpAddress, internetChecksum, ipBytes } from '../../base/index.ts';
-import type { Datagram, IpSocket } from '../ports.ts';
+import type { Datagram, IpSocket } from '../index.ts';
 import { loadAddon } from './addon.ts';
 import { ownNetwork } from './namespace.fixture.ts';
 import { AddressCache } from './sockaddr.ts';

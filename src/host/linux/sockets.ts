@@ -7,7 +7,7 @@ import type {
   RawSocketOptions,
   Sockets,
   UdpSocketOptions,
-} from '../ports.ts';
+} from '../index.ts';
 import { type Addon, hostError, type SocketHandle } from './addon.ts';
 import { Batch } from './batch.ts';
 import {
