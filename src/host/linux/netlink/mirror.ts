@@ -19,7 +19,7 @@ export const keyOfAddress = (a: LinkAddress): string =>
     ? `${a.ifindex} ${formatPrefix(a.prefix)}`
     : `${a.ifindex} ${a.prefix.address} ${formatPrefix(a.peer)}`;
 
-/** Links and addresses as last told, in the kernel's order. Knows no socket: it is fed with messages. */
+/** Links and addresses as last told, each in the order in which it was first heard of. Knows no socket: it is fed with messages. */
 export class Mirror {
   readonly #links = new Map<number, Link>();
   readonly #names = new Map<string, number>();
