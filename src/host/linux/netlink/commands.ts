@@ -13,8 +13,7 @@ import {
   writeRoute,
   writeRule,
 } from '../../../wire/index.ts';
-import { commandLine, type NameOf } from '../../index.ts';
-import type { NetCommand } from '../../ports.ts';
+import { commandLine, type NameOf, type NetCommand } from '../../index.ts';
 import type { NetlinkRequest } from './requests.ts';
 
 const CHANGE = NLM_F.create | NLM_F.replace;
@@ -50,6 +49,8 @@ export function requestOf(c: NetCommand): NetlinkRequest | { readonly fault: str
     case 'rule-add':
       return { type: RTM.newRule, flags: NLM_F.create | NLM_F.excl, write: (w) => writeRule(w, c.rule) };
     case 'rule-remove':
+      // The kernel removes the first rule that agrees in what is named here, also one that asks for more (a mark, an
+      // interface): only a protocol of our own tells ours from a narrower rule of others at the same priority.
       return { type: RTM.delRule, flags: 0, write: (w) => writeRule(w, c.rule) };
     case 'neighbour-remove': {
       const { ifindex, address } = c.neighbour;

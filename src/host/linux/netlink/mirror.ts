@@ -11,7 +11,7 @@ import {
   type NetlinkMessage,
   RTM,
 } from '../../../wire/index.ts';
-import type { NetChange } from '../../ports.ts';
+import type { NetChange } from '../../index.ts';
 
 /** What makes two addresses the same entry of the kernel's table. */
 export const keyOfAddress = (a: LinkAddress): string =>

@@ -18,7 +18,7 @@ import {
   writeRouteDump,
   writeRuleDump,
 } from '../../../wire/index.ts';
-import type { Cancel, HostError, Log, NetChange, NetCommand, Network } from '../../ports.ts';
+import type { Cancel, HostError, Log, NetChange, NetCommand, Network } from '../../index.ts';
 import { type Addon, errnoName } from '../addon.ts';
 import { alreadySo, doing, requestOf } from './commands.ts';
 import { keyOfAddress, Mirror } from './mirror.ts';
