@@ -8,6 +8,7 @@ import { linuxSysctl } from './sysctl.ts';
 
 export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
+export { LinuxNetwork, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */
