@@ -52,6 +52,7 @@ enum {
   RECORD_INTS = 4,           /* per slot: bytes, name bytes, control bytes, MSG_* flags */
   MAX_OPTION = 65536,
   IOCTL_BYTES = 256,
+  MAX_FAILURES = 16,
 };
 
 /* One for each environment (main thread or worker) that loaded the addon. */
@@ -81,6 +82,8 @@ struct handle {
   struct mmsghdr *headers;
   struct iovec *vectors;
   uint32_t slots, slot_bytes, control_bytes;
+  int receive_flags;
+  unsigned failures; /* wakes in a row whose receive failed although no error was pending */
 };
 
 static const napi_type_tag HANDLE_TAG = {0x9d4f0c3be1a84c02, 0xa1f35b7702d94e6c};
@@ -345,7 +348,13 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
       !take_int(&a, 1, 1, 255, &type) || !take_int(&a, 2, 0, 65535, &protocol))
     return NULL;
   int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
-  return fd < 0 ? outcome(env, fd) : new_handle(env, SOCKET, fd);
+  if (fd < 0) return outcome(env, fd);
+  napi_value object = new_handle(env, SOCKET, fd);
+  struct handle *h = NULL;
+  if (object && napi_unwrap(env, object, (void **)&h) == napi_ok)
+    /* Only unix sockets pass descriptors, and packet sockets refuse the flag. */
+    h->receive_flags = MSG_DONTWAIT | (family == AF_UNIX ? MSG_CMSG_CLOEXEC : 0);
+  return object;
 }
 
 /* close(handle). Again is harmless. */
@@ -395,14 +404,26 @@ static napi_value js_local_name(napi_env env, napi_callback_info info) {
 }
 
 /*
- * Options whose value holds a pointer (SO_ATTACH_FILTER and its kind: struct sock_fprog) cannot cross as bytes.
- * 26 SO_ATTACH_FILTER, 51 SO_ATTACH_REUSEPORT_CBPF, of level SOL_SOCKET. The firewall's options of SOL_IP and
- * SOL_IPV6 (64..95: iptables' replace and get entries) hold pointers as well.
+ * Options whose value holds an address of memory cannot cross as bytes: the filters (struct sock_fprog), the tables of
+ * iptables, arptables and ebtables, TCP_ZEROCOPY_RECEIVE, and AF_XDP's shared memory.
  */
 static bool option_is_safe(int level, int option) {
-  if (level == SOL_SOCKET) return option != 26 && option != 51;
-  if (level == 0 || level == 41) return option < 64 || option > 95;
-  return true;
+  switch (level) {
+    case 1: /* SOL_SOCKET: SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF */
+      return option != 26 && option != 51;
+    case 0: /* SOL_IP */
+      return !(option == 64 || option == 65 || option == 96 || option == 97 || (option >= 128 && option <= 133));
+    case 41: /* SOL_IPV6 */
+      return option != 64 && option != 65;
+    case 6: /* SOL_TCP */
+      return option != 35;
+    case 263: /* SOL_PACKET: PACKET_FANOUT_DATA */
+      return option != 22;
+    case 283: /* SOL_XDP */
+      return false;
+    default:
+      return true;
+  }
 }
 
 static bool take_option(struct arguments *a, int *level, int *option) {
@@ -564,7 +585,7 @@ static int receive(struct handle *h) {
     };
   }
   int n;
-  do n = recvmmsg(h->fd, h->headers, (unsigned)slots, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+  do n = recvmmsg(h->fd, h->headers, (unsigned)slots, h->receive_flags, NULL);
   while (n < 0 && errno == EINTR);
   if (n < 0) return errno == EAGAIN ? 0 : -errno;
   for (int i = 0; i < n; i++, record += RECORD_INTS) {
@@ -606,6 +627,11 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
        * went down, a netlink overrun. receive() took it from the socket; if something else was queued before it, it
        * stays for the next wake. */
       uv_poll_start(h->poll, UV_READABLE, on_ready);
+      h->failures = 0;
+    } else if (n >= 0) {
+      h->failures = 0;
+    } else if (++h->failures >= MAX_FAILURES) {
+      uv_poll_stop(h->poll); /* it would wake for ever */
     }
   } else {
     uint64_t expirations;
@@ -627,7 +653,8 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
 
 /*
  * watch(handle, callback). Socket: whenever something is queued, one batch is received and callback(n) called once;
- * n < 0 is the error that was pending on the socket (-ENOBUFS: packets were lost; -ENETDOWN), and watching goes on.
+ * n < 0 is the error that was pending on the socket (-ENOBUFS: packets were lost; -ENETDOWN), and watching goes on;
+ * only after 16 failures in a row that no pending error explains (the batch's memory was taken away) it ends.
  * Timer: callback(1) when the deadline has passed. A second call replaces the callback.
  */
 static napi_value js_watch(napi_env env, napi_callback_info info) {

@@ -15,7 +15,7 @@ export type Session = {
   /** Why the session was last left. */
   readonly diagnostic: number;
   readonly localDiscriminator: number;
-  /** What the neighbour calls the session; 0 while it is unknown. */
+  /** What the neighbour said last. */
   readonly remote: Remote;
   /** What our packets announce. */
   readonly desiredMinTx: Microseconds;
@@ -37,6 +37,7 @@ export type Session = {
   readonly detectAt: Microseconds | undefined;
 };
 export type Remote = {
+  /** What it calls the session; 0 while that is unknown. */
   readonly discriminator: number;
   readonly state: BfdState;
   readonly minTx: Microseconds;

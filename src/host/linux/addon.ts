@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { err, ok, type Result, type Text, text } from '../../base/index.ts';
-import type { HostError } from '../ports.ts';
+import type { HostError } from '../index.ts';
 
 declare const handle: unique symbol;
 /** A socket or timer of the addon. Watched, the event loop keeps it alive; unwatched and unreachable, it is closed by garbage collection. */

@@ -1,5 +1,5 @@
 import { invariant, type Microseconds, ms, us } from '../../base/index.ts';
-import type { Cancel, Clock } from '../ports.ts';
+import type { Cancel, Clock } from '../index.ts';
 import type { Addon } from './addon.ts';
 
 /** `index` is the place in the heap, -1 once run or cancelled. */

@@ -1,7 +1,7 @@
 import { closeSync, constants, type FSWatcher, openSync, readSync, watch, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { err, ok, text } from '../../base/index.ts';
-import type { Files } from '../ports.ts';
+import type { Files } from '../index.ts';
 import { systemError } from './system-error.ts';
 
 const { O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;

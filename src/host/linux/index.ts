@@ -1,4 +1,4 @@
-import type { Host, Log, Network } from '../ports.ts';
+import type { Host, Log, Network } from '../index.ts';
 import type { Addon } from './addon.ts';
 import { linuxClock } from './clock.ts';
 import { linuxFiles } from './files.ts';
@@ -8,7 +8,7 @@ import { linuxSysctl } from './sysctl.ts';
 
 export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
-export { openNetwork } from './netlink/index.ts';
+export { LinuxNetwork, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */

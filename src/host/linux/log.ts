@@ -1,6 +1,6 @@
 import { write, writeSync } from 'node:fs';
 import type { Language } from '../../base/index.ts';
-import type { Log, LogEvent, LogLevel } from '../ports.ts';
+import type { Log, LogEvent, LogLevel } from '../index.ts';
 import type { Addon } from './addon.ts';
 import { AF_UNIX, SOCK_DGRAM, sockaddrUnix } from './sockaddr.ts';
 

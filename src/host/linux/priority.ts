@@ -1,5 +1,5 @@
 import { err, invariant, ok, type Result, text } from '../../base/index.ts';
-import type { HostError } from '../ports.ts';
+import type { HostError } from '../index.ts';
 import { type Addon, hostError } from './addon.ts';
 
 export const SCHED_OTHER = 0;

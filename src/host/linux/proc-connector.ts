@@ -1,5 +1,5 @@
 import { err, ok, type Result, text } from '../../base/index.ts';
-import type { Cancel, HostError, Processes } from '../ports.ts';
+import type { Cancel, HostError, Processes } from '../index.ts';
 import { type Addon, hostError } from './addon.ts';
 import { Batch } from './batch.ts';
 import { AF_NETLINK, int32, LITTLE, SOCK_DGRAM, sockaddrNetlink } from './sockaddr.ts';

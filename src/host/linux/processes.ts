@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { text } from '../../base/index.ts';
-import type { Command, Exit, Processes, Running } from '../ports.ts';
+import type { Command, Exit, Processes, Running } from '../index.ts';
 import type { Addon } from './addon.ts';
 import { withOrdinaryAffinity } from './priority.ts';
 import { watchProcesses } from './proc-connector.ts';

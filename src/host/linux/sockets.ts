@@ -7,7 +7,7 @@ import type {
   RawSocketOptions,
   Sockets,
   UdpSocketOptions,
-} from '../ports.ts';
+} from '../index.ts';
 import { type Addon, hostError, type SocketHandle } from './addon.ts';
 import { Batch } from './batch.ts';
 import {
@@ -63,6 +63,8 @@ const IPV6_TCLASS = 67;
 const SOL_PACKET = 263;
 const PACKET_IGNORE_OUTGOING = 23;
 
+const SIOCGIFNAME = 0x8910;
+
 const SLOTS = 64;
 /** An advertisement of 255 IPv6 addresses behind AH and the longest IPv4 header is 4180 bytes. Untouched pages cost nothing. */
 const RAW_BYTES = 4352;
@@ -85,6 +87,13 @@ class Setup {
   }
   set(level: number, option: number, value: Uint8Array): void {
     this.check(() => this.#addon.setOption(this.#socket, level, option, value));
+  }
+  /** Binds to an interface, and to none that does not exist, which SO_BINDTOIFINDEX alone would take. */
+  bindToInterface(ifindex: number): void {
+    const request = new Uint8Array(40); // struct ifreq
+    request.set(int32(ifindex), 16);
+    this.check(() => this.#addon.ioctl(this.#socket, SIOCGIFNAME, request));
+    this.set(SOL_SOCKET, SO_BINDTOIFINDEX, int32(ifindex));
   }
   try(level: number, option: number, value: Uint8Array): boolean {
     return this.#addon.setOption(this.#socket, level, option, value) >= 0;
@@ -120,7 +129,7 @@ function sourceControl(source: IpAddress, ifindex: number): Uint8Array {
 
 /** Settings that raw and UDP sockets share. */
 function setCommon(s: Setup, v6: boolean, ifindex: number | undefined, ttl: number | undefined): void {
-  if (ifindex !== undefined) s.set(SOL_SOCKET, SO_BINDTOIFINDEX, int32(ifindex));
+  if (ifindex !== undefined) s.bindToInterface(ifindex);
   s.try(SOL_SOCKET, SO_TIMESTAMPNS, ON);
   if (v6) {
     s.set(SOL_IPV6, IPV6_RECVPKTINFO, ON);

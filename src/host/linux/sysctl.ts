@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { err, ok, text } from '../../base/index.ts';
-import type { Sysctl } from '../ports.ts';
+import type { Sysctl } from '../index.ts';
 import { systemError } from './system-error.ts';
 
 /**

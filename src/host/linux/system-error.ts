@@ -1,5 +1,5 @@
 import type { Text } from '../../base/index.ts';
-import type { HostError } from '../ports.ts';
+import type { HostError } from '../index.ts';
 
 /** The port's error for what a synchronous function of Node threw; anything that is no system error is a bug and goes on. */
 export function systemError(e: unknown, doing: Text): HostError {

@@ -46,7 +46,8 @@ export function decodeAddress(b: Uint8Array): Result<LinkAddress, NetlinkError> 
   if (a.flaw !== undefined) return err({ kind: 'attribute', type: a.flaw });
   if (local === undefined) return err({ kind: 'missing', type: IFA.local });
   const peer = far !== undefined && far !== local ? far : undefined;
-  const [preferred, valid] = cache ?? [FOREVER, FOREVER];
+  const valid = cache?.[1] ?? FOREVER;
+  const preferred = Math.min(cache?.[0] ?? FOREVER, valid);
   return ok({
     ifindex: v.u32(4),
     prefix: { address: local, length: peer === undefined ? length : hostLength(family) },
@@ -54,8 +55,8 @@ export function decodeAddress(b: Uint8Array): Result<LinkAddress, NetlinkError> 
     ...(broadcast !== undefined && { broadcast }),
     scope: scope === 'nowhere' ? 255 : scope,
     ...(label !== undefined && { label }),
-    ...(valid !== FOREVER && { validSeconds: valid as number }),
-    ...(preferred !== FOREVER && { preferredSeconds: preferred as number }),
+    ...(valid !== FOREVER && { validSeconds: valid }),
+    ...(preferred !== FOREVER && { preferredSeconds: preferred }),
     ...Object.fromEntries(FLAGS.filter((f) => applies(f, family) && (flags & FLAG[f]) !== 0).map((f) => [f, true])),
     ...(protocol !== undefined && { protocol }),
   });

@@ -2,6 +2,7 @@ import { type Text, text, unreachable } from '../../../base/index.ts';
 import {
   encapFault,
   type LinkAddress,
+  type LinkSettings,
   NLM_F,
   type Route,
   RTM,
@@ -13,8 +14,7 @@ import {
   writeRoute,
   writeRule,
 } from '../../../wire/index.ts';
-import { commandLine, type NameOf } from '../../index.ts';
-import type { NetCommand } from '../../ports.ts';
+import { commandLine, type NameOf, type NetCommand } from '../../index.ts';
 import type { NetlinkRequest } from './requests.ts';
 
 const CHANGE = NLM_F.create | NLM_F.replace;
@@ -32,35 +32,44 @@ function routeKey(r: Route): Route {
   return key;
 }
 
-/** The message that does it, or the option that cannot be sent. */
-export function requestOf(c: NetCommand): NetlinkRequest | { readonly fault: string } {
+/** Of one message the kernel raises the link before it turns address generation off: the link-local address would be there. */
+function linkSteps(s: LinkSettings): readonly LinkSettings[] {
+  if (!s.up || !s.noAddressGeneration) return [s];
+  const { up, ...rest } = s;
+  return [rest, { ifindex: s.ifindex, up }];
+}
+
+/** The messages that do it, in their order, or the option that cannot be sent. */
+export function requestsOf(c: NetCommand): readonly NetlinkRequest[] | { readonly fault: string } {
   switch (c.do) {
     case 'address-replace':
-      return { type: RTM.newAddress, flags: CHANGE, write: (w) => writeAddress(w, c.address) };
+      return [{ type: RTM.newAddress, flags: CHANGE, write: (w) => writeAddress(w, c.address) }];
     case 'address-remove':
-      return { type: RTM.delAddress, flags: 0, write: (w) => writeAddress(w, addressKey(c.address)) };
+      return [{ type: RTM.delAddress, flags: 0, write: (w) => writeAddress(w, addressKey(c.address)) }];
     case 'route-replace': {
       const fault = c.route.hops.map((h) => h.encap && encapFault(h.encap)).find((f) => f !== undefined);
       if (fault !== undefined) return { fault };
       const flags = c.append ? NLM_F.create | NLM_F.append : c.prepend ? NLM_F.create : CHANGE;
-      return { type: RTM.newRoute, flags, write: (w) => writeRoute(w, c.route) };
+      return [{ type: RTM.newRoute, flags, write: (w) => writeRoute(w, c.route) }];
     }
     case 'route-remove':
-      return { type: RTM.delRoute, flags: 0, write: (w) => writeRoute(w, routeKey(c.route)) };
+      return [{ type: RTM.delRoute, flags: 0, write: (w) => writeRoute(w, routeKey(c.route)) }];
     case 'rule-add':
-      return { type: RTM.newRule, flags: NLM_F.create | NLM_F.excl, write: (w) => writeRule(w, c.rule) };
+      return [{ type: RTM.newRule, flags: NLM_F.create | NLM_F.excl, write: (w) => writeRule(w, c.rule) }];
     case 'rule-remove':
-      return { type: RTM.delRule, flags: 0, write: (w) => writeRule(w, c.rule) };
+      // The kernel removes the first rule that agrees in what is named here, also one that asks for more (a mark, an
+      // interface): only a protocol of our own tells ours from a narrower rule of others at the same priority.
+      return [{ type: RTM.delRule, flags: 0, write: (w) => writeRule(w, c.rule) }];
     case 'neighbour-remove': {
       const { ifindex, address } = c.neighbour;
-      return { type: RTM.delNeighbour, flags: 0, write: (w) => writeNeighbourKey(w, ifindex, address) };
+      return [{ type: RTM.delNeighbour, flags: 0, write: (w) => writeNeighbourKey(w, ifindex, address) }];
     }
     case 'macvlan-add':
-      return { type: RTM.newLink, flags: NLM_F.create | NLM_F.excl, write: (w) => writeMacvlan(w, c) };
+      return [{ type: RTM.newLink, flags: NLM_F.create | NLM_F.excl, write: (w) => writeMacvlan(w, c) }];
     case 'link-set':
-      return { type: RTM.setLink, flags: 0, write: (w) => writeLinkSettings(w, c) };
+      return linkSteps(c).map((s) => ({ type: RTM.setLink, flags: 0, write: (w) => writeLinkSettings(w, s) }));
     case 'link-remove':
-      return { type: RTM.delLink, flags: 0, write: (w) => writeLinkIndex(w, c.ifindex) };
+      return [{ type: RTM.delLink, flags: 0, write: (w) => writeLinkIndex(w, c.ifindex) }];
     default:
       return unreachable(c);
   }

@@ -11,7 +11,7 @@ import {
   type NetlinkMessage,
   RTM,
 } from '../../../wire/index.ts';
-import type { NetChange } from '../../ports.ts';
+import type { NetChange } from '../../index.ts';
 
 /** What makes two addresses the same entry of the kernel's table. */
 export const keyOfAddress = (a: LinkAddress): string =>
@@ -19,7 +19,7 @@ export const keyOfAddress = (a: LinkAddress): string =>
     ? `${a.ifindex} ${formatPrefix(a.prefix)}`
     : `${a.ifindex} ${a.prefix.address} ${formatPrefix(a.peer)}`;
 
-/** Links and addresses as last told, in the kernel's order. Knows no socket: it is fed with messages. */
+/** Links and addresses as last told, each in the order in which it was first heard of. Knows no socket: it is fed with messages. */
 export class Mirror {
   readonly #links = new Map<number, Link>();
   readonly #names = new Map<string, number>();

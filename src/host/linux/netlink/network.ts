@@ -18,9 +18,9 @@ import {
   writeRouteDump,
   writeRuleDump,
 } from '../../../wire/index.ts';
-import type { Cancel, HostError, Log, NetChange, NetCommand, Network } from '../../ports.ts';
+import type { Cancel, HostError, Log, NetChange, NetCommand, Network } from '../../index.ts';
 import { type Addon, errnoName } from '../addon.ts';
-import { alreadySo, doing, requestOf } from './commands.ts';
+import { alreadySo, doing, requestsOf } from './commands.ts';
 import { keyOfAddress, Mirror } from './mirror.ts';
 import { type NetlinkRequest, type Outcome, Requests, withMessage } from './requests.ts';
 import { NETLINK_OPTION, type NetlinkSocket, openNetlinkSocket } from './socket.ts';
@@ -167,9 +167,9 @@ export class LinuxNetwork implements Network {
     const results: Result<void, HostError>[] = Array(commands.length).fill(ok(undefined));
     const sent: { readonly at: number; readonly command: NetCommand; readonly request: NetlinkRequest }[] = [];
     commands.forEach((command, at) => {
-      const request = requestOf(command);
-      if ('fault' in request) results[at] = this.#failure(command, { errno: EINVAL, message: request.fault });
-      else sent.push({ at, command, request });
+      const requests = requestsOf(command);
+      if ('fault' in requests) results[at] = this.#failure(command, { errno: EINVAL, message: requests.fault });
+      else for (const request of requests) sent.push({ at, command, request });
     });
     if (sent.length === 0) return results;
     const outcomes = this.#requests.transact(
@@ -183,7 +183,7 @@ export class LinuxNetwork implements Network {
     sent.forEach(({ at, command }, i) => {
       const outcome = outcomes[i] as Outcome;
       if (outcome.errno === 0) this.#assume(command);
-      else results[at] = this.#failure(command, outcome);
+      else if (results[at]?.ok) results[at] = this.#failure(command, outcome);
     });
     return results;
   }

@@ -9,7 +9,7 @@ import {
   NLMSG,
   writeMessage,
 } from '../../../wire/index.ts';
-import type { HostError } from '../../ports.ts';
+import type { HostError } from '../../index.ts';
 import { errnoName, hostError } from '../addon.ts';
 import type { NetlinkSocket } from './socket.ts';
 

@@ -1,5 +1,5 @@
 import { err, ok, type Result, text } from '../../../base/index.ts';
-import type { HostError } from '../../ports.ts';
+import type { HostError } from '../../index.ts';
 import { type Addon, hostError, type SocketHandle } from '../addon.ts';
 import { Batch } from '../batch.ts';
 
