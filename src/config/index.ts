@@ -1,0 +1,9 @@
+export type {
+  BufferSettings,
+  GlobalConfig,
+  KeepalivedConfig,
+  ProcessSettings,
+  SnmpSettings,
+} from './keepalived/config.ts';
+export { type ReadOptions, type ReadResult, readKeepalivedConf } from './keepalived/reader.ts';
+export type { FileSource } from './keepalived/text/includes.ts';
