@@ -1,9 +1,9 @@
 import type { Diagnostic } from '../../base/index.ts';
-import { buildBfd } from './build/bfd.ts';
-import { buildDirector } from './build/director.ts';
-import { buildGlobal } from './build/global.ts';
-import type { GlobalValues } from './build/values.ts';
-import { buildVrrp } from './build/vrrp.ts';
+import { buildBfd } from './builders/bfd.ts';
+import { buildDirector } from './builders/director.ts';
+import { buildGlobal } from './builders/global.ts';
+import type { GlobalValues } from './builders/values.ts';
+import { buildVrrp } from './builders/vrrp.ts';
 import type { KeepalivedConfig } from './config.ts';
 import { BUILT_IN_NAMES, type IprouteKind, type IprouteNames, parseIprouteFile } from './grammar/names.ts';
 import { root, rootBlock } from './grammar/root.ts';
