@@ -5,5 +5,6 @@ export type {
   ProcessSettings,
   SnmpSettings,
 } from './keepalived/config.ts';
+export { describeKeepalivedConf } from './keepalived/describe.ts';
 export { type ReadOptions, type ReadResult, readKeepalivedConf } from './keepalived/reader.ts';
 export type { FileSource } from './keepalived/text/includes.ts';

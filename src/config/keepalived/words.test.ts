@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { describeKeepalivedConf } from './describe.ts';
 import { rootBlock } from './grammar/root.ts';
 import { homesOf } from './grammar/spec.ts';
 import { readKeepalivedConf } from './reader.ts';
@@ -129,6 +130,9 @@ for (const r of rows)
     const good = fileWith(r.block, r.word, onLines(`${r.also}\n${r.word} ${r.good}`));
     const got = read(good.file, false);
     assert.ok(got.config, `${good.file}\n${JSON.stringify(got.diagnostics, null, 1)}`);
+    const canonical = describeKeepalivedConf(got.config);
+    const again = read(canonical, false);
+    assert.deepEqual(again.config, got.config, `${canonical}\n${JSON.stringify(again.diagnostics, null, 1)}`);
     if (r.effect !== '-') {
       const [path = '', json = ''] = r.effect.split(/ = (.*)/s);
       const full = path.startsWith('/') ? path.slice(1) : good.base + path;

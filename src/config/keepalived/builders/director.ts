@@ -13,7 +13,7 @@ import type { HeadValue, realServer, ServerAddress, virtualServer } from '../gra
 import type { Got, Nested, ValuesOf } from '../grammar/spec.ts';
 import type { Report } from '../report.ts';
 import { buildCheckers, type CheckDefaults, checkDefaults } from './checkers.ts';
-import { type GlobalValues, maybe } from './values.ts';
+import { fifoOf, type GlobalValues, maybe } from './values.ts';
 import type { RootValues } from './vrrp.ts';
 
 type ServerWords = (typeof virtualServer)['words'];
@@ -68,7 +68,6 @@ export function buildDirector(r: RootValues, c: DirectorContext): DirectorConfig
       g.lvs_sync_daemon?.at,
       text(`there is no vrrp_instance '${sync.instance}'`, `没有 vrrp_instance '${sync.instance}'`),
     );
-  const fifo = g.lvs_notify_fifo?.value;
   return {
     virtualServers,
     groups,
@@ -95,7 +94,7 @@ export function buildDirector(r: RootValues, c: DirectorContext): DirectorConfig
     ),
     notifyAtStart: g.rs_init_notifies !== undefined,
     noCheckerMails: g.no_checker_emails !== undefined,
-    ...maybe('fifo', fifo && { ...fifo, ...maybe('script', g.lvs_notify_fifo_script?.value) }),
+    fifos: [...fifoOf(g.notify_fifo, g.notify_fifo_script), ...fifoOf(g.lvs_notify_fifo, g.lvs_notify_fifo_script)],
   };
 }
 

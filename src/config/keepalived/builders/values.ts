@@ -1,6 +1,6 @@
 import type { Script } from '../../../vrrp/config.ts';
 import type { ScriptValue } from '../grammar/args.ts';
-import type { globalDefs } from '../grammar/global.ts';
+import type { FifoValue, globalDefs } from '../grammar/global.ts';
 import type { Got, ValuesOf } from '../grammar/spec.ts';
 
 export type GlobalValues = ValuesOf<(typeof globalDefs)['words']>;
@@ -14,3 +14,10 @@ export const flat = <T>(blocks: readonly Got<readonly Got<T>[]>[] | undefined): 
   (blocks ?? []).flatMap((b) => b.value);
 
 export const asScript = (s: Got<ScriptValue> | undefined): Script | undefined => s?.value;
+
+/** A FIFO with its reader, or nothing. */
+export const fifoOf = (
+  fifo: Got<FifoValue> | undefined,
+  script: Got<ScriptValue> | undefined,
+): readonly (FifoValue & { readonly script?: ScriptValue })[] =>
+  fifo ? [{ ...fifo.value, ...maybe('script', script?.value) }] : [];

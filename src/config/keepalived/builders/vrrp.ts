@@ -20,7 +20,7 @@ import { buildInstance } from './instance.ts';
 import { buildAddresses, buildRoutes, RulePreferences } from './objects.ts';
 import { checkTogether } from './together.ts';
 import { buildTracks, type Trackable, trackable } from './tracks.ts';
-import { asScript, flat, type GlobalValues, maybe } from './values.ts';
+import { asScript, fifoOf, flat, type GlobalValues, maybe } from './values.ts';
 
 export type RootValues = ValuesOf<(typeof root)['words']>;
 export type VrrpContext = {
@@ -318,9 +318,5 @@ function fifosOf(g: GlobalValues, report: Report): Fifo[] {
       );
     paths.set(f.value.path, f.at);
   }
-  const both = [
-    [g.notify_fifo, g.notify_fifo_script],
-    [g.vrrp_notify_fifo, g.vrrp_notify_fifo_script],
-  ] as const;
-  return both.flatMap(([fifo, script]) => (fifo ? [{ ...fifo.value, ...maybe('script', script?.value) }] : []));
+  return [...fifoOf(g.notify_fifo, g.notify_fifo_script), ...fifoOf(g.vrrp_notify_fifo, g.vrrp_notify_fifo_script)];
 }

@@ -249,8 +249,8 @@ export class Expander {
           'random-range',
           place,
           text(
-            '${_RANDOM [MIN [MAX]]} needs whole numbers, the lower first',
-            '${_RANDOM [MIN [MAX]]} 需要整数,小者在前',
+            '_RANDOM [MIN [MAX]] needs whole numbers, the lower first',
+            '_RANDOM [MIN [MAX]] 需要整数,小者在前',
           ),
         );
         return '';
