@@ -5,4 +5,6 @@ export type {
   ProcessSettings,
   SnmpSettings,
 } from './keepalived/config.ts';
-export { type FileSource, type ReadOptions, type ReadResult, readKeepalivedConf } from './keepalived/reader.ts';
+export { describeKeepalivedConf } from './keepalived/describe.ts';
+export { type ReadOptions, type ReadResult, readKeepalivedConf } from './keepalived/reader.ts';
+export type { FileSource } from './keepalived/text/includes.ts';

@@ -242,10 +242,11 @@ export type DirectorConfig = {
   readonly notifyAtStart: boolean;
   /** Mail only when a server is added or removed. */
   readonly noCheckerMails: boolean;
-  readonly fifo?: {
+  /** The checkers' own, and the one that is common with VRRP. */
+  readonly fifos: readonly {
     readonly path: string;
     readonly user?: string;
     readonly group?: string;
     readonly script?: DirectorScript;
-  };
+  }[];
 };

@@ -1,31 +1,37 @@
 import type { Diagnostic } from '../../base/index.ts';
-import { buildBfd } from './build/bfd.ts';
-import { buildDirector } from './build/director.ts';
-import { buildGlobal } from './build/global.ts';
-import { buildVrrp } from './build/vrrp.ts';
+import { buildBfd } from './builders/bfd.ts';
+import { buildDirector } from './builders/director.ts';
+import { buildGlobal } from './builders/global.ts';
+import type { GlobalValues } from './builders/values.ts';
+import { buildVrrp } from './builders/vrrp.ts';
 import type { KeepalivedConfig } from './config.ts';
-import type { globalDefs } from './grammar/global.ts';
+import { BUILT_IN_NAMES, type IprouteKind, type IprouteNames, parseIprouteFile } from './grammar/names.ts';
 import { root, rootBlock } from './grammar/root.ts';
-import { homesOf, readBlock, type ValuesOf } from './grammar/spec.ts';
+import { homesOf, readBlock } from './grammar/spec.ts';
 import { Report } from './report.ts';
-import { traced } from './text/traced.ts';
+import { Expander } from './text/expand.ts';
+import { type FileSource, Includes } from './text/includes.ts';
 import { treeOf } from './text/tree.ts';
-import { wordsOf } from './text/words.ts';
+import type { Word } from './text/words.ts';
 
-/** The files that a configuration is made of, as the caller has them. */
-export interface FileSource {
-  /** Undefined where there is no such file or it may not be read. */
-  read(path: string): string | undefined;
-  /** Paths that match, sorted; braces too. A pattern without wildcards that matches nothing gives none. */
-  glob(pattern: string): readonly string[];
-}
 export type ReadOptions = {
+  /** As keepalived does: what it reports and works around becomes a warning, and the value what keepalived makes of it. */
   readonly lenient?: boolean;
+  /** Default of `router_id`, of mail names, and up to its first dot of `configId`. Default `localhost`. */
   readonly hostName?: string;
+  /** Option `-i`: what `@id` lines are compared with. */
+  readonly configId?: string;
+  /** For `${_ENV NAME}`; empty by default. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** For `${_RANDOM}` where the file sets no random_seed. Default 0: the same file gives the same configuration. */
+  readonly seed?: number;
+  /** How many lines repetitions may make; default a million. */
+  readonly maxLines?: number;
 };
 export type ReadResult = {
   /** Absent when there are errors. */
   readonly config?: KeepalivedConfig;
+  /** In the order of the files' lines. */
   readonly diagnostics: readonly Diagnostic[];
   /** The text of every file that was read, for showing lines beside diagnostics. */
   readonly sources: ReadonlyMap<string, string>;
@@ -33,24 +39,27 @@ export type ReadResult = {
 
 const homes = homesOf(rootBlock);
 
+/** Reads a keepalived.conf and all that it includes. Never throws, whatever the text; all findings are told at once. */
 export function readKeepalivedConf(o: {
   readonly file: string;
   readonly files: FileSource;
   readonly options?: ReadOptions;
 }): ReadResult {
-  const report = new Report(o.options?.lenient ?? false, homes);
-  const content = o.files.read(o.file) ?? '';
-  const lines = content.split('\n').map((line, i) => wordsOf(traced(o.file, i + 1, line), report));
-  const r = readBlock(root, treeOf(lines, report), report);
-  const global: ValuesOf<(typeof globalDefs)['words']> = Object.assign(
-    {},
-    ...(r.global_defs ?? []).map((g) => g.value.values),
-  );
+  const { hostName = 'localhost', lenient = false, environment = {}, seed = 0, maxLines = 1_000_000 } = o.options ?? {};
+  const configId = o.options?.configId ?? hostName.split('.')[0]!;
+  const early = new Report(lenient);
+  const includes = new Includes(o.files, early);
+  const lines = includes.read(o.file);
+  if (!lines) return { diagnostics: early.diagnostics, sources: includes.sources };
+  const words = new Expander({ configId, environment, seed, maxLines }, early).words(lines);
+  const report = new Report(lenient, homes, hostNames(words, o.files), early.diagnostics);
+  const r = readBlock(root, treeOf(words, report), report);
+  const global: GlobalValues = Object.assign({}, ...(r.global_defs ?? []).map((g) => g.value.values));
   const bfd = buildBfd(r, report);
   const vrrp = buildVrrp(r, {
     report,
     global,
-    hostName: o.options?.hostName ?? 'localhost',
+    hostName,
     readKey: (path) => o.files.read(path),
     bfds: new Map(bfd.map((b) => [b.name, { value: b.weight, reverse: b.weightReverse }])),
   });
@@ -64,7 +73,47 @@ export function readKeepalivedConf(o: {
   const config: KeepalivedConfig = { global: buildGlobal(r, global, report), vrrp, bfd, director };
   return {
     ...(report.refused ? {} : { config }),
-    diagnostics: report.diagnostics,
-    sources: new Map([[o.file, content]]),
+    diagnostics: inOrder(report.diagnostics, [...includes.sources.keys()]),
+    sources: includes.sources,
+  };
+}
+
+/** By file, in the order in which they were read, then by line and column; what has no place first. */
+function inOrder(all: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {
+  const rank = new Map(files.map((f, i) => [f, i]));
+  const key = (d: Diagnostic): readonly [number, number, number] =>
+    d.place ? [rank.get(d.place.file) ?? 0, d.place.line, d.place.column] : [-1, 0, 0];
+  return [...all].sort((a, b) => {
+    const [x, y] = [key(a), key(b)];
+    return x[0] - y[0] || x[1] - y[1] || x[2] - y[2];
+  });
+}
+
+const FILES: Readonly<Record<IprouteKind, string>> = {
+  tables: 'rt_tables',
+  protocols: 'rt_protos',
+  realms: 'rt_realms',
+  dsfield: 'rt_dsfield',
+  groups: 'group',
+};
+/** What this host calls tables and protocols: iproute2's files, with the directories that the configuration may move. */
+function hostNames(words: readonly (readonly Word[])[], files: FileSource): IprouteNames {
+  const said = (word: string, usual: string): string => words.find((l) => l[0]?.text === word)?.[1]?.text ?? usual;
+  const directories = [said('iproute_usr_dir', '/usr/share/iproute2'), said('iproute_etc_dir', '/etc/iproute2')];
+  const wanted = words.some((l) =>
+    l.some((w) => /^(table|lookup|protocol|proto|realms|tos|dsfield|sup_group|suppress_ifgroup)$/.test(w.text)),
+  );
+  if (!wanted) return BUILT_IN_NAMES;
+  const of = (kind: IprouteKind): ReadonlyMap<string, number> =>
+    new Map([
+      ...BUILT_IN_NAMES[kind],
+      ...directories.flatMap((d) => [...parseIprouteFile(files.read(`${d}/${FILES[kind]}`) ?? '')]),
+    ]);
+  return {
+    tables: of('tables'),
+    protocols: of('protocols'),
+    realms: of('realms'),
+    dsfield: of('dsfield'),
+    groups: of('groups'),
   };
 }

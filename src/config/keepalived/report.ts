@@ -9,14 +9,16 @@ export class Report {
   readonly lenient: boolean;
   /** For each word of the grammar, the blocks that have it: a misplaced word is told where it belongs. */
   readonly homes: ReadonlyMap<string, readonly string[]>;
-  readonly diagnostics: Diagnostic[] = [];
+  readonly diagnostics: Diagnostic[];
   /** Names of routing tables, protocols and so on, as the host has them. */
   readonly names: IprouteNames;
   constructor(
     lenient: boolean,
     homes: ReadonlyMap<string, readonly string[]> = new Map(),
     names: IprouteNames = BUILT_IN_NAMES,
+    before: readonly Diagnostic[] = [],
   ) {
+    this.diagnostics = [...before];
     this.names = names;
     this.lenient = lenient;
     this.homes = homes;

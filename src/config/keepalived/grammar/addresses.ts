@@ -79,11 +79,12 @@ export const addressLine: Reader<AddressValue> = (a) => {
     if (key === undefined) {
       if (prefix) {
         const extra = a.next()!;
-        return a.fault(
+        a.fault(
           'address-word-unknown',
           text(`'${extra.text}' is not a word of an address line`, `地址行中没有 '${extra.text}' 这个词`),
           text(KEYWORDS.join(', '), KEYWORDS.join('、')),
         );
+        continue;
       }
       prefix = takePrefix(a);
       if (!prefix) return undefined;

@@ -34,6 +34,11 @@ export class Args {
   get place(): Place {
     return (this.statement.words[this.#next - 1] ?? this.keyword).place;
   }
+  /** The word that says what the word taken last is: `weight` in `eth1 weight 300`. */
+  get label(): string {
+    const before = this.statement.words[this.#next - 2]?.text ?? '';
+    return /^[a-z][a-z_-]*$/i.test(before) ? before : this.keyword.text;
+  }
   peek(): Word | undefined {
     return this.statement.words[this.#next];
   }
@@ -101,8 +106,8 @@ export function takeInt(a: Args, range: Range): number | undefined {
     return a.fault(
       range.code ?? 'number-range',
       text(
-        `${a.keyword.text} ${n} is outside ${range.min}..${range.max}`,
-        `${a.keyword.text} ${n} 超出范围 ${range.min}..${range.max}`,
+        `${a.label} ${n} is outside ${range.min}..${range.max}`,
+        `${a.label} ${n} 超出范围 ${range.min}..${range.max}`,
       ),
       range.hint,
     );

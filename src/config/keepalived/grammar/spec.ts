@@ -54,14 +54,20 @@ export const block = <W extends Words>(
 ): Block<W> => ({ name, words: table, aliases });
 
 /** A block of keywords; `head` reads what stands before the brace. */
-export type Nested<H, W extends Words> = { readonly head: H; readonly values: ValuesOf<W> };
+export type Nested<H, W extends Words> = {
+  readonly head: H;
+  readonly values: ValuesOf<W>;
+  /** Words that are there with a value that was refused: not to be reported as missing again. */
+  readonly refused: ReadonlySet<string>;
+};
 export const nested = <H, W extends Words>(b: Block<W>, head: Reader<H>, o: Options = {}): Many<Nested<H, W>> => ({
   read: (a) => {
     const h = head(a);
     noMore(a);
     // The inside is read even when the head was refused, so that all errors are told at once.
-    const values = readBlock(b, a.statement.body ?? [], a.report);
-    return h === undefined ? undefined : { head: h, values };
+    const refused = new Set<string>();
+    const values = readBlock(b, a.statement.body ?? [], a.report, refused);
+    return h === undefined ? undefined : { head: h, values, refused };
   },
   opens: 'block',
   many: true,
@@ -160,7 +166,12 @@ export function homesOf(root: AnyBlock): ReadonlyMap<string, readonly string[]> 
 }
 
 /** Reads the statements of one block by its table. All findings are reported; what was refused is absent. */
-export function readBlock<W extends Words>(b: Block<W>, body: readonly Statement[], report: Report): ValuesOf<W> {
+export function readBlock<W extends Words>(
+  b: Block<W>,
+  body: readonly Statement[],
+  report: Report,
+  refused: Set<string> = new Set(),
+): ValuesOf<W> {
   const values: Record<string, Got<unknown> | Got<unknown>[]> = {};
   for (const s of body) {
     const typed = s.words[0];
@@ -190,7 +201,10 @@ export function readBlock<W extends Words>(b: Block<W>, body: readonly Statement
     if (spec.opens === 'nothing') noBody(s, report);
     const a = new Args(s, report, 1);
     const value: unknown = spec.read(a);
-    if (value === undefined) continue;
+    if (value === undefined) {
+      refused.add(key);
+      continue;
+    }
     if (spec.opens === 'nothing') noMore(a);
     const got: Got<unknown> = { value, at: (s.words[1] ?? typed).place, keyword: typed.place };
     if (spec.many) {

@@ -20,7 +20,7 @@ export const trackLine =
     if (!name) return undefined;
     if (!a.take('weight')) return { name: name.text };
     const w = weight(most)(a);
-    return w && { name: name.text, weight: w };
+    return w ? { name: name.text, weight: w } : { name: name.text };
   };
 
 /** The words that instances and sync groups share for tracking. */

@@ -5,7 +5,7 @@ import { placeOf, type Traced } from './traced.ts';
 /** One word: quotes taken away, escapes resolved. A quoted `"{"` is no brace. */
 export type Word = { readonly text: string; readonly place: Place; readonly quoted: boolean };
 
-const PLAIN = /[^ \t\r\f\v"'\\#!{}$]+/y;
+const PLAIN = /[^ \t\r\f\v"'\\{}$]+/y;
 const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
   a: '\x07',
   b: '\b',
@@ -31,12 +31,24 @@ function unescaped(s: string, at: number): { readonly text: string; readonly len
   return { text: c, length: 1 };
 }
 
+/** Where the comment begins, or the length of the text. Double quotes protect `#` and `!`, single ones do not. */
+export function commentStart(s: string): number {
+  let inside = false;
+  for (let i = 0; i < s.length; i++) {
+    const c = s[i];
+    if (c === '\\') i++;
+    else if (c === '"') inside = !inside;
+    else if (!inside && (c === '#' || c === '!')) return i;
+  }
+  return s.length;
+}
+
 /**
- * Splits a line into words. A comment begins at `#` or `!` outside quotes, also in the middle of a word; `{` and `}` are
+ * Splits a line into words. A comment begins at `#` or `!`, also in the middle of a word; `{` and `}` are
  * words of their own, glued or not; quotes of either kind join what is between them to the word they touch.
  */
 export function wordsOf(line: Traced, report: Report): Word[] {
-  const s = line.text;
+  const s = /[#!]/.test(line.text) ? line.text.slice(0, commentStart(line.text)) : line.text;
   const words: Word[] = [];
   let start = -1;
   let word = '';
@@ -56,8 +68,6 @@ export function wordsOf(line: Traced, report: Report): Word[] {
       if (start < 0) start = i;
       word += plain[0];
       i += plain[0].length;
-    } else if (c === '#' || c === '!') {
-      break;
     } else if (c === '{' || c === '}') {
       end(i);
       words.push({ text: c, place: placeOf(line, i, i + 1), quoted: false });
