@@ -394,7 +394,10 @@ export class Vrrp {
     this.#cancelRenewal = this.#ports.clock.at(us(this.#now() + every), () => {
       this.#cancelRenewal = undefined;
       this.#enter();
-      this.#holdings.renew();
+      this.#ports.network.drain();
+      const { refused, lost } = this.#holdings.renew();
+      for (const x of refused) this.#refused('vrrp.lease', x.error);
+      this.#lost(lost);
       this.#armRenewal();
     });
   }
@@ -547,6 +550,19 @@ export class Vrrp {
       if (r.state.is !== 'MASTER') continue;
       if (!this.#holdings.addresses(r.name).some((a) => a.prefix.address === address && a.ifindex === ifindex))
         continue;
+      this.#enter();
+      this.#feed(r, { kind: 'rival-announced' });
+      this.#complainLater(r, address, mac);
+    }
+  }
+
+  /** A router that gives way says its last while it goes; who stays is a stranger, and a person must hear of it. */
+  #complainLater(r: VirtualRouter, address: string, mac: string): void {
+    const { since, is } = r.state;
+    this.#ports.clock.at(us(this.#now() + 2 * r.instance.advertInterval), () => {
+      if (r.state.is !== is || r.state.since !== since || this.#routers.get(r.name) !== r) return;
+      const heard = Math.max(...r.links.map((l) => l.heardAt ?? -Infinity));
+      if (this.#now() - heard < 4 * r.instance.advertInterval) return; // a rival that VRRP deals with
       this.#once(
         r,
         `claimed ${address} ${mac}`,
@@ -557,9 +573,7 @@ export class Vrrp {
           `${r.name}:硬件地址为 ${mac} 的机器也在应答 ${address}`,
         ),
       );
-      this.#enter();
-      this.#feed(r, { kind: 'rival-announced' });
-    }
+    });
   }
 
   // ---------------------------------------------------------------------------------------------- coming and going

@@ -133,14 +133,10 @@ export function step(c: RouterConfig, s: RouterState, e: Event, now: Microsecond
       return afterStall(c, s, e.late, now);
     case 'rival-announced': {
       if (s.is !== 'MASTER') return { state: s, effects: NONE };
-      const bursts = rivalFrames(s.bursts, c.instance.advertInterval, now);
-      if (!bursts) return { state: s, effects: NONE };
-      return {
-        state: { ...s, bursts },
-        effects: [
-          { do: 'announce', copies: c.minimalGarp ? 1 : c.instance.garp.lowerPrioRepeat, reason: 'rival-frames' },
-        ],
-      };
+      const effects: Effect[] = [];
+      const { garp, advertInterval } = c.instance;
+      const bursts = rivalFrames(s.bursts, garp, c.minimalGarp, advertInterval, now, effects);
+      return { state: { ...s, bursts }, effects };
     }
     case 'object-lost':
       if (s.is !== 'MASTER') return { state: s, effects: NONE };
@@ -434,7 +430,7 @@ function tickInMaster(c: RouterConfig, s: RouterState & Master, now: Microsecond
     const planned = us(next.advertAt + c.instance.advertInterval);
     next = { ...next, advertAt: planned > now ? planned : us(now + c.instance.advertInterval) };
   }
-  const bursts = dueBursts(next.bursts, c.instance.garp, c.minimalGarp, now, effects);
+  const bursts = dueBursts(next.bursts, c.instance.garp, c.minimalGarp, c.instance.advertInterval, now, effects);
   return { state: { ...next, bursts }, effects };
 }
 
