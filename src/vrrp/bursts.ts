@@ -73,13 +73,7 @@ export function rivalFrames(
 }
 
 /** Does what is due, and sets the next times from the planned ones, so that nothing drifts. */
-export function dueBursts(
-  due: Bursts,
-  g: Garp,
-  minimal: boolean,
-  now: Microseconds,
-  effects: Effect[],
-): Bursts {
+export function dueBursts(due: Bursts, g: Garp, minimal: boolean, now: Microseconds, effects: Effect[]): Bursts {
   if (now < nextBurst(due)) return due;
   let { againAt, rivalAgainAt, refreshAt, extraAt, answerAt } = due;
   const next = (planned: Microseconds, every: Microseconds): Microseconds =>

@@ -430,7 +430,7 @@ function tickInMaster(c: RouterConfig, s: RouterState & Master, now: Microsecond
     const planned = us(next.advertAt + c.instance.advertInterval);
     next = { ...next, advertAt: planned > now ? planned : us(now + c.instance.advertInterval) };
   }
-  const bursts = dueBursts(next.bursts, c.instance.garp, c.minimalGarp, c.instance.advertInterval, now, effects);
+  const bursts = dueBursts(next.bursts, c.instance.garp, c.minimalGarp, now, effects);
   return { state: { ...next, bursts }, effects };
 }
 

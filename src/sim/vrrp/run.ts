@@ -290,7 +290,7 @@ export class VrrpWorld {
     if (!this.#dirty) return;
     this.#dirty = false;
     for (const n of this.#nodes) this.#checkHost(n);
-    this.#addresses().forEach((address, r) => this.#checkHolders(address, r));
+    for (const [r, address] of this.#addresses().entries()) this.#checkHolders(address, r);
   }
   #checkHost(n: Node): void {
     if (!n.host.running || !n.vrrp) return;
@@ -338,7 +338,7 @@ export class VrrpWorld {
   }
 
   #expectSettled(when: string): void {
-    this.#addresses().forEach((address, r) => {
+    for (const address of this.#addresses()) {
       const holders = this.#nodes.filter((n) => n.host.holds(address));
       if (holders.length !== 1)
         throw new Broken(
@@ -349,8 +349,7 @@ export class VrrpWorld {
       const holder = holders[0] as Node;
       if (this.options.hosts[0]?.preempt && (this.options.hosts[holder.index]?.priority ?? 0) < best)
         throw new Broken('the highest priority is master in the end', `${when}: ${holder.host.name} holds ${address}`);
-      void r;
-    });
+    }
   }
   #expectClient(r: number, when: string): void {
     const address = virtualAddress(this.options.family, r);
