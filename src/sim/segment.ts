@@ -30,6 +30,7 @@ export class Segment {
   readonly #ports: Port[] = [];
   /** `a>b`: what a sends does not reach b. */
   readonly #cuts = new Set<string>();
+  readonly #last = new Map<string, number>();
   /** Of every single delivery. */
   loss = 0;
   duplicates = 0;
@@ -62,12 +63,19 @@ export class Segment {
     for (const to of this.#ports) {
       if (to === from || !this.connected(from.name, to.name)) continue;
       if (this.loss > 0 && this.#random.chance(this.loss)) continue;
-      this.#deliver(to, c);
-      if (this.duplicates > 0 && this.#random.chance(this.duplicates)) this.#deliver(to, c);
+      this.#deliver(from, to, c);
+      if (this.duplicates > 0 && this.#random.chance(this.duplicates)) this.#deliver(from, to, c);
     }
   }
-  #deliver(to: Port, c: Carried): void {
-    this.#world.at(this.#world.now + this.#random.between(this.leastDelay, this.mostDelay), () => {
+  /** What one port sends to another stays in order. */
+  #deliver(from: Port, to: Port, c: Carried): void {
+    const way = `${from.name}>${to.name}`;
+    const arrival = Math.max(
+      this.#last.get(way) ?? 0,
+      this.#world.now + this.#random.between(this.leastDelay, this.mostDelay),
+    );
+    this.#last.set(way, arrival);
+    this.#world.at(arrival, () => {
       if (to.carrier()) to.arrive(c);
     });
   }

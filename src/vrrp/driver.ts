@@ -241,6 +241,7 @@ export class Vrrp {
   }
   #wokeUp(late: Microseconds, now: Microseconds): void {
     this.#ports.network.drain();
+    this.#lost(this.#holdings.allLosses()); // before an advert says that we are master: the leases may have ended
     this.#hub.drain();
     let worst = false;
     for (const r of this.#routers.values()) {

@@ -388,7 +388,7 @@ export class VrrpWorld {
     const needed = 3 * this.options.interval + skewTime(this.options.version, own, this.options.interval);
     const silent = this.world.now - heard;
     const awake = silent - (n.asleepSince[r] ?? 0);
-    if (silent < needed - SLACK)
+    if (silent < needed - this.#slop())
       throw new Broken(
         'no takeover while the master is heard on any link',
         `${n.host.name} heard an advert ${silent} us ago`,
