@@ -16,10 +16,12 @@ import type {
   NetChange,
   NetCommand,
   Network,
+  Processes,
   RawSocketOptions,
   Sockets,
   Sysctl,
 } from '../host/index.ts';
+import { decodeIpv6, ETHERTYPE } from '../wire/index.ts';
 import type { Carried, Port, Segment } from './segment.ts';
 import type { World } from './world.ts';
 
@@ -31,6 +33,7 @@ type KernelSocket = {
 };
 type KernelFrames = {
   readonly ifindex: number;
+  readonly etherType: number;
   receive: ((frame: Uint8Array, at: Microseconds) => void) | undefined;
   readonly queue: Uint8Array[];
 };
@@ -51,6 +54,7 @@ export type SimPorts = {
   readonly sockets: Sockets;
   readonly network: Network;
   readonly sysctl: Sysctl;
+  readonly processes: Processes;
 };
 
 export class SimHost {
@@ -209,8 +213,10 @@ export class SimHost {
 
   #arrive(ifindex: number, c: Carried): void {
     if (c.kind === 'frame') {
+      const type = ((c.bytes[12] as number) << 8) | (c.bytes[13] as number);
+      if (type === ETHERTYPE.ipv6) this.#arrive6(ifindex, c.bytes);
       for (const f of this.#frames)
-        if (f.ifindex === ifindex && f.receive) {
+        if (f.ifindex === ifindex && f.etherType === type && f.receive) {
           f.queue.push(c.bytes);
           if (this.running) this.#flushFrames(f);
         }
@@ -233,6 +239,18 @@ export class SimHost {
         at: this.#world.now,
       });
       this.delivered(c.payload, ifindex);
+      if (this.running) this.#flush(s);
+    }
+  }
+  /** An IPv6 packet that came as a frame: an announcement. */
+  #arrive6(ifindex: number, frame: Uint8Array): void {
+    const ip = decodeIpv6(frame.subarray(14));
+    if (!ip.ok) return;
+    for (const s of this.#sockets) {
+      if (s.o.family !== 6 || s.o.protocol !== ip.value.protocol || s.o.ifindex !== ifindex) continue;
+      const { source, destination, hopLimit: ttl, payload: bytes } = ip.value;
+      const at = this.#world.now;
+      s.queue.push({ bytes, header: undefined, source, destination, sourcePort: undefined, ttl, ifindex, at });
       if (this.running) this.#flush(s);
     }
   }
@@ -319,6 +337,8 @@ export class SimHost {
       entropy: { u32: () => world.random.u32() },
       log: { write: (e) => world.note(this.name, `${e.code}: ${e.text.en}`) },
       sysctl: { get: () => undefined, set: () => ok(undefined) },
+      // No world has programs to run yet.
+      processes: { run: () => ({ pid: undefined, signal: () => {} }), list: () => [], watch: () => ok(() => {}) },
       network: this.#network(life),
       sockets: this.#openSockets(life),
     };
@@ -381,10 +401,10 @@ export class SimHost {
         return ok(handle);
       },
       udp: () => refused('UDP'),
-      frames: ({ ifindex }, receive) => {
+      frames: ({ ifindex, etherType }, receive) => {
         const i = this.#interface(ifindex);
         if (!i) return refused('frames');
-        const frames: KernelFrames = { ifindex, receive, queue: [] };
+        const frames: KernelFrames = { ifindex, etherType, receive, queue: [] };
         this.#frames.push(frames);
         const handle: FrameSocket = {
           send: (bytes) => {

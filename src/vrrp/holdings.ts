@@ -162,6 +162,15 @@ export class Holdings {
     return out;
   }
 
+  /** What `owner` should hold and does not, by object, with the track group that cares. */
+  missing(owner: string): ReadonlyMap<string, string> {
+    const out = new Map<string, string>();
+    for (const e of this.#entries.values())
+      if (e.owners.has(owner) && e.held.tracking.kind === 'group' && !this.#exists(e))
+        out.set(e.held.key, e.held.tracking.group);
+    return out;
+  }
+
   #exists(e: Entry): boolean {
     if (e.kind === 'address') {
       const a = e.held.object as LinkAddress;
