@@ -5,6 +5,7 @@ import type {
   Clock,
   FrameSocket,
   HostError,
+  IpSocket,
   Link,
   LinkAddress,
   Network,
@@ -14,8 +15,10 @@ import type {
 import {
   arpRequest,
   decodeArp,
+  decodeNdp,
   ETHERTYPE,
   gratuitousArp,
+  IP_PROTOCOL,
   type MacAddress,
   unsolicitedAdvertisement,
 } from '../wire/index.ts';
@@ -36,6 +39,7 @@ export type AnnouncerListener = {
 };
 
 const ARPHRD_ETHER = 1;
+const NEIGHBOUR_ADVERTISEMENT = 136; // RFC 4861 section 4.4
 const ETHERNET_HEADER = 14;
 const FORWARDING_CHECKED_EVERY = us(5_000_000);
 
@@ -44,6 +48,7 @@ export class Announcer {
   readonly #listener: AnnouncerListener;
   #config: Pick<VrrpConfig, 'garpGroups' | 'garpInterval' | 'gnaInterval'>;
   readonly #sockets = new Map<number, FrameSocket>();
+  readonly #neighbours = new Map<number, IpSocket>();
   readonly #paces = new Map<string, { pace: Pace<Frame>; cancel: Cancel | undefined }>();
   readonly #forwarding = new Map<string, { readonly on: boolean; readonly at: Microseconds }>();
 
@@ -61,8 +66,9 @@ export class Announcer {
   }
 
   /** Opens what will be needed, so that nothing has to be opened on the way of a failover. */
-  prepare(ifindex: number): void {
+  prepare(ifindex: number, family: 4 | 6): void {
     this.#socket(ifindex);
+    if (family === 6) this.#listen6(ifindex);
   }
 
   /** `copies` rounds over all addresses. Returns the number of frames. */
@@ -98,8 +104,9 @@ export class Announcer {
 
   close(): void {
     for (const p of this.#paces.values()) p.cancel?.();
-    for (const s of this.#sockets.values()) s.close();
+    for (const s of [...this.#sockets.values(), ...this.#neighbours.values()]) s.close();
     this.#sockets.clear();
+    this.#neighbours.clear();
   }
 
   #gap(f: Frame): Microseconds {
@@ -162,6 +169,19 @@ export class Announcer {
     const arp = decodeArp(frame.subarray(ETHERNET_HEADER));
     if (!arp.ok || arp.value.senderIp === '0.0.0.0') return;
     this.#listener.claimed(ifindex, arp.value.senderIp, arp.value.senderMac);
+  }
+  /** Others' neighbour advertisements: over IPv6 they are what gratuitous ARP is over IPv4. */
+  #listen6(ifindex: number): void {
+    if (this.#neighbours.has(ifindex)) return;
+    const made = this.#ports.sockets.raw({ family: 6, protocol: IP_PROTOCOL.icmpv6, ifindex, groups: [] }, (d) => {
+      if (d.bytes[0] !== NEIGHBOUR_ADVERTISEMENT) return;
+      const na = decodeNdp(d.bytes, { source: d.source, destination: d.destination });
+      if (!na.ok || na.value.kind !== 'advertisement') return;
+      for (const o of na.value.options)
+        if (o.kind === 'target-link-layer') this.#listener.claimed(ifindex, na.value.target, o.mac);
+    });
+    if (made.ok) this.#neighbours.set(ifindex, made.value);
+    else this.#listener.refused(ifindex, made.error);
   }
   #forwards(link: Link): boolean {
     const now = this.#ports.clock.now();

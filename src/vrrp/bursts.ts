@@ -11,6 +11,8 @@ export type Bursts = {
   readonly extraAt: Microseconds | undefined;
   /** Frames of a rival are answered no sooner than this, and each time after a longer pause. */
   readonly answerFrom: Microseconds;
+  /** The last word after an answer: frames of both may have crossed on their way to a client. */
+  readonly answerAt: Microseconds | undefined;
   readonly answerGap: Microseconds;
 };
 
@@ -19,6 +21,8 @@ export type Bursts = {
  * would flood the network. The first answers may come faster, since a healed partition looks the same.
  */
 const LONGEST_GAP = us(10_000_000);
+/** The first pause between two answers, as a part of the advertisement interval. */
+const FIRST_GAP = 1 / 8;
 
 const later = (now: Microseconds, by: Microseconds): Microseconds | undefined => (by > 0 ? us(now + by) : undefined);
 
@@ -29,13 +33,20 @@ export function firstBursts(g: Garp, minimal: boolean, interval: Microseconds, n
     refreshAt: g.masterRefresh > 0 ? us(now + g.masterDelay + g.masterRefresh) : undefined,
     extraAt: g.extraInterface ? later(now, g.extraInterface.every) : undefined,
     answerFrom: now,
-    answerGap: interval,
+    answerAt: undefined,
+    answerGap: us(interval * FIRST_GAP),
   };
 }
 
 export function nextBurst(b: Bursts): Microseconds {
   return us(
-    Math.min(b.againAt ?? Infinity, b.rivalAgainAt ?? Infinity, b.refreshAt ?? Infinity, b.extraAt ?? Infinity),
+    Math.min(
+      b.againAt ?? Infinity,
+      b.rivalAgainAt ?? Infinity,
+      b.refreshAt ?? Infinity,
+      b.extraAt ?? Infinity,
+      b.answerAt ?? Infinity,
+    ),
   );
 }
 
@@ -44,20 +55,33 @@ export function metRival(b: Bursts, g: Garp, minimal: boolean, now: Microseconds
   return minimal ? b : { ...b, rivalAgainAt: later(now, g.lowerPrioDelay) };
 }
 
-/** Undefined: it was answered a moment ago. */
-export function rivalFrames(b: Bursts, interval: Microseconds, now: Microseconds): Bursts | undefined {
-  if (now < b.answerFrom) return undefined;
+/** Another machine announced one of our addresses. Answered now, and once more a little later. */
+export function rivalFrames(
+  b: Bursts,
+  g: Garp,
+  minimal: boolean,
+  interval: Microseconds,
+  now: Microseconds,
+  effects: Effect[],
+): Bursts {
+  if (now < b.answerFrom) return b.answerAt === undefined ? { ...b, answerAt: b.answerFrom } : b;
+  effects.push({ do: 'announce', copies: minimal ? 1 : g.lowerPrioRepeat, reason: 'rival-frames' });
   const quiet = now >= b.answerFrom + LONGEST_GAP;
-  const gap = quiet ? interval : b.answerGap;
-  return { ...b, answerFrom: us(now + gap), answerGap: us(Math.max(gap, Math.min(gap * 2, LONGEST_GAP))) };
+  const gap = quiet ? interval * FIRST_GAP : b.answerGap;
+  const answerFrom = us(now + gap);
+  return { ...b, answerAt: answerFrom, answerFrom, answerGap: us(Math.min(gap * 2, LONGEST_GAP)) };
 }
 
 /** Does what is due, and sets the next times from the planned ones, so that nothing drifts. */
-export function dueBursts(b: Bursts, g: Garp, minimal: boolean, now: Microseconds, effects: Effect[]): Bursts {
-  if (now < nextBurst(b)) return b;
-  let { againAt, rivalAgainAt, refreshAt, extraAt } = b;
+export function dueBursts(due: Bursts, g: Garp, minimal: boolean, now: Microseconds, effects: Effect[]): Bursts {
+  if (now < nextBurst(due)) return due;
+  let { againAt, rivalAgainAt, refreshAt, extraAt, answerAt } = due;
   const next = (planned: Microseconds, every: Microseconds): Microseconds =>
     us(planned + every > now ? planned + every : now + every);
+  if (answerAt !== undefined && answerAt <= now) {
+    effects.push({ do: 'announce', copies: minimal ? 1 : g.lowerPrioRepeat, reason: 'rival-frames' });
+    answerAt = undefined;
+  }
   if (againAt !== undefined && againAt <= now) {
     effects.push({ do: 'announce', copies: g.masterRepeat, reason: 'master-again' });
     againAt = undefined;
@@ -74,5 +98,5 @@ export function dueBursts(b: Bursts, g: Garp, minimal: boolean, now: Microsecond
     effects.push({ do: 'announce-extra' });
     extraAt = next(extraAt, g.extraInterface.every);
   }
-  return { ...b, againAt, rivalAgainAt, refreshAt, extraAt };
+  return { ...due, againAt, rivalAgainAt, refreshAt, extraAt, answerAt };
 }

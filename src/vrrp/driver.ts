@@ -2,7 +2,7 @@
  * Virtual routers at work on one host: feeds the machines with adverts, time and health, and does what they say. The
  * only place of this part that touches the world, and that through the host's ports.
  */
-import { type Microseconds, type Text, text, us } from '../base/index.ts';
+import { familyOf, type Microseconds, type Text, text, us } from '../base/index.ts';
 import type {
   Cancel,
   Clock,
@@ -14,23 +14,28 @@ import type {
   NetChange,
   NetCommand,
   Network,
+  Processes,
   Sockets,
   Sysctl,
 } from '../host/index.ts';
 import { Announcer } from './announcer.ts';
 import type { Instance, SyncGroup, VrrpConfig } from './config.ts';
 import { describeBecause, describeDrop, describeOddity } from './describe.ts';
+import { duplicateFaults } from './duplicates.ts';
+import { firewallCommands } from './firewall.ts';
 import { follow, type GroupStateName, groupHealth, groupState } from './group.ts';
 import { Holdings, type Loss, type Refusal } from './holdings.ts';
 import { SocketHub } from './hub.ts';
 import { deadline, type RouterState, step } from './machine.ts';
 import { groupNotification, instanceNotification, type Notification } from './notify.ts';
-import { linkAddress, resolveObjects } from './objects.ts';
+import { resolveObjects } from './objects.ts';
 import { planReload } from './reload.ts';
 import { type RouterLink, type RouterStats, VirtualRouter } from './router.ts';
+import { Settings } from './settings.ts';
 import { masterDownTime } from './timers.ts';
 import { healthOf, type TrackerValue } from './tracking.ts';
 import type { Because, Effect, Event, Fault, Health, NotifyWord, StateName, TrackerKind } from './types.ts';
+import { makeVmac, vmacName, vmacsOf } from './vmac.ts';
 
 export type VrrpPorts = {
   readonly clock: Clock;
@@ -39,6 +44,7 @@ export type VrrpPorts = {
   readonly sockets: Sockets;
   readonly network: Network;
   readonly sysctl: Sysctl;
+  readonly processes: Processes;
 };
 
 /** What somebody else must do for us if this process dies without a word. */
@@ -87,6 +93,9 @@ export type GroupStatus = {
 };
 export type VrrpStatus = { readonly instances: readonly InstanceStatus[]; readonly groups: readonly GroupStatus[] };
 
+/** Who holds `static_ipaddress`, `static_routes` and `static_rules`; no instance can have this name. */
+const STATIC = '(static objects)';
+
 type Group = { config: SyncGroup; told: GroupStateName };
 
 /** Below this the process would spend its time looking at its own clock. */
@@ -98,6 +107,7 @@ export class Vrrp {
   readonly #hub: SocketHub;
   readonly #announcer: Announcer;
   readonly #holdings: Holdings;
+  readonly #settings: Settings;
   #config: VrrpConfig;
   readonly #routers = new Map<string, VirtualRouter>();
   readonly #groups = new Map<string, Group>();
@@ -106,6 +116,10 @@ export class Vrrp {
   /** Interfaces as they count, after their delays. */
   readonly #interfaces = new Map<string, { up: boolean; pending: Cancel | undefined }>();
   #virtual = new Set<string>();
+  #duplicates: ReadonlyMap<string, Fault> = new Map();
+  /** Static objects that somebody removed, with their track group. */
+  #lostStatics: ReadonlyMap<string, string> = new Map();
+  #firewall = false;
   #pulseDue = us(Infinity);
   #pulsePeriod = us(Infinity);
   #cancelPulse: Cancel | undefined;
@@ -137,6 +151,7 @@ export class Vrrp {
       refused: (_, error) => this.#refused('vrrp.announce', error),
     });
     this.#holdings = new Holdings(ports.network);
+    this.#settings = new Settings(ports.sysctl);
   }
 
   /** Removes what a dead process left, opens the sockets and begins. */
@@ -156,7 +171,13 @@ export class Vrrp {
     if (this.#stopped) return;
     for (const r of this.#routers.values()) this.#feed(r, { kind: 'stop', deleted: false });
     this.#stopped = true;
-    for (const r of this.#routers.values()) r.close();
+    for (const r of this.#routers.values()) {
+      r.close();
+      this.#removeVmacs(r.instance);
+    }
+    this.#holdings.set(STATIC, undefined);
+    this.#settings.restore();
+    this.#filter([]);
     this.#announcer.close();
     this.#cancelPulse?.();
     this.#cancelRenewal?.();
@@ -241,6 +262,7 @@ export class Vrrp {
   }
   #wokeUp(late: Microseconds, now: Microseconds): void {
     this.#ports.network.drain();
+    this.#lost(this.#holdings.allLosses()); // before an advert says that we are master: the leases may have ended
     this.#hub.drain();
     let worst = false;
     for (const r of this.#routers.values()) {
@@ -383,7 +405,7 @@ export class Vrrp {
     return resolveObjects(
       { addresses: [...i.addresses, ...i.excluded], routes: i.routes, rules: i.rules },
       this.#options.leaseAddresses ? leaseSeconds(i) : undefined,
-      (name) => this.#ports.network.linkByName(name),
+      (name, address) => this.#ports.network.linkByName(vmacName(i, name, address) ?? name),
     );
   }
   #armRenewal(): void {
@@ -394,7 +416,10 @@ export class Vrrp {
     this.#cancelRenewal = this.#ports.clock.at(us(this.#now() + every), () => {
       this.#cancelRenewal = undefined;
       this.#enter();
-      this.#holdings.renew();
+      this.#ports.network.drain();
+      const { refused, lost } = this.#holdings.renew();
+      for (const x of refused) this.#refused('vrrp.lease', x.error);
+      this.#lost(lost);
       this.#armRenewal();
     });
   }
@@ -425,7 +450,17 @@ export class Vrrp {
     });
   }
   #ownHealth(r: VirtualRouter): Health {
-    return healthOf(r.instance, this.#groupOf.get(r.name)?.config, r.ownFaults, (kind, name) => this.#read(kind, name));
+    const duplicate = this.#duplicates.get(r.name);
+    const statics: Fault[] = [];
+    for (const [object, group] of this.#lostStatics)
+      if (this.#config.trackGroups.some((g) => g.name === group && g.instances.includes(r.name)))
+        statics.push({ kind: 'static-object', group, object });
+    return healthOf(
+      r.instance,
+      this.#groupOf.get(r.name)?.config,
+      [...(duplicate ? [duplicate] : []), ...r.ownFaults, ...statics],
+      (kind, name) => this.#read(kind, name),
+    );
   }
   #healthWithGroup(r: VirtualRouter): readonly { readonly router: VirtualRouter; readonly health: Health }[] {
     const group = this.#groupOf.get(r.name);
@@ -473,6 +508,7 @@ export class Vrrp {
         break;
       case 'address':
         if (!this.#holdings.holdsAddress(c.address)) this.#addressesChanged(c.address.ifindex);
+        else if (this.#lostStatics.size > 0) this.#later(() => this.#checkStatics());
         break;
       case 'address-gone':
         if (this.#holdings.holdsAddress(c.address))
@@ -502,10 +538,18 @@ export class Vrrp {
     });
   }
   #lost(losses: readonly Loss[]): void {
+    if (losses.some((l) => l.owner === STATIC) || this.#lostStatics.size > 0) this.#checkStatics();
     for (const l of losses) {
       const r = this.#routers.get(l.owner);
       if (r) this.#feed(r, { kind: 'object-lost', object: l.object });
     }
+  }
+  #checkStatics(): void {
+    const lost = this.#holdings.missing(STATIC);
+    if (lost.size === this.#lostStatics.size && [...lost.keys()].every((k) => this.#lostStatics.has(k))) return;
+    this.#lostStatics = lost;
+    for (const r of this.#routers.values())
+      if (this.#config.trackGroups.some((g) => g.instances.includes(r.name))) this.#checkHealth(r);
   }
   #linkChanged(name: string, up: boolean): void {
     const known = this.#interfaces.get(name) ?? { up: !up, pending: undefined };
@@ -532,7 +576,7 @@ export class Vrrp {
     }
   }
   #reopen(r: VirtualRouter): void {
-    r.open((a) => this.#isVirtual(a));
+    this.#open(r);
     this.#checkHealth(r);
   }
   #isVirtual(a: LinkAddress): boolean {
@@ -547,6 +591,19 @@ export class Vrrp {
       if (r.state.is !== 'MASTER') continue;
       if (!this.#holdings.addresses(r.name).some((a) => a.prefix.address === address && a.ifindex === ifindex))
         continue;
+      this.#enter();
+      this.#feed(r, { kind: 'rival-announced' });
+      this.#complainLater(r, address, mac);
+    }
+  }
+
+  /** A router that gives way says its last while it goes; who stays is a stranger, and a person must hear of it. */
+  #complainLater(r: VirtualRouter, address: string, mac: string): void {
+    const { since, is } = r.state;
+    this.#ports.clock.at(us(this.#now() + 2 * r.instance.advertInterval), () => {
+      if (r.state.is !== is || r.state.since !== since || this.#routers.get(r.name) !== r) return;
+      const heard = Math.max(...r.links.map((l) => l.heardAt ?? -Infinity));
+      if (this.#now() - heard < 4 * r.instance.advertInterval) return; // a rival that VRRP deals with
       this.#once(
         r,
         `claimed ${address} ${mac}`,
@@ -557,9 +614,7 @@ export class Vrrp {
           `${r.name}:硬件地址为 ${mac} 的机器也在应答 ${address}`,
         ),
       );
-      this.#enter();
-      this.#feed(r, { kind: 'rival-announced' });
-    }
+    });
   }
 
   // ---------------------------------------------------------------------------------------------- coming and going
@@ -574,6 +629,7 @@ export class Vrrp {
   #install(config: VrrpConfig): void {
     this.#config = config;
     this.#announcer.configure(config);
+    this.#duplicates = duplicateFaults(config.instances);
     this.#virtual = new Set(
       config.instances.flatMap((i) => [...i.addresses, ...i.excluded].map((a) => a.prefix.address)),
     );
@@ -592,6 +648,10 @@ export class Vrrp {
       else this.#routers.set(instance.name, this.#make(routerConfig));
     }
     const shortest = Math.min(...config.instances.map((i) => i.advertInterval));
+    this.#filter(config.instances);
+    const { statics } = config;
+    const objects = resolveObjects(statics, undefined, (name) => this.#ports.network.linkByName(name));
+    for (const x of this.#holdings.set(STATIC, objects)) this.#refused('vrrp.static', x.error);
     this.#pulsePeriod = us(config.instances.length === 0 ? Infinity : Math.max(SHORTEST_PULSE, shortest / 4));
   }
   #make(config: VirtualRouter['config']): VirtualRouter {
@@ -640,22 +700,64 @@ export class Vrrp {
     );
   }
   #begin(r: VirtualRouter, as: 'BACKUP' | 'MASTER', notBefore: Microseconds): void {
-    r.open((a) => this.#isVirtual(a));
-    for (const name of new Set([...r.instance.addresses, ...r.instance.excluded].map((a) => a.interface))) {
-      const link = this.#ports.network.linkByName(name);
-      if (link) this.#announcer.prepare(link.ifindex);
-    }
+    this.#open(r);
     const mine = this.#healthWithGroup(r).find((x) => x.router === r);
     this.#feed(r, { kind: 'start', health: (mine as { health: Health }).health, as, notBefore });
+  }
+  /** Links, sockets, macvlans and what announcing will need: opened now, so that a takeover opens nothing. */
+  #open(r: VirtualRouter): void {
+    const i = r.instance;
+    const { network } = this.#ports;
+    const refused: Fault[] = [];
+    r.vmac = undefined;
+    for (const v of vmacsOf(i)) {
+      const made = makeVmac(i, v, network, this.#settings);
+      if (!made.ok) refused.push({ kind: 'refused', error: made.error });
+      else if (made.value && v.name === i.vmac?.name) r.vmac = made.value;
+    }
+    if (i.promoteSecondaries && i.interface !== undefined)
+      this.#settings.set(`net/ipv4/conf/${i.interface}/promote_secondaries`, '1');
+    r.open((a) => this.#isVirtual(a));
+    r.ownFaults = [...r.ownFaults, ...refused];
+    for (const a of [...i.addresses, ...i.excluded]) {
+      const link = network.linkByName(vmacName(i, a.interface, a) ?? a.interface);
+      if (link) this.#announcer.prepare(link.ifindex, familyOf(a.prefix.address));
+    }
+  }
+  #removeVmacs(i: Instance): void {
+    const { network } = this.#ports;
+    for (const v of vmacsOf(i)) {
+      const link = network.linkByName(v.name);
+      if (link?.kind === 'macvlan') network.apply([{ do: 'link-remove', ifindex: link.ifindex }]);
+    }
+  }
+  /** `no_accept`. Runs beside everything else: nothing waits for it. */
+  #filter(instances: readonly Instance[]): void {
+    const commands = firewallCommands(instances, this.#firewall);
+    if (commands === undefined) return;
+    this.#firewall = instances.length > 0;
+    this.#ports.processes.run({ argv: ['nft', commands] }, (e) => {
+      if ('code' in e && e.code === 0) return;
+      const why = 'failed' in e ? e.failed.code : 'code' in e ? `exit code ${e.code}` : e.signal;
+      this.#log(
+        'error',
+        'vrrp.firewall',
+        text(
+          `nft could not set the rules of no_accept: ${why}; this host may answer on virtual addresses`,
+          `nft 无法设置 no_accept 规则:${why};本机可能会在虚拟地址上应答`,
+        ),
+      );
+    });
   }
   #retire(name: string, deleted: boolean): void {
     const r = this.#router(name);
     this.#feed(r, { kind: 'stop', deleted });
     r.close();
+    this.#removeVmacs(r.instance);
     this.#routers.delete(name);
   }
   #reconfigured(r: VirtualRouter): void {
-    r.open((a) => this.#isVirtual(a));
+    this.#open(r);
     this.#checkHealth(r);
     if (r.state.is !== 'MASTER') return;
     const had = new Set(this.#holdings.addresses(r.name).map((a) => a.prefix.address));
@@ -674,7 +776,6 @@ export class Vrrp {
       for (const a of [...i.addresses, ...i.excluded]) {
         const link = network.linkByName(a.interface);
         if (!link) continue;
-        const address = linkAddress(a, link.ifindex, undefined);
         const found = network
           .addresses()
           .find(
@@ -686,7 +787,7 @@ export class Vrrp {
         if (!found) continue;
         // An owner's address is the host's own, unless it has a lifetime: then it was ours.
         if (i.priority === 255 && found.validSeconds === undefined) this.#holdings.native(found);
-        else commands.push({ do: 'address-remove', address });
+        else commands.push({ do: 'address-remove', address: found });
       }
     }
     if (commands.length === 0) return;

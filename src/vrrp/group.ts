@@ -30,7 +30,8 @@ export function follow(
 ): GroupEvent[] {
   const out: GroupEvent[] = [];
   const others = members.filter((m) => m.name !== member);
-  const wrap = (because: Because): Because => ({ why: 'sync-group', group, member, because });
+  const wrap = (because: Because): Because =>
+    because.why === 'sync-group' ? because : { why: 'sync-group', group, member, because };
   for (const e of effects) {
     switch (e.do) {
       case 'wants-master':

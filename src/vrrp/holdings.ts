@@ -100,17 +100,25 @@ export class Holdings {
     );
   }
 
-  /** Puts every leased address again, in one batch. */
-  renew(): readonly Refusal[] {
+  /**
+   * Puts every leased address again, in one batch. One that is gone is not put back but told as lost: we slept beyond
+   * its lifetime, or somebody took it, and who is master now must be found out first.
+   */
+  renew(): { readonly refused: readonly Refusal[]; readonly lost: readonly Loss[] } {
+    const lost: Loss[] = [];
     const commands: NetCommand[] = [];
     const names: string[] = [];
     for (const [key, e] of this.#entries) {
       if (e.kind !== 'address' || this.#native.has(e.held.key)) continue;
       if ((e.held.object as LinkAddress).validSeconds === undefined) continue;
+      if (e.held.tracking.kind !== 'ignore' && !this.#exists(e)) {
+        for (const owner of e.owners) lost.push({ owner, object: e.held.key });
+        continue;
+      }
       commands.push(put(e.kind, e.held.object));
       names.push(key);
     }
-    return this.#apply(commands, names);
+    return { refused: this.#apply(commands, names), lost };
   }
 
   addresses(owner: string): readonly LinkAddress[] {
@@ -151,6 +159,15 @@ export class Holdings {
     for (const e of this.#entries.values())
       if (e.held.tracking.kind !== 'ignore' && !this.#exists(e))
         for (const owner of e.owners) out.push({ owner, object: e.held.key });
+    return out;
+  }
+
+  /** What `owner` should hold and does not, by object, with the track group that cares. */
+  missing(owner: string): ReadonlyMap<string, string> {
+    const out = new Map<string, string>();
+    for (const e of this.#entries.values())
+      if (e.owners.has(owner) && e.held.tracking.kind === 'group' && !this.#exists(e))
+        out.set(e.held.key, e.held.tracking.group);
     return out;
   }
 

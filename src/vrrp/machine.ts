@@ -133,14 +133,10 @@ export function step(c: RouterConfig, s: RouterState, e: Event, now: Microsecond
       return afterStall(c, s, e.late, now);
     case 'rival-announced': {
       if (s.is !== 'MASTER') return { state: s, effects: NONE };
-      const bursts = rivalFrames(s.bursts, c.instance.advertInterval, now);
-      if (!bursts) return { state: s, effects: NONE };
-      return {
-        state: { ...s, bursts },
-        effects: [
-          { do: 'announce', copies: c.minimalGarp ? 1 : c.instance.garp.lowerPrioRepeat, reason: 'rival-frames' },
-        ],
-      };
+      const effects: Effect[] = [];
+      const { garp, advertInterval } = c.instance;
+      const bursts = rivalFrames(s.bursts, garp, c.minimalGarp, advertInterval, now, effects);
+      return { state: { ...s, bursts }, effects };
     }
     case 'object-lost':
       if (s.is !== 'MASTER') return { state: s, effects: NONE };
@@ -148,7 +144,7 @@ export function step(c: RouterConfig, s: RouterState, e: Event, now: Microsecond
     case 'sync': {
       if (e.to === 'MASTER') return s.is === 'BACKUP' ? takeOver(c, s, e.because, now) : { state: s, effects: NONE };
       if (s.is !== 'MASTER') return { state: s, effects: NONE };
-      return leave(c, s, e.because, now, now, yielded(e.because) ? [] : [{ do: 'advertise', priority: 0 }]);
+      return leave(c, s, e.because, now, now, yielded(e.because) ? parting(c, s) : [{ do: 'advertise', priority: 0 }]);
     }
     case 'sync-announce': {
       if (s.is !== 'MASTER') return { state: s, effects: NONE };
@@ -406,7 +402,11 @@ function answer(
   };
 }
 
-/** To BACKUP, before a better master; our own last advert lets it know that its clients may have followed us. */
+/** Our own last advert lets a better master know that its clients may have followed us. */
+const parting = (c: RouterConfig, s: RouterState & Master): readonly Effect[] =>
+  c.instance.higherPrioSendAdvert ? [{ do: 'advertise', priority: s.priority }] : NONE;
+
+/** To BACKUP, before a better master. */
 function giveWay(
   c: RouterConfig,
   s: RouterState & Master,
@@ -420,7 +420,7 @@ function giveWay(
     : { why: 'higher-priority', rival, ours: s.priority };
   const first: Effect[] = [];
   if (s.priority === OWNER) first.push({ do: 'warn', warning: { kind: 'rogue-owner', rival, lowered: false } });
-  if (c.instance.higherPrioSendAdvert) first.push({ do: 'advertise', priority: s.priority });
+  first.push(...parting(c, s));
   return leave(c, { ...s, master: rival, masterInterval: interval(c, e) }, because, e.at, now, first);
 }
 

@@ -110,7 +110,7 @@ export class VirtualRouter {
     this.config = config;
     this.#ports = ports;
     this.#listener = listener;
-    this.#counters = { ipId: firstId & 0xffff, ahSequence: 0, hmacCounter: 0 };
+    this.#counters = { ipId: firstId & 0xffff, ahSequence: firstSequence(ports.wall()), hmacCounter: 0 };
     this.state = initialState(config, now);
     this.#addresses = packAddresses(config.instance.addresses.map((a) => a.prefix.address));
     this.#key = keyOf(config.instance);
@@ -327,8 +327,8 @@ export class VirtualRouter {
     if (advert.checksum === 'pseudo-header-group' && i.oldUnicastChecksum === 'auto') link.checksum = advert.checksum;
     if (sequence !== undefined) {
       this.#sequences.set(d.source, sequence);
-      // A master must be above whoever it meets, or that one throws its adverts away as replayed.
-      if (this.state.is === 'MASTER' && sequence >= this.#counters.ahSequence) this.#counters.ahSequence = sequence;
+      // All routers of one VRID share one rising number: a keepalived throws away what is below the highest it has heard.
+      this.#counters.ahSequence = Math.max(this.#counters.ahSequence, sequence);
     }
     if (stamp !== undefined) this.#stamps.set(d.source, stamp);
     if (sequence === undefined && stamp === undefined && oddities.length === 0 && !i.checkUnicastSource)
@@ -351,5 +351,10 @@ export class VirtualRouter {
   }
 }
 
+/**
+ * Above whatever this host sent before it was restarted, or its peers would take its adverts for replayed ones: four
+ * a second since 2020, while version 2 sends one. Good until 2054.
+ */
+const firstSequence = (wall: Milliseconds): number => Math.max(0, Math.floor((wall - 1_577_836_800_000) / 250)) >>> 0;
 const keyOf = (i: Instance): Uint8Array =>
   i.authentication.type === 'none' ? new Uint8Array(0) : passwordBytes(i.authentication.password);
