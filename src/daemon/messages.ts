@@ -23,6 +23,7 @@ export type ToBeat =
       readonly config: VrrpConfig;
       readonly bfd: readonly BfdInstance[];
       readonly process: ProcessSettings;
+      readonly umask: number | undefined;
       /** Entered before anything else is opened; fixed at the first configuration. */
       readonly namespace: string | undefined;
       /** Addresses get a lifetime that is renewed; not where they are to outlive a stop (`-V`). */
@@ -54,7 +55,6 @@ export type ReadRequest = {
   readonly file: string;
   readonly lenient: boolean;
   readonly configId: string | undefined;
-  readonly allConfig: boolean;
 };
 export type ReadConfig = {
   readonly global: GlobalConfig;

@@ -99,6 +99,7 @@ export class Beat {
       setImmediate(() => process.exit(1));
       return false;
     };
+    if (m.umask !== undefined) process.umask(m.umask);
     const addon = loadAddon();
     if (!addon.ok) return fatal(failureText(addon.error));
     if (m.namespace !== undefined) {

@@ -73,7 +73,7 @@ export const OPTIONS: readonly Known[] = [
     noEffect('use LimitCORE of the service manager', '请使用服务管理器的 LimitCORE'),
     'optional',
   ),
-  flag('e', 'all-config', text('A missing included file is an error', '缺少被包含的文件视为错误')),
+  flag('e', 'all-config', noEffect('a missing included file is an error anyway', '缺少被包含的文件总是错误')),
   valued('i', 'config-id', 'ID', text('Keep lines marked @ID (host name)', '保留标有 @ID 的行（默认为主机名）')),
   valued(
     '',
@@ -116,7 +116,6 @@ export type KeepalivedOptions = {
   readonly vrrpPidFile: string | undefined;
   readonly addressMonitoring: boolean;
   readonly namespace: string | undefined;
-  readonly allConfig: boolean;
   readonly configId: string | undefined;
   /** Where `-t` writes; undefined: standard error. */
   readonly testOutput: string | undefined;
@@ -185,7 +184,6 @@ export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions,
     vrrpPidFile: last('vrrp_pid'),
     addressMonitoring: has('address-monitoring'),
     namespace: last('namespace'),
-    allConfig: has('all-config'),
     configId: last('config-id'),
     testOutput: last('config-test'),
     lenient: has('lenient'),

@@ -32,8 +32,14 @@ export function readFile(request: ReadRequest): Reading {
     const diagnostic: Diagnostic = { severity: 'error', code: 'file-unreadable', place: undefined, message };
     return { config: undefined, diagnostics: [diagnostic], sources: new Map() };
   }
-  const { file, lenient, configId, allConfig } = request;
-  const options = { lenient, hostName: hostname(), allConfig, ...(configId === undefined ? {} : { configId }) };
+  const { file, lenient, configId } = request;
+  const options = {
+    lenient,
+    hostName: hostname(),
+    environment: process.env,
+    seed: Math.floor(Math.random() * 2 ** 32),
+    ...(configId === undefined ? {} : { configId }),
+  };
   const result = readKeepalivedConf({ file, files: disk, options });
   if (result.config === undefined) return { ...result, config: undefined };
   const about = scriptDiagnostics(result.config, systemAccounts, systemPaths, lenient);

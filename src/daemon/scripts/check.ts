@@ -48,11 +48,10 @@ export function scriptDiagnostics(
   const out: Diagnostic[] = [];
   const { scriptUser, supplementaryGroups, scriptSecurity } = c.vrrp;
   for (const { script, of } of scriptsOf(c)) {
-    const severity = lenient ? 'warning' : 'error';
     const who = credentialsOf(accounts, script, scriptUser, supplementaryGroups);
     if (!who.ok) {
       const message = text(`${of}: ${who.error.en}`, `${of}：${who.error.zh}`);
-      out.push({ severity, code: 'script-user', place: undefined, message });
+      out.push({ severity: lenient ? 'warning' : 'error', code: 'script-user', place: undefined, message });
       continue;
     }
     const program = script.argv[0];
@@ -60,6 +59,8 @@ export function scriptDiagnostics(
     const found = scriptFinding(program, reader, scriptSecurity && who.value.uid === 0);
     if (!found) continue;
     const message = text(`${of}: ${found.text.en}`, `${of}：${found.text.zh}`);
+    // A script that is not there yet does no harm; one that others can exchange does.
+    const severity = found.kind === 'insecure' && !lenient ? 'error' : 'warning';
     out.push({ severity, code: `script-${found.kind}`, place: undefined, message, ...hintOf(found.kind) });
   }
   return out;
@@ -74,6 +75,18 @@ const hintOf = (kind: string): Pick<Diagnostic, 'hint'> | Record<never, never> =
         ),
       }
     : {};
+
+/** Whether a script would run as root although `enable_script_security` is off: keepalived has an exit status for it. */
+export const runsUnguarded = (
+  c: Pick<KeepalivedConfig, 'global' | 'vrrp'>,
+  accounts: Accounts,
+  reader: PathReader,
+): boolean =>
+  !c.vrrp.scriptSecurity &&
+  scriptsOf(c).some(({ script }) => {
+    const who = credentialsOf(accounts, script, c.vrrp.scriptUser, c.vrrp.supplementaryGroups);
+    return who.ok && who.value.uid === 0 && isPath(script.argv[0]) && !scriptFinding(script.argv[0], reader, false);
+  });
 
 /** The configuration without the scripts that must not be run: what `--lenient` goes on with. */
 export function withoutScripts(c: KeepalivedConfig, bad: (s: Script) => boolean): KeepalivedConfig {

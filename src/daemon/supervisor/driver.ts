@@ -146,9 +146,9 @@ export class Supervisor {
   // ---------------------------------------------------------------------------------------------- configuration
 
   #read(why: 'start' | 'reload'): void {
-    const { file, lenient, configId, allConfig } = this.#options;
+    const { file, lenient, configId } = this.#options;
     if (why === 'reload') this.#log('notice', 'config.reading', text(`reading ${file} again`, `重新读取 ${file}`));
-    this.#stopReading = readInProcess({ file, lenient, configId, allConfig }, (answer) => this.#answered(why, answer));
+    this.#stopReading = readInProcess({ file, lenient, configId }, (answer) => this.#answered(why, answer));
   }
   #answered(why: 'start' | 'reload', answer: ReadAnswer): void {
     const config = answer.config;
@@ -237,6 +237,7 @@ export class Supervisor {
       config: config.vrrp,
       bfd: this.#options.bfd ? config.bfd : [],
       process: config.global.processes.vrrp,
+      umask: this.#options.umask ?? config.global.umask,
       namespace: this.#options.namespace ?? config.global.netNamespace,
       leases: !this.#options.keepAddresses,
       logAddresses: this.#options.addressMonitoring,
