@@ -2,7 +2,7 @@
  * Runs the scripts, processes and files of a configuration and reports each verdict. Interfaces are not here: the router
  * itself follows the links and their delays; links.ts polls those that netlink is not trusted for.
  */
-import { type Text, text } from '../../base/index.ts';
+import { seconds, type Text, text, us } from '../../base/index.ts';
 import type { Cancel, Exit, Host, Running } from '../../host/index.ts';
 import type { Script, TrackFile, TrackProcess, TrackScript, VrrpConfig } from '../config.ts';
 import { TRACK_FILE_LIMIT, trackFileValue } from './file.ts';
@@ -45,6 +45,8 @@ function resultText(r: ScriptResult): Text {
     `无法启动：${r.failed.doing.zh}：${r.failed.code}`,
   );
 }
+
+const POLL_PROCESSES = seconds(1);
 
 class ScriptRunner {
   config: TrackScript;
@@ -230,8 +232,19 @@ export function startTrackers(config: TrackConfig, o: TrackerOptions): Trackers 
         for (const p of processes.values()) p.changed(c.pid, image);
       }
     });
-    if (watching.ok) unwatch = watching.value;
-    else log.write({ level: 'error', code: 'track.process-watch', text: failure(watching.error) });
+    if (watching.ok) {
+      unwatch = watching.value;
+      return;
+    }
+    // The proc connector speaks in the first network namespace only (drivers/connector), and not to every container.
+    const why = failure(watching.error);
+    const words = text(`${why.en}; processes are looked at once a second instead`, `${why.zh}；改为每秒查看一次进程`);
+    log.write({ level: 'notice', code: 'track.process-poll', text: words });
+    const poll = (): void => {
+      for (const p of processes.values()) p.readAgain();
+      unwatch = o.host.clock.at(us(o.host.clock.now() + POLL_PROCESSES), poll);
+    };
+    unwatch = o.host.clock.at(us(o.host.clock.now() + POLL_PROCESSES), poll);
   };
   const apply = (c: TrackConfig): void => {
     if (c.processes.length > 0 && unwatch === undefined) watchProcesses();
