@@ -3,17 +3,23 @@ import { LabError } from './error.ts';
 import { IpShell } from './ip-shell.ts';
 import { destroy, entrance, type Namespace, startFabric } from './namespace.ts';
 import {
+  bridgedName,
   bridgeLines,
   bridgeName,
   cutRules,
+  isSlow,
   type Port,
   type PortState,
   plugLines,
   portsOf,
+  relayEnd,
+  relayLines,
+  relayPort,
   switchesOf,
   untouched,
 } from './plan.ts';
 import { now, type Program, start } from './program.ts';
+import { Relay } from './relay.ts';
 import type { LabDefinition, SwitchDefinition } from './types.ts';
 
 /** The network namespace that holds every switch and the switches' end of every cable: nothing of a lab is visible outside. */
@@ -25,6 +31,7 @@ export class Fabric {
   readonly #states = new Map<Port, PortState>();
   /** Bridges beyond the first of each switch, made when a switch is first partitioned. */
   readonly #parts = new Set<string>();
+  readonly #relays = new Map<Port, Relay>();
 
   private constructor(namespace: Namespace, definition: LabDefinition) {
     this.namespace = namespace;
@@ -61,6 +68,10 @@ export class Fabric {
         return this.state(p).unplugged ? [...lines, `link set ${p.name} down`] : lines;
       }),
     );
+    for (const p of ports.filter((q) => isSlow(this.state(q)))) {
+      await this.#startRelay(p);
+      await this.#ip.run(this.#intoBridge(p));
+    }
   }
 
   /** From the returned moment no frame leaves or reaches the ports' hosts. */
@@ -70,8 +81,9 @@ export class Fabric {
   }
 
   /** Takes the cables away, so that their names are free: the kernel does it too, but some time after the host has ended. */
-  unplug(ports: readonly Port[]): Promise<void> {
-    return this.#ip.remove(ports.map((p) => p.name));
+  async unplug(ports: readonly Port[]): Promise<void> {
+    for (const p of ports) await this.#stopRelay(p);
+    await this.#ip.remove(ports.map((p) => p.name));
   }
 
   /** Brings ports into new states with one change of the rules and one of the links; resolves with the moment when it was in force. */
@@ -79,22 +91,47 @@ export class Fabric {
     const before = new Map([...changes.keys()].map((p) => [p, this.state(p)]));
     for (const [p, s] of changes) this.#states.set(p, s);
     const lines: string[] = [];
+    const slower: Port[] = [];
+    const freed: Port[] = [];
+    let ruled = false;
     for (const [p, s] of changes) {
       const was = before.get(p) ?? untouched;
-      if (was.segment !== s.segment) lines.push(...this.#missingPart(p));
+      const moved = was.segment !== s.segment;
+      const swapped = isSlow(was) !== isSlow(s);
+      ruled ||= was.cut.in !== s.cut.in || was.cut.out !== s.cut.out || swapped;
+      if (moved) lines.push(...this.#missingPart(p));
       if (!present(p)) continue;
-      if (was.segment !== s.segment) lines.push(`link set ${p.name} master ${this.#bridge(p)}`);
+      if (moved || swapped) lines.push(...this.#intoBridge(p));
       if (was.unplugged !== s.unplugged) lines.push(`link set ${p.name} ${s.unplugged ? 'down' : 'up'}`);
+      if (isSlow(s)) slower.push(p);
+      else if (isSlow(was)) freed.push(p);
     }
-    const ruled = [...changes].some(([p, s]) => {
-      const was = before.get(p) ?? untouched;
-      return was.cut.in !== s.cut.in || was.cut.out !== s.cut.out || was.relayed !== s.relayed;
-    });
+    for (const p of slower) await this.#startRelay(p);
     if (ruled) await this.#loadRules();
     await this.#ip.run(lines);
-    return now();
+    const inForce = now();
+    for (const p of freed) await this.#stopRelay(p);
+    return inForce;
   }
 
+  /** Starts the port's relay, or tells the running one how slow to be. Until it is on the bridge nothing comes of it. */
+  async #startRelay(port: Port): Promise<void> {
+    const running = this.#relays.get(port);
+    if (running) return running.set(this.state(port).slow);
+    await this.#ip.run(relayLines(port));
+    this.#relays.set(port, await Relay.start(this, port.name, relayEnd(port), this.state(port).slow));
+  }
+  async #stopRelay(port: Port): Promise<void> {
+    await this.#relays.get(port)?.stop();
+    if (this.#relays.delete(port)) await this.#ip.remove([relayPort(port)]);
+  }
+
+  /** What of a port is on the bridge, and what is not. */
+  #intoBridge(port: Port): readonly string[] {
+    const state = this.state(port);
+    const away = isSlow(state) ? [`link set ${port.name} nomaster`] : [];
+    return [...away, `link set ${bridgedName(port, state)} master ${this.#bridge(port)}`];
+  }
   #bridge(port: Port): string {
     return bridgeName(this.#switchIndex(port), this.state(port).segment);
   }

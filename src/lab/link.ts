@@ -4,7 +4,7 @@ import type { Fabric } from './fabric.ts';
 import type { Host } from './host.ts';
 import { type Port, type PortState, untouched } from './plan.ts';
 import type { Program } from './program.ts';
-import type { Direction } from './types.ts';
+import type { Direction, Slowness } from './types.ts';
 
 export type Capture = {
   readonly file: string;
@@ -50,6 +50,29 @@ export class Link {
   heal(): Promise<Microseconds> {
     const { segment } = this.state;
     return this.#change({ ...untouched, segment });
+  }
+
+  /**
+   * Delays, loses or throttles frames, in one direction or both; replaces what was said before for that direction.
+   * Rejects with LabError where a number is out of range.
+   */
+  slow(o: Slowness): Promise<Microseconds> {
+    const ranges: readonly (readonly [string, number | undefined, number, number])[] = [
+      ['delayMs', o.delayMs, 0, 60_000],
+      ['jitterMs', o.jitterMs, 0, 60_000],
+      ['loss', o.loss, 0, 1],
+      ['rateKbit', o.rateKbit, 1, 10_000_000],
+    ];
+    for (const [name, value, low, high] of ranges)
+      if (value !== undefined && !(value >= low && value <= high))
+        return Promise.reject(
+          new LabError('lab-range', text(`${name} is outside ${low}..${high}`, `${name} 超出范围 ${low}..${high}`)),
+        );
+    const { slow } = this.state;
+    const direction = o.direction ?? 'both';
+    return this.#change({
+      slow: { ...slow, ...(direction !== 'out' ? { in: o } : {}), ...(direction !== 'in' ? { out: o } : {}) },
+    });
   }
 
   /** What passes on the cable, cut or not, until `stop`. `filter` is pcap's language. Resolves when it is listening. */

@@ -1,5 +1,5 @@
 /** What is told to `ip` and `nft`, as text from data: nothing here touches the machine. */
-import type { HostDefinition, LabDefinition, LinkDefinition, SwitchDefinition } from './types.ts';
+import type { HostDefinition, LabDefinition, LinkDefinition, Slowness, SwitchDefinition } from './types.ts';
 
 /** The switch's end of a host's cable. */
 export type Port = {
@@ -18,10 +18,11 @@ export type PortState = {
   readonly unplugged: boolean;
   /** Which part of a partitioned switch it is on; 0 where it is whole. */
   readonly segment: number;
-  /** A relay stands between the cable and the switch. */
-  readonly relayed: boolean;
+  /** Where any is there, a relay stands between the cable and the switch. */
+  readonly slow: { readonly in?: Slowness; readonly out?: Slowness };
 };
-export const untouched: PortState = { cut: { in: false, out: false }, unplugged: false, segment: 0, relayed: false };
+export const untouched: PortState = { cut: { in: false, out: false }, unplugged: false, segment: 0, slow: {} };
+export const isSlow = (s: PortState): boolean => s.slow.in !== undefined || s.slow.out !== undefined;
 
 const hex = (n: number): string => n.toString(16).padStart(2, '0');
 
@@ -88,8 +89,21 @@ export function hostsFile(definition: LabDefinition, self: string): string {
   return `${['127.0.0.1 localhost', '::1 localhost', ...lines, `127.0.1.1 ${own}`].join('\n')}\n`;
 }
 
-/** The bridge's end of a port behind a relay. */
+/** Behind a relay, the cable's end is off the bridge; the relay carries frames between it and `relayEnd`, whose other end is on. */
 export const relayPort = (port: Port): string => `${port.name}r`;
+export const relayEnd = (port: Port): string => `${port.name}s`;
+/** The interface that is on the bridge for a port. */
+export const bridgedName = (port: Port, state: PortState): string => (isSlow(state) ? relayPort(port) : port.name);
+
+export function relayLines(port: Port): readonly string[] {
+  const mtu = port.definition.mtu ?? 1500;
+  const [there, here] = [relayPort(port), relayEnd(port)];
+  return [
+    `link add dev ${there} mtu ${mtu} type veth peer name ${here} mtu ${mtu}`,
+    `link set ${there} up`,
+    `link set ${here} up`,
+  ];
+}
 
 /**
  * The whole rule set for the present cuts, loaded in one transaction. What a host sends is dropped before the bridge
@@ -100,7 +114,7 @@ export function cutRules(ports: readonly { readonly port: Port; readonly state: 
   const named = (way: 'in' | 'out'): string =>
     ports
       .filter((p) => p.state.cut[way])
-      .map((p) => `"${p.state.relayed ? relayPort(p.port) : p.port.name}"`)
+      .map((p) => `"${bridgedName(p.port, p.state)}"`)
       .join(', ');
   const drop = (match: string, names: string): string =>
     names === '' ? '' : `\n    ${match} { ${names} } counter drop`;

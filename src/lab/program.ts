@@ -30,6 +30,7 @@ export class Program {
   readonly #child: ChildProcess;
   readonly #lines: Line[] = [];
   readonly #listeners = new Set<(l: Line) => void>();
+  readonly #chunks = new Set<(from: Line['from'], chunk: string) => void>();
   #running = true;
 
   constructor(child: ChildProcess, argv: readonly string[]) {
@@ -64,6 +65,10 @@ export class Program {
   onLine(listen: (l: Line) => void): () => void {
     this.#listeners.add(listen);
     return () => this.#listeners.delete(listen);
+  }
+  /** Everything it prints from now on, as it comes: for what is not made of lines, such as a prompt. */
+  onOutput(listen: (from: Line['from'], chunk: string) => void): void {
+    this.#chunks.add(listen);
   }
   /** The first line, past or to come, that matches; rejects with LabError when the time is over or the program ended without it. */
   async line(pattern: RegExp, timeoutMs = 5000): Promise<Line> {
@@ -138,6 +143,7 @@ export class Program {
       for (const listen of [...this.#listeners]) listen(l);
     };
     stream.on('data', (chunk: string) => {
+      for (const listen of this.#chunks) listen(from, chunk);
       const parts = (rest + chunk).split('\n');
       rest = parts.pop() ?? '';
       parts.forEach(take);
