@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadAddon } from '../../src/host/linux/index.ts';
 import { type Host, Lab, LabError, now, type Probe, startProbe, startResponder } from '../../src/lab/index.ts';
 
 const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
@@ -164,6 +165,46 @@ test('a link cut in one direction lets the other direction through, and healing 
   assert.ok((await received()) <= still + 2, 'questions no longer arrive');
   await link.heal();
   assert.equal(await reaches(probe), true);
+});
+
+test('a slow link delays by what was asked, in the direction that was asked, and TCP passes it whole', {
+  skip: skip || (loadAddon().ok ? false : 'needs the native addon (npm run setup)'),
+}, async () => {
+  await using lab = await Lab.start(three);
+  await startResponder(lab.host('d1'), PORT);
+  const probe = await watch(lab, 'client', 'd1');
+  const link = lab.link('d1', 'ens33');
+  /** The quickest of the answers to what is asked in the next half second, in milliseconds. */
+  const quickest = async (): Promise<number> => {
+    const from = now();
+    await sleep(700);
+    const good = probe.answers.filter((a) => a.error === undefined && a.askedAt >= from);
+    return Math.min(...good.map((a) => a.at - a.askedAt)) / 1000;
+  };
+  await link.slow({ delayMs: 60 });
+  const both = await quickest();
+  assert.ok(both >= 120 && both < 180, `${both} ms`);
+  await link.heal();
+  await link.slow({ delayMs: 60, direction: 'out' });
+  const one = await quickest();
+  assert.ok(one >= 60 && one < 110, `${one} ms`);
+
+  await link.slow({ delayMs: 1 });
+  const size = 3_000_000;
+  const serve = `require('net').createServer((s) => s.end(Buffer.alloc(${size}, 'x'))).listen(9001, () => console.log('ready'))`;
+  await lab
+    .host('d1')
+    .spawn([process.execPath, '-e', serve])
+    .line(/^ready$/);
+  const read = await lab.host('client').run(['bash', '-c', 'cat < /dev/tcp/192.168.1.10/9001 | wc -c']);
+  assert.equal(Number(read.stdout), size);
+
+  await link.heal();
+  await link.slow({ loss: 1, direction: 'in' });
+  assert.equal(await reaches(probe), false);
+  await lab.heal();
+  assert.ok((await quickest()) < 20);
+  await assert.rejects(() => link.slow({ loss: 2 }), LabError);
 });
 
 test('a pulled cable is seen by its host alone; a silent cut by nobody', { skip }, async () => {
