@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Microseconds, text } from '../base/index.ts';
 import { isPrivatePath } from './definition.ts';
@@ -132,7 +132,15 @@ export class Host {
   write(path: string, content: string | Uint8Array, mode?: number): void {
     const real = this.#inside(path);
     mkdirSync(dirname(real), { recursive: true });
-    writeFileSync(real, content, mode === undefined ? {} : { mode });
+    const options = mode === undefined ? {} : { mode };
+    try {
+      writeFileSync(real, content, options);
+    } catch (e) {
+      if (!(e instanceof Error && 'code' in e && e.code === 'EACCES')) throw e;
+      // An ordinary user may not overwrite what belongs to the machine's root, but may put another file in its place.
+      rmSync(real, { force: true });
+      writeFileSync(real, content, options);
+    }
   }
   /** Undefined where there is no such file. */
   read(path: string): string | undefined {

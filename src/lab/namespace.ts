@@ -30,7 +30,8 @@ wait $!`;
 
 /**
  * $1 hostname, $2 the folders to copy, the rest NAME=VALUE below /proc/sys. The uppers of the overlays are hidden under
- * a second tmpfs. `wait` reaps whatever is orphaned in the host.
+ * a second tmpfs. In the user namespace of an ordinary user, the machine's folders belong to nobody, and root there may
+ * not write to them: folders of the host's own are laid over them. `wait` reaps whatever is orphaned in the host.
  */
 const HOST_INIT = `
 set -e
@@ -40,6 +41,9 @@ for d in $folders; do
   [ -d "$d" ] || continue
   mkdir -p "/run/upper$d" "/run/work$d"
   chmod --reference="$d" "/run/upper$d"
+  if [ "$(stat -c %u "$d")" != 0 ]; then
+    find "$d" -xdev -maxdepth 3 -type d -printf '/run/upper%p\\0' 2>/dev/null | xargs -0 -r mkdir -p
+  fi
   mount -t overlay -o "lowerdir=$d,upperdir=/run/upper$d,workdir=/run/work$d" overlay "$d"
 done
 mount -t tmpfs -o mode=0755 tmpfs /run

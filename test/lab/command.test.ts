@@ -33,7 +33,8 @@ test('up, list, run, shell, cut, power-cut, power-on, capture and down, from ano
   const up = spawn(process.execPath, [script, 'up', file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((done) => up.once('exit', done));
   try {
-    await new Promise<void>((done) => {
+    await new Promise<void>((done, fail) => {
+      void ended.then((code) => fail(new Error(`up ended with ${code}`)));
       let said = '';
       up.stdout.on('data', (d: Buffer) => {
         said += d.toString('utf8');

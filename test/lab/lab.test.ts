@@ -336,9 +336,10 @@ test('when the controller is killed, nothing is left: no process, no namespace, 
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
-  const pids = await new Promise<number[]>((resolve) =>
-    controller.stdout.once('data', (d: Buffer) => resolve(JSON.parse(d.toString('utf8')))),
-  );
+  const pids = await new Promise<number[]>((resolve, reject) => {
+    controller.stdout.once('data', (d: Buffer) => resolve(JSON.parse(d.toString('utf8'))));
+    controller.once('exit', (code) => reject(new Error(`the controller ended with ${code}`)));
+  });
   try {
     const spaces = new Set(pids.map((pid) => readlinkSync(`/proc/${pid}/ns/net`)));
     const ours = new Set(pids.map(pidNamespace));
