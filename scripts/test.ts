@@ -1,24 +1,26 @@
 /**
- * All tests: types and lint first, then unit, golden, simulator, lab and interoperation tests by node's own runner.
- * Arguments are passed on as files or globs: `npm test -- test/lab/*.test.ts`.
+ * All tests. Types and lint first; then what needs only a processor, side by side; then what meets real kernels and
+ * peers, one file after the other, since those measure time and must not disturb each other.
+ * Arguments are files or globs to run instead: `npm test -- test/lab/lab.test.ts`.
  */
 import { availableParallelism } from 'node:os';
-import { runAll } from './run.ts';
+import { runAll, type Step } from './run.ts';
 
-const files = process.argv.slice(2);
-const all = ['src/**/*.test.ts', 'test/**/*.test.ts'];
-const runner = [
-  process.execPath,
-  '--test',
-  `--test-concurrency=${Math.max(1, availableParallelism())}`,
-  '--test-reporter=spec',
-] as const;
-process.exitCode = await runAll([
-  ...(files.length > 0
-    ? []
-    : ([
-        { name: 'types', argv: ['node_modules/.bin/tsc', '--noEmit'] },
-        { name: 'lint', argv: ['node_modules/.bin/biome', 'check', '--diagnostic-level=warn', '--error-on-warnings'] },
-      ] as const)),
-  { name: 'tests', argv: [...runner, ...(files.length > 0 ? files : all)] },
-]);
+const chosen = process.argv.slice(2);
+// Hostile packets for each codec; `npm run check` has time for a few thousand.
+process.env['HOLDFAST_FUZZ'] ??= '1000000';
+const runner = (name: string, concurrency: number, files: readonly string[]): Step => ({
+  name,
+  argv: [process.execPath, '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files],
+});
+const all: readonly Step[] = [
+  { name: 'types', argv: ['node_modules/.bin/tsc', '--noEmit'] },
+  { name: 'lint', argv: ['node_modules/.bin/biome', 'check', '--diagnostic-level=warn', '--error-on-warnings'] },
+  runner('tests of the code', availableParallelism(), [
+    'src/**/*.test.ts',
+    'test/*.test.ts',
+    'test/{golden,sim}/*.test.ts',
+  ]),
+  runner('tests on hosts', 1, ['test/{lab,interop}/*.test.ts']),
+];
+process.exitCode = await runAll(chosen.length > 0 ? [runner('tests', 1, chosen)] : all);

@@ -56,7 +56,8 @@ for (const codec of codecs) {
   test(`${codec.name}: ${runs} hostile packets (HOLDFAST_SEED=${seed})`, (t) => {
     const support = codecSupport[codec.name] ?? assert.fail('no arbitrary');
     const random = new Random(seed);
-    const valid = fc.sample(support.value, { numRuns: 200, seed }).map((v) => codec.encode(v));
+    const sample = fc.sample(support.value, { numRuns: 200, seed }).map((v) => codec.encode(v));
+    const valid = sample.filter((b) => b.length <= LONGEST);
     const noise = Uint8Array.from({ length: 1 << 16 }, () => random.u32());
     const scratch = new Uint8Array(LONGEST);
     let accepted = 0;

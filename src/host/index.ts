@@ -1,1 +1,2 @@
+export * from './plan/index.ts';
 export type * from './ports.ts';

@@ -2,7 +2,8 @@
  * All that touches the world, as interfaces. `linux/` is their real form; the simulator has its own. Whoever decides
  * or drives depends on these types alone, so that the same code runs in both.
  */
-import type { Family, IpAddress, IpPrefix, Microseconds, Milliseconds, Result, Text } from '../base/index.ts';
+import type { Family, IpAddress, Microseconds, Milliseconds, Result, Text } from '../base/index.ts';
+import type { Link, LinkAddress, LinkSettings, MacvlanSpec, Neighbour, Route, Rule } from '../wire/index.ts';
 
 export type Cancel = () => void;
 
@@ -102,156 +103,23 @@ export interface Sockets {
 
 // ---------------------------------------------------------------------------------------------------- kernel tables
 
-export type Link = {
-  readonly ifindex: number;
-  readonly name: string;
-  /** `00:11:22:33:44:55`; empty where the link has none. */
-  readonly mac: string;
-  readonly mtu: number;
-  /** IFF_UP and IFF_RUNNING and operational state up or unknown: what keepalived calls up. */
-  readonly up: boolean;
-  readonly adminUp: boolean;
-  readonly loopback: boolean;
-  readonly pointToPoint: boolean;
-  readonly multicast: boolean;
-  /** ARPHRD_*: 1 Ethernet, 32 Infiniband, 772 loopback. */
-  readonly hardware: number;
-  /** IFLA_INFO_KIND: `macvlan`, `veth`, `vlan`, ... ; empty for real devices. */
-  readonly kind: string;
-  /** IFLA_LINK: the device below a macvlan or VLAN; 0 where there is none. */
-  readonly lower: number;
-  /** IFLA_MASTER: bridge, bond or VRF; 0 where there is none. */
-  readonly master: number;
-};
+export type {
+  AddressScope,
+  Link,
+  LinkAddress,
+  LinkSettings,
+  MacvlanMode,
+  MacvlanSpec,
+  Neighbour,
+  NextHop,
+  Route,
+  RouteEncap,
+  RouteMetrics,
+  RouteType,
+  Rule,
+  RuleAction,
+} from '../wire/index.ts';
 
-export type AddressScope = 'global' | 'site' | 'link' | 'host' | number;
-/** One address on one link. Key: (ifindex, address, length). */
-export type LinkAddress = {
-  readonly ifindex: number;
-  readonly prefix: IpPrefix;
-  readonly peer?: IpPrefix;
-  readonly broadcast?: IpAddress;
-  readonly scope: AddressScope;
-  readonly label?: string;
-  /** Seconds left, as the kernel counts them; undefined = for ever. */
-  readonly validSeconds?: number;
-  readonly preferredSeconds?: number;
-  readonly noDad?: boolean;
-  readonly home?: boolean;
-  readonly manageTempAddr?: boolean;
-  readonly noPrefixRoute?: boolean;
-  readonly autoJoin?: boolean;
-  /** IPv6: the kernel is still asking, or was answered: not usable as a source yet, or never. */
-  readonly tentative?: boolean;
-  readonly dadFailed?: boolean;
-  /** IFA_PROTO, kernel 5.18 and later: who put it there. */
-  readonly protocol?: number;
-};
-
-export type RouteType =
-  | 'unicast'
-  | 'local'
-  | 'broadcast'
-  | 'anycast'
-  | 'multicast'
-  | 'blackhole'
-  | 'unreachable'
-  | 'prohibit'
-  | 'throw'
-  | 'nat';
-export type NextHop = {
-  readonly via?: IpAddress;
-  readonly ifindex?: number;
-  readonly weight?: number;
-  readonly onlink?: boolean;
-  readonly encap?: RouteEncap;
-  readonly realms?: number;
-};
-/** Encapsulation in its textual parts, as keepalived's grammar and iproute2 write it. */
-export type RouteEncap = {
-  readonly kind: 'ip' | 'ip6' | 'mpls' | 'ila';
-  readonly options: Readonly<Record<string, string>>;
-};
-export type RouteMetrics = Partial<
-  Record<
-    | 'mtu'
-    | 'hoplimit'
-    | 'advmss'
-    | 'rtt'
-    | 'rttvar'
-    | 'reordering'
-    | 'window'
-    | 'cwnd'
-    | 'ssthresh'
-    | 'rto_min'
-    | 'initcwnd'
-    | 'initrwnd'
-    | 'quickack'
-    | 'features'
-    | 'fastopen_no_cookie',
-    number
-  >
-> & {
-  readonly congctl?: string /** Names from the list whose value may not be changed by path discovery. */;
-  readonly locked?: readonly string[];
-};
-/** Key: (family, table, destination, tos, metric, type). */
-export type Route = {
-  readonly family: Family;
-  /** Undefined: default route. */
-  readonly destination?: IpPrefix;
-  readonly from?: IpPrefix;
-  readonly type: RouteType;
-  readonly table: number;
-  readonly protocol: number;
-  readonly scope: AddressScope | 'nowhere';
-  readonly tos?: number;
-  readonly metric?: number;
-  readonly source?: IpAddress;
-  readonly hops: readonly NextHop[];
-  readonly metrics?: RouteMetrics;
-  readonly expiresSeconds?: number;
-  readonly preference?: 'low' | 'medium' | 'high';
-  readonly ttlPropagate?: boolean;
-};
-
-export type RuleAction =
-  | { readonly do: 'table'; readonly table: number }
-  | { readonly do: 'goto'; readonly priority: number }
-  | { readonly do: 'nop' | 'blackhole' | 'unreachable' | 'prohibit' };
-/** Policy rule. Key: everything, since the kernel accepts duplicates that differ in any part. */
-export type Rule = {
-  readonly family: Family;
-  readonly priority: number;
-  readonly action: RuleAction;
-  readonly invert?: boolean;
-  readonly from?: IpPrefix;
-  readonly to?: IpPrefix;
-  readonly tos?: number;
-  readonly fwmark?: number;
-  readonly fwmask?: number;
-  readonly iif?: string;
-  readonly oif?: string;
-  readonly realms?: number;
-  readonly suppressPrefixLength?: number;
-  readonly suppressGroup?: number;
-  readonly tunnelId?: bigint | number;
-  readonly uidRange?: { readonly from: number; readonly to: number };
-  readonly l3mdev?: boolean;
-  readonly ipProtocol?: number;
-  readonly sourcePorts?: { readonly from: number; readonly to: number };
-  readonly destinationPorts?: { readonly from: number; readonly to: number };
-  readonly protocol?: number;
-};
-
-export type Neighbour = {
-  readonly ifindex: number;
-  readonly address: IpAddress;
-  readonly mac: string;
-  readonly state: number;
-};
-
-export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru';
 /** One change of a kernel table. `replace` overwrites what has the same key; removing what is absent counts as done. */
 export type NetCommand =
   | { readonly do: 'address-replace'; readonly address: LinkAddress }
@@ -261,32 +129,22 @@ export type NetCommand =
   | { readonly do: 'rule-add'; readonly rule: Rule }
   | { readonly do: 'rule-remove'; readonly rule: Rule }
   | { readonly do: 'neighbour-remove'; readonly neighbour: { readonly ifindex: number; readonly address: IpAddress } }
-  | {
-      readonly do: 'macvlan-add';
-      readonly name: string;
-      readonly lower: number;
-      readonly mac: string;
-      readonly mode: MacvlanMode;
-      readonly group?: number;
-    }
-  | {
-      readonly do: 'link-set';
-      readonly ifindex: number;
-      readonly up?: boolean;
-      readonly mac?: string;
-      readonly name?: string;
-      readonly noAddressGeneration?: boolean;
-      readonly master?: number;
-    }
+  | ({ readonly do: 'macvlan-add' } & MacvlanSpec)
+  | ({ readonly do: 'link-set' } & LinkSettings)
   | { readonly do: 'link-remove'; readonly ifindex: number };
 
+/**
+ * `own`: it went because this Network was told to remove exactly it; a late notice of that is never mistaken for
+ * somebody else's doing. What the kernel takes along (secondaries of a removed primary) is not own.
+ * IPv4 routes that vanish with their link or source address are not told of: look again after `link` and `address-gone`.
+ */
 export type NetChange =
   | { readonly kind: 'link'; readonly link: Link }
-  | { readonly kind: 'link-gone'; readonly link: Link }
+  | { readonly kind: 'link-gone'; readonly link: Link; readonly own?: true }
   | { readonly kind: 'address'; readonly address: LinkAddress }
-  | { readonly kind: 'address-gone'; readonly address: LinkAddress }
-  | { readonly kind: 'route-gone'; readonly route: Route }
-  | { readonly kind: 'rule-gone'; readonly rule: Rule }
+  | { readonly kind: 'address-gone'; readonly address: LinkAddress; readonly own?: true }
+  | { readonly kind: 'route-gone'; readonly route: Route; readonly own?: true }
+  | { readonly kind: 'rule-gone'; readonly rule: Rule; readonly own?: true }
   /** Notifications were lost: look at everything again. */
   | { readonly kind: 'resync' };
 

@@ -60,12 +60,12 @@ export function ahIcv(
   authenticated: Uint8Array,
   o: { readonly zeroTtl: boolean },
 ): Uint8Array {
-  const ip = header.slice();
+  const ip = new Uint8Array(header); // a copy: slice() of a Buffer would be a view
   ip[1] = 0;
   ip.fill(0, 6, 8);
   if (o.zeroTtl) ip[8] = 0;
   ip.fill(0, 10, 12);
-  const ah = authenticated.slice();
+  const ah = new Uint8Array(authenticated);
   ah.fill(0, FIXED, FIXED + AH_ICV_LENGTH);
   return new Uint8Array(createHmac('md5', key).update(ip).update(ah).digest().subarray(0, AH_ICV_LENGTH));
 }

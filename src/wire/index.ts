@@ -7,6 +7,7 @@ export * from './ipv4.ts';
 export * from './ipv6.ts';
 export * from './mac.ts';
 export * from './ndp.ts';
+export * from './netlink/index.ts';
 export * from './pcap.ts';
 export * from './pseudo.ts';
 export { type Codec, codecs, REGISTRY_PATH } from './registry.ts';

@@ -3,7 +3,7 @@ import { err, type IpAddress, internetChecksum, ipBytes, ipFromBytes, ok, type R
 import { type Short, short } from './short.ts';
 
 export const IP_PROTOCOL = { icmp: 1, tcp: 6, udp: 17, ah: 51, icmpv6: 58, vrrp: 112 } as const;
-/** DSCP CS6, internetwork control: what VRRP (seen on the wire) and BFD packets carry. */
+/** DSCP CS6, internetwork control: what keepalived puts on its VRRP packets (seen on the wire). */
 export const TOS_INTERNETWORK_CONTROL = 0xc0;
 
 export type Ipv4Packet = {

@@ -11,6 +11,7 @@ import { decodeIcmp, encodeIcmp } from './icmp.ts';
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts';
 import { decodeIpv6, encodeIpv6 } from './ipv6.ts';
 import { decodeNdp, encodeNdp } from './ndp.ts';
+import { netlinkCodecs } from './netlink/index.ts';
 import { decodePcap, encodePcap } from './pcap.ts';
 import { decodeUdp, encodeUdp } from './udp.ts';
 import { decodeVrrp, encodeVrrp } from './vrrp.ts';
@@ -67,4 +68,5 @@ export const codecs: readonly Codec[] = [
   codec({ name: 'ah', decode: decodeAh, encode: encodeAh }),
   codec({ name: 'bfd', decode: decodeBfd, encode: encodeBfd }),
   codec({ name: 'pcap', decode: decodePcap, encode: encodePcap }),
+  ...(netlinkCodecs as readonly Codec[]),
 ];

@@ -61,7 +61,7 @@ function macOf(key: Uint8Array, pdu: Uint8Array, stamp: Uint8Array, context: Hma
   pseudo[1] = (pdu[0] as number) >> 4;
   pseudo[2] = pdu[1] as number;
   pseudo.set(ipBytes(context.source), 4);
-  const covered = pdu.slice();
+  const covered = new Uint8Array(pdu); // a copy: slice() of a Buffer would be a view
   covered.fill(0, 6, 8);
   const hmac = createHmac('sha256', key).update(pseudo).update(covered).update(stamp).update(ZERO_MAC);
   return new Uint8Array(hmac.digest().subarray(0, MAC_LENGTH));

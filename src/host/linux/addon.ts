@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { getSystemErrorName } from 'node:util';
+import { err, ok, type Result, type Text, text } from '../../base/index.ts';
+import type { HostError } from '../index.ts';
+
+declare const handle: unique symbol;
+/** A socket or timer of the addon. Watched, the event loop keeps it alive; unwatched and unreachable, it is closed by garbage collection. */
+export type Handle = { readonly [handle]: 'socket' | 'timer' };
+export type SocketHandle = Handle & { readonly [handle]: 'socket' };
+export type TimerHandle = Handle & { readonly [handle]: 'timer' };
+
+/**
+ * native/sockets.c. Where a function returns a number and the kernel may refuse, negative is the negative errno
+ * (`hostError` names it). Misuse throws an error with a code: ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE,
+ * ERR_OUT_OF_RANGE, ERR_HANDLE_CLOSED, ERR_NO_BATCH, ERR_OPTION_HOLDS_POINTER.
+ * Addresses (`name`) are the kernel's sockaddr structures, byte for byte.
+ */
+export interface Addon {
+  /** Close-on-exec and non-blocking. */
+  open(family: number, type: number, protocol: number): SocketHandle | number;
+  /** Closing twice is harmless, also inside the handle's own callback. */
+  close(h: Handle): void;
+  bind(s: SocketHandle, name: Uint8Array): number;
+  connect(s: SocketHandle, name: Uint8Array): number;
+  /** Fills `room` with the socket's own sockaddr and returns its length. */
+  localName(s: SocketHandle, room: Uint8Array): number;
+  setOption(s: SocketHandle, level: number, option: number, value: Uint8Array): number;
+  /** Fills `room` and returns the value's length. */
+  getOption(s: SocketHandle, level: number, option: number, room: Uint8Array): number;
+  /** Requests on a struct ifreq, which is passed and overwritten. */
+  ioctl(s: SocketHandle, request: number, bytes: Uint8Array): number;
+  /** sendmsg. Never blocks: -EAGAIN when the kernel's buffer is full. */
+  send(
+    s: SocketHandle,
+    bytes: Uint8Array,
+    name: Uint8Array | undefined,
+    control: Uint8Array | undefined,
+    flags: number,
+  ): number;
+  /** The memory that everything is received into; class Batch knows its layout. At most 64 MiB in all. */
+  batch(s: SocketHandle, slots: number, slotBytes: number, controlBytes: number): ArrayBuffer;
+  /** Receives now, without waiting, one batch: the number of packets, 0 when none is queued. */
+  receive(s: SocketHandle): number;
+  /**
+   * Sockets: one batch and one call for each wake; `n` < 0 is an error that was pending on the socket (-ENOBUFS: packets were lost),
+   * and watching goes on. Timers: `n` is 1. What the callback throws goes to `uncaughtException`.
+   */
+  watch(h: Handle, ready: (n: number) => void): number;
+  unwatch(h: Handle): void;
+  /** Whether a watched handle keeps the process running; it does unless told otherwise. Only after `watch`. */
+  keepAlive(h: Handle, yes: boolean): void;
+  /** CLOCK_MONOTONIC in whole microseconds. */
+  now(): number;
+  /** CLOCK_REALTIME minus CLOCK_MONOTONIC, in microseconds, at this moment. */
+  wallOffset(): number;
+  timer(): TimerHandle | number;
+  /** Fires once when `now()` has reached `deadline`, at once if it has; 0 disarms. */
+  arm(t: TimerHandle, deadline: number): number;
+  /** SCHED_* of this thread; children start with ordinary scheduling (SCHED_RESET_ON_FORK). */
+  setScheduler(policy: number, priority: number): number;
+  /** policy x 256 + priority. */
+  getScheduler(): number;
+  setNice(nice: number): number;
+  /** Bit i of the bytes, lowest first, is processor i. */
+  setAffinity(mask: Uint8Array): number;
+  getAffinity(room: Uint8Array): number;
+  parentDeathSignal(signal: number): number;
+  /** Moves this thread into the network namespace at `path` (`/run/netns/NAME`). First thing in a process: the thread pool stays. */
+  enterNetwork(path: string): number;
+}
+
+/** The package's root: the nearest folder above that holds package.json, from src/ and from dist/ alike. */
+function packageRoot(): string {
+  let at = import.meta.dirname;
+  while (!existsSync(join(at, 'package.json')) && dirname(at) !== at) at = dirname(at);
+  return at;
+}
+
+let loaded: Addon | undefined;
+
+/** The addon, compiled by `npm run setup`, or the prebuilt file of this processor. Loaded once. */
+export function loadAddon(): Result<Addon, HostError> {
+  if (loaded) return ok(loaded);
+  const root = packageRoot();
+  const candidates = [
+    join(root, 'build/native/sockets.node'),
+    join(root, `native/prebuilt/linux-${process.arch}/sockets.node`),
+  ];
+  const path = candidates.find(existsSync);
+  if (!path) {
+    const doing = text(
+      `load the native addon: neither ${candidates.join(' nor ')} exists; "npm run setup" compiles it (needs cc)`,
+      `加载本机扩展：${candidates.join(' 与 ')} 均不存在；运行 "npm run setup" 可编译（需要 cc）`,
+    );
+    return err({ code: 'ENOENT', doing });
+  }
+  try {
+    loaded = createRequire(import.meta.url)(path) as Addon;
+    return ok(loaded);
+  } catch (e) {
+    const why = e instanceof Error ? e.message : String(e);
+    return err({
+      code: 'ENOEXEC',
+      doing: text(`load the native addon ${path}: ${why}`, `加载本机扩展 ${path}：${why}`),
+    });
+  }
+}
+
+/** The name of a negative errno: -1 is `EPERM`. */
+export function errnoName(negative: number): string {
+  try {
+    return getSystemErrorName(negative);
+  } catch {
+    return `errno ${-negative}`;
+  }
+}
+/** Turns the addon's negative errno into the port's error. */
+export const hostError = (negative: number, doing: Text): HostError => ({ code: errnoName(negative), doing });

@@ -1,0 +1,26 @@
+import type { Host, Log, Network } from '../index.ts';
+import type { Addon } from './addon.ts';
+import { linuxClock } from './clock.ts';
+import { linuxFiles } from './files.ts';
+import { linuxProcesses } from './processes.ts';
+import { linuxSockets } from './sockets.ts';
+import { linuxSysctl } from './sysctl.ts';
+
+export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
+export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
+export { LinuxNetwork, openNetwork } from './netlink/index.ts';
+export { type Priority, type PriorityReport, setPriority } from './priority.ts';
+
+/** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */
+export function linuxHost(o: { readonly addon: Addon; readonly log: Log; readonly network: Network }): Host {
+  return {
+    clock: linuxClock(o.addon),
+    entropy: { u32: () => Math.floor(Math.random() * 0x1_0000_0000) },
+    log: o.log,
+    sockets: linuxSockets(o.addon),
+    network: o.network,
+    processes: linuxProcesses(o.addon),
+    files: linuxFiles,
+    sysctl: linuxSysctl,
+  };
+}

@@ -1,0 +1,1 @@
+export { LinuxNetwork, openNetwork } from './network.ts';

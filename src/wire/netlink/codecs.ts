@@ -1,0 +1,28 @@
+import { decodeAddress, encodeAddress } from './address.ts';
+import { decodeLink, encodeLink } from './link.ts';
+import {
+  type Acknowledgement,
+  decodeAcknowledgement,
+  decodeMessages,
+  encodeAcknowledgement,
+  encodeMessages,
+  NLM_F,
+} from './message.ts';
+import { decodeNeighbour, encodeNeighbour } from './neighbour.ts';
+import { decodeRoute, encodeRoute } from './route.ts';
+import { decodeRule, encodeRule } from './rule.ts';
+
+/** For the registry that the round-trip and hostile-bytes tests walk. What is decoded is a payload, behind the message's header. */
+export const netlinkCodecs = [
+  { name: 'netlink messages', decode: decodeMessages, encode: encodeMessages },
+  {
+    name: 'netlink acknowledgement',
+    decode: (b: Uint8Array) => decodeAcknowledgement(b, NLM_F.capped | NLM_F.ackAttributes),
+    encode: (a: Acknowledgement) => encodeAcknowledgement(a),
+  },
+  { name: 'rtnetlink link', decode: decodeLink, encode: encodeLink },
+  { name: 'rtnetlink address', decode: decodeAddress, encode: encodeAddress },
+  { name: 'rtnetlink route', decode: decodeRoute, encode: encodeRoute },
+  { name: 'rtnetlink rule', decode: decodeRule, encode: encodeRule },
+  { name: 'rtnetlink neighbour', decode: decodeNeighbour, encode: encodeNeighbour },
+] as const;
