@@ -467,7 +467,10 @@ test('whatever happens, addresses are held exactly while it is master, and every
       (events, version, preempt) => {
         const b = new Bench({ version: version as 2 | 3, preempt });
         b.feed({ kind: 'start', health: b.health(), as: 'BACKUP', notBefore: us(0) });
-        for (const run of events) run(b);
+        for (const run of events) {
+          run(b);
+          b.at(b.now);
+        }
         let held = false;
         let is = 'INIT';
         for (const e of b.effects) {
