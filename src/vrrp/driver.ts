@@ -3,12 +3,11 @@
  * only place of this part that touches the world, and that through the host's ports.
  */
 import { familyOf, type Microseconds, us } from '../base/index.ts';
-import type { Cancel, LinkAddress, NetChange, NetCommand } from '../host/index.ts';
+import type { Cancel, LinkAddress, NetChange } from '../host/index.ts';
 import { Announcer } from './announcer.ts';
 import type { Instance, SyncGroup, VrrpConfig } from './config.ts';
 import type { LastWill, VrrpOptions, VrrpPorts, VrrpStatus } from './contract.ts';
 import { duplicateFaults } from './duplicates.ts';
-import { firewallCommands } from './firewall.ts';
 import { follow, type GroupStateName, groupHealth, groupState } from './group.ts';
 import { Holdings, type Loss } from './holdings.ts';
 import { SocketHub } from './hub.ts';
@@ -19,12 +18,12 @@ import { resolveObjects } from './objects.ts';
 import { planReload } from './reload.ts';
 import { Reporter } from './reporter.ts';
 import { VirtualRouter } from './router.ts';
-import { Settings } from './settings.ts';
 import { SleepWatch } from './sleep.ts';
+import { Surroundings } from './surroundings.ts';
 import { masterDownTime } from './timers.ts';
 import { healthOf, type TrackerValue } from './tracking.ts';
 import type { Because, Effect, Event, Fault, Health, NotifyWord, TrackerKind } from './types.ts';
-import { makeVmac, vmacName, vmacsOf } from './vmac.ts';
+import { vmacName } from './vmac.ts';
 
 /** Who holds `static_ipaddress`, `static_routes` and `static_rules`; no instance can have this name. */
 const STATIC = '(static objects)';
@@ -37,7 +36,7 @@ export class Vrrp {
   readonly #hub: SocketHub;
   readonly #announcer: Announcer;
   readonly #holdings: Holdings;
-  readonly #settings: Settings;
+  readonly #surroundings: Surroundings;
   #config: VrrpConfig;
   readonly #routers = new Map<string, VirtualRouter>();
   readonly #groups = new Map<string, Group>();
@@ -50,7 +49,6 @@ export class Vrrp {
   #duplicates: ReadonlyMap<string, Fault> = new Map();
   /** Static objects that somebody removed, with their track group. */
   #lostStatics: ReadonlyMap<string, string> = new Map();
-  #firewall = false;
   #cancelRenewal: Cancel | undefined;
   #cancelWill: Cancel | undefined;
   #unwatch: Cancel | undefined;
@@ -75,12 +73,13 @@ export class Vrrp {
       refused: (_, error) => this.#reporter.refused('vrrp.announce', error),
     });
     this.#holdings = new Holdings(ports.network);
-    this.#settings = new Settings(ports.sysctl);
+    this.#surroundings = new Surroundings(ports, this.#reporter);
   }
 
   /** Removes what a dead process left, opens the sockets and begins. */
   start(): void {
-    this.#clearResidue();
+    const started = this.#config.instances.filter((i) => !this.#options.adopt.has(i.name));
+    this.#surroundings.clearResidue(started, (a) => this.#holdings.native(a));
     this.#unwatch = this.#ports.network.watch((c) => this.#changed(c));
     this.#install(this.#config);
     const boot = Math.max(0, this.#config.delayAfterBoot - this.#options.uptime);
@@ -96,11 +95,10 @@ export class Vrrp {
     this.#stopped = true;
     for (const r of this.#routers.values()) {
       r.close();
-      this.#removeVmacs(r.instance);
+      this.#surroundings.leave(r.instance);
     }
     this.#holdings.set(STATIC, undefined);
-    this.#settings.restore();
-    this.#filter([]);
+    this.#surroundings.restore();
     this.#announcer.close();
     this.#sleep.stop();
     this.#cancelRenewal?.();
@@ -508,7 +506,7 @@ export class Vrrp {
       else this.#routers.set(instance.name, this.#make(routerConfig));
     }
     const shortest = Math.min(...config.instances.map((i) => i.advertInterval));
-    this.#filter(config.instances);
+    this.#surroundings.filter(config.instances);
     const { statics } = config;
     const objects = resolveObjects(statics, undefined, (name) => this.#ports.network.linkByName(name));
     for (const x of this.#holdings.set(STATIC, objects)) this.#reporter.refused('vrrp.static', x.error);
@@ -538,45 +536,20 @@ export class Vrrp {
   #open(r: VirtualRouter): void {
     const i = r.instance;
     const { network } = this.#ports;
-    const refused: Fault[] = [];
-    r.vmac = undefined;
-    for (const v of vmacsOf(i)) {
-      const made = makeVmac(i, v, network, this.#settings);
-      if (!made.ok) refused.push({ kind: 'refused', error: made.error });
-      else if (made.value && v.name === i.vmac?.name) r.vmac = made.value;
-    }
-    if (i.promoteSecondaries && i.interface !== undefined)
-      this.#settings.set(`net/ipv4/conf/${i.interface}/promote_secondaries`, '1');
+    const { vmac, faults } = this.#surroundings.prepare(i);
+    r.vmac = vmac;
     r.open((a) => this.#isVirtual(a));
-    r.ownFaults = [...r.ownFaults, ...refused];
+    r.ownFaults = [...r.ownFaults, ...faults];
     for (const a of [...i.addresses, ...i.excluded]) {
       const link = network.linkByName(vmacName(i, a.interface, a) ?? a.interface);
       if (link) this.#announcer.prepare(link.ifindex, familyOf(a.prefix.address));
     }
   }
-  #removeVmacs(i: Instance): void {
-    const { network } = this.#ports;
-    for (const v of vmacsOf(i)) {
-      const link = network.linkByName(v.name);
-      if (link?.kind === 'macvlan') network.apply([{ do: 'link-remove', ifindex: link.ifindex }]);
-    }
-  }
-  /** `no_accept`. Runs beside everything else: nothing waits for it. */
-  #filter(instances: readonly Instance[]): void {
-    const commands = firewallCommands(instances, this.#firewall);
-    if (commands === undefined) return;
-    this.#firewall = instances.length > 0;
-    this.#ports.processes.run({ argv: ['nft', commands] }, (e) => {
-      if ('code' in e && e.code === 0) return;
-      const why = 'failed' in e ? e.failed.code : 'code' in e ? `exit code ${e.code}` : e.signal;
-      this.#reporter.firewallFailed(why);
-    });
-  }
   #retire(name: string, deleted: boolean): void {
     const r = this.#router(name);
     this.#feed(r, { kind: 'stop', deleted });
     r.close();
-    this.#removeVmacs(r.instance);
+    this.#surroundings.leave(r.instance);
     this.#routers.delete(name);
   }
   #reconfigured(r: VirtualRouter): void {
@@ -588,34 +561,6 @@ export class Vrrp {
     this.#hold(r);
     const added = this.#holdings.addresses(r.name).filter((a) => !had.has(a.prefix.address));
     this.#announcer.announce(added, r.instance.garp.masterRepeat);
-  }
-
-  /** What a process before us left: nobody may answer for an address that is not ours now. */
-  #clearResidue(): void {
-    const { network } = this.#ports;
-    const commands: NetCommand[] = [];
-    for (const i of this.#config.instances) {
-      if (this.#options.adopt.has(i.name)) continue;
-      for (const a of [...i.addresses, ...i.excluded]) {
-        const link = network.linkByName(a.interface);
-        if (!link) continue;
-        const found = network
-          .addresses()
-          .find(
-            (x) =>
-              x.ifindex === link.ifindex &&
-              x.prefix.address === a.prefix.address &&
-              x.prefix.length === a.prefix.length,
-          );
-        if (!found) continue;
-        // An owner's address is the host's own, unless it has a lifetime: then it was ours.
-        if (i.priority === 255 && found.validSeconds === undefined) this.#holdings.native(found);
-        else commands.push({ do: 'address-remove', address: found });
-      }
-    }
-    if (commands.length === 0) return;
-    network.apply(commands);
-    this.#reporter.residue(commands.length);
   }
 }
 
