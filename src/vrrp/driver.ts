@@ -173,7 +173,7 @@ export class Vrrp {
   #wokeUp(late: Microseconds): void {
     const now = this.#now();
     this.#ports.network.drain();
-    this.#lost(this.#holdings.allLosses()); // before an advert says that we are master: the leases may have ended
+    this.#lost(this.#holdings.lostAddresses()); // before an advert says that we are master: the leases may have ended
     this.#hub.drain();
     const touched = [...this.#routers.values()].filter((r) => late > r.instance.advertInterval / 2);
     for (const r of touched) {
