@@ -1,0 +1,10 @@
+export type {
+  BufferSettings,
+  GlobalConfig,
+  KeepalivedConfig,
+  ProcessSettings,
+  SnmpSettings,
+} from './keepalived/config.ts';
+export { describeKeepalivedConf } from './keepalived/describe.ts';
+export { type ReadOptions, type ReadResult, readKeepalivedConf } from './keepalived/reader.ts';
+export type { FileSource } from './keepalived/text/includes.ts';

@@ -1,0 +1,23 @@
+import type { Script } from '../../../vrrp/config.ts';
+import type { ScriptValue } from '../grammar/args.ts';
+import type { FifoValue, globalDefs } from '../grammar/global.ts';
+import type { Got, ValuesOf } from '../grammar/spec.ts';
+
+export type GlobalValues = ValuesOf<(typeof globalDefs)['words']>;
+
+/** A field that is absent where the value is: what `exactOptionalPropertyTypes` asks for. */
+export const maybe = <K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } =>
+  (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: T };
+
+/** Several blocks of the same kind count as one. */
+export const flat = <T>(blocks: readonly Got<readonly Got<T>[]>[] | undefined): readonly Got<T>[] =>
+  (blocks ?? []).flatMap((b) => b.value);
+
+export const asScript = (s: Got<ScriptValue> | undefined): Script | undefined => s?.value;
+
+/** A FIFO with its reader, or nothing. */
+export const fifoOf = (
+  fifo: Got<FifoValue> | undefined,
+  script: Got<ScriptValue> | undefined,
+): readonly (FifoValue & { readonly script?: ScriptValue })[] =>
+  fifo ? [{ ...fifo.value, ...maybe('script', script?.value) }] : [];

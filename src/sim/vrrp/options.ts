@@ -1,0 +1,174 @@
+/** What a world of virtual routers looks like: drawn from its seed, or set by a test. */
+import { type Family, type IpAddress, type Microseconds, type Random, us } from '../../base/index.ts';
+import type { Instance, VrrpConfig } from '../../vrrp/index.ts';
+
+export type HostOptions = { readonly priority: number; readonly preempt: boolean };
+export type VrrpOptions = {
+  readonly hosts: readonly HostOptions[];
+  /** Virtual routers; more than one are in a sync group. */
+  readonly routers: number;
+  /** Links between the hosts; the second and further only carry adverts. */
+  readonly links: number;
+  readonly version: 2 | 3;
+  readonly family: Family;
+  readonly interval: Microseconds;
+  readonly unicast: boolean;
+  readonly authentication: 'none' | 'pass' | 'ah';
+  readonly preemptDelay: Microseconds;
+  /** One way. */
+  readonly mostDelay: number;
+  readonly jitter: number;
+  /** In the times of trouble. */
+  readonly loss: number;
+  readonly duplicates: number;
+  readonly rounds: number;
+};
+
+export function drawOptions(r: Random): VrrpOptions {
+  const version = r.chance(0.3) ? 2 : 3;
+  const interval = us(version === 2 ? 1_000_000 : r.pick([10_000, 100_000, 100_000, 1_000_000, 1_000_000]));
+  const count = r.chance(0.75) ? 2 : 3;
+  const equal = r.chance(0.2);
+  const preempt = r.chance(0.75);
+  const highest = r.between(30, 254);
+  return {
+    hosts: Array.from({ length: count }, (_, i) => ({
+      priority: equal ? highest : Math.max(1, highest - i * r.between(1, 12)),
+      preempt,
+    })),
+    routers: r.chance(0.6) ? 1 : r.between(2, 3),
+    links: r.chance(0.7) ? 1 : 2,
+    version,
+    family: version === 3 && r.chance(0.3) ? 6 : 4,
+    interval,
+    unicast: r.chance(0.25),
+    authentication: version === 3 || r.chance(0.5) ? 'none' : r.pick(['pass', 'ah'] as const),
+    preemptDelay: us(preempt && r.chance(0.15) ? interval * r.between(1, 8) : 0),
+    mostDelay: r.between(60, Math.floor(interval / 25)),
+    jitter: r.chance(0.5) ? 0 : r.between(0, Math.floor(interval / 50)),
+    loss: r.pick([0, 0, 0.02, 0.1, 0.3]),
+    duplicates: r.pick([0, 0, 0.05]),
+    rounds: r.between(1, 3),
+  };
+}
+
+export const describeOptions = (o: VrrpOptions): string =>
+  Object.entries(o)
+    .map(([k, v]) => `${k}=${typeof v === 'object' ? JSON.stringify(v) : String(v)}`)
+    .join(' ');
+
+export const ROUTER_INTERFACE = 'eth0';
+/** The host's own address on a link, counted from 0. */
+export const hostAddress = (family: Family, link: number, host: number): IpAddress =>
+  (family === 4 ? `10.${link}.0.${host + 1}` : `fe80::${link + 1}:${host + 1}`) as IpAddress;
+export const virtualAddress = (family: Family, router: number): IpAddress =>
+  (family === 4 ? `10.0.0.${100 + router}` : `fe80::100:${router + 1}`) as IpAddress;
+export const instanceName = (router: number): string => `VI_${router + 1}`;
+
+function instance(o: VrrpOptions, host: number, router: number): Instance {
+  const me = o.hosts[host] as HostOptions;
+  const peers = (link: number): { address: IpAddress }[] =>
+    o.hosts.flatMap((_, h) => (h === host ? [] : [{ address: hostAddress(o.family, link, h) }]));
+  return {
+    name: instanceName(router),
+    interface: ROUTER_INTERFACE,
+    virtualRouterId: 51 + router,
+    version: o.version,
+    family: o.family,
+    priority: me.priority,
+    wantsMaster: false,
+    advertInterval: o.interval,
+    downTimerAdverts: 3,
+    preempt: me.preempt,
+    preemptDelay: o.preemptDelay,
+    authentication: o.authentication === 'none' ? { type: 'none' } : { type: o.authentication, password: 'sim' },
+    addresses: [
+      {
+        prefix: { address: virtualAddress(o.family, router), length: o.family === 4 ? 24 : 64 },
+        interface: ROUTER_INTERFACE,
+        interfaceGiven: false,
+        tracking: { kind: 'follow' },
+      },
+    ],
+    excluded: [],
+    routes: [],
+    rules: [],
+    unicastPeers: o.unicast ? peers(0) : undefined,
+    faultWithoutPeer: false,
+    multicastGroup: (o.family === 4 ? '224.0.0.18' : 'ff02::12') as IpAddress,
+    checkUnicastSource: false,
+    trackSourceAddress: false,
+    oldUnicastChecksum: 'auto',
+    v3ChecksumAsV2: false,
+    links: Array.from({ length: o.links - 1 }, (_, i) => ({
+      interface: `eth${i + 1}`,
+      peers: o.unicast ? peers(i + 1) : [],
+    })),
+    vmacForAddresses: false,
+    vmacXmitBase: false,
+    promoteSecondaries: false,
+    tracks: { interfaces: [], scripts: [], processes: [], files: [], bfds: [] },
+    trackPrimary: true,
+    accept: true,
+    strict: false,
+    skipCheckAdvAddr: false,
+    garp: {
+      masterDelay: us(5_000_000),
+      masterRepeat: 5,
+      masterRefresh: us(0),
+      masterRefreshRepeat: 1,
+      lowerPrioDelay: us(5_000_000),
+      lowerPrioRepeat: 5,
+    },
+    lowerPrioNoAdvert: false,
+    higherPrioSendAdvert: true,
+    ownerIgnoreAdverts: false,
+    notify: {},
+    notifyPriorityChanges: false,
+    smtpAlert: false,
+  };
+}
+
+export function configFor(o: VrrpOptions, host: number): VrrpConfig {
+  const instances = Array.from({ length: o.routers }, (_, r) => instance(o, host, r));
+  const tracks = { interfaces: [], scripts: [], processes: [], files: [], bfds: [] };
+  return {
+    routerId: `host${host + 1}`,
+    instances,
+    groups:
+      o.routers > 1
+        ? [
+            {
+              name: 'VG',
+              members: instances.map((i) => i.name),
+              tracks,
+              trackingWeight: false,
+              notify: {},
+              notifyPriorityChanges: false,
+              smtpAlert: false,
+            },
+          ]
+        : [],
+    scripts: [],
+    processes: [],
+    files: [],
+    statics: { addresses: [], routes: [], rules: [] },
+    trackGroups: [],
+    garpGroups: [],
+    garpInterval: us(0),
+    gnaInterval: us(0),
+    minGarp: false,
+    startupDelay: us(0),
+    delayAfterBoot: us(0),
+    interfaceDelays: [],
+    linkbeat: [],
+    linkbeatPolling: false,
+    dynamicInterfaces: 'no',
+    logUnknownVrids: false,
+    fifos: [],
+    fifoStatesOnReload: false,
+    mail: { to: [], from: '', server: undefined, helo: '', connectTimeout: us(30_000_000), onFault: true },
+    scriptSecurity: false,
+    supplementaryGroups: false,
+  };
+}

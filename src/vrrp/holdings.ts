@@ -1,0 +1,196 @@
+/**
+ * What this host's masters hold in the kernel's tables. Two virtual routers may want the same object (one is moved
+ * from the one to the other by a reload): it goes only when nobody wants it any more.
+ */
+import type { Result } from '../base/index.ts';
+import type { HostError, LinkAddress, NetCommand, Network, Route, Rule } from '../host/index.ts';
+import type { Held, Objects } from './objects.ts';
+import { addressKey, routeKey, ruleKey } from './objects.ts';
+
+type Kind = 'address' | 'route' | 'rule';
+type Entry = { readonly kind: Kind; readonly held: Held<unknown>; readonly owners: Set<string> };
+export type Refusal = { readonly object: string; readonly error: HostError };
+/** Something that was held is gone though nobody here gave it up. */
+export type Loss = { readonly owner: string; readonly object: string };
+
+const put = (kind: Kind, o: unknown): NetCommand =>
+  kind === 'address'
+    ? { do: 'address-replace', address: o as LinkAddress }
+    : kind === 'route'
+      ? { do: 'route-replace', route: o as Route }
+      : { do: 'rule-add', rule: o as Rule };
+const take = (kind: Kind, o: unknown): NetCommand =>
+  kind === 'address'
+    ? { do: 'address-remove', address: o as LinkAddress }
+    : kind === 'route'
+      ? { do: 'route-remove', route: o as Route }
+      : { do: 'rule-remove', rule: o as Rule };
+const list = (o: Objects): [Kind, Held<unknown>][] => [
+  ...o.addresses.map((h): [Kind, Held<unknown>] => ['address', h]),
+  ...o.routes.map((h): [Kind, Held<unknown>] => ['route', h]),
+  ...o.rules.map((h): [Kind, Held<unknown>] => ['rule', h]),
+];
+
+export class Holdings {
+  readonly #network: Network;
+  readonly #entries = new Map<string, Entry>();
+  /** Addresses that were the host's own before we came (an owner's): never given a lease, never taken away. */
+  readonly #native = new Set<string>();
+  /** Given up, but not removed until `settle`: somebody may take it over. */
+  #deferred: Map<string, Entry> | undefined;
+
+  constructor(network: Network) {
+    this.#network = network;
+  }
+
+  native(a: LinkAddress): void {
+    this.#native.add(addressKey(a));
+  }
+  isNative(a: LinkAddress): boolean {
+    return this.#native.has(addressKey(a));
+  }
+
+  /**
+   * From now on `owner` holds exactly `want`: what is new is put first, in one batch with what goes (behind it).
+   * Undefined gives everything up.
+   */
+  set(owner: string, want: Objects | undefined): readonly Refusal[] {
+    const wanted = want ? list(want) : [];
+    const keys = new Set(wanted.map(([kind, h]) => `${kind} ${h.key}`));
+    const commands: NetCommand[] = [];
+    const names: string[] = [];
+    for (const [kind, held] of wanted) {
+      const key = `${kind} ${held.key}`;
+      const before = this.#entries.get(key) ?? this.#deferred?.get(key);
+      this.#deferred?.delete(key);
+      const same =
+        before !== undefined && JSON.stringify(before.held.object, plain) === JSON.stringify(held.object, plain);
+      const owners = (before?.owners ?? new Set<string>()).add(owner);
+      this.#entries.set(key, { kind, held, owners });
+      if (same || (kind === 'address' && this.#native.has(held.key))) continue;
+      if (before && kind === 'rule') continue;
+      commands.push(put(kind, held.object));
+      names.push(key);
+    }
+    // Backwards: rules before the routes that they lead to, routes before the addresses that they need.
+    for (const [key, e] of [...this.#entries].reverse()) {
+      if (keys.has(key) || !e.owners.delete(owner) || e.owners.size > 0) continue;
+      this.#entries.delete(key);
+      if (e.kind === 'address' && this.#native.has(e.held.key)) continue;
+      if (this.#deferred) {
+        this.#deferred.set(key, e);
+        continue;
+      }
+      commands.push(take(e.kind, e.held.object));
+      names.push(key);
+    }
+    return this.#apply(commands, names);
+  }
+
+  /** Until `settle`, nothing is removed: a reload moves objects from one owner to another without a gap. */
+  defer(): void {
+    this.#deferred ??= new Map();
+  }
+  settle(): readonly Refusal[] {
+    const left = [...(this.#deferred ?? [])];
+    this.#deferred = undefined;
+    return this.#apply(
+      left.map(([, e]) => take(e.kind, e.held.object)),
+      left.map(([key]) => key),
+    );
+  }
+
+  /**
+   * Puts every leased address again, in one batch. One that is gone is not put back but told as lost: we slept beyond
+   * its lifetime, or somebody took it, and who is master now must be found out first.
+   */
+  renew(): { readonly refused: readonly Refusal[]; readonly lost: readonly Loss[] } {
+    const lost: Loss[] = [];
+    const commands: NetCommand[] = [];
+    const names: string[] = [];
+    for (const [key, e] of this.#entries) {
+      if (e.kind !== 'address' || this.#native.has(e.held.key)) continue;
+      if ((e.held.object as LinkAddress).validSeconds === undefined) continue;
+      if (e.held.tracking.kind !== 'ignore' && !this.#exists(e)) {
+        for (const owner of e.owners) lost.push({ owner, object: e.held.key });
+        continue;
+      }
+      commands.push(put(e.kind, e.held.object));
+      names.push(key);
+    }
+    return { refused: this.#apply(commands, names), lost };
+  }
+
+  addresses(owner: string): readonly LinkAddress[] {
+    return [...this.#entries.values()]
+      .filter((e) => e.kind === 'address' && e.owners.has(owner))
+      .map((e) => e.held.object as LinkAddress);
+  }
+  /** Everything that would have to go if this process went, in the order of removal. */
+  removals(): readonly NetCommand[] {
+    return [...this.#entries.values()]
+      .reverse()
+      .filter((e) => !(e.kind === 'address' && this.#native.has(e.held.key)))
+      .map((e) => take(e.kind, e.held.object));
+  }
+  holdsAddress(a: LinkAddress): boolean {
+    return this.#entries.has(`address ${addressKey(a)}`);
+  }
+
+  /**
+   * Which owners lost something, after the kernel said that an object went. Our own removals are told too, later, and
+   * it may be back by then: so the table itself is asked.
+   */
+  losses(gone: { readonly address?: LinkAddress; readonly route?: Route; readonly rule?: Rule }): readonly Loss[] {
+    const key = gone.address
+      ? `address ${addressKey(gone.address)}`
+      : gone.route
+        ? `route ${routeKey(gone.route)}`
+        : gone.rule
+          ? `rule ${ruleKey(gone.rule)}`
+          : '';
+    const entry = this.#entries.get(key);
+    if (!entry || entry.held.tracking.kind === 'ignore' || this.#exists(entry)) return [];
+    return [...entry.owners].map((owner) => ({ owner, object: entry.held.key }));
+  }
+  /** After notifications were lost: everything is looked at again. */
+  allLosses(): readonly Loss[] {
+    const out: Loss[] = [];
+    for (const e of this.#entries.values())
+      if (e.held.tracking.kind !== 'ignore' && !this.#exists(e))
+        for (const owner of e.owners) out.push({ owner, object: e.held.key });
+    return out;
+  }
+
+  /** What `owner` should hold and does not, by object, with the track group that cares. */
+  missing(owner: string): ReadonlyMap<string, string> {
+    const out = new Map<string, string>();
+    for (const e of this.#entries.values())
+      if (e.owners.has(owner) && e.held.tracking.kind === 'group' && !this.#exists(e))
+        out.set(e.held.key, e.held.tracking.group);
+    return out;
+  }
+
+  #exists(e: Entry): boolean {
+    if (e.kind === 'address') {
+      const a = e.held.object as LinkAddress;
+      return this.#network.addresses().some((x) => addressKey(x) === addressKey(a));
+    }
+    if (e.kind === 'route') {
+      const r = e.held.object as Route;
+      const found = this.#network.routes({ family: r.family, table: r.table });
+      return found.ok && found.value.some((x) => routeKey(x) === routeKey(r));
+    }
+    const r = e.held.object as Rule;
+    const found = this.#network.rules(r.family);
+    return found.ok && found.value.some((x) => ruleKey(x) === ruleKey(r));
+  }
+
+  #apply(commands: readonly NetCommand[], names: readonly string[]): readonly Refusal[] {
+    if (commands.length === 0) return [];
+    return this.#network
+      .apply(commands)
+      .flatMap((r: Result<void, HostError>, i) => (r.ok ? [] : [{ object: names[i] as string, error: r.error }]));
+  }
+}
+const plain = (_: string, v: unknown): unknown => (typeof v === 'bigint' ? Number(v) : v);

@@ -1,0 +1,89 @@
+/**
+ * The virtual router's own hardware address (RFC 9568 section 7.3): a macvlan in private mode on the interface, on
+ * which the addresses sit and from which adverts leave, so that a switch learns the address with every advert.
+ */
+import { err, ok, type Result, text } from '../base/index.ts';
+import type { HostError, Link, NetCommand, Network } from '../host/index.ts';
+import { virtualMac } from '../wire/index.ts';
+import type { Instance, WantedAddress } from './config.ts';
+import type { Settings } from './settings.ts';
+
+const LONGEST_NAME = 15; // IFNAMSIZ - 1
+
+/** The macvlan that stands for `name` in this instance; undefined: the interface itself. */
+export function vmacName(i: Instance, name: string, address?: WantedAddress): string | undefined {
+  if (i.vmac && name === i.interface) return i.vmac.name;
+  if ((i.vmac && i.vmacForAddresses) || address?.useVmac)
+    return `vrrp${i.family === 6 ? '6' : ''}.${i.virtualRouterId}.${name}`.slice(0, LONGEST_NAME);
+  return undefined;
+}
+
+/** Every interface on which the instance needs one. */
+export function vmacsOf(i: Instance): { readonly name: string; readonly on: string }[] {
+  const out = new Map<string, string>();
+  if (i.vmac && i.interface !== undefined) out.set(i.vmac.name, i.interface);
+  for (const a of [...i.addresses, ...i.excluded]) {
+    const name = vmacName(i, a.interface, a);
+    if (name !== undefined) out.set(name, a.interface);
+  }
+  return [...out].map(([name, on]) => ({ name, on }));
+}
+
+/** Makes it, or takes the one that is there. Undefined while the interface below does not exist. */
+export function makeVmac(
+  i: Instance,
+  vmac: { readonly name: string; readonly on: string },
+  network: Network,
+  settings: Settings,
+): Result<Link | undefined, HostError> {
+  if (i.vmac?.kind === 'ipvlan')
+    return err({
+      code: 'EOPNOTSUPP',
+      doing: text('create an ipvlan (use_vmac works)', '创建 ipvlan(可改用 use_vmac)'),
+    });
+  const lower = network.linkByName(vmac.on);
+  if (!lower) return ok(undefined);
+  const mac = (i.vmac?.mac ?? virtualMac(i.family, i.virtualRouterId)).toLowerCase();
+  const run = (commands: readonly NetCommand[]): HostError | undefined => {
+    for (const r of network.apply(commands)) if (!r.ok) return r.error;
+    network.drain();
+    return undefined;
+  };
+  const existing = network.linkByName(vmac.name);
+  if (existing && (existing.kind !== 'macvlan' || existing.lower !== lower.ifindex))
+    return err({
+      code: 'EEXIST',
+      doing: text(`create the macvlan ${vmac.name} on ${vmac.on}`, `在 ${vmac.on} 上创建 macvlan ${vmac.name}`),
+    });
+  if (!existing) {
+    const mode = i.vmac?.mode ?? 'private';
+    const group = i.vmac?.group;
+    const failed = run([
+      {
+        do: 'macvlan-add',
+        name: vmac.name,
+        lower: lower.ifindex,
+        mac,
+        mode,
+        ...(group === undefined ? {} : { group }),
+      },
+    ]);
+    if (failed) return err(failed);
+  }
+  const made = network.linkByName(vmac.name);
+  if (!made) return ok(undefined);
+  // No address of its own: only virtual ones, and those only on the master.
+  const failed = run([{ do: 'link-set', ifindex: made.ifindex, noAddressGeneration: true, mac, up: true }]);
+  if (failed) return err(failed);
+  const set = (device: string, key: string, value: string): void => {
+    settings.set(`net/ipv4/conf/${device}/${key}`, value);
+  };
+  // Two interfaces in one subnet: only the macvlan may answer for what sits on it, and packets may come in by either.
+  set(vmac.name, 'arp_ignore', '1');
+  set(vmac.name, 'accept_local', '1');
+  set(vmac.name, 'rp_filter', '0');
+  set(vmac.name, 'promote_secondaries', '1');
+  set(vmac.on, 'arp_ignore', '1');
+  set(vmac.on, 'arp_filter', '1');
+  return ok(network.linkByName(vmac.name));
+}
