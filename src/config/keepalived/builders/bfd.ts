@@ -1,5 +1,5 @@
 import { familyOf, text } from '../../../base/index.ts';
-import { BFD_DEFAULTS, type BfdInstance } from '../../../bfd/config.ts';
+import { BFD_DEFAULT_TTL, BFD_DEFAULTS, type BfdInstance } from '../../../bfd/config.ts';
 import type { Report } from '../report.ts';
 import { type RootValues, unique } from './vrrp.ts';
 
@@ -49,7 +49,7 @@ export function buildBfd(r: RootValues, report: Report): BfdInstance[] {
         idleTx: v.idle_tx?.value ?? BFD_DEFAULTS.idleTx,
         multiplier: v.multiplier?.value ?? BFD_DEFAULTS.multiplier,
         passive: v.passive !== undefined,
-        ttl: v.ttl?.value ?? BFD_DEFAULTS.ttl,
+        ttl: v.ttl?.value ?? BFD_DEFAULT_TTL[familyOf(neighbour)],
         maxHops: v.max_hops?.value ?? BFD_DEFAULTS.maxHops,
         multihop: v.multihop?.value ?? BFD_DEFAULTS.multihop,
         weight: v.weight?.value.value ?? 0,

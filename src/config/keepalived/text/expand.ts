@@ -248,10 +248,7 @@ export class Expander {
         this.#report.fault(
           'random-range',
           place,
-          text(
-            '_RANDOM [MIN [MAX]] needs whole numbers, the lower first',
-            '_RANDOM [MIN [MAX]] 需要整数,小者在前',
-          ),
+          text('_RANDOM [MIN [MAX]] needs whole numbers, the lower first', '_RANDOM [MIN [MAX]] 需要整数,小者在前'),
         );
         return '';
       }
