@@ -92,12 +92,21 @@ export function buildInstance(
       v.no_accept.keyword,
       text(`${name}: accept and no_accept`, `${name}:同时有 accept 和 no_accept`),
     );
+  if (v.vrf && v.interface)
+    report.fault(
+      'vrrp-vrf-interface',
+      v.vrf.keyword,
+      text(
+        `${name}: vrf is for unicast without an interface; it is left out`,
+        `${name}:vrf 只用于没有 interface 的单播,忽略`,
+      ),
+    );
   const strict = v.strict_mode?.value ?? g.vrrp_strict?.value ?? false;
 
   const instance: Instance = {
     name,
     interface: v.interface?.value,
-    ...maybe('vrf', v.vrf?.value),
+    ...maybe('vrf', v.interface ? undefined : v.vrf?.value),
     virtualRouterId: vrid ?? 0,
     version,
     family,

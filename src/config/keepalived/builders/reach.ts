@@ -64,6 +64,12 @@ export function unicastOf(
     else peers.push(value);
   }
   const wanted = given || v.unicast_src_ip !== undefined || v.unicast_fault_no_peer !== undefined;
+  if (v.unicast_ttl && peers.length === 0)
+    report.warn(
+      'vrrp-unicast-ttl-alone',
+      v.unicast_ttl.keyword,
+      text(`${name}: unicast_ttl does nothing without unicast peers`, `${name}:没有单播对端时 unicast_ttl 不起作用`),
+    );
   if (peers.length > 0) return { peers };
   if (!wanted) return { peers: undefined };
   if (v.unicast_fault_no_peer) return { peers: [] };

@@ -238,6 +238,15 @@ function syncGroup(
     );
     return [];
   }
+  if (members.length === 1)
+    report.warn(
+      'group-single',
+      x.at,
+      text(
+        `the sync group ${name} has one member: it keeps nothing together`,
+        `同步组 ${name} 只有一个成员,没有可同步的对象`,
+      ),
+    );
   return [
     {
       name,
