@@ -10,6 +10,8 @@ export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type 
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
 export { LinuxNetwork, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
+export { tellServiceManager } from './service-manager.ts';
+export { onRealtimeSignal } from './signals.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */
 export function linuxHost(o: { readonly addon: Addon; readonly log: Log; readonly network: Network }): Host {
