@@ -12,6 +12,7 @@ import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig, RenderedDiagnostic
 import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
 import { dataDump, dumpPaths, statisticsDump } from './dump.ts';
+import { markReading, ScheduledReload, saveConfiguration } from './files.ts';
 import { History } from './history.ts';
 import {
   initialSupervisor,
@@ -49,12 +50,14 @@ export class Supervisor {
   #stopReading: () => void = () => {};
   readonly #startedAt = Date.now();
   readonly #history = new History();
+  readonly #scheduled: ScheduledReload;
   readonly #options: KeepalivedOptions;
   readonly #ports: SupervisorPorts;
 
   constructor(options: KeepalivedOptions, ports: SupervisorPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#scheduled = new ScheduledReload(ports.log, () => this.reload());
   }
 
   start(): void {
@@ -148,7 +151,11 @@ export class Supervisor {
   #read(why: 'start' | 'reload'): void {
     const { file, lenient, configId } = this.#options;
     if (why === 'reload') this.#log('notice', 'config.reading', text(`reading ${file} again`, `重新读取 ${file}`));
-    this.#stopReading = readInProcess({ file, lenient, configId }, (answer) => this.#answered(why, answer));
+    const done = markReading(this.#config?.global.reloadFile, this.#ports.log);
+    this.#stopReading = readInProcess({ file, lenient, configId }, (answer) => {
+      done();
+      this.#answered(why, answer);
+    });
   }
   #answered(why: 'start' | 'reload', answer: ReadAnswer): void {
     const config = answer.config;
@@ -174,6 +181,8 @@ export class Supervisor {
     this.#loadedAt = Date.now();
     this.#refusedAt = undefined;
     this.#world?.notifier.use(config.vrrp);
+    saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
+    this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
     this.#aboutVirtualServers(config);
     const work = config.vrrp.instances.length > 0 && this.#options.only !== 'checkers';
     this.#feed({ kind: 'read', outcome: 'good', work: work || this.#options.always });
