@@ -124,6 +124,7 @@ export class Vrrp {
   #pulsePeriod = us(Infinity);
   #cancelPulse: Cancel | undefined;
   #cancelRenewal: Cancel | undefined;
+  #cancelWill: Cancel | undefined;
   #unwatch: Cancel | undefined;
   #stopped = false;
 
@@ -183,6 +184,7 @@ export class Vrrp {
     this.#cancelRenewal?.();
     this.#unwatch?.();
     for (const i of this.#interfaces.values()) i.pending?.();
+    this.#publishWill();
   }
 
   /** The last result of a tracker; interfaces are followed by this part itself. */
@@ -311,7 +313,7 @@ export class Vrrp {
       for (const effect of effects) this.#do(r, effect);
       if (before !== state.is) {
         r.logged.clear();
-        this.#publishWill();
+        this.#willLater();
       }
       const group = this.#groupOf.get(r.name);
       if (group) this.#follow(group, r, effects, state.because);
@@ -357,7 +359,7 @@ export class Vrrp {
         this.#log(
           e.to === 'FAULT' ? 'error' : 'notice',
           'vrrp.state',
-          text(`${r.name}: ${e.from} -> ${e.to}: ${why.en}`, `${r.name}：${e.from} -> ${e.to}:${why.zh}`),
+          text(`${r.name}: ${e.from} -> ${e.to}: ${why.en}`, `${r.name}：${e.from} -> ${e.to}：${why.zh}`),
           { instance: r.name, from: e.from, to: e.to, why: e.because.why },
         );
         break;
@@ -424,7 +426,13 @@ export class Vrrp {
     });
   }
 
+  /** Once a turn: many routers may move together, and none of them may wait for it. */
+  #willLater(): void {
+    this.#cancelWill ??= this.#ports.clock.at(this.#now(), () => this.#publishWill());
+  }
   #publishWill(): void {
+    this.#cancelWill?.();
+    this.#cancelWill = undefined;
     const adverts: LastWill['adverts'][number][] = [];
     for (const r of this.#routers.values()) {
       if (r.state.is !== 'MASTER') continue;
@@ -822,7 +830,7 @@ export class Vrrp {
         'vrrp.object-refused',
         text(
           `${r.name}: ${x.object}: ${x.error.doing.en}: ${x.error.code}`,
-          `${r.name}：${x.object}:${x.error.doing.zh}：${x.error.code}`,
+          `${r.name}：${x.object}：${x.error.doing.zh}：${x.error.code}`,
         ),
       );
   }
