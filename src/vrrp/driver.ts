@@ -98,6 +98,9 @@ const STATIC = '(static objects)';
 
 type Group = { config: SyncGroup; told: GroupStateName };
 
+/** Longer than a burst of transitions takes to follow each other, shorter than anybody dies of. */
+const WILL_AFTER = 20_000;
+
 /** Below this the process would spend its time looking at its own clock. */
 const SHORTEST_PULSE = 5_000;
 
@@ -124,6 +127,7 @@ export class Vrrp {
   #pulsePeriod = us(Infinity);
   #cancelPulse: Cancel | undefined;
   #cancelRenewal: Cancel | undefined;
+  #willDue: Cancel | undefined;
   #unwatch: Cancel | undefined;
   #stopped = false;
 
@@ -181,6 +185,7 @@ export class Vrrp {
     this.#announcer.close();
     this.#cancelPulse?.();
     this.#cancelRenewal?.();
+    this.#willDue?.();
     this.#unwatch?.();
     for (const i of this.#interfaces.values()) i.pending?.();
   }
@@ -424,7 +429,14 @@ export class Vrrp {
     });
   }
 
+  /** Soon, once for many: a thousand routers that become master together make one will, not a thousand. */
   #publishWill(): void {
+    this.#willDue ??= this.#ports.clock.at(us(this.#now() + WILL_AFTER), () => {
+      this.#willDue = undefined;
+      this.#writeWill();
+    });
+  }
+  #writeWill(): void {
     const adverts: LastWill['adverts'][number][] = [];
     for (const r of this.#routers.values()) {
       if (r.state.is !== 'MASTER') continue;
