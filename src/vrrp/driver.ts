@@ -283,7 +283,7 @@ export class Vrrp {
         'vrrp.stalled',
         text(
           `this process did not run for about ${Math.round(late / 1000)} ms; the time is not counted against other routers`,
-          `本进程约 ${Math.round(late / 1000)} 毫秒未能运行;这段时间不计入对端的静默时间`,
+          `本进程约 ${Math.round(late / 1000)} 毫秒未能运行；这段时间不计入对端的静默时间`,
         ),
       );
   }
@@ -362,7 +362,7 @@ export class Vrrp {
         this.#log(
           e.to === 'FAULT' ? 'error' : 'notice',
           'vrrp.state',
-          text(`${r.name}: ${e.from} -> ${e.to}: ${why.en}`, `${r.name}:${e.from} -> ${e.to}:${why.zh}`),
+          text(`${r.name}: ${e.from} -> ${e.to}: ${why.en}`, `${r.name}：${e.from} -> ${e.to}:${why.zh}`),
           { instance: r.name, from: e.from, to: e.to, why: e.because.why },
         );
         break;
@@ -379,7 +379,7 @@ export class Vrrp {
           'vrrp.rival',
           text(
             `${r.name}: ${e.rival.address} with priority ${e.rival.priority} is master too; announced our addresses again`,
-            `${r.name}:${e.rival.address}(优先级 ${e.rival.priority})也是主节点;已重新宣告本机地址`,
+            `${r.name}：${e.rival.address}（优先级 ${e.rival.priority}）也是主节点；已重新宣告本机地址`,
           ),
           { instance: r.name },
         );
@@ -399,7 +399,7 @@ export class Vrrp {
         'vrrp.object-interface',
         text(
           `${r.name}: there is no interface ${name}; what belongs on it is left out`,
-          `${r.name}:没有接口 ${name};其上的对象被略过`,
+          `${r.name}：没有接口 ${name}；其上的对象被略过`,
         ),
       );
     this.#refusals(r, this.#holdings.set(r.name, objects));
@@ -623,7 +623,7 @@ export class Vrrp {
         'vrrp.address-conflict',
         text(
           `${r.name}: the machine with hardware address ${mac} also answers for ${address}`,
-          `${r.name}:硬件地址为 ${mac} 的机器也在应答 ${address}`,
+          `${r.name}：硬件地址为 ${mac} 的机器也在应答 ${address}`,
         ),
       );
     });
@@ -681,7 +681,7 @@ export class Vrrp {
             'vrrp.dropped',
             text(
               `${r.name}: advert from ${source} on ${link.name ?? '*'} ignored: ${why.en}`,
-              `${r.name}:忽略来自 ${source}(${link.name ?? '*'})的通告:${why.zh}`,
+              `${r.name}：忽略来自 ${source}（${link.name ?? '*'}）的通告：${why.zh}`,
             ),
           );
         },
@@ -692,7 +692,7 @@ export class Vrrp {
             `odd ${o.kind} ${source}`,
             'warning',
             `vrrp.mismatch-${o.kind}`,
-            text(`${r.name}: ${words.en}`, `${r.name}:${words.zh}`),
+            text(`${r.name}: ${words.en}`, `${r.name}：${words.zh}`),
           );
         },
         sendFailed: (r, link, error) =>
@@ -703,7 +703,7 @@ export class Vrrp {
             'vrrp.send',
             text(
               `${r.name}: no advert could be sent on ${link.name ?? '*'}: ${error.code}`,
-              `${r.name}:无法在 ${link.name ?? '*'} 上发送通告:${error.code}`,
+              `${r.name}：无法在 ${link.name ?? '*'} 上发送通告：${error.code}`,
             ),
           ),
       },
@@ -756,7 +756,7 @@ export class Vrrp {
         'vrrp.firewall',
         text(
           `nft could not set the rules of no_accept: ${why}; this host may answer on virtual addresses`,
-          `nft 无法设置 no_accept 规则:${why};本机可能会在虚拟地址上应答`,
+          `nft 无法设置 no_accept 规则：${why}；本机可能会在虚拟地址上应答`,
         ),
       );
     });
@@ -834,12 +834,12 @@ export class Vrrp {
         'vrrp.object-refused',
         text(
           `${r.name}: ${x.object}: ${x.error.doing.en}: ${x.error.code}`,
-          `${r.name}:${x.object}:${x.error.doing.zh}:${x.error.code}`,
+          `${r.name}：${x.object}:${x.error.doing.zh}：${x.error.code}`,
         ),
       );
   }
   #refused(code: string, error: HostError): void {
-    this.#log('error', code, text(`${error.doing.en}: ${error.code}`, `${error.doing.zh}:${error.code}`));
+    this.#log('error', code, text(`${error.doing.en}: ${error.code}`, `${error.doing.zh}：${error.code}`));
   }
   #warn(r: VirtualRouter, w: (Effect & { do: 'warn' })['warning']): void {
     switch (w.kind) {
@@ -851,7 +851,7 @@ export class Vrrp {
           'vrrp.own-address',
           text(
             `${r.name}: an advert came from our own address ${w.address}: a loop in the network, or another machine with it`,
-            `${r.name}:收到源地址为本机 ${w.address} 的通告:网络中有环路,或另一台机器使用了相同地址`,
+            `${r.name}：收到源地址为本机 ${w.address} 的通告：网络中有环路，或另一台机器使用了相同地址`,
           ),
         );
         break;
@@ -863,7 +863,7 @@ export class Vrrp {
           'vrrp.rogue-owner',
           text(
             `${r.name}: ${w.rival.address} also has priority 255${w.lowered ? '; we step back to 254 until it is gone' : ''}`,
-            `${r.name}:${w.rival.address} 的优先级也是 255${w.lowered ? ';本机降为 254,直到它消失' : ''}`,
+            `${r.name}：${w.rival.address} 的优先级也是 255${w.lowered ? ';本机降为 254,直到它消失' : ''}`,
           ),
         );
         break;

@@ -10,6 +10,7 @@ export {
   type VrrpPorts,
   type VrrpStatus,
 } from './driver.ts';
+export { exampleAddress, exampleConfig, exampleGroup, exampleInstance } from './example.ts';
 export type { GroupStateName } from './group.ts';
 export type { Notification } from './notify.ts';
 export type { Drop, DropKind, Oddity } from './receive.ts';

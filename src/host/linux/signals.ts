@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { err, ok, type Result, text } from '../../base/index.ts';
-import type { HostError } from '../ports.ts';
+import type { HostError } from '../index.ts';
 import { hostError } from './addon.ts';
 
 /** native/signals.c. Misuse throws; what libuv refuses is a negative errno. */

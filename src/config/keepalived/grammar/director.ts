@@ -197,20 +197,15 @@ const inherited = {
   weight: word(int(0, 65535)),
   lvs_method: word(forwarding),
 };
-const methodAlias = { lb_kind: { of: 'lvs_method' } } as const;
 
-export const realServer = block(
-  'real_server',
-  {
-    ...inherited,
-    uthreshold: word(int(0, 2 ** 31 - 1)),
-    lthreshold: word(int(0, 2 ** 31 - 1)),
-    notify_up: word(script),
-    notify_down: word(script),
-    ...checkerWords,
-  },
-  methodAlias,
-);
+export const realServer = block('real_server', {
+  ...inherited,
+  uthreshold: word(int(0, 2 ** 31 - 1)),
+  lthreshold: word(int(0, 2 ** 31 - 1)),
+  notify_up: word(script),
+  notify_down: word(script),
+  ...checkerWords,
+});
 
 export const virtualServer = block(
   'virtual_server',
@@ -242,5 +237,5 @@ export const virtualServer = block(
     sorry_server_lvs_method: word(forwarding),
     real_server: nested(realServer, serverAddress),
   },
-  { lb_algo: { of: 'lvs_sched' }, ...methodAlias },
+  { lb_algo: { of: 'lvs_sched' }, lb_kind: { of: 'lvs_method' } },
 );
