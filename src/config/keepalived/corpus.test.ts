@@ -81,6 +81,11 @@ for (const [name, code] of Object.entries(CODES))
     );
   });
 
+test('the example of the project is the real file, byte for byte', (t) => {
+  const content = contentOf(t, 'seed.conf');
+  if (content !== undefined) assert.equal(readFileSync(join(root, 'examples/seed.conf'), 'utf8'), content);
+});
+
 test('every file of the folder is in the table', (t) => {
   if (!existsSync(corpus)) return t.skip('the folder of real configurations is not here');
   assert.deepEqual(readdirSync(corpus).sort(), Object.keys(CODES).sort());

@@ -186,7 +186,7 @@ const once = int(1, 2 ** 31 - 1);
 const inherited = {
   connect_timeout: word(time(0.000001, 4294)),
   retry: word(once),
-  delay_before_retry: word(time(0.000001, 4294)),
+  delay_before_retry: word(time(0, 4294)),
   warmup: word(time(0, 4294)),
   delay_loop: word(time(0.000001, 4294)),
   inhibit_on_failure: word(bool),
