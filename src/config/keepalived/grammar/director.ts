@@ -31,10 +31,7 @@ const forwarding: Reader<Forwarding> = (a) => {
   if (type === undefined) return undefined;
   let port: number | undefined;
   if (type === 'gue') {
-    if (!a.take('port')) {
-      a.need(text("'port N' for GUE", "GUE 所需的 'port N'"));
-      return a.fault('tunnel-port', text('a GUE tunnel needs a port', 'GUE 隧道需要 port'));
-    }
+    if (!a.take('port')) return a.fault('tunnel-port', text('a GUE tunnel needs a port', 'GUE 隧道需要 port'));
     port = takeInt(a, { min: 1, max: 65535 });
     if (port === undefined) return undefined;
   }
