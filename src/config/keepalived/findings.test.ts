@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkAgainstHost, checkExitCode, type HostFacts } from './host-check.ts';
+import { checkAgainstHost, type HostFacts } from './host-check.ts';
 import { readKeepalivedConf } from './reader.ts';
 import { filesOf } from './testdata/files.ts';
 
@@ -111,7 +111,7 @@ test('a bomb of includes ends in one error for each way into it', () => {
   );
 });
 
-const HOST: HostFacts = { links: new Set(['lo', 'eth0']), executable: (p) => p === '/yes', scriptUserExists: false };
+const HOST: HostFacts = { links: new Set(['lo', 'eth0']) };
 test('the host is asked for interfaces, but not for those that we make', () => {
   const text = vi('use_vmac vm1\ntrack_interface {\n eth9\n vm1\n}\n');
   const r = read(text);
@@ -126,38 +126,6 @@ test('the host is asked for interfaces, but not for those that we make', () => {
     ['warning'],
   );
 });
-test('scripts that cannot run, or would run as root unguarded, are told', () => {
-  const codes = (text: string, host = HOST): string[] => checkAgainstHost(read(text).config!, host).map((d) => d.code);
-  const script = (s: string): string => `vrrp_script S {\n script "${s}"\n}\n`;
-  assert.deepEqual(codes(script('/no')), ['script-missing']);
-  assert.deepEqual(codes(script('/yes')), ['script-security-off']);
-  assert.deepEqual(codes(`${script('/yes')}global_defs {\nenable_script_security\n}\n`), []);
-  assert.deepEqual(codes(`${script('/yes')}global_defs {\nscript_user joe\n}\n`), []);
-  assert.deepEqual(codes(script('/yes'), { ...HOST, scriptUserExists: true }), []);
-  assert.deepEqual(codes(vs(rs('notify_up /yes\nMISC_CHECK {\nmisc_path /no\n}'))), [
-    'script-missing',
-    'script-security-off',
-  ]);
-});
-test("exit codes: our own by default, keepalived's with lenient", () => {
-  const of = (severity: 'error' | 'warning', code: string) => ({
-    severity,
-    code,
-    place: undefined,
-    message: { en: '', zh: '' },
-  });
-  const warning = [of('warning', 'word-deprecated')];
-  assert.deepEqual(
-    [checkExitCode([], false), checkExitCode(warning, false), checkExitCode([of('error', 'x')], false)],
-    [0, 0, 2],
-  );
-  assert.deepEqual(
-    [checkExitCode([], true), checkExitCode(warning, true), checkExitCode([of('error', 'x')], true)],
-    [0, 5, 4],
-  );
-  assert.equal(checkExitCode([...warning, of('warning', 'script-security-off')], true), 6);
-});
-
 test('no finding is without a test that provokes it', () => {
   const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' });
   const texts = (like: RegExp): string =>
