@@ -255,6 +255,17 @@ test('a master answers a lower one with an advert and its addresses at once, and
   b.clear().at(t + 5 * S);
   assert.match(b.done, /announce 5 \(rival-again\)/);
 });
+test('the last advert of whom it has just preempted is answered, but is no news', () => {
+  const b = Bench.started();
+  b.at(S).advert(90).at(down(100)).clear();
+  b.at(down(100) + 200).advert(90);
+  assert.equal(b.done, 'advertise 100; announce 5 (rival)');
+  b.clear()
+    .at(down(100) + 2 * S)
+    .clear()
+    .advert(90);
+  assert.match(b.done, /notify MASTER_RX_LOWER_PRI$/);
+});
 test('lower_prio_no_advert: the addresses are announced all the same', () => {
   const b = Bench.master({ lowerPrioNoAdvert: true }).advert(90);
   assert.match(b.done, /^announce 5 \(rival\)/);
