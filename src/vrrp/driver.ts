@@ -98,9 +98,6 @@ const STATIC = '(static objects)';
 
 type Group = { config: SyncGroup; told: GroupStateName };
 
-/** Longer than a burst of transitions takes to follow each other, shorter than anybody dies of. */
-const WILL_AFTER = 20_000;
-
 /** Below this the process would spend its time looking at its own clock. */
 const SHORTEST_PULSE = 5_000;
 
@@ -127,7 +124,7 @@ export class Vrrp {
   #pulsePeriod = us(Infinity);
   #cancelPulse: Cancel | undefined;
   #cancelRenewal: Cancel | undefined;
-  #willDue: Cancel | undefined;
+  #cancelWill: Cancel | undefined;
   #unwatch: Cancel | undefined;
   #stopped = false;
 
@@ -185,9 +182,9 @@ export class Vrrp {
     this.#announcer.close();
     this.#cancelPulse?.();
     this.#cancelRenewal?.();
-    this.#willDue?.();
     this.#unwatch?.();
     for (const i of this.#interfaces.values()) i.pending?.();
+    this.#publishWill();
   }
 
   /** The last result of a tracker; interfaces are followed by this part itself. */
@@ -316,7 +313,7 @@ export class Vrrp {
       for (const effect of effects) this.#do(r, effect);
       if (before !== state.is) {
         r.logged.clear();
-        this.#publishWill();
+        this.#willLater();
       }
       const group = this.#groupOf.get(r.name);
       if (group) this.#follow(group, r, effects, state.because);
@@ -362,7 +359,7 @@ export class Vrrp {
         this.#log(
           e.to === 'FAULT' ? 'error' : 'notice',
           'vrrp.state',
-          text(`${r.name}: ${e.from} -> ${e.to}: ${why.en}`, `${r.name}：${e.from} -> ${e.to}:${why.zh}`),
+          text(`${r.name}: ${e.from} -> ${e.to}: ${why.en}`, `${r.name}：${e.from} -> ${e.to}：${why.zh}`),
           { instance: r.name, from: e.from, to: e.to, why: e.because.why },
         );
         break;
@@ -429,14 +426,13 @@ export class Vrrp {
     });
   }
 
-  /** Soon, once for many: a thousand routers that become master together make one will, not a thousand. */
-  #publishWill(): void {
-    this.#willDue ??= this.#ports.clock.at(us(this.#now() + WILL_AFTER), () => {
-      this.#willDue = undefined;
-      this.#writeWill();
-    });
+  /** Once a turn: many routers may move together, and none of them may wait for it. */
+  #willLater(): void {
+    this.#cancelWill ??= this.#ports.clock.at(this.#now(), () => this.#publishWill());
   }
-  #writeWill(): void {
+  #publishWill(): void {
+    this.#cancelWill?.();
+    this.#cancelWill = undefined;
     const adverts: LastWill['adverts'][number][] = [];
     for (const r of this.#routers.values()) {
       if (r.state.is !== 'MASTER') continue;
@@ -834,7 +830,7 @@ export class Vrrp {
         'vrrp.object-refused',
         text(
           `${r.name}: ${x.object}: ${x.error.doing.en}: ${x.error.code}`,
-          `${r.name}：${x.object}:${x.error.doing.zh}：${x.error.code}`,
+          `${r.name}：${x.object}：${x.error.doing.zh}：${x.error.code}`,
         ),
       );
   }
