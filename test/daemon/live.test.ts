@@ -276,3 +276,12 @@ test('in the background: the command returns when the daemon runs, or with the r
   await until('the end', () => !existsSync(b.pidFile));
   assert.equal(b.holds(VIP), false);
 });
+
+test('-s runs it in a named network namespace', { skip }, async (t) => {
+  const b = new Bench(t);
+  const child = b.daemonBySwitch(b.write('a.conf', fast()));
+  await until('the address', () => b.holds(VIP));
+  process.kill(b.pid, 'SIGTERM');
+  assert.equal(await exitOf(child), 0);
+  assert.equal(b.holds(VIP), false);
+});
