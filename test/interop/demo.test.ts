@@ -11,7 +11,8 @@ const LONGEST_MS = 40_000;
 async function demo(...words: readonly string[]): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [script, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (d: string) => (output += d));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (d: string) => (output += d));
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   return { code, output };
 }
