@@ -103,6 +103,7 @@ export class Beat {
       return false;
     };
     if (m.umask !== undefined) process.umask(m.umask);
+    if (m.process.name !== undefined) process.title = m.process.name;
     const addon = loadAddon();
     if (!addon.ok) return fatal(failureText(addon.error));
     if (m.namespace !== undefined) {

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ms, type Text, text } from '../../base/index.ts';
 import type { Log } from '../../host/index.ts';
+import type { RenderedDiagnostic } from '../messages.ts';
 import { reloadTime } from './reload-time.ts';
 
 const DEFAULT_RELOAD_FILE = '/run/keepalived.reload';
@@ -29,6 +30,16 @@ export function markReading(path: string | undefined, log: Log): () => void {
       // Somebody removed it: it is gone, as it should be.
     }
   };
+}
+
+/** `reload_check_config LOGFILE`: why the last reload was refused. */
+export function logCheck(path: string | undefined, found: readonly RenderedDiagnostic[], log: Log): void {
+  if (path === undefined || path === '') return;
+  try {
+    writeFileSync(path, found.map((d) => `${d.shown.en}\n`).join(''));
+  } catch (e) {
+    complain(log, text(`writing ${path}`, `写入 ${path}`), e);
+  }
 }
 
 /** A copy of what was read, numbered by its generation. */
