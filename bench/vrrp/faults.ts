@@ -1,4 +1,9 @@
-/** Everything that this benchmark does to a pair, and what it measures of it. Every fault ends with the pair steady again. */
+/**
+ * Everything that this benchmark does to a pair, and what it measures of it. Every fault ends with the pair steady again.
+ *
+ * `heal, X side` is the end of a partition of 5 s, the client having been on that side of it; `reached` is when its
+ * questions reach the winner and no other, `two hosts` for how long both still held the address.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Text, text } from '../../src/base/index.ts';
 import { now } from '../../src/lab/index.ts';
@@ -69,8 +74,8 @@ const silent: Fault = {
   name: 'silent',
   figures: {
     outage: text('link cut: frames vanish', '断链：帧丢失'),
-    reached: text('heal, client with the backup: reached', '愈合，客户端在备机侧：到达'),
-    both: text('heal, client with the backup: two hosts', '愈合，客户端在备机侧：双主'),
+    reached: text('heal, backup side: reached', '愈合，备机侧：到达'),
+    both: text('heal, backup side: two hosts', '愈合，备机侧：双主'),
   },
   afterAnnouncements: true,
   lasts: [12, 2],
@@ -89,8 +94,8 @@ const silent: Fault = {
 const partition: Fault = {
   name: 'partition',
   figures: {
-    reached: text('heal, client sees both: reached', '愈合，客户端可见双方：到达'),
-    both: text('heal, client sees both: two hosts', '愈合，客户端可见双方：双主'),
+    reached: text('heal, both sides: reached', '愈合，双侧：到达'),
+    both: text('heal, both sides: two hosts', '愈合，双侧：双主'),
   },
   afterAnnouncements: true,
   lasts: [12, 3],
@@ -104,8 +109,8 @@ const partition: Fault = {
 const isolated: Fault = {
   name: 'isolated',
   figures: {
-    reached: text('heal, client with the master: reached', '愈合，客户端在主机侧：到达'),
-    both: text('heal, client with the master: two hosts', '愈合，客户端在主机侧：双主'),
+    reached: text('heal, master side: reached', '愈合，主机侧：到达'),
+    both: text('heal, master side: two hosts', '愈合，主机侧：双主'),
   },
   afterAnnouncements: true,
   lasts: [12, 3],

@@ -8,8 +8,8 @@ import { type Fault, type Figures, faults } from './faults.ts';
 
 /** Seconds, and how many labs run beside each other: fewer where a stall of the machine would be part of the figure. */
 const intervals = [
-  { advertInt: 1, labs: 6, name: text('1 s', '1 秒') },
-  { advertInt: 0.1, labs: 3, name: text('0.1 s', '0.1 秒') },
+  { advertInt: 1, labs: 3, name: text('1 s', '1 秒') },
+  { advertInt: 0.1, labs: 2, name: text('0.1 s', '0.1 秒') },
   { advertInt: 0.01, labs: 1, name: text('0.01 s', '0.01 秒') },
 ] as const;
 type Interval = (typeof intervals)[number];

@@ -26,6 +26,8 @@ export type Exchange = {
 
 /** The lab's machine is shared: a takeover may be this much later than the protocol says. Milliseconds. */
 export const SLACK = 1500;
+/** Three programs are started, beside other tests that start theirs. Milliseconds. */
+export const STARTING = 8000;
 
 export const skewMs = (e: Exchange, priority: number): number =>
   ((256 - priority) / 256) * (e.instance.version === 2 ? 1000 : e.instance.advertInt * 1000);
@@ -66,11 +68,11 @@ export async function exchange(t: TestContext, role: (typeof roles)[number], e: 
 
   const started = now();
   rig.startDaemon('r2');
-  const first = await rig.holder(address, 'r2', masterDownMs(e, 100) + SLACK + 2000);
+  const first = await rig.holder(address, 'r2', masterDownMs(e, 100) + SLACK + STARTING);
   assert.ok((first - started) / 1000 >= masterDownMs(e, 100) - 5, 'a backup waits the whole master-down time');
 
   rig.startDaemon('r1');
-  await rig.holder(address, 'r1', masterDownMs(e, 150) + SLACK + 2000);
+  await rig.holder(address, 'r1', masterDownMs(e, 150) + SLACK + STARTING);
   await reaches('r1');
 
   // Steady: adverts of the master alone, at its pace, and nothing moves.
@@ -101,7 +103,7 @@ export async function exchange(t: TestContext, role: (typeof roles)[number], e: 
 
   await rig.powerOn('r1');
   rig.startDaemon('r1');
-  await rig.holder(address, 'r1', masterDownMs(e, 150) + SLACK + 2000);
+  await rig.holder(address, 'r1', masterDownMs(e, 150) + SLACK + STARTING);
   await reaches('r1');
 
   // A clean stop says so: an advert of priority 0, and the backup waits no more than its skew.

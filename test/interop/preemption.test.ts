@@ -4,13 +4,13 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../../src/lab/index.ts';
 import { renderConf } from './conf.ts';
-import { roles, SLACK } from './exchange.ts';
+import { roles, SLACK, STARTING } from './exchange.ts';
 import { LINK, Rig, routerAddress } from './rig.ts';
 
 const VIP = '10.9.0.50';
 const ADVERT_INT = 0.2;
-/** Three intervals and at most one more of skew. Milliseconds. */
-const TAKEOVER = 4 * ADVERT_INT * 1000 + SLACK + 2000;
+/** Three intervals, at most one more of skew, and a program that has just been started. Milliseconds. */
+const TAKEOVER = 4 * ADVERT_INT * 1000 + SLACK + STARTING;
 /** Long enough that whoever wants to take over has done so. Milliseconds. */
 const LONG = 8 * ADVERT_INT * 1000 + 1000;
 

@@ -139,7 +139,10 @@ export class Rig {
     return startProbe(this.host(CLIENT), { udp: { address, port: PORT } }, { intervalMs });
   }
 
-  /** Two routers no longer hear each other; everybody else hears both, as behind a switch with a broken table. */
+  /**
+   * The network stacks of two routers no longer hear each other, as behind firewalls that drop what the other sends;
+   * everybody else hears both. Packet sockets still see the other's frames: they are read before the rule.
+   */
   async separate(a: string, b: string): Promise<void> {
     const rules = (other: string): string =>
       [

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Lab, type LabDefinition } from '../../src/lab/index.ts';
 import { AddressBook } from './addresses.ts';
+import { SLACK, STARTING } from './exchange.ts';
 import { command, type Software } from './rig.ts';
 
 const root = join(import.meta.dirname, '../..');
 const example = (name: string): string => readFileSync(join(root, 'examples', name), 'utf8');
 const definition = JSON.parse(example('two-directors.lab.json')) as LabDefinition;
 const VIP = '192.168.1.99';
-/** 3 x 1 s and the skew of priority 96, and what a busy machine may be late. */
-const TAKEOVER = 3625 + 2000;
+/** 3 x 1 s and the skew of priority 96, and what a busy machine may be late, programs being started included. */
+const TAKEOVER = 3625 + SLACK + STARTING;
 
 test('the example is the field file byte for byte', (t) => {
   const corpus = process.env['HOLDFAST_CORPUS'] ?? join(root, '../shared/corpus');

@@ -4,13 +4,13 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../../src/lab/index.ts';
 import { type InstanceConf, renderConf } from './conf.ts';
-import { roles, SLACK } from './exchange.ts';
+import { roles, SLACK, STARTING } from './exchange.ts';
 import { LINK, Rig, routerAddress, type Software } from './rig.ts';
 
 const VIP = '10.9.0.50';
 const SECOND_VIP = '10.10.0.50';
 const ADVERT_INT = 0.2;
-const TAKEOVER = 4 * ADVERT_INT * 1000 + SLACK + 2000;
+const TAKEOVER = 4 * ADVERT_INT * 1000 + SLACK + STARTING;
 const LONG = 8 * ADVERT_INT * 1000 + 1000;
 
 const instance = (priority: number, more: Partial<InstanceConf> = {}): InstanceConf => ({
