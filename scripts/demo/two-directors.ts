@@ -6,7 +6,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cellWidth, type Language, type Microseconds, type Text, text, us } from '../../src/base/index.ts';
-import { type Answer, Lab, type LabDefinition, LabError, now, type Probe, startProbe } from '../../src/lab/index.ts';
+import {
+  type Answer,
+  Lab,
+  type LabDefinition,
+  LabError,
+  now,
+  offer,
+  type Probe,
+  startProbe,
+} from '../../src/lab/index.ts';
 
 export type DemoOptions = {
   readonly language: Language;
@@ -35,14 +44,13 @@ class Broken extends Error {
 
 /** Resolves with the exit code: 0 if the story came true. */
 export async function twoDirectors(o: DemoOptions): Promise<number> {
-  const definition = JSON.parse(readFileSync(join(root, 'examples/two-directors.lab.json'), 'utf8')) as LabDefinition;
   let lab: Lab | undefined;
   try {
     const story = new Story(o);
     story.opening();
-    lab = await Lab.start(definition);
+    lab = await Lab.start(withHoldfast());
     await story.tell(lab);
-    if (o.keep) await story.playOn();
+    if (o.keep) await story.playOn(lab);
     return 0;
   } catch (e) {
     if (!(e instanceof Broken || e instanceof LabError)) throw e;
@@ -51,6 +59,14 @@ export async function twoDirectors(o: DemoOptions): Promise<number> {
   } finally {
     await lab?.stop();
   }
+}
+
+/** The example's hosts; the directors start Holdfast whenever they get power. */
+function withHoldfast(): LabDefinition {
+  const example = JSON.parse(readFileSync(join(root, 'examples/two-directors.lab.json'), 'utf8')) as LabDefinition;
+  const hosts = { ...example.hosts };
+  for (const name of ['ha1', 'ha2']) hosts[name] = { ...hosts[name], start: [...(hosts[name]?.start ?? []), holdfast] };
+  return { ...example, hosts };
 }
 
 class Story {
@@ -97,7 +113,6 @@ class Story {
     this.#began = now();
     this.#say(text('power on', '全部通电'));
     await this.#webServers(lab);
-    for (const name of ['ha1', 'ha2']) lab.host(name).spawn(holdfast);
     const probe = await startProbe(
       lab.host('client'),
       { http: `http://${VIP}/` },
@@ -140,7 +155,6 @@ class Story {
     const back = now();
     this.#say(text('ha1 has power again, and starts', 'ha1 恢复供电并启动'));
     await lab.host('ha1').powerOn();
-    lab.host('ha1').spawn(holdfast);
     const returned = await this.#answered(probe, 'ha1');
     this.#say(
       text(
@@ -168,16 +182,19 @@ class Story {
     await probe.stop();
   }
 
-  async playOn(): Promise<void> {
+  /** Until Ctrl-C, or `npm run lab -- down`. */
+  async playOn(lab: Lab): Promise<void> {
+    const offered = await offer(lab);
     this.#line();
     this.#line(text('Play on, in another terminal of this machine:', '继续试验，请在本机的另一个终端输入：'));
-    for (const command of ['cut-power ha1', 'power-on ha1', 'run ha2 -- ip address show ens33'])
+    for (const command of ['power-cut ha1', 'power-on ha1', 'shell client', 'help'])
       this.#line(text(`  npm run lab -- ${command}`, `  npm run lab -- ${command}`));
     this.#line(text('Ctrl-C ends the lab; nothing is left behind.', '按 Ctrl-C 结束实验环境，不会留下任何东西。'));
-    await new Promise<void>((resolve) => {
-      process.once('SIGINT', resolve);
-      process.once('SIGTERM', resolve);
+    const interrupted = new Promise<void>((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
     });
+    await Promise.race([interrupted, offered.ended]);
+    offered.close();
   }
 
   async #webServers(lab: Lab): Promise<void> {

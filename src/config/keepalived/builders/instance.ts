@@ -158,7 +158,7 @@ export function buildInstance(
     garp: garpOf(v, g),
     ...maybe('timerExpiredBackup', v.timer_expired_backup?.value),
     lowerPrioNoAdvert: v.lower_prio_no_advert?.value ?? g.vrrp_lower_prio_no_advert?.value ?? strict,
-    higherPrioSendAdvert: v.higher_prio_send_advert?.value ?? g.vrrp_higher_prio_send_advert?.value ?? false,
+    higherPrioSendAdvert: v.higher_prio_send_advert?.value ?? g.vrrp_higher_prio_send_advert?.value ?? true,
     ownerIgnoreAdverts: v.owner_ignore_adverts?.value ?? g.vrrp_owner_ignore_adverts?.value ?? strict,
     ...maybe('receiveBuffer', v.kernel_rx_buf_size?.value),
     notify: notifyOf(v),
