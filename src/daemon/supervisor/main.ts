@@ -11,6 +11,7 @@ import {
   openNetwork,
   tellServiceManager,
 } from '../../host/linux/index.ts';
+import { keepCompiled } from '../channel.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { isLaunched, launcherLog, reportReady } from '../command/launch.ts';
 import { type KeepalivedOptions, SIGNALS } from '../command/options.ts';
@@ -66,6 +67,7 @@ export function supervise(options: KeepalivedOptions, language: Language): Promi
       },
       ready: () => {
         reportReady();
+        keepCompiled();
         tellServiceManager(addon.value, 'READY=1');
       },
       end,
