@@ -20,7 +20,7 @@ const mayImport: Record<string, readonly string[]> = {
   daemon: ['base', 'wire', 'host', 'host/linux', 'config', 'api', ...parts],
   cli: ['base', 'api', 'daemon:entry'],
   sim: ['base', 'wire', 'host', 'config', 'api', 'daemon', ...parts],
-  lab: ['base', 'api', 'cli'],
+  lab: ['base', 'api', 'cli', 'host', 'host/linux'],
 };
 
 type Import = { from: string; to: string; typesOnly: boolean; line: number };

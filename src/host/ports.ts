@@ -190,8 +190,8 @@ export interface Running {
 export interface Processes {
   /** Starts in a process group of its own, standard input from /dev/null, with default signal handling and ordinary scheduling. */
   run(command: Command, exited: (e: Exit) => void): Running;
-  /** Processes that run now: `name` is comm (15 characters), `argv` the whole command line. */
-  list(): readonly { readonly pid: number; readonly name: string; readonly argv: readonly string[] }[];
+  /** Processes that run now: `name` is comm (15 characters), `argv` the whole command line. With `only`, at most that one. */
+  list(only?: number): readonly { readonly pid: number; readonly name: string; readonly argv: readonly string[] }[];
   /** Starts, ends and renames of any process (netlink proc connector); `lost` when events were dropped. */
   watch(
     changed: (

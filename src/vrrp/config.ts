@@ -67,6 +67,8 @@ export type WantedRoute = {
   readonly expiresSeconds?: number;
   readonly preference?: 'low' | 'medium' | 'high';
   readonly ttlPropagate?: boolean;
+  /** Put it into the table of this VRF device, in place of `table`. */
+  readonly vrf?: string;
   readonly tracking: ObjectTracking;
 };
 export type WantedRule = { readonly rule: Rule; readonly tracking: ObjectTracking };
@@ -172,6 +174,8 @@ export type NotifyScripts = {
   readonly fault?: Script;
   readonly stop?: Script;
   readonly deleted?: Script;
+  /** `notify_deleted` was given, with or without a script: a removed instance is told as DELETED instead of FAULT. */
+  readonly tellDeleted?: boolean;
   readonly masterRxLowerPri?: Script;
   /** Called with four more arguments: INSTANCE|GROUP, name, state, priority. */
   readonly any?: Script;

@@ -8,5 +8,6 @@ export type { Notification } from './notify.ts';
 export type { Drop, DropKind, Oddity } from './receive.ts';
 export type { RouterStats } from './router.ts';
 export { masterDownTime, skewTime } from './timers.ts';
+export * from './track/index.ts';
 export type { TrackerValue } from './tracking.ts';
 export type { Because, Fault, NotifyWord, StateName, TrackerKind } from './types.ts';

@@ -184,6 +184,14 @@ test('auth_hmac: a signed advert passes once; unknown keys, wrong, old, repeated
   assert.equal(reason(sent(unsigned), expecting({ ...i, hmac: hmac({ mode: 'permissive' }) })), 'accepted');
   assert.equal(sent({ ...i, hmac: hmac({ mode: 'receive-only' }) }).bytes.length, sent(unsigned).bytes.length);
 });
+test('auth_hmac: two adverts of one millisecond are told apart by their counters', () => {
+  const i = exampleInstance({ version: 3, hmac: hmac() });
+  const counters = { ipId: 0, ahSequence: 0, hmacCounter: 0 };
+  const [first, second] = [sent(i, {}, counters), sent(i, {}, counters)];
+  const one = receive(first, expecting(i));
+  assert.ok(one.ok);
+  assert.equal(drop(second, expecting(i, { lastStamp: one.value.stamp })), 'accepted');
+});
 test('hostile bytes never throw, and every reason has its words in both languages', () => {
   const instances = [exampleInstance(), pass, ah, v3, SIX, unicast, exampleInstance({ version: 3, hmac: hmac() })];
   fc.assert(

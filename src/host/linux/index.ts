@@ -7,9 +7,14 @@ import { linuxSockets } from './sockets.ts';
 import { linuxSysctl } from './sysctl.ts';
 
 export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
+export { Batch } from './batch.ts';
+export { linuxClock } from './clock.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
 export { LinuxNetwork, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
+export { tellServiceManager } from './service-manager.ts';
+export { onRealtimeSignal } from './signals.ts';
+export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */
 export function linuxHost(o: { readonly addon: Addon; readonly log: Log; readonly network: Network }): Host {

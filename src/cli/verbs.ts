@@ -1,0 +1,61 @@
+/** The verbs, once: dispatch and help come from here. Each loads only what it needs. */
+import { languageOf, type Text, text } from '../base/index.ts';
+import { version } from './version.ts';
+
+export type Verb = {
+  readonly name: string;
+  readonly arguments: string;
+  readonly help: Text;
+  readonly run: (argv: readonly string[]) => Promise<number>;
+};
+
+export const VERBS: readonly Verb[] = [
+  {
+    name: 'keepalived',
+    arguments: '[OPTION...]',
+    help: text('stands in for keepalived; --help lists its options', '替代 keepalived；--help 列出其选项'),
+    run: async (argv) => (await import('../daemon/index.ts')).runKeepalived(argv, version()),
+  },
+  {
+    name: 'status',
+    arguments: '[NAME...] [--json] [-p PIDFILE]',
+    help: text('what runs, in which state, and what needs you', '运行情况、状态以及需要处理的事项'),
+    run: async (argv) => (await import('./status.ts')).status(argv),
+  },
+  {
+    name: 'explain',
+    arguments: 'NAME [--json] [-p PIDFILE]',
+    help: text('why an instance is in its state, and how it came there', '实例为何处于当前状态，以及经过'),
+    run: async (argv) => (await import('./explain.ts')).explain(argv),
+  },
+  {
+    name: 'version',
+    arguments: '',
+    help: text('the version', '版本'),
+    run: async () => {
+      process.stdout.write(`Holdfast ${version()}\n`);
+      return 0;
+    },
+  },
+  {
+    name: 'help',
+    arguments: '',
+    help: text('this help', '本帮助'),
+    run: async () => {
+      process.stdout.write(helpText());
+      return 0;
+    },
+  },
+];
+
+export function helpText(): string {
+  const language = languageOf(process.env);
+  const usage = text('Usage: holdfast VERB [...]', '用法：holdfast 命令 [...]');
+  const options = text(
+    'Messages are in English or Chinese: --lang, HOLDFAST_LANG, LANG.',
+    '消息语言为英文或中文：--lang、HOLDFAST_LANG、LANG。',
+  );
+  const width = Math.max(...VERBS.map((v) => v.name.length + v.arguments.length + 1));
+  const lines = VERBS.map((v) => `  ${`${v.name} ${v.arguments}`.padEnd(width)}  ${v.help[language]}`);
+  return `${usage[language]}\n\n${lines.join('\n')}\n\n${options[language]}\n`;
+}

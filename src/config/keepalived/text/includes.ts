@@ -1,0 +1,183 @@
+import { type Place, text } from '../../../base/index.ts';
+import type { Report } from '../report.ts';
+import { placeOf, sliceOf, type Traced, traced } from './traced.ts';
+import { commentStart } from './words.ts';
+
+/** The files that a configuration is made of, as the caller has them. */
+export interface FileSource {
+  /** Undefined where there is no such file or it may not be read. */
+  read(path: string): string | undefined;
+  /** Paths that match, sorted; braces are expanded here already, so the pattern has none. Without wildcards: the path itself, if it exists. */
+  glob(pattern: string): readonly string[];
+}
+
+type Check = 'readable' | 'match' | 'wildcard_match' | 'brace_match';
+const ALL: readonly Check[] = ['readable', 'match', 'wildcard_match', 'brace_match'];
+const INCLUDES: Readonly<Record<string, readonly Check[]>> = {
+  include: [],
+  includer: ['readable'],
+  includem: ['readable', 'match'],
+  includew: ['readable', 'wildcard_match'],
+  includeb: ['readable', 'brace_match'],
+  includea: ALL,
+};
+/** The include words, for the reference. */
+export const INCLUDE_WORDS: readonly string[] = Object.keys(INCLUDES);
+
+const DEEPEST = 32;
+const MOST_FILES = 4096;
+
+export const directoryOf = (path: string): string => {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash);
+};
+const resolve = (from: string, path: string): string =>
+  path.startsWith('/') || directoryOf(from) === '.' ? path : `${directoryOf(from)}/${path}`;
+/** For telling a file that includes itself: `.` and `..` taken away, links are not followed. */
+const normal = (path: string): string => {
+  const out: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..' && out.length > 0 && out.at(-1) !== '..' && out.at(-1) !== '') out.pop();
+    else if (part !== '.') out.push(part);
+  }
+  return out.join('/');
+};
+
+/** csh braces: `a{b,c{d,e}}` to `ab`, `acd`, `ace`. Without a comma or a closing brace they stay. At most 256 results. */
+export function expandBraces(pattern: string): string[] {
+  const open = pattern.indexOf('{');
+  if (open < 0) return [pattern];
+  let depth = 0;
+  const cuts = [open];
+  for (let i = open; i < pattern.length; i++) {
+    if (pattern[i] === '{') depth++;
+    else if (pattern[i] === ',' && depth === 1) cuts.push(i);
+    else if (pattern[i] === '}' && --depth === 0) {
+      cuts.push(i);
+      const [head, tail] = [pattern.slice(0, open), pattern.slice(i + 1)];
+      const parts = cuts.slice(1).map((cut, n) => pattern.slice(cuts[n]! + 1, cut));
+      return parts.flatMap((p) => expandBraces(head + p + tail)).slice(0, 256);
+    }
+  }
+  return [pattern];
+}
+
+/**
+ * The lines of a file with those of the files that it includes in their places. This comes before conditions and
+ * parameters, so an include line can have neither. `visit` is told each file as it is read.
+ */
+export class Includes {
+  readonly #files: FileSource;
+  readonly #report: Report;
+  readonly sources = new Map<string, string>();
+  #count = 0;
+
+  constructor(files: FileSource, report: Report) {
+    this.#files = files;
+    this.#report = report;
+  }
+
+  /** Undefined: the main file cannot be read, which is reported. */
+  read(file: string): Traced[] | undefined {
+    const out: Traced[] = [];
+    if (this.#file(file, [], new Set(), out)) return out;
+    this.#report.error(
+      'file-unreadable',
+      undefined,
+      text(`${file} cannot be read`, `无法读取 ${file}`),
+      text('is the path right, and may this user read it?', '路径是否正确,当前用户是否有权限读取?'),
+    );
+    return undefined;
+  }
+
+  #file(file: string, above: readonly string[], inherited: ReadonlySet<Check>, out: Traced[]): boolean {
+    const content = this.#files.read(file);
+    if (content === undefined) return false;
+    this.#count++;
+    this.sources.set(file, content);
+    let checks = inherited;
+    const body = content.charCodeAt(0) === 0xfeff ? content.slice(1) : content;
+    body.split('\n').forEach((line, i) => {
+      const t = traced(file, i + 1, line);
+      const m = /^[ \t]*(include\w*)(?:[ \t\r]+|$)/.exec(line);
+      const word = m?.[1];
+      if (word === 'include_check') checks = this.#checks(t, checks);
+      const own = word === undefined ? undefined : INCLUDES[word];
+      if (own === undefined) out.push(t);
+      else this.#include(sliceOf(t, m![0].length), [...above, file], new Set([...checks, ...own]), out);
+    });
+    return true;
+  }
+
+  /** `include_check [+|-]CHECK ...`: without a sign the list is new, without words it is all. */
+  #checks(t: Traced, before: ReadonlySet<Check>): ReadonlySet<Check> {
+    const given = t.text.slice(0, commentStart(t.text)).trim().split(/\s+/).slice(1);
+    const [first] = given;
+    const now = new Set(first === undefined ? ALL : /^[+-]/.test(first) ? before : []);
+    let add = true;
+    for (const g of given) {
+      if (/^[+-]/.test(g)) add = g.startsWith('+');
+      const check = ALL.find((c) => c === g.replace(/^[+-]/, ''));
+      if (check && add) now.add(check);
+      else if (check) now.delete(check);
+    }
+    return now;
+  }
+
+  #include(t: Traced, above: readonly string[], checks: ReadonlySet<Check>, out: Traced[]): void {
+    const typed = t.text.slice(0, commentStart(t.text)).trim();
+    const pattern = typed.replace(/^(["'])(.*)\1$/, '$2');
+    const place = placeOf(t, 0, Math.max(1, typed.length));
+    const including = above.at(-1)!;
+    if (pattern === '') {
+      this.#report.fault('value-missing', place, text('include needs a file', 'include 缺少文件名'));
+      return;
+    }
+    if (above.length >= DEEPEST || this.#count >= MOST_FILES) {
+      this.#report.error(
+        'include-too-deep',
+        place,
+        text(
+          `includes are nested deeper than ${DEEPEST}, or more than ${MOST_FILES} files`,
+          `包含嵌套超过 ${DEEPEST} 层,或超过 ${MOST_FILES} 个文件`,
+        ),
+      );
+      return;
+    }
+    const alternatives = expandBraces(pattern).map((p) => resolve(including, p));
+    const found = alternatives.map((p) => this.#files.glob(p));
+    const wild = /[*?[]/.test(pattern);
+    const none = found.every((f) => f.length === 0);
+    const empty = alternatives.filter((_, i) => found[i]!.length === 0);
+    if (none && (checks.has('wildcard_match') || (checks.has('match') && !wild))) this.#missing(place, pattern, true);
+    else if (empty.length > 0 && alternatives.length > 1 && checks.has('brace_match'))
+      this.#missing(place, empty.join(', '), true);
+    else if (none && !wild) this.#missing(place, pattern, checks.has('readable'));
+    for (const file of found.flat()) {
+      const chain = [...above, file];
+      if (above.some((f) => normal(f) === normal(file)))
+        this.#report.error(
+          'include-cycle',
+          place,
+          text(`a file includes itself: ${chain.join(' -> ')}`, `文件循环包含:${chain.join(' -> ')}`),
+        );
+      else if (!this.#file(file, above, checks, out)) this.#unreadable(place, file, checks.has('readable'));
+    }
+  }
+
+  #missing(place: Place, what: string, wrong: boolean): void {
+    this.#report[wrong ? 'fault' : 'warn'](
+      'include-no-match',
+      place,
+      text(`no file matches ${what}`, `没有文件匹配 ${what}`),
+      text('a relative path begins at the including file', '相对路径以包含它的文件所在目录为起点'),
+    );
+  }
+  #unreadable(place: Place, file: string, wrong: boolean): void {
+    this.#report[wrong ? 'fault' : 'warn'](
+      'include-unreadable',
+      place,
+      text(`${file} cannot be read`, `无法读取 ${file}`),
+    );
+  }
+}

@@ -1,0 +1,44 @@
+/** Child processes of our own program, from a checkout (.ts) as from dist (.js), with a typed channel. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { flushCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Where bin/holdfast has Node.js keep compiled code. It is for our own processes: taken out of the environment, so that
+ * scripts that happen to be written for Node.js neither use it nor write there.
+ */
+const COMPILE_CACHE = 'NODE_COMPILE_CACHE';
+const compileCache = process.env[COMPILE_CACHE];
+delete process.env[COMPILE_CACHE];
+
+/** Keeps what was compiled so far for the next start: at its end a process may be killed. Nothing new costs nothing. */
+export const keepCompiled = (): void => flushCompileCache();
+
+/** `path` is relative to this folder, without extension: `beat/main`. */
+export function forkPart(path: string, environment: Readonly<Record<string, string>> = {}): ChildProcess {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const file = fileURLToPath(new URL(`./${path}${extension}`, import.meta.url));
+  return fork(file, ['keepalived'], {
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    env: { ...process.env, ...(compileCache !== undefined && { [COMPILE_CACHE]: compileCache }), ...environment },
+  });
+}
+
+/** The end of the channel in a child. A message that cannot be sent is dropped: the other side is gone, and that is noticed elsewhere. */
+export function parentPort<Out, In>(): {
+  /** `sent`: this and all before it are on their way, so that the process may end. */
+  send(m: Out, sent?: () => void): void;
+  receive(on: (m: In) => void): void;
+  closed(on: () => void): void;
+} {
+  return {
+    send: (m, sent = () => {}) => {
+      if (process.connected) process.send?.(m, undefined, {}, () => sent());
+      else sent();
+    },
+    receive: (on) => void process.on('message', (m) => on(m as In)),
+    closed: (on) => void process.on('disconnect', on),
+  };
+}

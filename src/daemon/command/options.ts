@@ -1,0 +1,202 @@
+/** The options of `holdfast keepalived`: all that keepalived 2.2.7 and 2.3 take, and three of our own. */
+import { err, ok, type Result, type Text, text } from '../../base/index.ts';
+import { getopt, type OptionSpec } from './getopt.ts';
+
+type Known = OptionSpec & { readonly help: Text; readonly argument?: string };
+const flag = (short: string, long: string, help: Text): Known => ({
+  ...(short === '' ? {} : { short }),
+  long,
+  value: 'none',
+  help,
+});
+const valued = (
+  short: string,
+  long: string,
+  argument: string,
+  help: Text,
+  value: Known['value'] = 'required',
+): Known => ({
+  ...flag(short, long, help),
+  value,
+  argument,
+});
+const noEffect = (en: string, zh: string): Text =>
+  text(`Accepted without effect: ${en}`, `可以使用，但没有作用：${zh}`);
+
+export const OPTIONS: readonly Known[] = [
+  valued(
+    'f',
+    'use-file',
+    'FILE',
+    text('Configuration file (/etc/keepalived/keepalived.conf)', '配置文件（/etc/keepalived/keepalived.conf）'),
+  ),
+  flag('P', 'vrrp', text('Only VRRP', '只运行 VRRP')),
+  flag('C', 'check', text('Only the health checkers', '只运行健康检查')),
+  flag('B', 'no_bfd', text('No BFD', '不运行 BFD')),
+  flag('', 'all', text('Start the VRRP process even with nothing to do', '即使没有配置也启动 VRRP 进程')),
+  flag('l', 'log-console', text('Log to the console', '日志输出到控制台')),
+  flag('D', 'log-detail', text('Log in detail', '输出详细日志')),
+  valued(
+    'S',
+    'log-facility',
+    'N',
+    text('Syslog facility: 0-7, local0-local7, user, daemon', 'syslog 设施：0-7、local0-local7、user、daemon'),
+  ),
+  valued('g', 'log-file', 'FILE', text('Also log to this file', '同时把日志写入该文件')),
+  flag('', 'flush-log-file', noEffect('every line is written at once', '每一行都立即写出')),
+  flag('G', 'no-syslog', text('Do not log to syslog', '不写 syslog')),
+  valued('u', 'umask', 'MASK', text('File creation mask', '创建文件的权限掩码')),
+  flag('X', 'release-vips', noEffect('a stop always removes the addresses', '停止时总会移除地址')),
+  flag('V', 'dont-release-vrrp', text('Keep addresses and routes at a stop', '停止时保留地址与路由')),
+  flag('I', 'dont-release-ipvs', noEffect('virtual servers are not run by this build', '此版本不运行虚拟服务器')),
+  flag(
+    'R',
+    'dont-respawn',
+    text('Stop when a process dies, instead of starting it again', '子进程退出后停止，而不是重启它'),
+  ),
+  flag('n', 'dont-fork', text('Stay in the foreground', '在前台运行')),
+  flag('d', 'dump-conf', text('Log the configuration at start', '启动时把配置写入日志')),
+  valued('p', 'pid', 'FILE', text('Pid file', '进程号文件')),
+  valued('r', 'vrrp_pid', 'FILE', text('Pid file of the VRRP process', 'VRRP 进程的进程号文件')),
+  valued('c', 'checkers_pid', 'FILE', noEffect('there is no checker process', '没有健康检查进程')),
+  valued('b', 'bfd_pid', 'FILE', noEffect('BFD runs in the VRRP process', 'BFD 在 VRRP 进程中运行')),
+  flag('T', 'genhash', text('Not part of this program', '本程序不包含此功能')),
+  flag('a', 'address-monitoring', text('Log every address that comes or goes', '记录每个地址的增减')),
+  flag('x', 'snmp', noEffect('SNMP is not part of this build', '此版本不包含 SNMP')),
+  valued('A', 'snmp-agent-socket', 'FILE', noEffect('SNMP is not part of this build', '此版本不包含 SNMP')),
+  valued('s', 'namespace', 'NAME', text('Run in this network namespace', '在该网络命名空间中运行')),
+  flag('m', 'core-dump', noEffect('use LimitCORE of the service manager', '请使用服务管理器的 LimitCORE')),
+  valued(
+    'M',
+    'core-dump-pattern',
+    'PATTERN',
+    noEffect('use LimitCORE of the service manager', '请使用服务管理器的 LimitCORE'),
+    'optional',
+  ),
+  flag('e', 'all-config', noEffect('a missing included file is an error anyway', '缺少被包含的文件总是错误')),
+  valued('i', 'config-id', 'ID', text('Keep lines marked @ID (host name)', '保留标有 @ID 的行（默认为主机名）')),
+  valued(
+    '',
+    'signum',
+    'SIGFUNC',
+    text(
+      'Print the signal number of STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON',
+      '输出 STOP、RELOAD、DATA、STATS、STATS_CLEAR 或 JSON 的信号编号',
+    ),
+  ),
+  valued('t', 'config-test', 'FILE', text('Check the configuration and end', '检查配置后退出'), 'optional'),
+  valued('', 'perf', 'WHEN', noEffect('for developers of keepalived', '仅供 keepalived 开发者使用'), 'optional'),
+  valued('', 'debug', 'OPTIONS', noEffect('for developers of keepalived', '仅供 keepalived 开发者使用'), 'optional'),
+  flag('', 'no-mem-check', noEffect('for developers of keepalived', '仅供 keepalived 开发者使用')),
+  flag('v', 'version', text('Version', '版本')),
+  flag('h', 'help', text('This help', '本帮助')),
+  flag('', 'lenient', text('Skip what is wrong, as keepalived does', '像 keepalived 一样跳过错误之处')),
+  valued('', 'lang', 'LANG', text('Language of messages: en, zh', '消息语言：en、zh')),
+];
+
+export const SIGNALS = { STOP: 15, RELOAD: 1, DATA: 10, STATS: 12, STATS_CLEAR: 63, JSON: 36 } as const;
+
+export type KeepalivedOptions = {
+  readonly do: 'run' | 'test' | 'version' | 'help' | { readonly signum: number };
+  readonly file: string;
+  readonly only: 'all' | 'vrrp' | 'checkers';
+  readonly bfd: boolean;
+  readonly always: boolean;
+  readonly console: boolean;
+  readonly detail: boolean;
+  /** RFC 5424 facility number; undefined: no syslog. */
+  readonly facility: number | undefined;
+  readonly logFile: string | undefined;
+  readonly umask: number | undefined;
+  readonly keepAddresses: boolean;
+  readonly respawn: boolean;
+  readonly foreground: boolean;
+  readonly dumpConfig: boolean;
+  readonly pidFile: string | undefined;
+  readonly vrrpPidFile: string | undefined;
+  readonly addressMonitoring: boolean;
+  readonly namespace: string | undefined;
+  readonly configId: string | undefined;
+  /** Where `-t` writes; undefined: standard error. */
+  readonly testOutput: string | undefined;
+  readonly lenient: boolean;
+  readonly language: string | undefined;
+};
+
+const USER = 1;
+const DAEMON = 3;
+const LOCAL0 = 16;
+function facilityOf(word: string): number | undefined {
+  if (word === 'user') return USER;
+  if (word === 'daemon') return DAEMON;
+  const local = /^(?:local)?([0-7])$/.exec(word);
+  return local ? LOCAL0 + Number(local[1]) : undefined;
+}
+
+export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions, Text> {
+  const got = getopt(OPTIONS, argv);
+  if (!got.ok) return got;
+  const { options, words } = got.value;
+  if (words.length > 0) return err(text(`unexpected word ${words.join(' ')}`, `多余的参数 ${words.join(' ')}`));
+  const has = (long: string): boolean => options.some((o) => o.long === long);
+  const last = (long: string): string | undefined => options.findLast((o) => o.long === long)?.value;
+
+  let what: KeepalivedOptions['do'] = 'run';
+  if (has('config-test')) what = 'test';
+  if (has('signum')) {
+    const name = last('signum') as string;
+    if (!Object.hasOwn(SIGNALS, name)) {
+      const known = Object.keys(SIGNALS).join(', ');
+      return err(text(`unknown signal function ${name}; known: ${known}`, `未知的信号功能 ${name}；可用：${known}`));
+    }
+    what = { signum: SIGNALS[name as keyof typeof SIGNALS] };
+  }
+  if (has('version')) what = 'version';
+  if (has('help')) what = 'help';
+  if (has('genhash')) return err(text('genhash is not part of this program', '本程序不包含 genhash'));
+
+  let facility: number | undefined = DAEMON;
+  if (has('log-facility')) {
+    facility = facilityOf(last('log-facility') as string);
+    if (facility === undefined)
+      return err(text(`unknown log facility ${last('log-facility')}`, `未知的日志设施 ${last('log-facility')}`));
+  }
+  const mask = last('umask');
+  if (mask !== undefined && !/^(0[0-7]{1,4}|[1-9][0-9]{0,3}|0x[0-9a-fA-F]{1,3}|0)$/.test(mask))
+    return err(text(`${mask} is not a file mask such as 022`, `${mask} 不是文件掩码（例如 022）`));
+  const only = has('vrrp') === has('check') ? 'all' : has('vrrp') ? 'vrrp' : 'checkers';
+  return ok({
+    do: what,
+    file: last('use-file') ?? '/etc/keepalived/keepalived.conf',
+    only,
+    bfd: !has('no_bfd'),
+    always: has('all'),
+    console: has('log-console'),
+    detail: has('log-detail'),
+    facility: has('no-syslog') ? undefined : facility,
+    logFile: last('log-file'),
+    umask: mask === undefined ? undefined : Number(/^0[0-7]/.test(mask) ? `0o${mask.slice(1)}` : mask),
+    keepAddresses: has('dont-release-vrrp'),
+    respawn: !has('dont-respawn'),
+    foreground: has('dont-fork'),
+    dumpConfig: has('dump-conf'),
+    pidFile: last('pid'),
+    vrrpPidFile: last('vrrp_pid'),
+    addressMonitoring: has('address-monitoring'),
+    namespace: last('namespace'),
+    configId: last('config-id'),
+    testOutput: last('config-test'),
+    lenient: has('lenient'),
+    language: last('lang'),
+  });
+}
+
+/** One line for each option, in the order of the table. */
+export function helpText(language: keyof Text): string {
+  const lines = OPTIONS.map((o) => {
+    const long = `--${o.long}${o.argument ? (o.value === 'optional' ? `[=${o.argument}]` : `=${o.argument}`) : ''}`;
+    return `  ${o.short ? `-${o.short}, ` : '    '}${long.padEnd(28)} ${o.help[language]}`;
+  });
+  const usage = text('Usage: holdfast keepalived [OPTION...]', '用法：holdfast keepalived [选项...]');
+  return `${usage[language]}\n\n${lines.join('\n')}\n`;
+}

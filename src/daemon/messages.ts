@@ -1,0 +1,80 @@
+/** What the processes tell each other, over the channel of node:child_process in structured-clone form. */
+import type { InstanceStatus, TrackerStatus } from '../api/index.ts';
+import type { Diagnostic, Text } from '../base/index.ts';
+import type { BfdInstance } from '../bfd/index.ts';
+import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
+import type { Exit, LogEvent } from '../host/index.ts';
+import type { LastWill, Notification, Script, VrrpConfig } from '../vrrp/index.ts';
+
+export type BeatSnapshot = {
+  readonly instances: readonly InstanceStatus[];
+  readonly trackers: readonly TrackerStatus[];
+  readonly realtimePriority: number | undefined;
+  readonly worstStallMs: number;
+  /** Counters of each instance, by their names in the statistics dump. */
+  readonly statistics: Readonly<Record<string, Readonly<Record<string, number>>>>;
+};
+
+/** Supervisor to beat. */
+export type ToBeat =
+  | {
+      readonly kind: 'configure';
+      readonly generation: number;
+      readonly config: VrrpConfig;
+      readonly bfd: readonly BfdInstance[];
+      readonly process: ProcessSettings;
+      readonly umask: number | undefined;
+      /** Entered before anything else is opened; fixed at the first configuration. */
+      readonly namespace: string | undefined;
+      /** Addresses get a lifetime that is renewed; not where they are to outlive a stop (`-V`). */
+      readonly leases: boolean;
+      readonly logAddresses: boolean;
+    }
+  /** Hand over and end; `keep` leaves addresses and routes where they are. */
+  | { readonly kind: 'stop'; readonly keep: boolean }
+  | { readonly kind: 'exited'; readonly run: number; readonly exit: Exit }
+  | { readonly kind: 'snapshot'; readonly question: number }
+  | { readonly kind: 'clear-statistics' };
+
+/** Beat to supervisor. */
+export type FromBeat =
+  | { readonly kind: 'log'; readonly event: LogEvent }
+  | { readonly kind: 'in-force'; readonly generation: number }
+  | { readonly kind: 'notify'; readonly notification: Notification; readonly because: Text | undefined }
+  /** What is to be done in its place if it dies without a word; replaces the one before. */
+  | { readonly kind: 'will'; readonly will: LastWill }
+  /** Programs are started by the supervisor: a fork costs time that the beat does not have. */
+  | { readonly kind: 'run'; readonly run: number; readonly script: Script }
+  | { readonly kind: 'signal'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' | 'SIGHUP' }
+  | { readonly kind: 'snapshot'; readonly question: number; readonly snapshot: BeatSnapshot }
+  /** Everything is handed over; the process ends by itself. */
+  | { readonly kind: 'stopped' };
+
+/** Asked of the reader process, which ends after its answer. */
+export type ReadRequest = {
+  readonly file: string;
+  readonly lenient: boolean;
+  readonly configId: string | undefined;
+  /** `-d`: the configuration in words too. */
+  readonly describe: boolean;
+};
+export type ReadConfig = {
+  readonly global: GlobalConfig;
+  readonly vrrp: VrrpConfig;
+  readonly bfd: readonly BfdInstance[];
+  readonly virtualServers: readonly string[];
+  /** Every byte that was read, included files too, for `config_save_dir`. */
+  readonly flattened: string;
+  /** As a keepalived.conf that says everything, where it was asked for. */
+  readonly description: string | undefined;
+};
+export type ReadAnswer = {
+  readonly diagnostics: readonly RenderedDiagnostic[];
+  /** Undefined: refused. */
+  readonly config: ReadConfig | undefined;
+};
+/** A finding in words, since only the reader has the text at hand: for a log line, and with the lines that show its place. */
+export type RenderedDiagnostic = Pick<Diagnostic, 'severity' | 'code'> & {
+  readonly line: Text;
+  readonly shown: Text;
+};

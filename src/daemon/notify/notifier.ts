@@ -1,0 +1,107 @@
+/**
+ * Tells the world of each event, in the order of events: FIFOs first, since they keep the order, then scripts (the
+ * specific one before `notify`), then mail. It lives in the supervisor: starting a program costs milliseconds that the
+ * beat process does not have.
+ */
+import { text } from '../../base/index.ts';
+import type { Exit, Host } from '../../host/index.ts';
+import type { Fifo, Mail, Notification, Script, VrrpConfig } from '../../vrrp/index.ts';
+import type { Accounts } from '../scripts/accounts.ts';
+import { exitText, type ScriptRunner } from '../scripts/runner.ts';
+import { FifoWriter } from './fifo.ts';
+import { FifoReader } from './fifo-reader.ts';
+import type { Message } from './mail.ts';
+import { mailText } from './mail-text.ts';
+
+type OpenFifo = { readonly key: string; readonly writer: FifoWriter; readonly reader: FifoReader | undefined };
+export type NotifyConfig = Pick<VrrpConfig, 'fifos' | 'mail' | 'scriptUser' | 'supplementaryGroups'>;
+export type NotifierOptions = {
+  readonly host: Pick<Host, 'clock' | 'log'>;
+  readonly accounts: Accounts;
+  readonly runner: ScriptRunner;
+  readonly mail: (m: Message, config: Mail) => void;
+};
+
+export class Notifier {
+  #mail: Mail;
+  #fifos: readonly OpenFifo[] = [];
+  /** Scripts of STOP events that have not ended. */
+  #stopping = 0;
+  #whenStopped: () => void = () => {};
+  readonly #o: NotifierOptions;
+
+  constructor(config: NotifyConfig, o: NotifierOptions) {
+    this.#o = o;
+    this.#mail = config.mail;
+    this.#openFifos(config.fifos);
+  }
+
+  use(config: NotifyConfig): void {
+    this.#mail = config.mail;
+    this.#o.runner.use(config);
+    this.#openFifos(config.fifos);
+  }
+
+  tell(n: Notification): void {
+    for (const f of this.#fifos) f.writer.write(n.fifo);
+    for (const script of n.scripts) this.#run(script, n.word === 'STOP');
+    if (n.mail !== undefined) this.#o.mail({ subject: n.mail, text: mailText(n) }, this.#mail);
+  }
+  /** Calls back when the scripts of STOP events have ended; the caller's own deadline bounds the wait. */
+  whenStopScriptsEnded(done: () => void): void {
+    if (this.#stopping === 0) done();
+    else this.#whenStopped = done;
+  }
+  get lostLines(): number {
+    return this.#fifos.reduce((n, f) => n + f.writer.dropped, 0);
+  }
+  close(): void {
+    for (const f of this.#fifos) closeFifo(f);
+    this.#fifos = [];
+  }
+
+  #run(script: Script, stop: boolean): void {
+    if (stop) this.#stopping++;
+    const ended = (): void => {
+      if (stop && --this.#stopping === 0) this.#whenStopped();
+    };
+    const running = this.#o.runner.run(script, [], (exit) => {
+      this.#complain(script, exit);
+      ended();
+    });
+    if (running === undefined) ended();
+  }
+  #complain(script: Script, exit: Exit): void {
+    if ('code' in exit && exit.code === 0) return;
+    const how = exitText(exit);
+    const words = text(
+      `notify script ${script.argv[0]} failed: ${how.en}`,
+      `通知脚本 ${script.argv[0]} 失败：${how.zh}`,
+    );
+    this.#o.host.log.write({ level: 'warning', code: 'notify.script', text: words });
+  }
+  #openFifos(wanted: readonly Fifo[]): void {
+    const { host, accounts, runner } = this.#o;
+    const keyed = wanted.map((fifo) => ({ fifo, key: JSON.stringify(fifo) }));
+    for (const f of this.#fifos) if (!keyed.some((k) => k.key === f.key)) closeFifo(f);
+    const kept = this.#fifos.filter((f) => keyed.some((k) => k.key === f.key));
+    for (const { fifo, key } of keyed) {
+      if (kept.some((k) => k.key === key)) continue;
+      const owner = fifo.user === undefined ? undefined : accounts.user(fifo.user);
+      const gid = fifo.group === undefined ? owner?.gid : accounts.group(fifo.group);
+      const opened = FifoWriter.open({ path: fifo.path, uid: owner?.uid ?? 0, gid: gid ?? 0 }, host.log);
+      if (!opened.ok) {
+        host.log.write({ level: 'error', code: 'notify.fifo', text: opened.error });
+        continue;
+      }
+      const reader = fifo.script && new FifoReader(fifo.path, fifo.script, runner, host);
+      kept.push({ key, writer: opened.value, reader });
+    }
+    this.#fifos = kept;
+  }
+}
+
+const closeFifo = (f: OpenFifo): void => {
+  f.reader?.close();
+  f.writer.close();
+};

@@ -1,0 +1,319 @@
+/** Does what the supervisor's machine decides: the processes, files and sockets around it, with nothing left to decide. */
+import { writeFileSync } from 'node:fs';
+import type { ControlRequest, StatusDocument } from '../../api/index.ts';
+import { type Microseconds, type Result, type Text, text, unreachable, verbatim } from '../../base/index.ts';
+import type { Exit, Host, Log, Running } from '../../host/index.ts';
+import type { Script } from '../../vrrp/index.ts';
+import { EXIT } from '../command/exit-codes.ts';
+import type { KeepalivedOptions } from '../command/options.ts';
+import { pidPaths, takePidFile } from '../command/pidfile.ts';
+import { executeWill } from '../handover/will.ts';
+import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig, RenderedDiagnostic } from '../messages.ts';
+import { systemAccounts } from '../scripts/accounts.ts';
+import { BeatLink } from './beat-link.ts';
+import { dataDump, dumpPaths, statisticsDump } from './dump.ts';
+import { logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
+import { History } from './history.ts';
+import {
+  initialSupervisor,
+  type SupervisorEffect,
+  type SupervisorEvent,
+  type SupervisorState,
+  stepSupervisor,
+  supervisorDeadline,
+} from './machine.ts';
+import { readInProcess } from './reading.ts';
+import { World } from './world.ts';
+
+export type SupervisorHost = Pick<Host, 'clock' | 'network' | 'sockets' | 'processes' | 'log'>;
+export type SupervisorPorts = {
+  readonly log: Log;
+  readonly now: () => Microseconds;
+  /** The world, in the network namespace that the configuration names. Called once, when that is known. */
+  readonly openHost: (namespace: string | undefined) => Result<SupervisorHost, Text>;
+  /** The file was refused at the start: whoever started this waits to read why. */
+  readonly refused: (found: readonly RenderedDiagnostic[]) => void;
+  readonly ready: () => void;
+  readonly end: (code: number) => void;
+};
+export type DumpKind = 'data' | 'stats' | 'json';
+
+export class Supervisor {
+  #state: SupervisorState = initialSupervisor;
+  #timer: NodeJS.Timeout | undefined;
+  #beat: BeatLink | undefined;
+  #config: ReadConfig | undefined;
+  #world: World | undefined;
+  #generation = 0;
+  #loadedAt = 0;
+  #refusedAt: number | undefined;
+  #stopReading: () => void = () => {};
+  readonly #startedAt = Date.now();
+  readonly #history = new History();
+  readonly #scheduled: ScheduledReload;
+  readonly #options: KeepalivedOptions;
+  readonly #ports: SupervisorPorts;
+
+  constructor(options: KeepalivedOptions, ports: SupervisorPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#scheduled = new ScheduledReload(ports.log, () => this.reload());
+  }
+
+  start(): void {
+    this.#feed({ kind: 'start' });
+  }
+  reload(): void {
+    this.#feed({ kind: 'reload' });
+  }
+  stop(): void {
+    this.#feed({ kind: 'stop' });
+  }
+  dump(kind: DumpKind): void {
+    const global = this.#config?.global;
+    if (global === undefined) return;
+    const path = dumpPaths(global)[kind];
+    this.#document((status, snapshot) => {
+      const statistics = snapshot?.statistics ?? {};
+      const content =
+        kind === 'data'
+          ? dataDump(status)
+          : kind === 'stats'
+            ? statisticsDump(statistics)
+            : `${JSON.stringify({ ...status, statistics }, null, 2)}\n`;
+      try {
+        writeFileSync(path, content);
+        this.#log('notice', 'dump.written', text(`written to ${path}`, `已写入 ${path}`));
+      } catch (e) {
+        const why = e instanceof Error ? e.message : String(e);
+        this.#log('error', 'dump.failed', text(`cannot write ${path}: ${why}`, `无法写入 ${path}：${why}`));
+      }
+    });
+  }
+  clearStatistics(): void {
+    this.#beat?.send({ kind: 'clear-statistics' });
+  }
+
+  #log(level: 'notice' | 'warning' | 'error', code: string, words: Text): void {
+    this.#ports.log.write({ level, code, text: words });
+  }
+  #feed(e: SupervisorEvent): void {
+    const childWait = this.#config?.global.childWait ?? DEFAULT_CHILD_WAIT;
+    const options = { respawn: this.#options.respawn, childWait };
+    const next = stepSupervisor(options, this.#state, e, this.#ports.now());
+    this.#state = next.state;
+    for (const effect of next.effects) this.#perform(effect);
+    clearTimeout(this.#timer);
+    const due = supervisorDeadline(this.#state);
+    if (due === undefined) return;
+    const wait = Math.max(0, Math.ceil((due - this.#ports.now()) / 1000));
+    this.#timer = setTimeout(() => this.#feed({ kind: 'tick' }), wait);
+  }
+  #perform(e: SupervisorEffect): void {
+    switch (e.do) {
+      case 'read':
+        this.#read(e.why);
+        break;
+      case 'prepare':
+        this.#world?.startup(this.#config as ReadConfig, () => this.#feed({ kind: 'prepared' }));
+        return;
+      case 'start-beat':
+        this.#startBeat();
+        break;
+      case 'configure-beat':
+        this.#configureBeat();
+        break;
+      case 'execute-will':
+        this.#executeWill();
+        break;
+      case 'stop-beat':
+        this.#beat?.send({ kind: 'stop', keep: this.#options.keepAddresses });
+        return;
+      case 'kill-beat':
+        this.#beat?.kill();
+        return;
+      case 'announce-ready':
+        this.#ports.ready();
+        break;
+      case 'end':
+        void this.#end(e.code);
+        return;
+      case 'log':
+        this.#log(e.level, e.code, e.text);
+        break;
+      default:
+        unreachable(e);
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------- configuration
+
+  #read(why: 'start' | 'reload'): void {
+    const { file, lenient, configId, dumpConfig } = this.#options;
+    if (why === 'reload') this.#log('notice', 'config.reading', text(`reading ${file} again`, `重新读取 ${file}`));
+    const done = markReading(this.#config?.global.reloadFile, this.#ports.log);
+    this.#stopReading = readInProcess({ file, lenient, configId, describe: dumpConfig }, (answer) => {
+      done();
+      this.#answered(why, answer);
+    });
+  }
+  #answered(why: 'start' | 'reload', answer: ReadAnswer): void {
+    const config = answer.config;
+    if (why === 'start' && config === undefined) this.#ports.refused(answer.diagnostics);
+    else for (const d of answer.diagnostics) this.#log(d.severity, d.code, d.line);
+    const refuse = (code: number): void => {
+      this.#refusedAt = Date.now();
+      this.#feed({ kind: 'read', outcome: 'refused', code });
+    };
+    if (config === undefined) {
+      if (why === 'reload') logCheck(this.#config?.global.reloadCheckLog, answer.diagnostics, this.#ports.log);
+      refuse(EXIT.wrong);
+      return;
+    }
+    if (why === 'start') {
+      const opened = this.#openWorld(config);
+      if (opened !== undefined) {
+        refuse(opened);
+        return;
+      }
+    }
+    this.#config = config;
+    this.#generation++;
+    this.#loadedAt = Date.now();
+    this.#refusedAt = undefined;
+    this.#world?.notifier.use(config.vrrp);
+    saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
+    this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
+    for (const line of config.description?.split('\n') ?? []) this.#log('notice', 'config.dump', verbatim(line));
+    this.#aboutVirtualServers(config);
+    const work = config.vrrp.instances.length > 0 && this.#options.only !== 'checkers';
+    this.#feed({ kind: 'read', outcome: 'good', work: work || this.#options.always });
+  }
+  /** The exit code where it cannot be. */
+  #openWorld(config: ReadConfig): number | undefined {
+    const { global } = config;
+    const namespace = this.#options.namespace ?? global.netNamespace;
+    const umask = this.#options.umask ?? global.umask;
+    if (umask !== undefined) process.umask(umask);
+    const { pidFile, vrrpPidFile } = this.#options;
+    const paths = pidPaths({
+      pidFile,
+      vrrpPidFile,
+      namespace,
+      instance: global.instance,
+      pidDirectory: global.usePidDir,
+    });
+    const taken = takePidFile(paths.main);
+    if (!taken.ok) {
+      this.#log('error', 'daemon.running', taken.error);
+      return EXIT.refused;
+    }
+    const host = this.#ports.openHost(namespace);
+    if (!host.ok) {
+      this.#log('error', 'daemon.host', host.error);
+      return EXIT.failed;
+    }
+    this.#world = new World(config, paths, host.value, systemAccounts, (q, reply) => this.#answer(q, reply));
+    return undefined;
+  }
+  #aboutVirtualServers(config: ReadConfig): void {
+    if (config.virtualServers.length === 0 || this.#options.only === 'vrrp') return;
+    const names = config.virtualServers.join(', ');
+    const words = text(
+      `virtual server ${names}: read and checked; the data plane is not part of this build`,
+      `虚拟服务器 ${names}：已读取并检查；此版本不包含数据平面`,
+    );
+    this.#log('notice', 'director.absent', words);
+  }
+
+  // ---------------------------------------------------------------------------------------------- the beat process
+
+  #startBeat(): void {
+    this.#beat = new BeatLink({
+      message: (m) => this.#fromBeat(m),
+      run: (script, exited) => this.#run(script, exited),
+      exit: (how, orderly) => this.#feed({ kind: 'beat-exit', how, orderly }),
+    });
+  }
+  #run(script: Script, exited: (e: Exit) => void): Running | undefined {
+    return this.#world?.runner.run(script, [], exited);
+  }
+  #configureBeat(): void {
+    const config = this.#config as ReadConfig;
+    const beat = this.#beat as BeatLink;
+    if (beat.pid !== undefined) this.#world?.beatStarted(beat.pid);
+    beat.send({
+      kind: 'configure',
+      generation: this.#generation,
+      config: config.vrrp,
+      bfd: this.#options.bfd ? config.bfd : [],
+      process: config.global.processes.vrrp,
+      umask: this.#options.umask ?? config.global.umask,
+      namespace: this.#options.namespace ?? config.global.netNamespace,
+      leases: !this.#options.keepAddresses,
+      logAddresses: this.#options.addressMonitoring,
+    });
+  }
+  #executeWill(): void {
+    const will = this.#beat?.takeWill();
+    if (will && this.#world) executeWill(will, this.#world.host);
+    this.#history.died(text('the VRRP process died', 'VRRP 进程已终止'), Date.now());
+  }
+  #fromBeat(m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' }>): void {
+    switch (m.kind) {
+      case 'log':
+        this.#ports.log.write(m.event);
+        break;
+      case 'in-force':
+        this.#feed({ kind: 'beat-in-force' });
+        break;
+      case 'notify':
+        this.#world?.notifier.tell(m.notification);
+        if (m.notification.of === 'INSTANCE')
+          this.#history.add(m.notification.name, m.notification.word, m.because, Date.now());
+        break;
+      default:
+        unreachable(m);
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------- status and end
+
+  #answer(q: ControlRequest, reply: (document: unknown) => void): void {
+    this.#document((status, snapshot) => reply(q.ask === 'status' ? status : (snapshot?.statistics ?? {})));
+  }
+  #document(ready: (d: StatusDocument, s: BeatSnapshot | undefined) => void): void {
+    const compose = (s: BeatSnapshot | undefined): void =>
+      ready(
+        {
+          schema: 1,
+          pid: process.pid,
+          beatPid: s && this.#beat?.pid,
+          startedAt: this.#startedAt,
+          configuration: {
+            file: this.#options.file,
+            generation: this.#generation,
+            loadedAt: this.#loadedAt,
+            refusedAt: this.#refusedAt,
+          },
+          realtimePriority: s?.realtimePriority,
+          worstStallMs: s?.worstStallMs ?? 0,
+          instances: s?.instances ?? [],
+          trackers: s?.trackers ?? [],
+          virtualServers: this.#config?.virtualServers ?? [],
+          transitions: this.#history.list(),
+        },
+        s,
+      );
+    if (this.#beat && this.#state.beat.is === 'up') this.#beat.snapshot(compose);
+    else compose(undefined);
+  }
+  async #end(code: number): Promise<void> {
+    this.#stopReading();
+    await this.#world?.end(this.#config);
+    this.#ports.end(code);
+  }
+}
+
+/** keepalived's `child_wait_time` where no configuration was read. */
+const DEFAULT_CHILD_WAIT = 5_000_000 as Microseconds;

@@ -1,0 +1,69 @@
+/** What the supervisor needs from the first good configuration on: pid file, programs, notification, control socket. */
+import { text } from '../../base/index.ts';
+import { type PidPaths, removePidFile, writePidFile } from '../command/pidfile.ts';
+import type { ReadConfig } from '../messages.ts';
+import { Notifier } from '../notify/notifier.ts';
+import type { Accounts } from '../scripts/accounts.ts';
+import { ScriptRunner } from '../scripts/runner.ts';
+import { runTimed } from '../scripts/timed.ts';
+import { type Answer, type Control, serveControl } from './control.ts';
+import type { SupervisorHost } from './driver.ts';
+import { LazyMailer } from './lazy-mailer.ts';
+
+/** How long the end waits for `notify_stop` scripts (keepalived: 1 s) and for mail on its way. */
+const STOP_SCRIPTS = 1000;
+const LAST_MAIL = 2000;
+
+export class World {
+  readonly host: SupervisorHost;
+  readonly runner: ScriptRunner;
+  readonly notifier: Notifier;
+  readonly #mailer: LazyMailer;
+  readonly #control: Control;
+  readonly #paths: PidPaths;
+
+  constructor(config: ReadConfig, paths: PidPaths, host: SupervisorHost, accounts: Accounts, answer: Answer) {
+    this.host = host;
+    this.#paths = paths;
+    this.runner = new ScriptRunner(config.vrrp, host, accounts);
+    this.#mailer = new LazyMailer(host.log);
+    this.notifier = new Notifier(config.vrrp, {
+      host,
+      accounts,
+      runner: this.runner,
+      mail: (m, c) => this.#mailer.send(m, c),
+    });
+    this.#control = serveControl(paths.socket, accounts, answer, (words) =>
+      host.log.write({ level: 'error', code: 'control.socket', text: words }),
+    );
+  }
+  beatStarted(pid: number): void {
+    writePidFile(this.#paths.vrrp, pid);
+  }
+  startup(config: ReadConfig, done: () => void): void {
+    runTimed(text('the startup script', '启动脚本'), config.global.startupScript, this.runner, this.host, done);
+  }
+  /** Waits for what is on its way, within limits, then the shutdown script, then removes every trace. */
+  async end(config: ReadConfig | undefined): Promise<void> {
+    await within(STOP_SCRIPTS, new Promise<void>((done) => this.notifier.whenStopScriptsEnded(done)));
+    await within(LAST_MAIL, this.#mailer.idle());
+    const shutdown = config?.global.shutdownScript;
+    await new Promise<void>((done) =>
+      runTimed(text('the shutdown script', '关闭脚本'), shutdown, this.runner, this.host, done),
+    );
+    this.notifier.close();
+    this.#control.close();
+    removePidFile(this.#paths.socket);
+    removePidFile(this.#paths.vrrp);
+    removePidFile(this.#paths.main);
+  }
+}
+
+async function within(limit: number, what: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((done) => {
+    timer = setTimeout(done, limit);
+  });
+  await Promise.race([what, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,125 @@
+/** A network namespace with an interface `ens33` and the daemon in it, for tests that meet the real kernel. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const root = resolve(import.meta.dirname, '../..');
+const holdfast = join(root, 'bin/holdfast');
+
+/** Why tests in namespaces cannot run here; undefined: they can. */
+export function whyNot(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root';
+  if (!existsSync(join(root, 'build/native/sockets.node'))) return 'needs the native addon (npm run setup)';
+  try {
+    execFileSync('unshare', ['--net', 'true'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'needs network namespaces';
+  }
+}
+
+let count = 0;
+type Line = { readonly at: number; readonly text: string };
+
+export class Bench {
+  readonly name = `hfd${process.pid}-${count++}`;
+  readonly folder = mkdtempSync(join(tmpdir(), 'hf-daemon-'));
+  readonly pidFile = join(this.folder, 'a.pid');
+  readonly #children: ChildProcess[] = [];
+
+  constructor(t: TestContext) {
+    t.after(() => this.#cleanUp());
+    this.ip('netns', 'add', this.name);
+    this.inside('ip', 'link', 'set', 'lo', 'up');
+    this.inside('ip', 'link', 'add', 'ens33', 'type', 'veth', 'peer', 'name', 'wire');
+    this.inside('ip', 'addr', 'add', '192.168.1.5/24', 'dev', 'ens33');
+    this.inside('ip', 'link', 'set', 'ens33', 'up');
+    this.inside('ip', 'link', 'set', 'wire', 'up');
+  }
+  ip(...argv: string[]): string {
+    return execFileSync('ip', argv, { encoding: 'utf8' });
+  }
+  inside(...argv: string[]): string {
+    return this.ip('netns', 'exec', this.name, ...argv);
+  }
+  write(name: string, content: string, mode = 0o644): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, content, { mode });
+    return path;
+  }
+  read(name: string): string {
+    const path = join(this.folder, name);
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
+  /** What the program prints, line by line with the time of arrival. */
+  start(argv: readonly string[]): { readonly child: ChildProcess; readonly lines: Line[] } {
+    const child = spawn('ip', ['netns', 'exec', this.name, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#children.push(child);
+    const lines: Line[] = [];
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        const at = performance.now();
+        for (const text of chunk.split('\n')) if (text !== '') lines.push({ at, text });
+      });
+    return { child, lines };
+  }
+  /** In the foreground, logging in English. */
+  daemon(file: string, ...more: string[]): { readonly child: ChildProcess; readonly lines: Line[] } {
+    return this.start([holdfast, 'keepalived', '-n', '-l', '--lang=en', '-p', this.pidFile, '-f', file, ...more]);
+  }
+  /** From outside, by the option that names the namespace. */
+  daemonBySwitch(file: string): ChildProcess {
+    const argv = ['keepalived', '-n', '-G', '-s', this.name, '-p', this.pidFile, '-f', file];
+    const child = spawn(holdfast, argv, { stdio: 'ignore' });
+    this.#children.push(child);
+    return child;
+  }
+  get pid(): number {
+    return Number(readFileSync(this.pidFile, 'utf8'));
+  }
+  get beatPid(): number {
+    return Number(readFileSync(this.pidFile.replace('.pid', '_vrrp.pid'), 'utf8'));
+  }
+  command(...argv: string[]): { readonly status: number; readonly output: string } {
+    try {
+      const output = execFileSync(holdfast, argv, { encoding: 'utf8', stdio: 'pipe' });
+      return { status: 0, output };
+    } catch (e) {
+      const failed = e as { status: number; stdout: string; stderr: string };
+      return { status: failed.status, output: failed.stdout + failed.stderr };
+    }
+  }
+  holds(address: string): boolean {
+    return this.inside('ip', '-o', 'addr', 'show').includes(` ${address}/`);
+  }
+  async #cleanUp(): Promise<void> {
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const ended = new Promise((done) => child.on('exit', done));
+      child.kill('SIGTERM');
+      await Promise.race([ended, sleep(3000, undefined, { ref: false })]);
+      child.kill('SIGKILL');
+    }
+    for (const pid of this.ip('netns', 'pids', this.name).split('\n').filter(Boolean))
+      process.kill(Number(pid), 'SIGKILL');
+    this.ip('netns', 'del', this.name);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Waits until something is so; fails with what it was waiting for. */
+export async function until(what: string, so: () => boolean, limit = 60_000): Promise<void> {
+  const end = performance.now() + limit;
+  while (!so()) {
+    if (performance.now() > end) throw new Error(`waited ${limit} ms in vain: ${what}`);
+    await sleep(50);
+  }
+}
+export const exitOf = (child: ChildProcess): Promise<number | null> =>
+  new Promise((done) => {
+    if (child.exitCode !== null) done(child.exitCode);
+    else child.on('exit', (code) => done(code));
+  });
