@@ -30,8 +30,11 @@ export class Broken extends Error {
 export type Outcome = {
   readonly seed: number;
   readonly options: string;
-  readonly failure: { readonly message: string; readonly trace: string } | undefined;
+  /** Which promise was broken, and how. */
+  readonly failure: string | undefined;
   readonly events: number;
+  /** The last lines of what happened. */
+  readonly trace: (lines: number) => string;
 };
 
 type Node = {
@@ -454,12 +457,13 @@ export function runVrrp(seed: number, options?: VrrpOptions): Outcome {
     options: describeOptions(w.options),
     failure,
     events: w.world.events,
+    trace: (lines) => w.world.tail(lines),
   });
   try {
     w.run();
     return done(undefined);
   } catch (e) {
     const message = e instanceof Broken ? e.message : e instanceof Error ? (e.stack ?? e.message) : String(e);
-    return done({ message, trace: w.world.tail(30) });
+    return done(message);
   }
 }
