@@ -6,6 +6,13 @@ process.exitCode = await runAll([
   { name: 'lint', argv: ['node_modules/.bin/biome', 'check', '--diagnostic-level=warn', '--error-on-warnings'] },
   {
     name: 'unit tests',
-    argv: [process.execPath, '--test', '--test-reporter=dot', 'src/**/*.test.ts', 'test/*.test.ts'],
+    argv: [
+      process.execPath,
+      '--test',
+      '--test-timeout=60000',
+      '--test-reporter=dot',
+      'src/**/*.test.ts',
+      'test/*.test.ts',
+    ],
   },
 ]);

@@ -28,10 +28,11 @@ for (let seed = first; seed <= last; seed++) {
   events += outcome.events;
   if (outcome.failure) {
     process.stdout.write(
-      `\nseed ${seed}: ${outcome.failure.message}\n\ndrawn: ${outcome.options}\n\nthe last events:\n${outcome.failure.trace}\n\nsee it again: npm run sim -- ${part} --seed ${seed}\n`,
+      `\nseed ${seed}: ${outcome.failure}\n\ndrawn: ${outcome.options}\n\nthe last events:\n${outcome.trace(30)}\n\nsee it again: npm run sim -- ${part} --seed ${seed}\n`,
     );
     process.exit(1);
   }
+  if (values.seed !== undefined) process.stdout.write(`drawn: ${outcome.options}\n\n${outcome.trace(400)}\n\n`);
   if (performance.now() - shown > 2000) {
     shown = performance.now();
     const done = seed - first + 1;

@@ -11,7 +11,15 @@ const chosen = process.argv.slice(2);
 process.env['HOLDFAST_FUZZ'] ??= '1000000';
 const runner = (name: string, concurrency: number, files: readonly string[]): Step => ({
   name,
-  argv: [process.execPath, '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files],
+  // A test that waits for ever is a failure with a name, not a hanging machine.
+  argv: [
+    process.execPath,
+    '--test',
+    '--test-timeout=300000',
+    `--test-concurrency=${concurrency}`,
+    '--test-reporter=spec',
+    ...files,
+  ],
 });
 const all: readonly Step[] = [
   { name: 'types', argv: ['node_modules/.bin/tsc', '--noEmit'] },

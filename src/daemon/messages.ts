@@ -55,6 +55,8 @@ export type ReadRequest = {
   readonly file: string;
   readonly lenient: boolean;
   readonly configId: string | undefined;
+  /** `-d`: the configuration in words too. */
+  readonly describe: boolean;
 };
 export type ReadConfig = {
   readonly global: GlobalConfig;
@@ -63,6 +65,8 @@ export type ReadConfig = {
   readonly virtualServers: readonly string[];
   /** Every byte that was read, included files too, for `config_save_dir`. */
   readonly flattened: string;
+  /** As a keepalived.conf that says everything, where it was asked for. */
+  readonly description: string | undefined;
 };
 export type ReadAnswer = {
   readonly diagnostics: readonly RenderedDiagnostic[];

@@ -66,7 +66,7 @@ export function rivalFrames(
 ): Bursts {
   if (now < b.answerFrom) return b.answerAt === undefined ? { ...b, answerAt: b.answerFrom } : b;
   effects.push({ do: 'announce', copies: minimal ? 1 : g.lowerPrioRepeat, reason: 'rival-frames' });
-  const quiet = now >= b.answerFrom + LONGEST_GAP;
+  const quiet = now >= b.answerFrom + b.answerGap; // the quarrel is over; this is another one
   const gap = quiet ? interval * FIRST_GAP : b.answerGap;
   const answerFrom = us(now + gap);
   return { ...b, answerAt: answerFrom, answerFrom, answerGap: us(Math.min(gap * 2, LONGEST_GAP)) };

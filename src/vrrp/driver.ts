@@ -2,104 +2,33 @@
  * Virtual routers at work on one host: feeds the machines with adverts, time and health, and does what they say. The
  * only place of this part that touches the world, and that through the host's ports.
  */
-import { familyOf, type Microseconds, type Text, text, us } from '../base/index.ts';
-import type {
-  Cancel,
-  Clock,
-  Entropy,
-  HostError,
-  LinkAddress,
-  Log,
-  LogLevel,
-  NetChange,
-  NetCommand,
-  Network,
-  Processes,
-  Sockets,
-  Sysctl,
-} from '../host/index.ts';
+import { familyOf, type Microseconds, us } from '../base/index.ts';
+import type { Cancel, LinkAddress, NetChange } from '../host/index.ts';
 import { Announcer } from './announcer.ts';
 import type { Instance, SyncGroup, VrrpConfig } from './config.ts';
-import { describeBecause, describeDrop, describeOddity } from './describe.ts';
+import type { LastWill, VrrpOptions, VrrpPorts, VrrpStatus } from './contract.ts';
 import { duplicateFaults } from './duplicates.ts';
-import { firewallCommands } from './firewall.ts';
 import { follow, type GroupStateName, groupHealth, groupState } from './group.ts';
-import { Holdings, type Loss, type Refusal } from './holdings.ts';
+import { Holdings, type Loss } from './holdings.ts';
 import { SocketHub } from './hub.ts';
+import { Interfaces } from './interfaces.ts';
 import { deadline, type RouterState, step } from './machine.ts';
-import { groupNotification, instanceNotification, type Notification } from './notify.ts';
+import { groupNotification, instanceNotification } from './notify.ts';
 import { resolveObjects } from './objects.ts';
 import { planReload } from './reload.ts';
-import { type RouterLink, type RouterStats, VirtualRouter } from './router.ts';
-import { Settings } from './settings.ts';
+import { Reporter } from './reporter.ts';
+import { VirtualRouter } from './router.ts';
+import { SleepWatch } from './sleep.ts';
+import { Surroundings } from './surroundings.ts';
 import { masterDownTime } from './timers.ts';
 import { healthOf, type TrackerValue } from './tracking.ts';
-import type { Because, Effect, Event, Fault, Health, NotifyWord, StateName, TrackerKind } from './types.ts';
-import { makeVmac, vmacName, vmacsOf } from './vmac.ts';
-
-export type VrrpPorts = {
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly log: Log;
-  readonly sockets: Sockets;
-  readonly network: Network;
-  readonly sysctl: Sysctl;
-  readonly processes: Processes;
-};
-
-/** What somebody else must do for us if this process dies without a word. */
-export type LastWill = {
-  /** Resignations: whole IPv4 packets (`ownHeader` sockets) or IPv6 payloads (checksum at offset 6). */
-  readonly adverts: readonly {
-    readonly family: 4 | 6;
-    readonly protocol: number;
-    readonly ifindex: number | undefined;
-    readonly source: string | undefined;
-    readonly destination: string;
-    readonly bytes: Uint8Array;
-  }[];
-  readonly commands: readonly NetCommand[];
-};
-
-export type VrrpOptions = {
-  /**
-   * Addresses are put with a lifetime that is renewed as long as this process runs, so that the kernel itself takes
-   * them away when everything of ours was killed: no address ever stays on a host whose daemon is gone.
-   */
-  readonly leaseAddresses: boolean;
-  /** Instances that were master in a process before this one, which handed over: their addresses stay. */
-  readonly adopt: ReadonlySet<string>;
-  /** How long the machine has been up, for `vrrp_delay_after_boot`. */
-  readonly uptime: Microseconds;
-  readonly notify: (n: Notification) => void;
-  readonly willChanged: (will: LastWill) => void;
-};
-
-export type InstanceStatus = {
-  readonly name: string;
-  readonly state: StateName;
-  readonly since: Microseconds;
-  readonly because: Because;
-  readonly priority: number;
-  readonly faults: readonly Fault[];
-  readonly master: { readonly address: string; readonly priority: number } | undefined;
-  readonly links: readonly { readonly interface: string | undefined; readonly heardAt: Microseconds | undefined }[];
-  readonly stats: Readonly<RouterStats>;
-};
-export type GroupStatus = {
-  readonly name: string;
-  readonly state: GroupStateName;
-  readonly members: readonly string[];
-};
-export type VrrpStatus = { readonly instances: readonly InstanceStatus[]; readonly groups: readonly GroupStatus[] };
+import type { Because, Effect, Event, Fault, Health, NotifyWord, TrackerKind } from './types.ts';
+import { vmacName } from './vmac.ts';
 
 /** Who holds `static_ipaddress`, `static_routes` and `static_rules`; no instance can have this name. */
 const STATIC = '(static objects)';
 
 type Group = { config: SyncGroup; told: GroupStateName };
-
-/** Below this the process would spend its time looking at its own clock. */
-const SHORTEST_PULSE = 5_000;
 
 export class Vrrp {
   readonly #ports: VrrpPorts;
@@ -107,23 +36,21 @@ export class Vrrp {
   readonly #hub: SocketHub;
   readonly #announcer: Announcer;
   readonly #holdings: Holdings;
-  readonly #settings: Settings;
+  readonly #surroundings: Surroundings;
   #config: VrrpConfig;
   readonly #routers = new Map<string, VirtualRouter>();
   readonly #groups = new Map<string, Group>();
   readonly #groupOf = new Map<string, Group>();
   readonly #trackers = new Map<string, TrackerValue>();
-  /** Interfaces as they count, after their delays. */
-  readonly #interfaces = new Map<string, { up: boolean; pending: Cancel | undefined }>();
+  readonly #interfaces: Interfaces;
+  readonly #sleep: SleepWatch;
+  readonly #reporter: Reporter;
   #virtual = new Set<string>();
   #duplicates: ReadonlyMap<string, Fault> = new Map();
   /** Static objects that somebody removed, with their track group. */
   #lostStatics: ReadonlyMap<string, string> = new Map();
-  #firewall = false;
-  #pulseDue = us(Infinity);
-  #pulsePeriod = us(Infinity);
-  #cancelPulse: Cancel | undefined;
   #cancelRenewal: Cancel | undefined;
+  #cancelWill: Cancel | undefined;
   #unwatch: Cancel | undefined;
   #stopped = false;
 
@@ -131,39 +58,34 @@ export class Vrrp {
     this.#ports = ports;
     this.#options = options;
     this.#config = config;
+    this.#reporter = new Reporter(ports.log);
+    this.#sleep = new SleepWatch(ports.clock, (late) => this.#wokeUp(late));
+    this.#interfaces = new Interfaces(ports.clock, ports.network, (name) => this.#interfaceSettled(name));
     this.#hub = new SocketHub(
       ports.sockets,
       () => this.#enter(),
       (vrid, d) => {
-        if (this.#config.logUnknownVrids)
-          this.#log(
-            'notice',
-            'vrrp.unknown-vrid',
-            text(
-              `${d.source} advertises virtual router ${vrid}, which is not configured here`,
-              `${d.source} 通告了本机未配置的虚拟路由器 ${vrid}`,
-            ),
-          );
+        if (this.#config.logUnknownVrids) this.#reporter.unknownVrid(d.source, vrid);
       },
     );
     this.#announcer = new Announcer(ports, config, {
       claimed: (ifindex, address, mac) => this.#claimed(ifindex, address, mac),
-      refused: (_, error) => this.#refused('vrrp.announce', error),
+      refused: (_, error) => this.#reporter.refused('vrrp.announce', error),
     });
     this.#holdings = new Holdings(ports.network);
-    this.#settings = new Settings(ports.sysctl);
+    this.#surroundings = new Surroundings(ports, this.#reporter);
   }
 
   /** Removes what a dead process left, opens the sockets and begins. */
   start(): void {
-    this.#clearResidue();
+    const started = this.#config.instances.filter((i) => !this.#options.adopt.has(i.name));
+    this.#surroundings.clearResidue(started, (a) => this.#holdings.native(a));
     this.#unwatch = this.#ports.network.watch((c) => this.#changed(c));
     this.#install(this.#config);
     const boot = Math.max(0, this.#config.delayAfterBoot - this.#options.uptime);
     const notBefore = us(this.#now() + Math.max(this.#config.startupDelay, boot));
     for (const r of this.#routers.values())
       this.#begin(r, this.#options.adopt.has(r.name) ? 'MASTER' : 'BACKUP', notBefore);
-    this.#pulse();
   }
 
   /** Resigns everywhere, gives everything up, and closes. Scripts are still told. */
@@ -173,16 +95,16 @@ export class Vrrp {
     this.#stopped = true;
     for (const r of this.#routers.values()) {
       r.close();
-      this.#removeVmacs(r.instance);
+      this.#surroundings.leave(r.instance);
     }
     this.#holdings.set(STATIC, undefined);
-    this.#settings.restore();
-    this.#filter([]);
+    this.#surroundings.restore();
     this.#announcer.close();
-    this.#cancelPulse?.();
+    this.#sleep.stop();
     this.#cancelRenewal?.();
     this.#unwatch?.();
-    for (const i of this.#interfaces.values()) i.pending?.();
+    this.#interfaces.stop();
+    this.#publishWill();
   }
 
   /** The last result of a tracker; interfaces are followed by this part itself. */
@@ -202,7 +124,7 @@ export class Vrrp {
     this.#install(config);
     for (const name of plan.changed) this.#reconfigured(this.#router(name));
     for (const name of [...plan.added, ...plan.replaced]) this.#begin(this.#router(name), 'BACKUP', this.#now());
-    for (const x of this.#holdings.settle()) this.#refused('vrrp.object-refused', x.error);
+    for (const x of this.#holdings.settle()) this.#reporter.refused('vrrp.object-refused', x.error);
     if (config.fifoStatesOnReload)
       for (const name of plan.kept) {
         const r = this.#router(name);
@@ -246,41 +168,20 @@ export class Vrrp {
 
   /** First thing in whatever wakes us: did we sleep? */
   #enter(): void {
+    this.#sleep.look();
+  }
+  #wokeUp(late: Microseconds): void {
     const now = this.#now();
-    const late = now - this.#pulseDue;
-    if (late <= this.#pulsePeriod) return;
-    this.#pulseDue = us(now + this.#pulsePeriod);
-    // The sleep began somewhere in the period before the pulse that did not come.
-    this.#wokeUp(us(late + this.#pulsePeriod), now);
-  }
-  #pulse(): void {
-    this.#enter();
-    this.#cancelPulse?.();
-    if (this.#pulsePeriod === Infinity || this.#stopped) return;
-    this.#pulseDue = us(this.#now() + this.#pulsePeriod);
-    this.#cancelPulse = this.#ports.clock.at(this.#pulseDue, () => this.#pulse());
-  }
-  #wokeUp(late: Microseconds, now: Microseconds): void {
     this.#ports.network.drain();
-    this.#lost(this.#holdings.allLosses()); // before an advert says that we are master: the leases may have ended
+    this.#lost(this.#holdings.lostAddresses()); // before an advert says that we are master: the leases may have ended
     this.#hub.drain();
-    let worst = false;
-    for (const r of this.#routers.values()) {
-      if (late <= r.instance.advertInterval / 2) continue;
-      worst = true;
+    const touched = [...this.#routers.values()].filter((r) => late > r.instance.advertInterval / 2);
+    for (const r of touched) {
       r.stats.stalls++;
       r.stats.longestStall = us(Math.max(r.stats.longestStall, late));
       this.#feed(r, { kind: 'stalled', late }, now);
     }
-    if (worst)
-      this.#log(
-        'warning',
-        'vrrp.stalled',
-        text(
-          `this process did not run for about ${Math.round(late / 1000)} ms; the time is not counted against other routers`,
-          `本进程约 ${Math.round(late / 1000)} 毫秒未能运行;这段时间不计入对端的静默时间`,
-        ),
-      );
+    if (touched.length > 0) this.#reporter.stalled(late);
   }
 
   #arm(r: VirtualRouter): void {
@@ -311,7 +212,7 @@ export class Vrrp {
       for (const effect of effects) this.#do(r, effect);
       if (before !== state.is) {
         r.logged.clear();
-        this.#publishWill();
+        this.#willLater();
       }
       const group = this.#groupOf.get(r.name);
       if (group) this.#follow(group, r, effects, state.because);
@@ -339,7 +240,7 @@ export class Vrrp {
         break;
       case 'release':
         r.stats.releasedMaster++;
-        this.#refusals(r, this.#holdings.set(r.name, undefined));
+        this.#reporter.refusals(r, this.#holdings.set(r.name, undefined));
         break;
       case 'announce':
         r.stats.announcementsSent += this.#announcer.announce(this.#holdings.addresses(r.name), e.copies);
@@ -351,33 +252,18 @@ export class Vrrp {
           1,
         );
         break;
-      case 'transition': {
+      case 'transition':
         if (e.to === 'MASTER') r.stats.becameMaster++;
-        const why = describeBecause(e.because);
-        this.#log(
-          e.to === 'FAULT' ? 'error' : 'notice',
-          'vrrp.state',
-          text(`${r.name}: ${e.from} -> ${e.to}: ${why.en}`, `${r.name}:${e.from} -> ${e.to}:${why.zh}`),
-          { instance: r.name, from: e.from, to: e.to, why: e.because.why },
-        );
+        this.#reporter.transition(r, e);
         break;
-      }
       case 'notify':
         this.#options.notify(instanceNotification(r.instance, e.word, r.state.priority, r.state.because, this.#config));
         break;
       case 'warn':
-        this.#warn(r, e.warning);
+        this.#reporter.warning(r, e.warning);
         break;
       case 'met-rival':
-        this.#log(
-          'warning',
-          'vrrp.rival',
-          text(
-            `${r.name}: ${e.rival.address} with priority ${e.rival.priority} is master too; announced our addresses again`,
-            `${r.name}:${e.rival.address}(优先级 ${e.rival.priority})也是主节点;已重新宣告本机地址`,
-          ),
-          { instance: r.name },
-        );
+        this.#reporter.metRival(r, e.rival);
         break;
       case 'wants-master':
         break;
@@ -386,18 +272,8 @@ export class Vrrp {
 
   #hold(r: VirtualRouter): void {
     const objects = this.#objects(r);
-    for (const name of objects.missing)
-      this.#once(
-        r,
-        `missing ${name}`,
-        'error',
-        'vrrp.object-interface',
-        text(
-          `${r.name}: there is no interface ${name}; what belongs on it is left out`,
-          `${r.name}:没有接口 ${name};其上的对象被略过`,
-        ),
-      );
-    this.#refusals(r, this.#holdings.set(r.name, objects));
+    for (const name of objects.missing) this.#reporter.missingInterface(r, name);
+    this.#reporter.refusals(r, this.#holdings.set(r.name, objects));
     this.#armRenewal();
   }
   #objects(r: VirtualRouter): ReturnType<typeof resolveObjects> {
@@ -418,13 +294,19 @@ export class Vrrp {
       this.#enter();
       this.#ports.network.drain();
       const { refused, lost } = this.#holdings.renew();
-      for (const x of refused) this.#refused('vrrp.lease', x.error);
+      for (const x of refused) this.#reporter.refused('vrrp.lease', x.error);
       this.#lost(lost);
       this.#armRenewal();
     });
   }
 
+  /** Once a turn: many routers may move together, and none of them may wait for it. */
+  #willLater(): void {
+    this.#cancelWill ??= this.#ports.clock.at(this.#now(), () => this.#publishWill());
+  }
   #publishWill(): void {
+    this.#cancelWill?.();
+    this.#cancelWill = undefined;
     const adverts: LastWill['adverts'][number][] = [];
     for (const r of this.#routers.values()) {
       if (r.state.is !== 'MASTER') continue;
@@ -476,14 +358,11 @@ export class Vrrp {
     for (const { router, health } of this.#healthWithGroup(r)) this.#feed(router, { kind: 'health', health });
   }
   #read(kind: TrackerKind, name: string): TrackerValue {
-    if (kind === 'interface') return this.#isUp(name) ? 'up' : 'down';
+    if (kind === 'interface') return this.#interfaces.isUp(name) ? 'up' : 'down';
     const known = this.#trackers.get(`${kind} ${name}`);
     if (known !== undefined) return known;
     if (kind === 'bfd') return 'down';
     return kind === 'script' && this.#config.scripts.find((s) => s.name === name)?.initFail ? 'down' : 'waiting';
-  }
-  #isUp(name: string): boolean {
-    return this.#interfaces.get(name)?.up ?? this.#ports.network.linkByName(name)?.up ?? false;
   }
   #tracks(i: Instance, kind: TrackerKind, name: string): boolean {
     const list = (
@@ -501,10 +380,10 @@ export class Vrrp {
     this.#enter();
     switch (c.kind) {
       case 'link':
-        this.#linkChanged(c.link.name, c.link.up);
+        this.#interfaces.changed(c.link.name, c.link.up);
         break;
       case 'link-gone':
-        this.#linkChanged(c.link.name, false);
+        this.#interfaces.changed(c.link.name, false);
         break;
       case 'address':
         if (!this.#holdings.holdsAddress(c.address)) this.#addressesChanged(c.address.ifindex);
@@ -551,23 +430,11 @@ export class Vrrp {
     for (const r of this.#routers.values())
       if (this.#config.trackGroups.some((g) => g.instances.includes(r.name))) this.#checkHealth(r);
   }
-  #linkChanged(name: string, up: boolean): void {
-    const known = this.#interfaces.get(name) ?? { up: !up, pending: undefined };
-    this.#interfaces.set(name, known);
-    known.pending?.();
-    known.pending = undefined;
-    const delays = this.#config.interfaceDelays.find((d) => d.interface === name);
-    const delay = known.up === up ? 0 : up ? (delays?.up ?? 0) : (delays?.down ?? 0);
-    const settle = (): void => {
-      known.pending = undefined;
-      known.up = up;
-      for (const r of this.#routers.values()) {
-        if (r.links.some((l) => l.name === name)) this.#reopen(r);
-        else if (this.#tracks(r.instance, 'interface', name)) this.#checkHealth(r);
-      }
-    };
-    if (delay === 0) settle();
-    else known.pending = this.#ports.clock.at(us(this.#now() + delay), settle);
+  #interfaceSettled(name: string): void {
+    for (const r of this.#routers.values()) {
+      if (r.links.some((l) => l.name === name)) this.#reopen(r);
+      else if (this.#tracks(r.instance, 'interface', name)) this.#checkHealth(r);
+    }
   }
   #addressesChanged(ifindex: number): void {
     for (const r of this.#routers.values()) {
@@ -604,16 +471,7 @@ export class Vrrp {
       if (r.state.is !== is || r.state.since !== since || this.#routers.get(r.name) !== r) return;
       const heard = Math.max(...r.links.map((l) => l.heardAt ?? -Infinity));
       if (this.#now() - heard < 4 * r.instance.advertInterval) return; // a rival that VRRP deals with
-      this.#once(
-        r,
-        `claimed ${address} ${mac}`,
-        'error',
-        'vrrp.address-conflict',
-        text(
-          `${r.name}: the machine with hardware address ${mac} also answers for ${address}`,
-          `${r.name}:硬件地址为 ${mac} 的机器也在应答 ${address}`,
-        ),
-      );
+      this.#reporter.addressConflict(r, address, mac);
     });
   }
 
@@ -648,11 +506,12 @@ export class Vrrp {
       else this.#routers.set(instance.name, this.#make(routerConfig));
     }
     const shortest = Math.min(...config.instances.map((i) => i.advertInterval));
-    this.#filter(config.instances);
+    this.#surroundings.filter(config.instances);
     const { statics } = config;
     const objects = resolveObjects(statics, undefined, (name) => this.#ports.network.linkByName(name));
-    for (const x of this.#holdings.set(STATIC, objects)) this.#refused('vrrp.static', x.error);
-    this.#pulsePeriod = us(config.instances.length === 0 ? Infinity : Math.max(SHORTEST_PULSE, shortest / 4));
+    for (const x of this.#holdings.set(STATIC, objects)) this.#reporter.refused('vrrp.static', x.error);
+    this.#sleep.watch(config.instances.length === 0 ? Infinity : shortest);
+    this.#interfaces.delays = config.interfaceDelays;
   }
   #make(config: VirtualRouter['config']): VirtualRouter {
     return new VirtualRouter(
@@ -660,40 +519,9 @@ export class Vrrp {
       { hub: this.#hub, network: this.#ports.network, wall: () => this.#ports.clock.wall() },
       {
         event: (r, e) => this.#feed(r, e),
-        dropped: (r, link, source, d) => {
-          const why = describeDrop(d);
-          this.#once(
-            r,
-            `drop ${d.kind}`,
-            'warning',
-            'vrrp.dropped',
-            text(
-              `${r.name}: advert from ${source} on ${link.name ?? '*'} ignored: ${why.en}`,
-              `${r.name}:忽略来自 ${source}(${link.name ?? '*'})的通告:${why.zh}`,
-            ),
-          );
-        },
-        odd: (r, source, o) => {
-          const words = describeOddity(o, source, r.instance.family);
-          this.#once(
-            r,
-            `odd ${o.kind} ${source}`,
-            'warning',
-            `vrrp.mismatch-${o.kind}`,
-            text(`${r.name}: ${words.en}`, `${r.name}:${words.zh}`),
-          );
-        },
-        sendFailed: (r, link, error) =>
-          this.#once(
-            r,
-            `send ${error.code}`,
-            'error',
-            'vrrp.send',
-            text(
-              `${r.name}: no advert could be sent on ${link.name ?? '*'}: ${error.code}`,
-              `${r.name}:无法在 ${link.name ?? '*'} 上发送通告:${error.code}`,
-            ),
-          ),
+        dropped: (r, link, source, d) => this.#reporter.dropped(r, link.name ?? '*', source, d),
+        odd: (r, source, o) => this.#reporter.odd(r, source, o, r.instance.family),
+        sendFailed: (r, link, error) => this.#reporter.sendFailed(r, link.name ?? '*', error),
       },
       this.#ports.entropy.u32(),
       this.#now(),
@@ -708,52 +536,20 @@ export class Vrrp {
   #open(r: VirtualRouter): void {
     const i = r.instance;
     const { network } = this.#ports;
-    const refused: Fault[] = [];
-    r.vmac = undefined;
-    for (const v of vmacsOf(i)) {
-      const made = makeVmac(i, v, network, this.#settings);
-      if (!made.ok) refused.push({ kind: 'refused', error: made.error });
-      else if (made.value && v.name === i.vmac?.name) r.vmac = made.value;
-    }
-    if (i.promoteSecondaries && i.interface !== undefined)
-      this.#settings.set(`net/ipv4/conf/${i.interface}/promote_secondaries`, '1');
+    const { vmac, faults } = this.#surroundings.prepare(i);
+    r.vmac = vmac;
     r.open((a) => this.#isVirtual(a));
-    r.ownFaults = [...r.ownFaults, ...refused];
+    r.ownFaults = [...r.ownFaults, ...faults];
     for (const a of [...i.addresses, ...i.excluded]) {
       const link = network.linkByName(vmacName(i, a.interface, a) ?? a.interface);
       if (link) this.#announcer.prepare(link.ifindex, familyOf(a.prefix.address));
     }
   }
-  #removeVmacs(i: Instance): void {
-    const { network } = this.#ports;
-    for (const v of vmacsOf(i)) {
-      const link = network.linkByName(v.name);
-      if (link?.kind === 'macvlan') network.apply([{ do: 'link-remove', ifindex: link.ifindex }]);
-    }
-  }
-  /** `no_accept`. Runs beside everything else: nothing waits for it. */
-  #filter(instances: readonly Instance[]): void {
-    const commands = firewallCommands(instances, this.#firewall);
-    if (commands === undefined) return;
-    this.#firewall = instances.length > 0;
-    this.#ports.processes.run({ argv: ['nft', commands] }, (e) => {
-      if ('code' in e && e.code === 0) return;
-      const why = 'failed' in e ? e.failed.code : 'code' in e ? `exit code ${e.code}` : e.signal;
-      this.#log(
-        'error',
-        'vrrp.firewall',
-        text(
-          `nft could not set the rules of no_accept: ${why}; this host may answer on virtual addresses`,
-          `nft 无法设置 no_accept 规则:${why};本机可能会在虚拟地址上应答`,
-        ),
-      );
-    });
-  }
   #retire(name: string, deleted: boolean): void {
     const r = this.#router(name);
     this.#feed(r, { kind: 'stop', deleted });
     r.close();
-    this.#removeVmacs(r.instance);
+    this.#surroundings.leave(r.instance);
     this.#routers.delete(name);
   }
   #reconfigured(r: VirtualRouter): void {
@@ -766,97 +562,6 @@ export class Vrrp {
     const added = this.#holdings.addresses(r.name).filter((a) => !had.has(a.prefix.address));
     this.#announcer.announce(added, r.instance.garp.masterRepeat);
   }
-
-  /** What a process before us left: nobody may answer for an address that is not ours now. */
-  #clearResidue(): void {
-    const { network } = this.#ports;
-    const commands: NetCommand[] = [];
-    for (const i of this.#config.instances) {
-      if (this.#options.adopt.has(i.name)) continue;
-      for (const a of [...i.addresses, ...i.excluded]) {
-        const link = network.linkByName(a.interface);
-        if (!link) continue;
-        const found = network
-          .addresses()
-          .find(
-            (x) =>
-              x.ifindex === link.ifindex &&
-              x.prefix.address === a.prefix.address &&
-              x.prefix.length === a.prefix.length,
-          );
-        if (!found) continue;
-        // An owner's address is the host's own, unless it has a lifetime: then it was ours.
-        if (i.priority === 255 && found.validSeconds === undefined) this.#holdings.native(found);
-        else commands.push({ do: 'address-remove', address: found });
-      }
-    }
-    if (commands.length === 0) return;
-    network.apply(commands);
-    this.#log(
-      'notice',
-      'vrrp.residue',
-      text(
-        `removed ${commands.length} virtual addresses that an earlier process left`,
-        `删除了先前进程遗留的 ${commands.length} 个虚拟地址`,
-      ),
-    );
-  }
-
-  // ---------------------------------------------------------------------------------------------- words
-
-  #log(level: LogLevel, code: string, words: Text, fields?: Record<string, string | number | boolean>): void {
-    this.#ports.log.write({ level, code, text: words, ...(fields ? { fields } : {}) });
-  }
-  /** Once for each instance and kind, until its state changes. */
-  #once(r: VirtualRouter, key: string, level: LogLevel, code: string, words: Text): void {
-    if (r.logged.has(key)) return;
-    r.logged.add(key);
-    this.#log(level, code, words, { instance: r.name });
-  }
-  #refusals(r: VirtualRouter, refusals: readonly Refusal[]): void {
-    for (const x of refusals)
-      this.#once(
-        r,
-        `refused ${x.object}`,
-        'error',
-        'vrrp.object-refused',
-        text(
-          `${r.name}: ${x.object}: ${x.error.doing.en}: ${x.error.code}`,
-          `${r.name}:${x.object}:${x.error.doing.zh}:${x.error.code}`,
-        ),
-      );
-  }
-  #refused(code: string, error: HostError): void {
-    this.#log('error', code, text(`${error.doing.en}: ${error.code}`, `${error.doing.zh}:${error.code}`));
-  }
-  #warn(r: VirtualRouter, w: (Effect & { do: 'warn' })['warning']): void {
-    switch (w.kind) {
-      case 'own-address':
-        this.#once(
-          r,
-          'own-address',
-          'warning',
-          'vrrp.own-address',
-          text(
-            `${r.name}: an advert came from our own address ${w.address}: a loop in the network, or another machine with it`,
-            `${r.name}:收到源地址为本机 ${w.address} 的通告:网络中有环路,或另一台机器使用了相同地址`,
-          ),
-        );
-        break;
-      case 'rogue-owner':
-        this.#once(
-          r,
-          `rogue-owner ${w.lowered}`,
-          'error',
-          'vrrp.rogue-owner',
-          text(
-            `${r.name}: ${w.rival.address} also has priority 255${w.lowered ? '; we step back to 254 until it is gone' : ''}`,
-            `${r.name}:${w.rival.address} 的优先级也是 255${w.lowered ? ';本机降为 254,直到它消失' : ''}`,
-          ),
-        );
-        break;
-    }
-  }
 }
 
 /** Whole seconds, as the kernel counts them: a living master renews three times within it, a dead one loses it about when the others take over. */
@@ -864,5 +569,3 @@ export function leaseSeconds(i: Instance): number {
   const down = masterDownTime(i.version, 1, i.advertInterval, i.downTimerAdverts);
   return Math.max(2, Math.ceil(down / 1_000_000) + 1);
 }
-
-export type { RouterLink };

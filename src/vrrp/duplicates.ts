@@ -13,9 +13,13 @@ function clash(a: Instance, b: Instance): boolean {
 /** The first of each kind works; the others have a fault. */
 export function duplicateFaults(instances: readonly Instance[]): ReadonlyMap<string, Fault> {
   const out = new Map<string, Fault>();
-  instances.forEach((i, at) => {
-    const first = instances.slice(0, at).find((j) => !out.has(j.name) && clash(i, j));
+  const working = new Map<string, Instance[]>();
+  for (const i of instances) {
+    const key = `${i.interface} ${i.virtualRouterId}`;
+    const same = working.get(key) ?? [];
+    const first = same.find((j) => clash(i, j));
     if (first) out.set(i.name, { kind: 'duplicate-vrid', with: first.name, interface: i.interface ?? '*' });
-  });
+    else working.set(key, [...same, i]);
+  }
   return out;
 }

@@ -34,6 +34,8 @@ const list = (o: Objects): [Kind, Held<unknown>][] => [
 export class Holdings {
   readonly #network: Network;
   readonly #entries = new Map<string, Entry>();
+  /** The keys of what each owner holds, in the order in which it was put. */
+  readonly #byOwner = new Map<string, readonly string[]>();
   /** Addresses that were the host's own before we came (an owner's): never given a lease, never taken away. */
   readonly #native = new Set<string>();
   /** Given up, but not removed until `settle`: somebody may take it over. */
@@ -73,8 +75,9 @@ export class Holdings {
       names.push(key);
     }
     // Backwards: rules before the routes that they lead to, routes before the addresses that they need.
-    for (const [key, e] of [...this.#entries].reverse()) {
-      if (keys.has(key) || !e.owners.delete(owner) || e.owners.size > 0) continue;
+    for (const key of [...(this.#byOwner.get(owner) ?? [])].reverse()) {
+      const e = this.#entries.get(key);
+      if (!e || keys.has(key) || !e.owners.delete(owner) || e.owners.size > 0) continue;
       this.#entries.delete(key);
       if (e.kind === 'address' && this.#native.has(e.held.key)) continue;
       if (this.#deferred) {
@@ -84,6 +87,8 @@ export class Holdings {
       commands.push(take(e.kind, e.held.object));
       names.push(key);
     }
+    if (want) this.#byOwner.set(owner, [...keys]);
+    else this.#byOwner.delete(owner);
     return this.#apply(commands, names);
   }
 
@@ -108,10 +113,11 @@ export class Holdings {
     const lost: Loss[] = [];
     const commands: NetCommand[] = [];
     const names: string[] = [];
+    const present = this.#present();
     for (const [key, e] of this.#entries) {
       if (e.kind !== 'address' || this.#native.has(e.held.key)) continue;
       if ((e.held.object as LinkAddress).validSeconds === undefined) continue;
-      if (e.held.tracking.kind !== 'ignore' && !this.#exists(e)) {
+      if (e.held.tracking.kind !== 'ignore' && !present.has(e.held.key)) {
         for (const owner of e.owners) lost.push({ owner, object: e.held.key });
         continue;
       }
@@ -122,9 +128,10 @@ export class Holdings {
   }
 
   addresses(owner: string): readonly LinkAddress[] {
-    return [...this.#entries.values()]
-      .filter((e) => e.kind === 'address' && e.owners.has(owner))
-      .map((e) => e.held.object as LinkAddress);
+    return (this.#byOwner.get(owner) ?? []).flatMap((key) => {
+      const e = this.#entries.get(key);
+      return e?.kind === 'address' ? [e.held.object as LinkAddress] : [];
+    });
   }
   /** Everything that would have to go if this process went, in the order of removal. */
   removals(): readonly NetCommand[] {
@@ -153,13 +160,25 @@ export class Holdings {
     if (!entry || entry.held.tracking.kind === 'ignore' || this.#exists(entry)) return [];
     return [...entry.owners].map((owner) => ({ owner, object: entry.held.key }));
   }
+  /** After a sleep, when leases may have ended: addresses only, since reading routes may take long. */
+  lostAddresses(): readonly Loss[] {
+    const present = this.#present();
+    return this.#lost((e) => e.kind === 'address' && !present.has(e.held.key));
+  }
   /** After notifications were lost: everything is looked at again. */
   allLosses(): readonly Loss[] {
+    const present = this.#present();
+    return this.#lost((e) => (e.kind === 'address' ? !present.has(e.held.key) : !this.#exists(e)));
+  }
+  #lost(gone: (e: Entry) => boolean): readonly Loss[] {
     const out: Loss[] = [];
     for (const e of this.#entries.values())
-      if (e.held.tracking.kind !== 'ignore' && !this.#exists(e))
+      if (e.held.tracking.kind !== 'ignore' && gone(e))
         for (const owner of e.owners) out.push({ owner, object: e.held.key });
     return out;
+  }
+  #present(): ReadonlySet<string> {
+    return new Set(this.#network.addresses().map(addressKey));
   }
 
   /** What `owner` should hold and does not, by object, with the track group that cares. */
@@ -174,7 +193,9 @@ export class Holdings {
   #exists(e: Entry): boolean {
     if (e.kind === 'address') {
       const a = e.held.object as LinkAddress;
-      return this.#network.addresses().some((x) => addressKey(x) === addressKey(a));
+      const same = (x: LinkAddress): boolean =>
+        x.ifindex === a.ifindex && x.prefix.address === a.prefix.address && x.prefix.length === a.prefix.length;
+      return this.#network.addresses().some(same);
     }
     if (e.kind === 'route') {
       const r = e.held.object as Route;

@@ -1,15 +1,8 @@
 export type * from './config.ts';
+export type { GroupStatus, InstanceStatus, LastWill, VrrpOptions, VrrpPorts, VrrpStatus } from './contract.ts';
 export { describeBecause, describeDrop, describeFault, describeOddity } from './describe.ts';
-export {
-  type GroupStatus,
-  type InstanceStatus,
-  type LastWill,
-  leaseSeconds,
-  Vrrp,
-  type VrrpOptions,
-  type VrrpPorts,
-  type VrrpStatus,
-} from './driver.ts';
+export { leaseSeconds, Vrrp } from './driver.ts';
+export { exampleAddress, exampleConfig, exampleGroup, exampleInstance } from './example.ts';
 export type { GroupStateName } from './group.ts';
 export type { Notification } from './notify.ts';
 export type { Drop, DropKind, Oddity } from './receive.ts';

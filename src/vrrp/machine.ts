@@ -370,14 +370,21 @@ function advertInMaster(c: RouterConfig, s: RouterState & Master, e: Advert, now
   if (now < answerFrom) return { state: { ...s, owedAt: answerFrom }, effects: NONE };
   const effects: Effect[] = [];
   let next = answer(c, s, e.priority === 0 || !i.lowerPrioNoAdvert, now, effects);
-  effects.push({ do: 'met-rival', rival });
-  if (e.priority !== 0) effects.push({ do: 'notify', word: 'MASTER_RX_LOWER_PRI' });
+  if (!isFarewell(s, rival, i.advertInterval, now)) {
+    effects.push({ do: 'met-rival', rival });
+    if (e.priority !== 0) effects.push({ do: 'notify', word: 'MASTER_RX_LOWER_PRI' });
+  }
   if (rogue) {
     if (s.rogueUntil === undefined)
       next = { ...next, rogueUntil: us(now + 2 * i.advertInterval + 1.2 * Math.max(i.advertInterval, e.interval)) };
     effects.push({ do: 'warn', warning: { kind: 'rogue-owner', rival, lowered: false } });
   }
   return { state: next, effects };
+}
+/** The last advert of whom we have just preempted: answered as any other, but nothing to alarm people with. */
+function isFarewell(s: RouterState & Master, rival: Rival, interval: Microseconds, now: Microseconds): boolean {
+  const because = s.because.why === 'sync-group' ? s.because.because : s.because;
+  return because.why === 'preempts' && because.master.address === rival.address && now - s.since < interval;
 }
 /**
  * Tells the rival at once, and its clients where we are. Whoever resigns was master too: our clients may have

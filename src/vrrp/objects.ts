@@ -1,5 +1,14 @@
 /** From what the configuration wants a master to hold to the kernel's own terms: names become numbers. Pure. */
-import { familyOf, hostLength, type IpAddress, ipBytes, ipFromBytes, isLinkLocal } from '../base/index.ts';
+import {
+  familyOf,
+  formatPrefix,
+  hostLength,
+  type IpAddress,
+  type IpPrefix,
+  ipBytes,
+  ipFromBytes,
+  isLinkLocal,
+} from '../base/index.ts';
 import type { Link, LinkAddress, Route, Rule } from '../host/index.ts';
 import type { ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
 
@@ -28,11 +37,25 @@ export const routeKey = (r: Route): string =>
     r.table,
     r.destination ? `${r.destination.address}/${r.destination.length}` : 'default',
     r.tos ?? 0,
-    r.metric ?? 0,
+    // The kernel gives an IPv6 route without a metric this one.
+    r.metric || (r.family === 6 ? 1024 : 0),
     r.type,
   ].join(' ');
+const prefixText = (p: IpPrefix | undefined): string => (p ? formatPrefix(p) : 'all');
+/** What tells rules apart in practice. The kernel reports more than was asked for, so not everything is compared. */
 export const ruleKey = (r: Rule): string =>
-  JSON.stringify(r, (_, v: unknown) => (typeof v === 'bigint' ? Number(v) : v));
+  [
+    `priority ${r.priority}`,
+    `from ${prefixText(r.from)}`,
+    `to ${prefixText(r.to)}`,
+    `iif ${r.iif ?? '*'}`,
+    `oif ${r.oif ?? '*'}`,
+    `fwmark ${r.fwmark ?? 0}`,
+    `tos ${r.tos ?? 0}`,
+    r.family === 6 ? 'inet6' : 'inet',
+    r.action.do,
+    'table' in r.action ? r.action.table : '',
+  ].join(' ');
 
 function broadcastOf(a: WantedAddress): IpAddress | undefined {
   if (a.broadcast === undefined || a.broadcast === 'none') return undefined;

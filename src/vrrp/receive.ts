@@ -42,8 +42,8 @@ export type Accepted = {
   readonly oddities: readonly Oddity[];
   /** AH: its sequence number. */
   readonly sequence: number | undefined;
-  /** HMAC: the stamp as one growing number, to be remembered for its source. */
-  readonly stamp: number | undefined;
+  /** HMAC: the stamp as one growing number of 64 bits, to be remembered for its source. */
+  readonly stamp: bigint | undefined;
 };
 
 /** What the checks compare with. */
@@ -58,7 +58,7 @@ export type Expectation = {
   readonly wallSeconds: number;
   /** The last sequence number or stamp that was accepted from this source. */
   readonly lastSequence: number | undefined;
-  readonly lastStamp: number | undefined;
+  readonly lastStamp: bigint | undefined;
 };
 
 const NO_ODDITIES: readonly Oddity[] = [];
@@ -109,7 +109,7 @@ export function receive(d: Datagram, x: Expectation): Result<Accepted, Drop> {
   if (advert.checksum === 'pseudo-header-group' && i.oldUnicastChecksum === 'never')
     return err({ kind: 'checksum', have: 0, want: 0 });
 
-  let stamp: number | undefined;
+  let stamp: bigint | undefined;
   if (i.hmac) {
     const judged = judgeHmac(i.hmac, advert, d, x);
     if (!judged.ok) return judged;
@@ -152,7 +152,7 @@ function judgeHmac(
   advert: ReceivedAdvert,
   d: Datagram,
   x: Expectation,
-): Result<number | undefined, Drop> {
+): Result<bigint | undefined, Drop> {
   const bad = (reason: (Drop & { kind: 'hmac' })['reason']): Result<never, Drop> => err({ kind: 'hmac', reason });
   if (advert.trailer.length < HMAC_TRAILER_LENGTH) return h.mode === 'enforce' ? bad('missing') : ok(undefined);
   const bytes = advert.trailer.subarray(0, HMAC_TRAILER_LENGTH);
@@ -164,7 +164,8 @@ function judgeHmac(
   const { seconds, fraction, counter } = trailer.value;
   if (h.antiReplay === 'time' && Math.abs(seconds + fraction / 65536 - x.wallSeconds) > h.window / 1_000_000)
     return bad('stale');
-  const stamp = seconds * 65536 + fraction + counter / 65536;
+  // A plain number would lose the counter, and with it the second of two adverts in one millisecond.
+  const stamp = (BigInt(seconds) << 32n) | BigInt((fraction << 16) >>> 0) | BigInt(counter);
   if (x.lastStamp !== undefined && stamp <= x.lastStamp) return bad('replay');
   return ok(stamp);
 }

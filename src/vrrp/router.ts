@@ -104,7 +104,7 @@ export class VirtualRouter {
   #addresses: Uint8Array;
   #key: Uint8Array;
   readonly #sequences = new Map<IpAddress, number>();
-  readonly #stamps = new Map<IpAddress, number>();
+  readonly #stamps = new Map<IpAddress, bigint>();
 
   constructor(config: RouterConfig, ports: RouterPorts, listener: RouterListener, firstId: number, now: Microseconds) {
     this.config = config;

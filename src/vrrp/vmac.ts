@@ -39,7 +39,7 @@ export function makeVmac(
   if (i.vmac?.kind === 'ipvlan')
     return err({
       code: 'EOPNOTSUPP',
-      doing: text('create an ipvlan (use_vmac works)', '创建 ipvlan(可改用 use_vmac)'),
+      doing: text('create an ipvlan (use_vmac works)', '创建 ipvlan（可改用 use_vmac）'),
     });
   const lower = network.linkByName(vmac.on);
   if (!lower) return ok(undefined);

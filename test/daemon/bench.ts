@@ -70,6 +70,13 @@ export class Bench {
   daemon(file: string, ...more: string[]): { readonly child: ChildProcess; readonly lines: Line[] } {
     return this.start([holdfast, 'keepalived', '-n', '-l', '--lang=en', '-p', this.pidFile, '-f', file, ...more]);
   }
+  /** From outside, by the option that names the namespace. */
+  daemonBySwitch(file: string): ChildProcess {
+    const argv = ['keepalived', '-n', '-G', '-s', this.name, '-p', this.pidFile, '-f', file];
+    const child = spawn(holdfast, argv, { stdio: 'ignore' });
+    this.#children.push(child);
+    return child;
+  }
   get pid(): number {
     return Number(readFileSync(this.pidFile, 'utf8'));
   }
@@ -104,7 +111,7 @@ export class Bench {
 }
 
 /** Waits until something is so; fails with what it was waiting for. */
-export async function until(what: string, so: () => boolean, limit = 20_000): Promise<void> {
+export async function until(what: string, so: () => boolean, limit = 60_000): Promise<void> {
   const end = performance.now() + limit;
   while (!so()) {
     if (performance.now() > end) throw new Error(`waited ${limit} ms in vain: ${what}`);

@@ -276,3 +276,24 @@ test('in the background: the command returns when the daemon runs, or with the r
   await until('the end', () => !existsSync(b.pidFile));
   assert.equal(b.holds(VIP), false);
 });
+
+test('-s runs it in a named network namespace', { skip }, async (t) => {
+  const b = new Bench(t);
+  const child = b.daemonBySwitch(b.write('a.conf', fast()));
+  await until('the address', () => b.holds(VIP));
+  process.kill(b.pid, 'SIGTERM');
+  assert.equal(await exitOf(child), 0);
+  assert.equal(b.holds(VIP), false);
+});
+
+test('-V resigns at a stop and leaves the address, which has no lifetime then', { skip }, async (t) => {
+  const b = new Bench(t);
+  const { child } = b.daemon(b.write('a.conf', fast()), '-V');
+  await until('the address', () => b.holds(VIP));
+  assert.match(b.inside('ip', 'addr', 'show', 'to', VIP), /valid_lft forever/);
+  const wire = await capture(b);
+  process.kill(b.pid, 'SIGTERM');
+  assert.equal(await exitOf(child), 0);
+  await until('a priority 0 advert', () => wire.lines.some(isZero), 2000);
+  assert.ok(b.holds(VIP));
+});

@@ -20,5 +20,9 @@ export function golden(t: TestContext, name: string, text: string): void {
     return;
   }
   assert.ok(existsSync(file), `test/golden/${name}.txt is missing: read the output, then npm run golden:update`);
-  assert.equal(now, readFileSync(file, 'utf8'), `differs from test/golden/${name}.txt (npm run golden:update rewrites it)`);
+  assert.equal(
+    now,
+    readFileSync(file, 'utf8'),
+    `differs from test/golden/${name}.txt (npm run golden:update rewrites it)`,
+  );
 }

@@ -1,9 +1,9 @@
-import type { Diagnostic } from '../../base/index.ts';
+import type { Diagnostic, Place } from '../../base/index.ts';
 import { buildBfd } from './builders/bfd.ts';
 import { buildDirector } from './builders/director.ts';
 import { buildGlobal } from './builders/global.ts';
-import type { GlobalValues } from './builders/values.ts';
-import { buildVrrp } from './builders/vrrp.ts';
+import { declared, flat, type GlobalValues } from './builders/values.ts';
+import { buildVrrp, type RootValues } from './builders/vrrp.ts';
 import type { KeepalivedConfig } from './config.ts';
 import { BUILT_IN_NAMES, type IprouteKind, type IprouteNames, parseIprouteFile } from './grammar/names.ts';
 import { root, rootBlock } from './grammar/root.ts';
@@ -35,6 +35,8 @@ export type ReadResult = {
   readonly diagnostics: readonly Diagnostic[];
   /** The text of every file that was read, for showing lines beside diagnostics. */
   readonly sources: ReadonlyMap<string, string>;
+  /** Where each interface is first named, for what is only found out on the host. */
+  readonly interfaces: ReadonlyMap<string, Place>;
 };
 
 const homes = homesOf(rootBlock);
@@ -50,7 +52,7 @@ export function readKeepalivedConf(o: {
   const early = new Report(lenient);
   const includes = new Includes(o.files, early);
   const lines = includes.read(o.file);
-  if (!lines) return { diagnostics: early.diagnostics, sources: includes.sources };
+  if (!lines) return { diagnostics: early.diagnostics, sources: includes.sources, interfaces: new Map() };
   const words = new Expander({ configId, environment, seed, maxLines }, early).words(lines);
   const report = new Report(lenient, homes, hostNames(words, o.files), early.diagnostics);
   const r = readBlock(root, treeOf(words, report), report);
@@ -61,21 +63,42 @@ export function readKeepalivedConf(o: {
     global,
     hostName,
     readKey: (path) => o.files.read(path),
-    bfds: new Map(bfd.map((b) => [b.name, { value: b.weight, reverse: b.weightReverse }])),
+    bfds: bfd.map((b) => ({ name: b.name, weight: { value: b.weight, reverse: b.weightReverse } })),
   });
   const director = buildDirector(r, {
     report,
     global,
-    bfds: new Set(bfd.map((b) => b.name)),
-    files: new Set(vrrp.files.map((f) => f.name)),
-    instances: new Set(vrrp.instances.map((i) => i.name)),
+    bfds: declared(r.bfd_instance, bfd, report),
+    files: declared(r.track_file, vrrp.files, report),
+    instances: declared(r.vrrp_instance, vrrp.instances, report),
   });
   const config: KeepalivedConfig = { global: buildGlobal(r, global, report), vrrp, bfd, director };
   return {
     ...(report.refused ? {} : { config }),
     diagnostics: inOrder(report.diagnostics, [...includes.sources.keys()]),
     sources: includes.sources,
+    interfaces: interfacePlaces(r),
   };
+}
+
+function interfacePlaces(r: RootValues): Map<string, Place> {
+  const first = new Map<string, Place>();
+  const put = (name: string | undefined, at: Place): void => {
+    if (name !== undefined && !first.has(name)) first.set(name, at);
+  };
+  for (const { value } of r.vrrp_instance ?? []) {
+    const v = value.values;
+    if (v.interface) put(v.interface.value, v.interface.at);
+    for (const x of flat(v.track_interface)) put(x.value.name, x.at);
+    for (const x of [...flat(v.virtual_ipaddress), ...flat(v.virtual_ipaddress_excluded), ...flat(v.links)])
+      put(x.value.interface, x.at);
+    for (const x of flat(v.virtual_routes)) for (const h of x.value.hops) put(h.interface, x.at);
+  }
+  for (const { value } of r.vrrp_sync_group ?? [])
+    for (const x of flat(value.values.track_interface)) put(x.value.name, x.at);
+  for (const x of flat(r.static_ipaddress)) put(x.value.interface, x.at);
+  for (const x of flat(r.static_routes)) for (const h of x.value.hops) put(h.interface, x.at);
+  return first;
 }
 
 /** By file, in the order in which they were read, then by line and column; what has no place first. */

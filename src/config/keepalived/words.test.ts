@@ -87,7 +87,11 @@ function fileWith(block: string, word: string, line: string): { readonly file: s
     case 'garp_group':
       return { file: inBlock('garp_group', line), base: 'vrrp.garpGroups.0.' };
     case 'vrrp_instance':
-      return { file: `${KNOWN}\n${instance(line)}`, base: 'vrrp.instances.0.' };
+      // `vrf` is for an instance that is on no interface.
+      return {
+        file: `${KNOWN}\n${word === 'vrf' ? instance(`unicast_src_ip 10.0.0.5\nunicast_peer {\n10.0.0.6\n}\n${line}`).replace('interface eth0\n', '') : instance(line)}`,
+        base: 'vrrp.instances.0.',
+      };
     case 'authentication':
     case 'auth_hmac':
       return {

@@ -20,7 +20,7 @@ import { resign } from '../handover/will.ts';
 import type { BeatSnapshot, FromBeat, ToBeat } from '../messages.ts';
 import { schedule, uptime } from './process.ts';
 import { RemotePrograms } from './programs.ts';
-import { counters, instanceStatuses } from './snapshot.ts';
+import { type Counters, counters, instanceStatuses, since } from './snapshot.ts';
 
 type Configure = Extract<ToBeat, { kind: 'configure' }>;
 /** What runs from the first configuration on. */
@@ -41,6 +41,8 @@ export class Beat {
   #works: Works | undefined;
   #will: LastWill = { adverts: [], commands: [] };
   #alone = false;
+  /** Counters as they were when they were last set to zero: the routers only ever count up. */
+  #cleared: Counters = {};
 
   constructor(send: (m: FromBeat, sent?: () => void) => void, end: () => void) {
     this.#send = send;
@@ -63,6 +65,7 @@ export class Beat {
         this.#snapshot(m.question);
         break;
       case 'clear-statistics':
+        this.#cleared = this.#counters();
         break;
       default:
         unreachable(m);
@@ -100,6 +103,7 @@ export class Beat {
       return false;
     };
     if (m.umask !== undefined) process.umask(m.umask);
+    if (m.process.name !== undefined) process.title = m.process.name;
     const addon = loadAddon();
     if (!addon.ok) return fatal(failureText(addon.error));
     if (m.namespace !== undefined) {
@@ -172,9 +176,13 @@ export class Beat {
       trackers: works?.trackers.status() ?? [],
       realtimePriority: works?.realtimePriority,
       worstStallMs: Math.round(Math.max(0, ...stalls)),
-      statistics: Object.fromEntries(status.instances.map((i) => [i.name, counters(i.stats)])),
+      statistics: since(this.#cleared, this.#counters()),
     };
     this.#send({ kind: 'snapshot', question, snapshot });
+  }
+  #counters(): Counters {
+    const status = this.#works?.vrrp.status();
+    return Object.fromEntries((status?.instances ?? []).map((i) => [i.name, counters(i.stats)]));
   }
   #notify(n: Notification): void {
     this.#send({ kind: 'notify', notification: n, because: n.because && describeBecause(n.because) });

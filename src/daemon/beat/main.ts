@@ -1,8 +1,9 @@
 /** The beat process: it judges time, so nothing else lives in it. It starts no programs and reads no configuration files. */
-import { parentPort } from '../channel.ts';
+import { keepCompiled, parentPort } from '../channel.ts';
 import type { FromBeat, ToBeat } from '../messages.ts';
 import { Beat } from './beat.ts';
 
+keepCompiled(); // before there are adverts that it could delay
 const port = parentPort<FromBeat, ToBeat>();
 const beat = new Beat(
   (m, sent) => port.send(m, sent),

@@ -3,6 +3,7 @@ import type { InstanceStatus } from '../../api/index.ts';
 import { formatPrefix, type Microseconds } from '../../base/index.ts';
 import type { Clock, LinkAddress } from '../../host/index.ts';
 import { describeBecause, type Instance, masterDownTime, type VrrpConfig, type VrrpStatus } from '../../vrrp/index.ts';
+import type { BeatSnapshot } from '../messages.ts';
 
 export function instanceStatuses(
   config: VrrpConfig,
@@ -55,3 +56,14 @@ export function counters(stats: VrrpStatus['instances'][number]['stats']): Reado
   }
   return out;
 }
+
+export type Counters = BeatSnapshot['statistics'];
+/** What was counted after `before`; high-water marks are no counts and stay. */
+export function since(before: Counters, now: Counters): Counters {
+  const one = (name: string): Readonly<Record<string, number>> =>
+    Object.fromEntries(
+      Object.entries(now[name] ?? {}).map(([k, v]) => [k, k === HIGH_WATER ? v : v - (before[name]?.[k] ?? 0)]),
+    );
+  return Object.fromEntries(Object.keys(now).map((name) => [name, one(name)]));
+}
+const HIGH_WATER = 'longestStall';

@@ -21,7 +21,7 @@ export function testStatus(
 }
 
 export function testConfiguration(o: KeepalivedOptions, language: Language): number {
-  const r = readFile(o);
+  const r = readFile({ ...o, describe: false });
   const output = render(r, language)
     .map((d) => `${d}\n`)
     .join('');

@@ -2,7 +2,12 @@
 import { globSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type Diagnostic, type Language, renderDiagnostic, type Text, text, unreachable } from '../../base/index.ts';
-import { type FileSource, type KeepalivedConfig, readKeepalivedConf } from '../../config/index.ts';
+import {
+  describeKeepalivedConf,
+  type FileSource,
+  type KeepalivedConfig,
+  readKeepalivedConf,
+} from '../../config/index.ts';
 import type { VirtualServer } from '../../director/index.ts';
 import type { ReadAnswer, ReadRequest, RenderedDiagnostic } from '../messages.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
@@ -94,6 +99,7 @@ export function readConfiguration(request: ReadRequest): ReadAnswer {
       global,
       vrrp,
       bfd,
+      description: request.describe ? describeKeepalivedConf(r.config) : undefined,
       virtualServers: director.virtualServers.map(serverName),
       flattened: [...r.sources].map(([file, content]) => `# ${file}\n${content}`).join('\n'),
     },

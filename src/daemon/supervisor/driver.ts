@@ -1,7 +1,7 @@
 /** Does what the supervisor's machine decides: the processes, files and sockets around it, with nothing left to decide. */
 import { writeFileSync } from 'node:fs';
 import type { ControlRequest, StatusDocument } from '../../api/index.ts';
-import { type Microseconds, type Result, type Text, text, unreachable } from '../../base/index.ts';
+import { type Microseconds, type Result, type Text, text, unreachable, verbatim } from '../../base/index.ts';
 import type { Exit, Host, Log, Running } from '../../host/index.ts';
 import type { Script } from '../../vrrp/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
@@ -12,6 +12,7 @@ import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig, RenderedDiagnostic
 import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
 import { dataDump, dumpPaths, statisticsDump } from './dump.ts';
+import { logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
 import { History } from './history.ts';
 import {
   initialSupervisor,
@@ -49,12 +50,14 @@ export class Supervisor {
   #stopReading: () => void = () => {};
   readonly #startedAt = Date.now();
   readonly #history = new History();
+  readonly #scheduled: ScheduledReload;
   readonly #options: KeepalivedOptions;
   readonly #ports: SupervisorPorts;
 
   constructor(options: KeepalivedOptions, ports: SupervisorPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#scheduled = new ScheduledReload(ports.log, () => this.reload());
   }
 
   start(): void {
@@ -146,9 +149,13 @@ export class Supervisor {
   // ---------------------------------------------------------------------------------------------- configuration
 
   #read(why: 'start' | 'reload'): void {
-    const { file, lenient, configId } = this.#options;
+    const { file, lenient, configId, dumpConfig } = this.#options;
     if (why === 'reload') this.#log('notice', 'config.reading', text(`reading ${file} again`, `重新读取 ${file}`));
-    this.#stopReading = readInProcess({ file, lenient, configId }, (answer) => this.#answered(why, answer));
+    const done = markReading(this.#config?.global.reloadFile, this.#ports.log);
+    this.#stopReading = readInProcess({ file, lenient, configId, describe: dumpConfig }, (answer) => {
+      done();
+      this.#answered(why, answer);
+    });
   }
   #answered(why: 'start' | 'reload', answer: ReadAnswer): void {
     const config = answer.config;
@@ -159,6 +166,7 @@ export class Supervisor {
       this.#feed({ kind: 'read', outcome: 'refused', code });
     };
     if (config === undefined) {
+      if (why === 'reload') logCheck(this.#config?.global.reloadCheckLog, answer.diagnostics, this.#ports.log);
       refuse(EXIT.wrong);
       return;
     }
@@ -174,6 +182,9 @@ export class Supervisor {
     this.#loadedAt = Date.now();
     this.#refusedAt = undefined;
     this.#world?.notifier.use(config.vrrp);
+    saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
+    this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
+    for (const line of config.description?.split('\n') ?? []) this.#log('notice', 'config.dump', verbatim(line));
     this.#aboutVirtualServers(config);
     const work = config.vrrp.instances.length > 0 && this.#options.only !== 'checkers';
     this.#feed({ kind: 'read', outcome: 'good', work: work || this.#options.always });

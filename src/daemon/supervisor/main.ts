@@ -2,10 +2,19 @@
 import { performance } from 'node:perf_hooks';
 import { err, type Language, ok, type Result, type Text, us } from '../../base/index.ts';
 import type { Log } from '../../host/index.ts';
-import { type Addon, linuxHost, linuxLog, loadAddon, openNetwork } from '../../host/linux/index.ts';
+import {
+  type Addon,
+  linuxHost,
+  linuxLog,
+  loadAddon,
+  onRealtimeSignal,
+  openNetwork,
+  tellServiceManager,
+} from '../../host/linux/index.ts';
+import { keepCompiled } from '../channel.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { isLaunched, launcherLog, reportReady } from '../command/launch.ts';
-import type { KeepalivedOptions } from '../command/options.ts';
+import { type KeepalivedOptions, SIGNALS } from '../command/options.ts';
 import { enterNamespace, failureText } from '../handover/namespace.ts';
 import { allLogs, fileLog } from '../log/file.ts';
 import { Supervisor, type SupervisorHost } from './driver.ts';
@@ -56,14 +65,28 @@ export function supervise(options: KeepalivedOptions, language: Language): Promi
         if (options.console) return;
         for (const d of found) daemonLog.write({ level: d.severity, code: d.code, text: d.line });
       },
-      ready: reportReady,
+      ready: () => {
+        reportReady();
+        keepCompiled();
+        tellServiceManager(addon.value, 'READY=1');
+      },
       end,
     });
     process.on('SIGHUP', () => supervisor.reload());
-    process.on('SIGTERM', () => supervisor.stop());
-    process.on('SIGINT', () => supervisor.stop());
+    for (const name of ['SIGTERM', 'SIGINT'] as const)
+      process.on(name, () => {
+        tellServiceManager(addon.value, 'STOPPING=1');
+        supervisor.stop();
+      });
     process.on('SIGUSR1', () => supervisor.dump('data'));
     process.on('SIGUSR2', () => supervisor.dump('stats'));
+    for (const [signal, act] of [
+      [SIGNALS.JSON, () => supervisor.dump('json')],
+      [SIGNALS.STATS_CLEAR, () => supervisor.clearStatistics()],
+    ] as const) {
+      const listening = onRealtimeSignal(signal, act);
+      if (!listening.ok) log.write({ level: 'warning', code: 'daemon.signal', text: failureText(listening.error) });
+    }
     supervisor.start();
   });
 }

@@ -19,15 +19,21 @@ export function readInProcess(request: ReadRequest, answered: (a: ReadAnswer) =>
     if (!open) return;
     open = false;
     clearTimeout(timer);
-    child.kill('SIGKILL');
     answered(a);
   };
+  const giveUp = (a: ReadAnswer): void => {
+    child.kill('SIGKILL');
+    finish(a);
+  };
   const timer = setTimeout(
-    () => finish(failure('reading the configuration takes longer than 60 s', '读取配置超过 60 秒')),
+    () => giveUp(failure('reading the configuration takes longer than 60 s', '读取配置超过 60 秒')),
     LONGEST,
   );
-  child.on('message', (m) => finish(m as ReadAnswer));
-  child.on('error', (e) => finish(failure(`cannot start the reader: ${e.message}`, `无法启动读取进程：${e.message}`)));
+  child.on('message', (m) => {
+    child.disconnect(); // it ends by itself, and what it compiled is kept for the next one
+    finish(m as ReadAnswer);
+  });
+  child.on('error', (e) => giveUp(failure(`cannot start the reader: ${e.message}`, `无法启动读取进程：${e.message}`)));
   child.on('exit', (code, signal) =>
     finish(failure(`the reader ended with ${signal ?? `status ${code}`}`, `读取进程退出：${signal ?? `状态 ${code}`}`)),
   );

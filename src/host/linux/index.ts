@@ -12,6 +12,8 @@ export { linuxClock } from './clock.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
 export { LinuxNetwork, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
+export { tellServiceManager } from './service-manager.ts';
+export { onRealtimeSignal } from './signals.ts';
 export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */

@@ -51,7 +51,9 @@ function line(e: LogEvent, language: Language, details: boolean): string {
 class Background {
   readonly #fd: number;
   #waiting: string[] = [];
+  /** A flush is planned or under way. */
   #busy = false;
+  #writing = false;
   #dropped = 0;
 
   constructor(fd: number) {
@@ -59,6 +61,8 @@ class Background {
     // What an exit leaves unwritten is often the reason for it.
     process.on('exit', () => {
       const rest = this.#waiting.join('');
+      // A write under way is done by another thread, whose end cannot be heard any more: it is given time to be first.
+      if (rest !== '' && this.#writing) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
       try {
         if (rest !== '') writeSync(this.#fd, rest);
       } catch {
@@ -72,7 +76,10 @@ class Background {
       return;
     }
     this.#waiting.push(text);
-    if (!this.#busy) this.#flush();
+    if (this.#busy) return;
+    this.#busy = true;
+    // What is said in one turn goes out in one write, and in order even when the turn ends in an exit.
+    queueMicrotask(() => this.#flush());
   }
   #flush(): void {
     if (this.#dropped > 0) {
@@ -81,14 +88,15 @@ class Background {
     }
     const bytes = Buffer.from(this.#waiting.join(''));
     this.#waiting = [];
-    this.#busy = true;
+    this.#writing = true;
     this.#write(bytes);
   }
   #write(bytes: Uint8Array): void {
     write(this.#fd, bytes, (e, n) => {
       if (!e && n < bytes.length) return this.#write(bytes.subarray(n));
-      this.#busy = false;
+      this.#writing = false;
       if (this.#waiting.length > 0) this.#flush();
+      else this.#busy = false;
     });
   }
 }

@@ -58,9 +58,9 @@ function run(addon: Addon, command: Command, exited: (e: Exit) => void): Running
   };
 }
 
-function list(): { pid: number; name: string; argv: string[] }[] {
+function list(only?: number): { pid: number; name: string; argv: string[] }[] {
   const out: { pid: number; name: string; argv: string[] }[] = [];
-  for (const entry of readdirSync('/proc')) {
+  for (const entry of only === undefined ? readdirSync('/proc') : [String(only)]) {
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
     try {

@@ -1,6 +1,13 @@
 /** What a world of virtual routers looks like: drawn from its seed, or set by a test. */
 import { type Family, type IpAddress, type Microseconds, type Random, us } from '../../base/index.ts';
-import type { Instance, VrrpConfig } from '../../vrrp/index.ts';
+import {
+  exampleAddress,
+  exampleConfig,
+  exampleGroup,
+  exampleInstance,
+  type Instance,
+  type VrrpConfig,
+} from '../../vrrp/index.ts';
 
 export type HostOptions = { readonly priority: number; readonly preempt: boolean };
 export type VrrpOptions = {
@@ -57,7 +64,6 @@ export const describeOptions = (o: VrrpOptions): string =>
     .map(([k, v]) => `${k}=${typeof v === 'object' ? JSON.stringify(v) : String(v)}`)
     .join(' ');
 
-export const ROUTER_INTERFACE = 'eth0';
 /** The host's own address on a link, counted from 0. */
 export const hostAddress = (family: Family, link: number, host: number): IpAddress =>
   (family === 4 ? `10.${link}.0.${host + 1}` : `fe80::${link + 1}:${host + 1}`) as IpAddress;
@@ -69,106 +75,30 @@ function instance(o: VrrpOptions, host: number, router: number): Instance {
   const me = o.hosts[host] as HostOptions;
   const peers = (link: number): { address: IpAddress }[] =>
     o.hosts.flatMap((_, h) => (h === host ? [] : [{ address: hostAddress(o.family, link, h) }]));
-  return {
+  return exampleInstance({
     name: instanceName(router),
-    interface: ROUTER_INTERFACE,
     virtualRouterId: 51 + router,
     version: o.version,
     family: o.family,
     priority: me.priority,
-    wantsMaster: false,
     advertInterval: o.interval,
-    downTimerAdverts: 3,
     preempt: me.preempt,
     preemptDelay: o.preemptDelay,
     authentication: o.authentication === 'none' ? { type: 'none' } : { type: o.authentication, password: 'sim' },
-    addresses: [
-      {
-        prefix: { address: virtualAddress(o.family, router), length: o.family === 4 ? 24 : 64 },
-        interface: ROUTER_INTERFACE,
-        interfaceGiven: false,
-        tracking: { kind: 'follow' },
-      },
-    ],
-    excluded: [],
-    routes: [],
-    rules: [],
+    addresses: [exampleAddress(virtualAddress(o.family, router), o.family === 4 ? 24 : 64)],
     unicastPeers: o.unicast ? peers(0) : undefined,
-    faultWithoutPeer: false,
     multicastGroup: (o.family === 4 ? '224.0.0.18' : 'ff02::12') as IpAddress,
-    checkUnicastSource: false,
-    trackSourceAddress: false,
-    oldUnicastChecksum: 'auto',
-    v3ChecksumAsV2: false,
     links: Array.from({ length: o.links - 1 }, (_, i) => ({
       interface: `eth${i + 1}`,
       peers: o.unicast ? peers(i + 1) : [],
     })),
-    vmacForAddresses: false,
-    vmacXmitBase: false,
-    promoteSecondaries: false,
-    tracks: { interfaces: [], scripts: [], processes: [], files: [], bfds: [] },
-    trackPrimary: true,
-    accept: true,
-    strict: false,
-    skipCheckAdvAddr: false,
-    garp: {
-      masterDelay: us(5_000_000),
-      masterRepeat: 5,
-      masterRefresh: us(0),
-      masterRefreshRepeat: 1,
-      lowerPrioDelay: us(5_000_000),
-      lowerPrioRepeat: 5,
-    },
-    lowerPrioNoAdvert: false,
-    higherPrioSendAdvert: true,
-    ownerIgnoreAdverts: false,
-    notify: {},
-    notifyPriorityChanges: false,
-    smtpAlert: false,
-  };
+  });
 }
 
 export function configFor(o: VrrpOptions, host: number): VrrpConfig {
   const instances = Array.from({ length: o.routers }, (_, r) => instance(o, host, r));
-  const tracks = { interfaces: [], scripts: [], processes: [], files: [], bfds: [] };
-  return {
+  return exampleConfig(instances, {
     routerId: `host${host + 1}`,
-    instances,
-    groups:
-      o.routers > 1
-        ? [
-            {
-              name: 'VG',
-              members: instances.map((i) => i.name),
-              tracks,
-              trackingWeight: false,
-              notify: {},
-              notifyPriorityChanges: false,
-              smtpAlert: false,
-            },
-          ]
-        : [],
-    scripts: [],
-    processes: [],
-    files: [],
-    statics: { addresses: [], routes: [], rules: [] },
-    trackGroups: [],
-    garpGroups: [],
-    garpInterval: us(0),
-    gnaInterval: us(0),
-    minGarp: false,
-    startupDelay: us(0),
-    delayAfterBoot: us(0),
-    interfaceDelays: [],
-    linkbeat: [],
-    linkbeatPolling: false,
-    dynamicInterfaces: 'no',
-    logUnknownVrids: false,
-    fifos: [],
-    fifoStatesOnReload: false,
-    mail: { to: [], from: '', server: undefined, helo: '', connectTimeout: us(30_000_000), onFault: true },
-    scriptSecurity: false,
-    supplementaryGroups: false,
-  };
+    groups: o.routers > 1 ? [exampleGroup(instances.map((i) => i.name))] : [],
+  });
 }

@@ -2,10 +2,11 @@
  * One world of virtual routers: times of trouble, then a healed network in which things must settle. The real driver
  * and machine run on simulated hosts; after every event the promises are checked.
  */
-import { us } from '../../base/index.ts';
+import { type IpAddress, us } from '../../base/index.ts';
 import { leaseSeconds, masterDownTime, skewTime, Vrrp } from '../../vrrp/index.ts';
+import { gratuitousArp, type MacAddress, unsolicitedAdvertisement } from '../../wire/index.ts';
 import { SimHost, type SimPorts } from '../host.ts';
-import { Segment } from '../segment.ts';
+import { type Port, Segment } from '../segment.ts';
 import { World } from '../world.ts';
 import { Client } from './client.ts';
 import {
@@ -29,8 +30,11 @@ export class Broken extends Error {
 export type Outcome = {
   readonly seed: number;
   readonly options: string;
-  readonly failure: { readonly message: string; readonly trace: string } | undefined;
+  /** Which promise was broken, and how. */
+  readonly failure: string | undefined;
   readonly events: number;
+  /** The last lines of what happened. */
+  readonly trace: (lines: number) => string;
 };
 
 type Node = {
@@ -53,6 +57,7 @@ export class VrrpWorld {
   readonly #segments: Segment[] = [];
   readonly #nodes: Node[] = [];
   readonly #client = new Client();
+  readonly #strangerPort: Port = { name: 'stranger', carrier: () => true, arrive: () => {} };
   /** Since when two hosts have held an address while nothing was wrong. */
   readonly #doubleSince: (number | undefined)[] = [];
   #dirty = false;
@@ -275,6 +280,50 @@ export class VrrpWorld {
     });
     this.world.runUntil(this.world.now + this.#settleTime());
     this.#expectSettled('after the network healed');
+    this.#stranger();
+    this.#handOver();
+  }
+  /** Somebody announces an address that is not his: the master must have the last word. */
+  #stranger(): void {
+    const { family } = this.options;
+    const mac = '02:00:00:00:00:99' as MacAddress;
+    this.world.note('stranger', 'announces all virtual addresses as its own');
+    for (const address of this.#addresses()) {
+      const ip = address as IpAddress;
+      const bytes = family === 4 ? gratuitousArp(mac, ip) : unsolicitedAdvertisement(mac, ip, false);
+      (this.#segments[0] as Segment).send(this.#strangerPort, { kind: 'frame', bytes });
+    }
+    this.world.runUntil(this.world.now + this.options.interval / 4 + 4 * this.#slop());
+    this.#addresses().forEach((_, r) => {
+      this.#expectClient(r, 'after a stranger announced it');
+    });
+  }
+  /** The master is stopped in order: the best of the others follows after its skew, and is announced. */
+  #handOver(): void {
+    const { version, interval } = this.options;
+    const master = this.#masters(0)[0] as Node;
+    const others = this.#nodes.filter((n) => n !== master);
+    const best = Math.max(...others.map((n) => this.options.hosts[n.index]?.priority ?? 0));
+    this.world.note(master.host.name, 'is stopped in order');
+    this.#calmFrom = undefined;
+    master.vrrp?.stop();
+    master.host.kill();
+    master.vrrp = undefined;
+    this.world.runUntil(this.world.now + skewTime(version, best, interval) + 4 * this.#slop());
+    const holdersOf = (address: string): Node[] => others.filter((n) => n.host.holds(address));
+    for (const address of this.#addresses())
+      if (holdersOf(address).length === 0)
+        throw new Broken('a resigned master is followed after the skew', `nobody holds ${address}`);
+    // Of two with the same priority one gives way again, and the other has the last word.
+    this.world.runUntil(this.world.now + interval / 4 + 2 * this.#slop());
+    for (const address of this.#addresses()) {
+      const believed = this.#client.believes(address);
+      if (!holdersOf(address).some((n) => n.host.mac(2) === believed))
+        throw new Broken('clients follow every takeover', `the client sends packets for ${address} to ${believed}`);
+    }
+    this.#boot(master);
+    this.world.runUntil(this.world.now + this.#settleTime());
+    this.#expectSettled('after a hand-over');
   }
 
   // ------------------------------------------------------------------------------------------ promises
@@ -408,12 +457,13 @@ export function runVrrp(seed: number, options?: VrrpOptions): Outcome {
     options: describeOptions(w.options),
     failure,
     events: w.world.events,
+    trace: (lines) => w.world.tail(lines),
   });
   try {
     w.run();
     return done(undefined);
   } catch (e) {
     const message = e instanceof Broken ? e.message : e instanceof Error ? (e.stack ?? e.message) : String(e);
-    return done({ message, trace: w.world.tail(30) });
+    return done(message);
   }
 }

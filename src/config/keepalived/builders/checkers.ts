@@ -259,6 +259,13 @@ function urlOf(got: UrlValues, host: string | undefined, compliant: boolean, c: 
       u.regex_min_offset?.at,
       text('regex_min_offset is above regex_max_offset', 'regex_min_offset 大于 regex_max_offset'),
     );
+  if (!u.path)
+    c.report.warn(
+      'url-path-missing',
+      got.at,
+      text('this url has no path: / is asked for', '该 url 没有 path,取 /'),
+      text("write 'path /'; keepalived 2.2 leaves such a url out", "请写 'path /';keepalived 2.2 会忽略这样的 url"),
+    );
   return {
     path: u.path?.value ?? '/',
     ...maybe('virtualHost', u.virtualhost?.value ?? host),

@@ -61,7 +61,7 @@ export function buildDirector(r: RootValues, c: DirectorContext): DirectorConfig
     virtualServers.push(vs);
   }
   const ssl = r.SSL?.at(-1)?.value.values;
-  const sync = g.lvs_sync_daemon?.value ?? legacySync(r, report);
+  const sync = g.lvs_sync_daemon?.value ?? legacySync(r, c);
   if (sync?.instance !== undefined && !c.instances.has(sync.instance))
     report.fault(
       'sync-daemon-instance',
@@ -99,11 +99,16 @@ export function buildDirector(r: RootValues, c: DirectorContext): DirectorConfig
 }
 
 /** The old way to say which instance the sync daemon follows: a word in that instance. */
-function legacySync(r: RootValues, report: Report): NonNullable<GlobalValues['lvs_sync_daemon']>['value'] | undefined {
-  const all = (r.vrrp_instance ?? []).filter((x) => x.value.values.lvs_sync_daemon_interface);
+function legacySync(
+  r: RootValues,
+  c: DirectorContext,
+): NonNullable<GlobalValues['lvs_sync_daemon']>['value'] | undefined {
+  const all = (r.vrrp_instance ?? []).filter(
+    (x) => x.value.values.lvs_sync_daemon_interface && c.instances.has(x.value.head),
+  );
   const [first, second] = all;
   if (second)
-    report.fault(
+    c.report.fault(
       'sync-daemon-repeated',
       second.value.values.lvs_sync_daemon_interface?.keyword,
       text('the kernel has one sync daemon; the first stands', '内核只有一个同步守护进程,以第一个为准'),

@@ -2,19 +2,19 @@ import {
   type Family,
   familyOf,
   type IpAddress,
-  isMulticast,
   type Microseconds,
   type Place,
   seconds,
   text,
   us,
 } from '../../../base/index.ts';
-import type { Garp, Instance, NotifyScripts, UnicastPeer, Vmac, WantedAddress } from '../../../vrrp/config.ts';
+import type { Garp, Instance, NotifyScripts, WantedAddress } from '../../../vrrp/config.ts';
 import type { vrrpInstance } from '../grammar/instance.ts';
-import type { Got, ValuesOf } from '../grammar/spec.ts';
+import type { ValuesOf } from '../grammar/spec.ts';
 import type { Report } from '../report.ts';
 import { buildAuthentication, buildHmac, type ReadKey } from './auth.ts';
 import { buildAddresses, buildRoutes, familyOfAddress, type RulePreferences } from './objects.ts';
+import { groupOf, sourceOf, unicastOf, vmacOf, xmitBaseOf } from './reach.ts';
 import { applyStrict } from './strict.ts';
 import { buildTracks, type Trackable } from './tracks.ts';
 import { flat, type GlobalValues, maybe } from './values.ts';
@@ -30,10 +30,6 @@ export type InstanceContext = {
   readonly vmacNames: Map<string, string>;
 };
 
-const DEFAULT_GROUP: Readonly<Record<Family, IpAddress>> = {
-  4: '224.0.0.18' as IpAddress,
-  6: 'ff02::12' as IpAddress,
-};
 const INTERFACE_MTU = 1500;
 
 /** One `vrrp_instance`, whole; undefined where what it lacks leaves nothing to run (keepalived drops it then). */
@@ -46,8 +42,9 @@ export function buildInstance(
 ): Instance | undefined {
   const { report, global: g } = c;
   const told = (word: string): boolean => refused.has(word) && !report.lenient;
-  if (!v.virtual_router_id) {
-    if (told('virtual_router_id')) return undefined;
+  // What is missing does not end the reading of the instance: all errors are told at once.
+  const vrid = v.virtual_router_id?.value;
+  if (vrid === undefined && !told('virtual_router_id'))
     report.fault(
       'vrrp-vrid-missing',
       keyword,
@@ -57,19 +54,15 @@ export function buildInstance(
       ),
       text('a number 1..255, the same on all hosts of this virtual router', '1..255,同一虚拟路由器的各主机上相同'),
     );
-    return undefined;
-  }
   const source = sourceOf(v, name, report);
-  if (!v.interface && source === undefined) {
-    if (told('interface')) return undefined;
+  const placed = v.interface !== undefined || source !== undefined;
+  if (!placed && !told('interface') && !told('unicast_src_ip'))
     report.fault(
       'vrrp-interface-missing',
       keyword,
       text(`${name}: interface is not set; the instance is dropped`, `${name}:没有设置 interface,该实例被丢弃`),
       text('only unicast with unicast_src_ip may do without', '只有配置了 unicast_src_ip 的单播可以省略'),
     );
-    return undefined;
-  }
   const onInterface = v.interface?.value ?? g.default_interface?.value ?? 'eth0';
   const seen = new Map<string, Place>();
   const all = buildAddresses(flat(v.virtual_ipaddress), onInterface, seen, report);
@@ -99,13 +92,22 @@ export function buildInstance(
       v.no_accept.keyword,
       text(`${name}: accept and no_accept`, `${name}:同时有 accept 和 no_accept`),
     );
+  if (v.vrf && v.interface)
+    report.fault(
+      'vrrp-vrf-interface',
+      v.vrf.keyword,
+      text(
+        `${name}: vrf is for unicast without an interface; it is left out`,
+        `${name}:vrf 只用于没有 interface 的单播,忽略`,
+      ),
+    );
   const strict = v.strict_mode?.value ?? g.vrrp_strict?.value ?? false;
 
   const instance: Instance = {
     name,
     interface: v.interface?.value,
-    ...maybe('vrf', v.vrf?.value),
-    virtualRouterId: v.virtual_router_id.value,
+    ...maybe('vrf', v.interface ? undefined : v.vrf?.value),
+    virtualRouterId: vrid ?? 0,
     version,
     family,
     priority: rank.priority,
@@ -156,14 +158,16 @@ export function buildInstance(
     garp: garpOf(v, g),
     ...maybe('timerExpiredBackup', v.timer_expired_backup?.value),
     lowerPrioNoAdvert: v.lower_prio_no_advert?.value ?? g.vrrp_lower_prio_no_advert?.value ?? strict,
-    higherPrioSendAdvert: v.higher_prio_send_advert?.value ?? g.vrrp_higher_prio_send_advert?.value ?? true,
+    // On unless said otherwise, against keepalived: the winner then hears the loser and announces the address again.
+    higherPrioSendAdvert: v.higher_prio_send_advert?.value ?? g.vrrp_higher_prio_send_advert?.value ?? !strict,
     ownerIgnoreAdverts: v.owner_ignore_adverts?.value ?? g.vrrp_owner_ignore_adverts?.value ?? strict,
     ...maybe('receiveBuffer', v.kernel_rx_buf_size?.value),
     notify: notifyOf(v),
     notifyPriorityChanges: v.notify_priority_changes?.value ?? g.vrrp_notify_priority_changes?.value ?? false,
     smtpAlert: v.smtp_alert?.value ?? g.smtp_alert_vrrp?.value ?? g.smtp_alert?.value ?? false,
   };
-  return strict ? applyStrict(instance, v, keyword, report) : instance;
+  const whole = strict ? applyStrict(instance, v, keyword, report) : instance;
+  return vrid === undefined || !placed ? undefined : whole;
 }
 
 /** RFC 5798 counts hundredths in 12 bits, RFC 3768 whole seconds in 8. */
@@ -323,71 +327,6 @@ function preemptionOf(
   return { preempt: nopreempt === undefined, delay };
 }
 
-function sourceOf(v: InstanceValues, name: string, report: Report): IpAddress | undefined {
-  const [u, m] = [v.unicast_src_ip, v.mcast_src_ip];
-  if (u && m && u.value !== m.value)
-    report.fault(
-      'vrrp-source-both',
-      m.at,
-      text(`${name}: unicast_src_ip is another address`, `${name}:与 unicast_src_ip 不是同一个地址`),
-    );
-  return (u ?? m)?.value;
-}
-
-function unicastOf(
-  v: InstanceValues,
-  family: Family,
-  source: IpAddress | undefined,
-  name: string,
-  report: Report,
-): { readonly peers: readonly UnicastPeer[] | undefined } {
-  if (source !== undefined && familyOf(source) !== family)
-    report.fault(
-      'address-family',
-      (v.unicast_src_ip ?? v.mcast_src_ip)?.at,
-      text(
-        `${name}: ${source} is not an IPv${family} address as the virtual ones are`,
-        `${name}:${source} 与虚拟地址的协议族不同`,
-      ),
-    );
-  const given = v.unicast_peer !== undefined;
-  const peers: UnicastPeer[] = [];
-  for (const { value, at } of flat(v.unicast_peer)) {
-    if (familyOf(value.address) !== family || isMulticast(value.address))
-      report.fault(
-        'vrrp-peer-address',
-        at,
-        text(
-          `${name}: ${value.address} is not an IPv${family} host address`,
-          `${name}:${value.address} 不是 IPv${family} 主机地址`,
-        ),
-      );
-    else if (value.address === source)
-      report.warn(
-        'vrrp-peer-self',
-        at,
-        text(
-          `${name}: ${value.address} is this host's own source address; it is left out`,
-          `${name}:${value.address} 是本机的源地址,忽略`,
-        ),
-      );
-    else if (peers.some((p) => p.address === value.address))
-      report.warn('vrrp-peer-repeated', at, text(`${value.address} is listed already`, `${value.address} 已在列表中`));
-    else peers.push(value);
-  }
-  const wanted = given || v.unicast_src_ip !== undefined || v.unicast_fault_no_peer !== undefined;
-  if (peers.length > 0) return { peers };
-  if (!wanted) return { peers: undefined };
-  if (v.unicast_fault_no_peer) return { peers: [] };
-  report.warn(
-    'vrrp-unicast-no-peer',
-    (v.unicast_peer?.[0] ?? v.unicast_src_ip)?.keyword,
-    text(`${name}: no unicast peer is given, so multicast is used`, `${name}:没有单播对端,改用组播`),
-    text('list the peers, or add unicast_fault_no_peer', '请列出对端,或加 unicast_fault_no_peer'),
-  );
-  return { peers: undefined };
-}
-
 function authenticationOf(
   v: InstanceValues,
   rank: Rank,
@@ -407,112 +346,6 @@ function authenticationOf(
       text('write state BACKUP', '请写 state BACKUP'),
     );
   return auth;
-}
-
-function groupOf(v: InstanceValues, family: Family, c: InstanceContext): IpAddress {
-  const own = v.mcast_dst_ip;
-  const byGlobal = family === 4 ? c.global.vrrp_mcast_group4 : c.global.vrrp_mcast_group6;
-  if (own && (familyOf(own.value) !== family || !isMulticast(own.value)))
-    c.report.fault(
-      'vrrp-group-address',
-      own.at,
-      text(`${own.value} is not an IPv${family} multicast group`, `${own.value} 不是 IPv${family} 组播地址`),
-    );
-  else if (own) return own.value;
-  return byGlobal && isMulticast(byGlobal.value) ? byGlobal.value : DEFAULT_GROUP[family];
-}
-
-function vmacOf(
-  v: InstanceValues,
-  family: Family,
-  name: string,
-  unicast: boolean,
-  c: InstanceContext,
-): Vmac | undefined {
-  const [m, i] = [v.use_vmac, v.use_ipvlan];
-  if (!m && !i) return undefined;
-  if (m && i)
-    c.report.fault(
-      'vrrp-vmac-both',
-      i.keyword,
-      text(`${name}: use_vmac and use_ipvlan`, `${name}:同时有 use_vmac 和 use_ipvlan`),
-    );
-  const got = (m ?? i) as Got<{ readonly name?: string; readonly group?: number }>;
-  if (!v.interface)
-    c.report.fault(
-      'vrrp-vmac-interface',
-      got.keyword,
-      text(`${name}: a VMAC needs an interface`, `${name}:VMAC 需要 interface`),
-    );
-  const prefix = c.global.vmac_prefix?.value ?? 'vrrp';
-  const vrid = v.virtual_router_id?.value ?? 0;
-  const usual = `${prefix}.${vrid}`;
-  const free = [
-    usual,
-    `${prefix}${family === 6 ? '6' : '4'}.${vrid}`,
-    ...Array.from({ length: 255 }, (_, n) => `${prefix}${n}.${vrid}`),
-  ];
-  const chosen = got.value.name ?? free.find((n) => !c.vmacNames.has(n)) ?? usual;
-  const other = c.vmacNames.get(chosen);
-  if (other !== undefined)
-    c.report.fault(
-      'vrrp-vmac-name',
-      got.at,
-      text(`the interface ${chosen} is ${other}'s already`, `接口 ${chosen} 已属于 ${other}`),
-    );
-  c.vmacNames.set(chosen, name);
-  if (m)
-    return {
-      kind: 'macvlan',
-      name: chosen,
-      mode: 'private',
-      notify: m.value.notify ?? false,
-      ...maybe('mac', m.value.mac),
-      ...maybe('group', m.value.group),
-    };
-  const ipvlan = i!.value;
-  if (family === 4 && !ipvlan.address && !unicast && !v.mcast_src_ip)
-    c.report.fault(
-      'vrrp-ipvlan-address',
-      i!.keyword,
-      text(`${name}: an IPv4 ipvlan needs an address`, `${name}:IPv4 的 ipvlan 需要地址`),
-    );
-  return {
-    kind: 'ipvlan',
-    name: chosen,
-    mode: ipvlan.mode,
-    notify: false,
-    ...maybe('address', ipvlan.address),
-    ...maybe('group', ipvlan.group),
-  };
-}
-
-function xmitBaseOf(
-  v: InstanceValues,
-  vmac: Vmac | undefined,
-  unicast: boolean,
-  name: string,
-  report: Report,
-): boolean {
-  const asked = v.vmac_xmit_base;
-  if (asked && !vmac) {
-    report.fault(
-      'vrrp-xmit-base-alone',
-      asked.keyword,
-      text(`${name}: vmac_xmit_base does nothing without use_vmac`, `${name}:没有 use_vmac 时 vmac_xmit_base 不起作用`),
-    );
-    return false;
-  }
-  if (vmac?.kind === 'macvlan' && unicast && !asked) {
-    report.warn(
-      'vrrp-xmit-base-set',
-      v.use_vmac?.keyword,
-      text(`${name}: unicast adverts leave from the base interface`, `${name}:单播通告从底层接口发出`),
-      text('add vmac_xmit_base', '请加 vmac_xmit_base'),
-    );
-    return true;
-  }
-  return asked !== undefined;
 }
 
 function garpOf(v: InstanceValues, g: GlobalValues): Garp {

@@ -64,7 +64,9 @@ export function applyStrict(i: Instance, v: InstanceValues, keyword: Place, repo
     out = { ...out, lowerPrioNoAdvert: true };
   }
   if (i.higherPrioSendAdvert) {
-    forbid(v.higher_prio_send_advert?.keyword, 'has no higher_prio_send_advert', '不允许 higher_prio_send_advert');
+    // On by default here, which is nobody's mistake: strict mode then only turns it off.
+    if (v.higher_prio_send_advert)
+      forbid(v.higher_prio_send_advert.keyword, 'has no higher_prio_send_advert', '不允许 higher_prio_send_advert');
     out = { ...out, higherPrioSendAdvert: false };
   }
   if (i.vmacXmitBase) {

@@ -1,5 +1,5 @@
 import { text } from '../../../base/index.ts';
-import type { Track, TrackFile, TrackProcess, TrackScript, Tracks, Weight } from '../../../vrrp/config.ts';
+import type { Track, Tracks, Weight } from '../../../vrrp/config.ts';
 import type { Got, ValuesOf } from '../grammar/spec.ts';
 import type { TrackLine, trackWords } from '../grammar/tracks.ts';
 import type { Report } from '../report.ts';
@@ -14,16 +14,12 @@ export type Trackable = {
   readonly files: ReadonlyMap<string, Weight>;
   readonly bfds: ReadonlyMap<string, Weight>;
 };
-export const trackable = (o: {
-  readonly scripts: readonly TrackScript[];
-  readonly processes: readonly TrackProcess[];
-  readonly files: readonly TrackFile[];
-  readonly bfds: ReadonlyMap<string, Weight>;
-}): Trackable => {
-  const byName = (all: readonly { readonly name: string; readonly weight: Weight }[]): ReadonlyMap<string, Weight> =>
-    new Map(all.map((x) => [x.name, x.weight]));
-  return { scripts: byName(o.scripts), processes: byName(o.processes), files: byName(o.files), bfds: o.bfds };
-};
+/** The weights of what was built; what was declared and refused counts as weight 0, so that it is not reported twice. */
+export const weightsOf = (
+  built: readonly { readonly name: string; readonly weight: Weight }[],
+  names: ReadonlySet<string>,
+): ReadonlyMap<string, Weight> =>
+  new Map([...[...names].map((n) => [n, NO_WEIGHT] as const), ...built.map((x) => [x.name, x.weight] as const)]);
 
 type Values = ValuesOf<typeof trackWords>;
 /** The tracking blocks of an instance or a group; unknown names are reported and left out. */

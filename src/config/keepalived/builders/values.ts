@@ -2,6 +2,7 @@ import type { Script } from '../../../vrrp/config.ts';
 import type { ScriptValue } from '../grammar/args.ts';
 import type { FifoValue, globalDefs } from '../grammar/global.ts';
 import type { Got, ValuesOf } from '../grammar/spec.ts';
+import type { Report } from '../report.ts';
 
 export type GlobalValues = ValuesOf<(typeof globalDefs)['words']>;
 
@@ -14,6 +15,16 @@ export const flat = <T>(blocks: readonly Got<readonly Got<T>[]>[] | undefined): 
   (blocks ?? []).flatMap((b) => b.value);
 
 export const asScript = (s: Got<ScriptValue> | undefined): Script | undefined => s?.value;
+
+/**
+ * The names that others may refer to. A block that was refused is reported itself; those who name it are not reported
+ * too. With lenient it is gone, as for keepalived, and so are references to it.
+ */
+export const declared = (
+  blocks: readonly Got<{ readonly head: string }>[] | undefined,
+  built: readonly { readonly name: string }[],
+  report: Report,
+): ReadonlySet<string> => new Set(report.lenient ? built.map((b) => b.name) : (blocks ?? []).map((b) => b.value.head));
 
 /** A FIFO with its reader, or nothing. */
 export const fifoOf = (

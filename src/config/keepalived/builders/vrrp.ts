@@ -19,8 +19,8 @@ import type { ReadKey } from './auth.ts';
 import { buildInstance } from './instance.ts';
 import { buildAddresses, buildRoutes, RulePreferences } from './objects.ts';
 import { checkTogether } from './together.ts';
-import { buildTracks, type Trackable, trackable } from './tracks.ts';
-import { asScript, fifoOf, flat, type GlobalValues, maybe } from './values.ts';
+import { buildTracks, type Trackable, weightsOf } from './tracks.ts';
+import { asScript, declared, fifoOf, flat, type GlobalValues, maybe } from './values.ts';
 
 export type RootValues = ValuesOf<(typeof root)['words']>;
 export type VrrpContext = {
@@ -28,7 +28,7 @@ export type VrrpContext = {
   readonly global: GlobalValues;
   readonly hostName: string;
   readonly readKey: ReadKey;
-  readonly bfds: ReadonlyMap<string, Weight>;
+  readonly bfds: readonly { readonly name: string; readonly weight: Weight }[];
 };
 
 /** All that the VRRP part is told. */
@@ -37,7 +37,12 @@ export function buildVrrp(r: RootValues, c: VrrpContext): VrrpConfig {
   const scripts = unique(r.vrrp_script, report).flatMap((x) => trackScript(x, report));
   const processes = unique(r.vrrp_track_process, report).flatMap((x) => trackProcess(x, report));
   const files = unique(r.track_file, report).flatMap((x) => trackFile(x, report));
-  const known = trackable({ scripts, processes, files, bfds: c.bfds });
+  const known: Trackable = {
+    scripts: weightsOf(scripts, declared(r.vrrp_script, scripts, report)),
+    processes: weightsOf(processes, declared(r.vrrp_track_process, processes, report)),
+    files: weightsOf(files, declared(r.track_file, files, report)),
+    bfds: weightsOf(c.bfds, declared(r.bfd_instance, c.bfds, report)),
+  };
   const preferences = new RulePreferences();
   const byDefault = g.default_interface?.value ?? 'eth0';
   const statics = {
@@ -48,7 +53,7 @@ export function buildVrrp(r: RootValues, c: VrrpContext): VrrpConfig {
   const vmacNames = new Map<string, string>();
   const places = new Map<string, Place>();
   const built = unique(r.vrrp_instance, report).flatMap((x): Instance[] => {
-    const i = buildInstance(x.value.head, x.keyword, x.value.values, x.value.refused, {
+    const i = buildInstance(x.value.head, x.at, x.value.values, x.value.refused, {
       report,
       global: g,
       trackable: known,
@@ -59,9 +64,10 @@ export function buildVrrp(r: RootValues, c: VrrpContext): VrrpConfig {
     places.set(x.value.head, x.value.values.virtual_router_id?.at ?? x.at);
     return i ? [i] : [];
   });
-  const groups = unique(r.vrrp_sync_group, report).flatMap((x) => syncGroup(x, built, known, g, report));
+  const members = declared(r.vrrp_instance, built, report);
+  const groups = unique(r.vrrp_sync_group, report).flatMap((x) => syncGroup(x, members, known, g, report));
   const instances = checkTogether(built, groups, (name) => places.get(name), report);
-  const trackGroups = unique(r.track_group, report).map((x) => trackGroup(x, instances, report));
+  const trackGroups = unique(r.track_group, report).map((x) => trackGroup(x, members, report));
   checkTrackGroups(r, trackGroups, report);
   const router = g.router_id?.value ?? c.hostName;
   return {
@@ -207,7 +213,7 @@ function trackFile(x: Of<'track_file'>, report: Report): TrackFile[] {
 
 function syncGroup(
   x: Of<'vrrp_sync_group'>,
-  instances: readonly Instance[],
+  instances: ReadonlySet<string>,
   known: Trackable,
   g: GlobalValues,
   report: Report,
@@ -215,7 +221,7 @@ function syncGroup(
   const { head: name, values: v } = x.value;
   const members: string[] = [];
   for (const { value, at } of flat(v.group)) {
-    if (!instances.some((i) => i.name === value))
+    if (!instances.has(value))
       report.fault(
         'group-member-unknown',
         at,
@@ -232,6 +238,15 @@ function syncGroup(
     );
     return [];
   }
+  if (members.length === 1)
+    report.warn(
+      'group-single',
+      x.at,
+      text(
+        `the sync group ${name} has one member: it keeps nothing together`,
+        `同步组 ${name} 只有一个成员,没有可同步的对象`,
+      ),
+    );
   return [
     {
       name,
@@ -251,10 +266,10 @@ function syncGroup(
   ];
 }
 
-function trackGroup(x: Of<'track_group'>, instances: readonly Instance[], report: Report): TrackGroup {
+function trackGroup(x: Of<'track_group'>, instances: ReadonlySet<string>, report: Report): TrackGroup {
   const { head: name, values: v } = x.value;
   const members = flat(v.group).flatMap(({ value, at }) => {
-    if (instances.some((i) => i.name === value)) return [value];
+    if (instances.has(value)) return [value];
     report.fault(
       'group-member-unknown',
       at,

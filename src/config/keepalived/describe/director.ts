@@ -93,7 +93,7 @@ function realServer(w: Writer, r: RealServer): void {
 
 function timing(w: Writer, t: CheckTiming): void {
   w.line('delay_loop', secondsText(t.interval));
-  if (t.retry > 0) w.line('retry', t.retry);
+  w.line('retry', t.retry);
   w.line('delay_before_retry', secondsText(t.retryDelay));
   w.line('warmup', secondsText(t.warmup));
   w.bool('alpha', t.alpha);

@@ -80,7 +80,7 @@ export class Args {
 /** Takes what it needs from the arguments; undefined means that it was refused and reported. */
 export type Reader<T> = (a: Args) => T | undefined;
 
-/** Whole number in decimal, `0x` hexadecimal or leading-zero octal, as strtol reads it. */
+/** A whole number, decimal or with `0x` hexadecimal; undefined where it is none. */
 export function wholeNumber(s: string): number | undefined {
   if (/^[+-]?0[xX][0-9a-fA-F]+$/.test(s)) {
     const v = Number.parseInt(s.replace(/^[+-]?0[xX]/, ''), 16);
@@ -95,7 +95,8 @@ export type Range = { readonly min: number; readonly max: number; readonly code?
 export function takeInt(a: Args, range: Range): number | undefined {
   const w = a.need(text(`a number ${range.min}..${range.max}`, `一个 ${range.min}..${range.max} 的数`));
   if (!w) return undefined;
-  const n = wholeNumber(w.text);
+  // Decimal alone, as keepalived: hexadecimal is for marks and names of iproute2.
+  const n = /^[+-]?\d+$/.test(w.text) ? Number.parseInt(w.text, 10) : undefined;
   if (n === undefined)
     return a.fault(
       'number-invalid',

@@ -31,10 +31,7 @@ const forwarding: Reader<Forwarding> = (a) => {
   if (type === undefined) return undefined;
   let port: number | undefined;
   if (type === 'gue') {
-    if (!a.take('port')) {
-      a.need(text("'port N' for GUE", "GUE 所需的 'port N'"));
-      return a.fault('tunnel-port', text('a GUE tunnel needs a port', 'GUE 隧道需要 port'));
-    }
+    if (!a.take('port')) return a.fault('tunnel-port', text('a GUE tunnel needs a port', 'GUE 隧道需要 port'));
     port = takeInt(a, { min: 1, max: 65535 });
     if (port === undefined) return undefined;
   }
@@ -186,7 +183,7 @@ const once = int(1, 2 ** 31 - 1);
 const inherited = {
   connect_timeout: word(time(0.000001, 4294)),
   retry: word(once),
-  delay_before_retry: word(time(0.000001, 4294)),
+  delay_before_retry: word(time(0, 4294)),
   warmup: word(time(0, 4294)),
   delay_loop: word(time(0.000001, 4294)),
   inhibit_on_failure: word(bool),
@@ -197,20 +194,15 @@ const inherited = {
   weight: word(int(0, 65535)),
   lvs_method: word(forwarding),
 };
-const methodAlias = { lb_kind: { of: 'lvs_method' } } as const;
 
-export const realServer = block(
-  'real_server',
-  {
-    ...inherited,
-    uthreshold: word(int(0, 2 ** 31 - 1)),
-    lthreshold: word(int(0, 2 ** 31 - 1)),
-    notify_up: word(script),
-    notify_down: word(script),
-    ...checkerWords,
-  },
-  methodAlias,
-);
+export const realServer = block('real_server', {
+  ...inherited,
+  uthreshold: word(int(0, 2 ** 31 - 1)),
+  lthreshold: word(int(0, 2 ** 31 - 1)),
+  notify_up: word(script),
+  notify_down: word(script),
+  ...checkerWords,
+});
 
 export const virtualServer = block(
   'virtual_server',
@@ -242,5 +234,5 @@ export const virtualServer = block(
     sorry_server_lvs_method: word(forwarding),
     real_server: nested(realServer, serverAddress),
   },
-  { lb_algo: { of: 'lvs_sched' }, ...methodAlias },
+  { lb_algo: { of: 'lvs_sched' }, lb_kind: { of: 'lvs_method' } },
 );

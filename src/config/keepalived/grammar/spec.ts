@@ -37,6 +37,8 @@ export type Block<W extends Words> = {
   readonly name: string;
   readonly words: W;
   readonly aliases: Readonly<Record<string, Alias<keyof W & string>>>;
+  /** What to say of a word that nobody knows, where it is likely to be an old way of writing. */
+  readonly strange?: Text;
 };
 export type AnyBlock = Block<Words>;
 export type ValuesOf<W extends Words> = {
@@ -51,7 +53,8 @@ export const block = <W extends Words>(
   name: string,
   table: W,
   aliases: Readonly<Record<string, Alias<keyof W & string>>> = {},
-): Block<W> => ({ name, words: table, aliases });
+  strange?: Text,
+): Block<W> => ({ name, words: table, aliases, ...(strange ? { strange } : {}) });
 
 /** A block of keywords; `head` reads what stands before the brace. */
 export type Nested<H, W extends Words> = {
@@ -243,7 +246,7 @@ function unknownWord(b: AnyBlock, s: Statement, report: Report): void {
     homes
       ? text(`it belongs in ${homes.join(', ')}`, `它属于 ${homes.join('、')}`)
       : near === undefined
-        ? undefined
+        ? b.strange
         : text(`did you mean '${near}'?`, `是不是想写 '${near}'?`),
   );
 }

@@ -99,21 +99,26 @@ export const garpGroup = block('garp_group', {
   interfaces: names(),
 });
 
-export const syncGroup = block('vrrp_sync_group', {
-  group: names(),
-  ...trackWords,
-  notify_master: word(script),
-  notify_backup: word(script),
-  notify_fault: word(script),
-  notify_stop: word(script),
-  notify: word(script),
-  smtp_alert: word(bool),
-  notify_priority_changes: word(bool),
-  global_tracking: word(flag, {
-    deprecated: text(
-      'track on the group, or write sync_group_tracking_weight',
-      '请在组上配置跟踪,或改写为 sync_group_tracking_weight',
-    ),
-  }),
-  sync_group_tracking_weight: word(flag),
-});
+export const syncGroup = block(
+  'vrrp_sync_group',
+  {
+    group: names(),
+    ...trackWords,
+    notify_master: word(script),
+    notify_backup: word(script),
+    notify_fault: word(script),
+    notify_stop: word(script),
+    notify: word(script),
+    smtp_alert: word(bool),
+    notify_priority_changes: word(bool),
+    global_tracking: word(flag, {
+      deprecated: text(
+        'track on the group, or write sync_group_tracking_weight',
+        '请在组上配置跟踪,或改写为 sync_group_tracking_weight',
+      ),
+    }),
+    sync_group_tracking_weight: word(flag),
+  },
+  {},
+  text('members stand in a block of their own: group { VI_1 VI_2 }', '成员要写在单独的块中:group { VI_1 VI_2 }'),
+);
