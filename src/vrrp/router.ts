@@ -94,9 +94,10 @@ export class VirtualRouter {
   };
   /** Kinds that were logged already and stay quiet until the state changes. */
   readonly logged = new Set<string>();
-  /** The timer that is armed, and for when: never later than the deadline. */
+  /** The timer that is armed, for when, and what it calls: made once, since it is set anew for every advert heard. */
   armedFor = Infinity;
   cancel: (() => void) | undefined;
+  due: (() => void) | undefined;
 
   readonly #ports: RouterPorts;
   readonly #listener: RouterListener;
