@@ -155,7 +155,7 @@ test('notify scripts, FIFO and the state words are those of keepalived, byte for
     'm',
     's',
   ]);
-  await until('the FIFO reader has written all', () => b.read('fifo.out').includes('STOP'));
+  await until('the FIFO reader has written all', () => b.read('fifo.out').includes('GROUP "G1" STOP'));
   assert.equal(
     b
       .read('fifo.out')
