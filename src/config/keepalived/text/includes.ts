@@ -85,7 +85,7 @@ export class Includes {
       'file-unreadable',
       undefined,
       text(`${file} cannot be read`, `无法读取 ${file}`),
-      text('is the path right, and may this user read it?', '路径是否正确,当前用户是否有权限读取?'),
+      text('is the path right, and may this user read it?', '路径是否正确，当前用户是否有权限读取？'),
     );
     return undefined;
   }
@@ -139,7 +139,7 @@ export class Includes {
         place,
         text(
           `includes are nested deeper than ${DEEPEST}, or more than ${MOST_FILES} files`,
-          `包含嵌套超过 ${DEEPEST} 层,或超过 ${MOST_FILES} 个文件`,
+          `包含嵌套超过 ${DEEPEST} 层，或超过 ${MOST_FILES} 个文件`,
         ),
       );
       return;
