@@ -91,8 +91,8 @@ export function loadAddon(): Result<Addon, HostError> {
   const path = candidates.find(existsSync);
   if (!path) {
     const doing = text(
-      `load the native addon: neither ${candidates.join(' nor ')} exists; scripts/build-native compiles it (needs cc)`,
-      `加载本机扩展：${candidates.join(' 与 ')} 均不存在；运行 scripts/build-native 可编译（需要 cc）`,
+      `load the native addon: neither ${candidates.join(' nor ')} exists; ${join(root, 'scripts/build-native')} compiles it (needs cc)`,
+      `加载本机扩展：${candidates.join(' 与 ')} 均不存在；运行 ${join(root, 'scripts/build-native')} 可编译（需要 cc）`,
     );
     return err({ code: 'ENOENT', doing });
   }
