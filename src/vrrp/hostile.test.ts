@@ -77,7 +77,7 @@ function begin(instance: Instance, as: 'BACKUP' | 'MASTER') {
   const config = { instance, grouped: false, minimalGarp: false };
   const router = new VirtualRouter(
     config,
-    { hub, network: network as Network, wall: () => WALL },
+    { hub, network: network as Network, wall: () => WALL, isUp: () => true },
     {
       event: (r, e) => {
         events.push(e);

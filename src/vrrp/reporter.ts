@@ -42,7 +42,8 @@ export class Reporter {
   odd(r: Subject, source: IpAddress, o: Oddity, family: 4 | 6): void {
     const words = describeOddity(o, source, family);
     const whole = text(`${r.name}: ${words.en}`, `${r.name}：${words.zh}`);
-    this.#once(r, `odd ${o.kind} ${source}`, 'warning', `vrrp.mismatch-${o.kind}`, whole);
+    // Not once for each source: anybody can send from many.
+    this.#once(r, `odd ${o.kind}`, 'warning', `vrrp.mismatch-${o.kind}`, whole);
   }
   sendFailed(r: Subject, link: string, error: HostError): void {
     const words = text(

@@ -33,6 +33,8 @@ export type RouterLink = {
   /** Undefined: unicast without an interface. */
   readonly name: string | undefined;
   ifindex: number | undefined;
+  /** What adverts leave by: the interface itself, or the macvlan on it. */
+  readonly out: number | undefined;
   source: IpAddress | undefined;
   readonly configuredSource: IpAddress | undefined;
   /** Undefined: multicast. */
@@ -65,6 +67,8 @@ export type RouterPorts = {
   readonly hub: SocketHub;
   readonly network: Network;
   wall(): Milliseconds;
+  /** As it counts, after the delays of the configuration. */
+  isUp(name: string): boolean;
 };
 
 const TTL = 255;
@@ -144,13 +148,20 @@ export class VirtualRouter {
       const found = this.#find(w.name, w.source, virtualAddresses);
       // The first link carries the addresses: without it there is nothing to be master of. The others only help.
       if (at === 0) faults.push(...found.faults);
-      const same = before?.name === w.name && before?.ifindex === found.ifindex && before?.source === found.source;
+      // Adverts of a macvlan leave by it, so that switches learn the virtual hardware address from each of them.
+      const out = at === 0 && this.vmac && !i.vmacXmitBase ? this.vmac.ifindex : found.ifindex;
+      const same =
+        before?.name === w.name &&
+        before?.ifindex === found.ifindex &&
+        before?.out === out &&
+        before?.source === found.source;
       if (before && same && before.receiving) return before;
       before?.receiving?.close();
       before?.sending?.close();
       const link: RouterLink = {
         name: w.name,
         ifindex: found.ifindex,
+        out,
         source: found.source,
         configuredSource: w.source,
         peers: w.peers,
@@ -179,12 +190,14 @@ export class VirtualRouter {
     if (name === undefined) {
       const present = !i.trackSourceAddress || network.addresses().some((a) => a.prefix.address === configured);
       const faults: Fault[] = present || !configured ? [] : [{ kind: 'source-lost', address: configured }];
-      return { ifindex: undefined, source: configured, faults };
+      const vrf = i.vrf === undefined ? undefined : network.linkByName(i.vrf);
+      if (i.vrf !== undefined && !vrf) faults.push({ kind: 'link-missing', interface: i.vrf });
+      return { ifindex: vrf?.ifindex, source: configured, faults };
     }
     const link = network.linkByName(name);
     if (!link) return { ifindex: undefined, source: undefined, faults: [{ kind: 'link-missing', interface: name }] };
     const faults: Fault[] = [];
-    if (!link.up && i.trackPrimary) faults.push({ kind: 'link-down', interface: name });
+    if (i.trackPrimary && !this.#ports.isUp(name)) faults.push({ kind: 'link-down', interface: name });
     const six = i.family === 6;
     const candidates = network
       .addresses()
@@ -213,16 +226,15 @@ export class VirtualRouter {
     const receiving = this.#ports.hub.attach(listening, i.virtualRouterId, (d) => this.#receive(link, d));
     if (!receiving.ok) return receiving.error;
     link.receiving = receiving.value;
-    // Adverts of a VMAC leave by the macvlan; IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
-    const out = this.vmac && !i.vmacXmitBase && link === this.links[0] ? this.vmac.ifindex : link.ifindex;
+    // IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
     const ttl = link.peers === undefined ? TTL : i.unicastTtl;
-    const own = out !== link.ifindex || i.family === 6;
+    const own = link.out !== link.ifindex || i.family === 6;
     if (!own) return undefined;
     const sending = this.#ports.hub.attach(
       {
         family: i.family,
         protocol,
-        ifindex: out,
+        ifindex: link.out,
         group: undefined,
         ...(i.family === 6 && link.source !== undefined ? { source: link.source } : {}),
         ...(ttl === undefined ? {} : { ttl }),

@@ -12,7 +12,8 @@ export class Surroundings {
   readonly #processes: Processes;
   readonly #settings: Settings;
   readonly #reporter: Reporter;
-  #filtering = false;
+  /** Undefined: a process before us may have left a filter. */
+  #filtering: boolean | undefined;
 
   constructor(ports: { network: Network; processes: Processes; sysctl: Sysctl }, reporter: Reporter) {
     this.#network = ports.network;
@@ -42,11 +43,13 @@ export class Surroundings {
   }
   /** `no_accept`. Runs beside everything else: nothing waits for it. */
   filter(instances: readonly Instance[]): void {
-    const commands = firewallCommands(instances, this.#filtering);
+    const commands = firewallCommands(instances, this.#filtering ?? true);
+    const wanted = firewallCommands(instances, false) !== undefined;
+    const sure = wanted || this.#filtering === true;
+    this.#filtering = wanted;
     if (commands === undefined) return;
-    this.#filtering = firewallCommands(instances, false) !== undefined;
     this.#processes.run({ argv: ['nft', commands] }, (e) => {
-      if ('code' in e && e.code === 0) return;
+      if (('code' in e && e.code === 0) || !sure) return; // a host without nft has no filter of ours either
       this.#reporter.firewallFailed('failed' in e ? e.failed.code : 'code' in e ? `exit code ${e.code}` : e.signal);
     });
   }

@@ -85,5 +85,7 @@ export function makeVmac(
   set(vmac.name, 'promote_secondaries', '1');
   set(vmac.on, 'arp_ignore', '1');
   set(vmac.on, 'arp_filter', '1');
+  // Or what the host sends from a virtual address by the interface itself would ask the network with the wrong MAC.
+  set(vmac.on, 'arp_announce', '2');
   return ok(network.linkByName(vmac.name));
 }
