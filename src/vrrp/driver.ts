@@ -326,7 +326,7 @@ export class Vrrp {
         adverts.push({
           family: r.instance.family,
           protocol: r.instance.authentication.type === 'ah' ? 51 : 112,
-          ifindex: p.link.ifindex,
+          ifindex: p.link.out,
           source: p.link.source,
           destination: p.destination,
           bytes: p.bytes,

@@ -49,32 +49,29 @@ export function makeVmac(
     network.drain();
     return undefined;
   };
-  const existing = network.linkByName(vmac.name);
-  if (existing && (existing.kind !== 'macvlan' || existing.lower !== lower.ifindex))
-    return err({
-      code: 'EEXIST',
-      doing: text(`create the macvlan ${vmac.name} on ${vmac.on}`, `在 ${vmac.on} 上创建 macvlan ${vmac.name}`),
-    });
-  if (!existing) {
+  const create = (): HostError | undefined => {
+    const existing = network.linkByName(vmac.name);
+    if (existing && (existing.kind !== 'macvlan' || existing.lower !== lower.ifindex))
+      return {
+        code: 'EEXIST',
+        doing: text(`create the macvlan ${vmac.name} on ${vmac.on}`, `在 ${vmac.on} 上创建 macvlan ${vmac.name}`),
+      };
     const mode = i.vmac?.mode ?? 'private';
     const group = i.vmac?.group;
-    const failed = run([
-      {
-        do: 'macvlan-add',
-        name: vmac.name,
-        lower: lower.ifindex,
-        mac,
-        mode,
-        ...(group === undefined ? {} : { group }),
-      },
-    ]);
-    if (failed) return err(failed);
+    const spec = { name: vmac.name, lower: lower.ifindex, mac, mode, ...(group === undefined ? {} : { group }) };
+    const refused = existing ? undefined : run([{ do: 'macvlan-add', ...spec }]);
+    const made = refused ? undefined : network.linkByName(vmac.name);
+    // No address of its own: only virtual ones, and those only on the master.
+    return made ? run([{ do: 'link-set', ifindex: made.ifindex, noAddressGeneration: true, mac, up: true }]) : refused;
+  };
+  let failed = create();
+  // It was being removed: the kernel says that it is down first, and that it is gone a moment later.
+  if (failed?.code === 'ENODEV') {
+    network.drain();
+    failed = create();
   }
-  const made = network.linkByName(vmac.name);
-  if (!made) return ok(undefined);
-  // No address of its own: only virtual ones, and those only on the master.
-  const failed = run([{ do: 'link-set', ifindex: made.ifindex, noAddressGeneration: true, mac, up: true }]);
   if (failed) return err(failed);
+  if (!network.linkByName(vmac.name)) return ok(undefined);
   const set = (device: string, key: string, value: string): void => {
     settings.set(`net/ipv4/conf/${device}/${key}`, value);
   };
