@@ -122,8 +122,8 @@ export class Reporter {
   }
   firewallFailed(why: string): void {
     const words = text(
-      `nft could not set the rules of no_accept: ${why}; this host may answer on virtual addresses`,
-      `nft 无法设置 no_accept 规则：${why}；本机可能会在虚拟地址上应答`,
+      `nft could not set the rules of no_accept and use_vmac: ${why}; this host may answer on virtual addresses, or draw a virtual hardware address to itself`,
+      `nft 无法设置 no_accept 与 use_vmac 的规则：${why}；本机可能会在虚拟地址上应答，或把虚拟硬件地址引到自身`,
     );
     this.#write('error', 'vrrp.firewall', words);
   }

@@ -33,7 +33,7 @@ export type RouterLink = {
   /** Undefined: unicast without an interface. */
   readonly name: string | undefined;
   ifindex: number | undefined;
-  /** What adverts leave by: the interface itself, or the macvlan on it. */
+  /** What adverts travel by: the interface itself, or the macvlan on it. */
   readonly out: number | undefined;
   source: IpAddress | undefined;
   readonly configuredSource: IpAddress | undefined;
@@ -148,8 +148,10 @@ export class VirtualRouter {
       const found = this.#find(w.name, w.source, virtualAddresses);
       // The first link carries the addresses: without it there is nothing to be master of. The others only help.
       if (at === 0) faults.push(...found.faults);
-      // Adverts of a macvlan leave by it, so that switches learn the virtual hardware address from each of them.
-      const out = at === 0 && this.vmac && !i.vmacXmitBase ? this.vmac.ifindex : found.ifindex;
+      // Adverts of a macvlan leave by it, so that switches learn the virtual hardware address from each of them; and they
+      // come in by it, for what bears its own source address the kernel gives to the macvlan and not to the interface.
+      const byVmac = at === 0 && this.vmac !== undefined && !i.vmacXmitBase && w.peers === undefined;
+      const out = byVmac ? this.vmac?.ifindex : found.ifindex;
       const same =
         before?.name === w.name &&
         before?.ifindex === found.ifindex &&
@@ -219,7 +221,7 @@ export class VirtualRouter {
     const listening = {
       family: i.family,
       protocol,
-      ifindex: link.ifindex,
+      ifindex: link.out,
       group: link.peers === undefined ? i.multicastGroup : undefined,
       ...buffer,
     } as const;
@@ -228,8 +230,7 @@ export class VirtualRouter {
     link.receiving = receiving.value;
     // IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
     const ttl = link.peers === undefined ? TTL : i.unicastTtl;
-    const own = link.out !== link.ifindex || i.family === 6;
-    if (!own) return undefined;
+    if (i.family === 4) return undefined;
     const sending = this.#ports.hub.attach(
       {
         family: i.family,

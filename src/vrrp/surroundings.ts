@@ -41,7 +41,7 @@ export class Surroundings {
       if (link?.kind === 'macvlan') this.#network.apply([{ do: 'link-remove', ifindex: link.ifindex }]);
     }
   }
-  /** `no_accept`. Runs beside everything else: nothing waits for it. */
+  /** `no_accept`, `use_vmac`. Runs beside everything else: nothing waits for it. */
   filter(instances: readonly Instance[]): void {
     const commands = firewallCommands(instances, this.#filtering ?? true);
     const wanted = firewallCommands(instances, false) !== undefined;

@@ -29,6 +29,20 @@ export function vmacsOf(i: Instance): { readonly name: string; readonly on: stri
   return [...out].map(([name, on]) => ({ name, on }));
 }
 
+/**
+ * The kernel takes the stricter of `all` and of an interface's own filter, so `all` would overrule a macvlan: what it
+ * says is given to each interface instead.
+ */
+function ownReversePathFilters(network: Network, settings: Settings): void {
+  const all = settings.get('net/ipv4/conf/all/rp_filter');
+  if (all === undefined || all === '0') return;
+  for (const name of ['default', ...network.links().map((l) => l.name)]) {
+    const own = settings.get(`net/ipv4/conf/${name}/rp_filter`);
+    if (own !== undefined && Number(own) < Number(all)) settings.set(`net/ipv4/conf/${name}/rp_filter`, all);
+  }
+  settings.set('net/ipv4/conf/all/rp_filter', '0');
+}
+
 /** Makes it, or takes the one that is there. Undefined while the interface below does not exist. */
 export function makeVmac(
   i: Instance,
@@ -72,6 +86,7 @@ export function makeVmac(
   }
   if (failed) return err(failed);
   if (!network.linkByName(vmac.name)) return ok(undefined);
+  ownReversePathFilters(network, settings);
   const set = (device: string, key: string, value: string): void => {
     settings.set(`net/ipv4/conf/${device}/${key}`, value);
   };
