@@ -534,7 +534,7 @@ export class Vrrp {
       else this.#routers.set(instance.name, this.#make(routerConfig));
     }
     const shortest = Math.min(...config.instances.map((i) => i.advertInterval));
-    this.#surroundings.filter(config.instances);
+    this.#surroundings.use(config);
     this.#unknownVrids.clear();
     this.#dependsOn.clear();
     for (const i of config.instances) {
@@ -558,6 +558,7 @@ export class Vrrp {
         event: (r, e) => this.#feed(r, e),
         dropped: (r, link, source, d) => this.#reporter.dropped(r, link.name ?? '*', source, d),
         odd: (r, source, o) => this.#reporter.odd(r, source, o, r.instance.family),
+        cut: (r, told) => this.#reporter.cut(r, told, r.instance.addresses.length),
         sendFailed: (r, link, error) => this.#reporter.sendFailed(r, link.name ?? '*', error),
       },
       this.#ports.entropy.u32(),

@@ -10,13 +10,16 @@
  * sent would teach every switch that the virtual hardware address is here.
  */
 import { familyOf } from '../base/index.ts';
-import type { Instance } from './config.ts';
+import type { Instance, VrrpConfig } from './config.ts';
 import { vmacsOf } from './vmac.ts';
 
-const TABLE = 'inet holdfast_vrrp';
-
 /** One argument for nft that replaces the whole table, or removes it; undefined: nothing to do. */
-export function firewallCommands(instances: readonly Instance[], installed: boolean): string | undefined {
+export function firewallCommands(
+  instances: readonly Instance[],
+  filter: VrrpConfig['filter'],
+  installed: boolean,
+): string | undefined {
+  const table = `inet ${filter.table}`;
   const silent = instances
     .filter((i) => !i.accept && i.priority !== 255)
     .flatMap((i) => [...i.addresses, ...i.excluded].map((a) => a.prefix.address));
@@ -32,13 +35,13 @@ export function firewallCommands(instances: readonly Instance[], installed: bool
       `output oifname { ${vmacs} } icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } drop`,
   ].filter((r) => r !== '');
   // `add` before `delete` makes the removal of what may not exist no error; all of it is one transaction.
-  if (rules.length === 0) return installed ? `add table ${TABLE}; delete table ${TABLE}` : undefined;
+  if (rules.length === 0) return installed ? `add table ${table}; delete table ${table}` : undefined;
   return [
-    `add table ${TABLE}`,
-    `delete table ${TABLE}`,
-    `add table ${TABLE}`,
-    `add chain ${TABLE} input { type filter hook input priority -1; policy accept; }`,
-    `add chain ${TABLE} output { type filter hook output priority -1; policy accept; }`,
-    ...rules.map((r) => `add rule ${TABLE} ${r}`),
+    `add table ${table}`,
+    `delete table ${table}`,
+    `add table ${table}`,
+    `add chain ${table} input { type filter hook input priority ${filter.priority}; policy accept; }`,
+    `add chain ${table} output { type filter hook output priority ${filter.priority}; policy accept; }`,
+    ...rules.map((r) => `add rule ${table} ${r}`),
   ].join('; ');
 }

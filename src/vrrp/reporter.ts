@@ -45,6 +45,13 @@ export class Reporter {
     // Not once for each source: anybody can send from many.
     this.#once(r, `odd ${o.kind}`, 'warning', `vrrp.mismatch-${o.kind}`, whole);
   }
+  cut(r: Subject, told: number, all: number): void {
+    const words = text(
+      `${r.name}: an advert on this interface has room for ${told} of ${all} addresses; the others are held but not told`,
+      `${r.name}：此接口上的通告只能容纳 ${all} 个地址中的 ${told} 个；其余的保留但不通告`,
+    );
+    this.#write('error', 'vrrp.advert-full', words, { instance: r.name, told });
+  }
   sendFailed(r: Subject, link: string, error: HostError): void {
     const words = text(
       `${r.name}: no advert could be sent on ${link}: ${error.code}`,

@@ -6,7 +6,7 @@ import type { Instance, UnicastPeer } from './config.ts';
 import type { Attachment, SocketHub } from './hub.ts';
 import type { RouterConfig, RouterState } from './machine.ts';
 import { initialState } from './machine.ts';
-import { advertPacket, type Counters, ownChecksum } from './packets.ts';
+import { addressesThatFit, advertPacket, type Counters, ownChecksum } from './packets.ts';
 import { type Drop, type DropKind, type Oddity, passwordBytes, receive, sameBytes } from './receive.ts';
 import type { Event, Fault } from './types.ts';
 
@@ -61,6 +61,8 @@ export type RouterListener = {
   event(r: VirtualRouter, e: Event): void;
   dropped(r: VirtualRouter, link: RouterLink, source: IpAddress, d: Drop): void;
   odd(r: VirtualRouter, source: IpAddress, o: Oddity): void;
+  /** An advert has room for `told` addresses only; the others are held all the same. */
+  cut(r: VirtualRouter, told: number): void;
   sendFailed(r: VirtualRouter, link: RouterLink, error: HostError): void;
 };
 export type RouterPorts = {
@@ -106,6 +108,7 @@ export class VirtualRouter {
   readonly #listener: RouterListener;
   readonly #counters: Counters;
   #addresses: Uint8Array;
+  #told: number;
   #key: Uint8Array;
   readonly #sequences = new Map<IpAddress, number>();
   readonly #stamps = new Map<IpAddress, bigint>();
@@ -117,6 +120,7 @@ export class VirtualRouter {
     this.#counters = { ipId: firstId & 0xffff, ahSequence: firstSequence(ports.wall()), hmacCounter: 0 };
     this.state = initialState(config, now);
     this.#addresses = packAddresses(config.instance.addresses.map((a) => a.prefix.address));
+    this.#told = config.instance.addresses.length;
     this.#key = keyOf(config.instance);
   }
   get name(): string {
@@ -130,6 +134,7 @@ export class VirtualRouter {
   reconfigure(config: RouterConfig): void {
     this.config = config;
     this.#addresses = packAddresses(config.instance.addresses.map((a) => a.prefix.address));
+    this.#told = config.instance.addresses.length;
     this.#key = keyOf(config.instance);
     for (const l of this.links) l.accepted = undefined;
   }
@@ -180,6 +185,18 @@ export class VirtualRouter {
       return link;
     });
     this.ownFaults = faults;
+    this.#fit();
+  }
+  /** Adverts go out by every link alike, so the smallest of them decides. */
+  #fit(): void {
+    const i = this.instance;
+    const mtus = this.links.flatMap((l) => (l.ifindex && this.#ports.network.linkByIndex(l.ifindex)?.mtu) || []);
+    const told = Math.min(i.addresses.length, ...mtus.map((mtu) => addressesThatFit(i, mtu)));
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#addresses = packAddresses(i.addresses.slice(0, told).map((a) => a.prefix.address));
+    for (const l of this.links) l.accepted = undefined;
+    if (told < i.addresses.length) this.#listener.cut(this, told);
   }
 
   #find(
