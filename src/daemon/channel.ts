@@ -14,6 +14,9 @@ delete process.env[COMPILE_CACHE];
 /** Keeps what was compiled so far for the next start: at its end a process may be killed. Nothing new costs nothing. */
 export const keepCompiled = (): void => flushCompileCache();
 
+/** As in bin/holdfast: what is allocated lives either for ever or not beyond a turn, and a small young generation holds pauses short. */
+const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
+
 /** `path` is relative to this folder, without extension: `beat/main`. */
 export function forkPart(path: string, environment: Readonly<Record<string, string>> = {}): ChildProcess {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
@@ -21,7 +24,7 @@ export function forkPart(path: string, environment: Readonly<Record<string, stri
   return fork(file, ['keepalived'], {
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: NODE_OPTIONS,
     env: { ...process.env, ...(compileCache !== undefined && { [COMPILE_CACHE]: compileCache }), ...environment },
   });
 }
