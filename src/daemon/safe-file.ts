@@ -34,8 +34,8 @@ export function writeBeside(path: string, content: string, mode: number): string
   return beside;
 }
 
-/** A rename would take the place of a device such as /dev/null, or of a link that leads where somebody else wants. */
-function refuseSpecial(path: string): void {
+/** Throws where a rename would take the place of a device such as /dev/null, or of a link that leads where somebody else wants. */
+export function refuseSpecial(path: string): void {
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined || there.isFile()) return;
   throw new Error(there.isSymbolicLink() ? 'is a symbolic link, which is not followed' : 'is not a regular file');

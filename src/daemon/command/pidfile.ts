@@ -2,7 +2,7 @@
 import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { err, ok, type Result, type Text, text } from '../../base/index.ts';
-import { replaceFile, writeBeside } from '../safe-file.ts';
+import { refuseSpecial, replaceFile, writeBeside } from '../safe-file.ts';
 
 export type PidPlaces = {
   readonly pidFile?: string | undefined;
@@ -54,6 +54,7 @@ export function takePidFile(path: string): Result<void, Text> {
   let own: string | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true });
+    refuseSpecial(path);
     own = writeBeside(path, `${process.pid}\n`, 0o644);
     for (let attempt = 0; attempt < 3; attempt++) {
       // A link either takes the name with its content, or fails: nobody ever sees an empty file.
@@ -67,7 +68,7 @@ export function takePidFile(path: string): Result<void, Text> {
       text(`another daemon is starting with pid file ${path}`, `另一个守护进程正在使用进程号文件 ${path} 启动`),
     );
   } catch (e) {
-    const code = (e as NodeJS.ErrnoException).code ?? String(e);
+    const code = (e as NodeJS.ErrnoException).code ?? (e as Error).message;
     return err(text(`cannot write pid file ${path}: ${code}`, `无法写入进程号文件 ${path}：${code}`));
   } finally {
     if (own !== undefined) removePidFile(own);
