@@ -25,10 +25,7 @@ const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-sigusr1', '--disable
  * `path` is relative to this folder, without extension: `beat/main`. The error is the system's code: no more processes,
  * memory or file descriptors are to be had.
  */
-export function forkPart(
-  path: string,
-  environment: Readonly<Record<string, string>> = {},
-): Result<ChildProcess, string> {
+export function forkPart(path: string): Result<ChildProcess, string> {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const file = fileURLToPath(new URL(`./${path}${extension}`, import.meta.url));
   try {
@@ -36,7 +33,7 @@ export function forkPart(
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: NODE_OPTIONS,
-      env: { ...process.env, ...(compileCache !== undefined && { [COMPILE_CACHE]: compileCache }), ...environment },
+      env: { ...process.env, ...(compileCache !== undefined && { [COMPILE_CACHE]: compileCache }) },
     });
     child.on('error', () => {}); // its exit follows, or a message could not be sent because it is gone
     return child.pid === undefined ? err('EAGAIN') : ok(child);
