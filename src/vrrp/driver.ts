@@ -14,19 +14,17 @@ import { SocketHub } from './hub.ts';
 import { Interfaces } from './interfaces.ts';
 import { deadline, type RouterState, step } from './machine.ts';
 import { groupNotification, instanceNotification } from './notify.ts';
-import { resolveObjects } from './objects.ts';
+import { resolveObjects, trackedInterfaces } from './objects.ts';
 import { planReload } from './reload.ts';
 import { Reporter } from './reporter.ts';
 import { VirtualRouter } from './router.ts';
 import { SleepWatch } from './sleep.ts';
+import { Statics } from './statics.ts';
 import { Surroundings } from './surroundings.ts';
 import { masterDownTime } from './timers.ts';
 import { healthOf, type TrackerValue } from './tracking.ts';
 import type { Because, Effect, Event, Fault, Health, NotifyWord, TrackerKind } from './types.ts';
-import { vmacName } from './vmac.ts';
-
-/** Who holds `static_ipaddress`, `static_routes` and `static_rules`; no instance can have this name. */
-const STATIC = '(static objects)';
+import { vmacName, vmacsOf } from './vmac.ts';
 
 type Group = { config: SyncGroup; told: GroupStateName };
 
@@ -36,6 +34,7 @@ export class Vrrp {
   readonly #hub: SocketHub;
   readonly #announcer: Announcer;
   readonly #holdings: Holdings;
+  readonly #statics: Statics;
   readonly #surroundings: Surroundings;
   #config: VrrpConfig;
   readonly #routers = new Map<string, VirtualRouter>();
@@ -47,8 +46,9 @@ export class Vrrp {
   readonly #reporter: Reporter;
   #virtual = new Set<string>();
   #duplicates: ReadonlyMap<string, Fault> = new Map();
-  /** Static objects that somebody removed, with their track group. */
-  #lostStatics: ReadonlyMap<string, string> = new Map();
+  /** By instance: interfaces beside its own whose loss takes away what it must hold. */
+  readonly #dependsOn = new Map<string, readonly string[]>();
+  readonly #unknownVrids = new Set<number>();
   #cancelRenewal: Cancel | undefined;
   #cancelWill: Cancel | undefined;
   #unwatch: Cancel | undefined;
@@ -65,7 +65,9 @@ export class Vrrp {
       ports.sockets,
       () => this.#enter(),
       (vrid, d) => {
-        if (this.#config.logUnknownVrids) this.#reporter.unknownVrid(d.source, vrid);
+        if (!this.#config.logUnknownVrids || this.#unknownVrids.has(vrid)) return;
+        this.#unknownVrids.add(vrid); // once each: anybody on the network can send them
+        this.#reporter.unknownVrid(d.source, vrid);
       },
     );
     this.#announcer = new Announcer(ports, config, {
@@ -74,6 +76,12 @@ export class Vrrp {
     });
     this.#holdings = new Holdings(ports.network);
     this.#surroundings = new Surroundings(ports, this.#reporter);
+    this.#statics = new Statics(ports, this.#holdings, this.#reporter, (names) => {
+      for (const name of names) {
+        const r = this.#routers.get(name);
+        if (r) this.#checkHealth(r);
+      }
+    });
   }
 
   /** Removes what a dead process left, opens the sockets and begins. */
@@ -97,7 +105,7 @@ export class Vrrp {
       r.close();
       this.#surroundings.leave(r.instance);
     }
-    this.#holdings.set(STATIC, undefined);
+    this.#statics.stop();
     this.#surroundings.restore();
     this.#announcer.close();
     this.#sleep.stop();
@@ -249,7 +257,11 @@ export class Vrrp {
         break;
       case 'announce-extra':
         this.#announcer.announce(
-          this.#holdings.addresses(r.name).filter((a) => a.ifindex !== (r.vmac?.ifindex ?? r.links[0]?.ifindex)),
+          this.#holdings
+            .addresses(r.name)
+            .filter((a) => a.ifindex !== (r.vmac?.ifindex ?? r.links[0]?.ifindex))
+            // Of an ordinary interface, its other traffic reminds the switches; nothing else bears a macvlan's address.
+            .filter((a) => r.instance.garp.extraInterface?.all || this.#isMacvlan(a.ifindex)),
           1,
         );
         break;
@@ -315,7 +327,7 @@ export class Vrrp {
         adverts.push({
           family: r.instance.family,
           protocol: r.instance.authentication.type === 'ah' ? 51 : 112,
-          ifindex: p.link.ifindex,
+          ifindex: p.link.out,
           source: p.link.source,
           destination: p.destination,
           bytes: p.bytes,
@@ -334,14 +346,14 @@ export class Vrrp {
   }
   #ownHealth(r: VirtualRouter): Health {
     const duplicate = this.#duplicates.get(r.name);
-    const statics: Fault[] = [];
-    for (const [object, group] of this.#lostStatics)
-      if (this.#config.trackGroups.some((g) => g.name === group && g.instances.includes(r.name)))
-        statics.push({ kind: 'static-object', group, object });
+    const down = (this.#dependsOn.get(r.name) ?? []).filter((name) => !this.#interfaces.isUp(name));
+    const needed = down.map(
+      (name): Fault => ({ kind: this.#ports.network.linkByName(name) ? 'link-down' : 'link-missing', interface: name }),
+    );
     return healthOf(
       r.instance,
       this.#groupOf.get(r.name)?.config,
-      [...(duplicate ? [duplicate] : []), ...r.ownFaults, ...statics],
+      [...(duplicate ? [duplicate] : []), ...r.ownFaults, ...needed, ...this.#statics.faults(r.name)],
       (kind, name) => this.#read(kind, name),
     );
   }
@@ -382,13 +394,15 @@ export class Vrrp {
     switch (c.kind) {
       case 'link':
         this.#interfaces.changed(c.link.name, c.link.up);
+        if (!c.link.up) this.#vmacLost(c.link.name);
         break;
       case 'link-gone':
         this.#interfaces.changed(c.link.name, false);
+        if (c.own !== true) this.#vmacLost(c.link.name);
         break;
       case 'address':
         if (!this.#holdings.holdsAddress(c.address)) this.#addressesChanged(c.address.ifindex);
-        else if (this.#lostStatics.size > 0) this.#later(() => this.#checkStatics());
+        else if (this.#statics.concerned([])) this.#later(() => this.#statics.look());
         break;
       case 'address-gone':
         if (this.#holdings.holdsAddress(c.address))
@@ -418,24 +432,38 @@ export class Vrrp {
     });
   }
   #lost(losses: readonly Loss[]): void {
-    if (losses.some((l) => l.owner === STATIC) || this.#lostStatics.size > 0) this.#checkStatics();
+    if (this.#statics.concerned(losses)) this.#statics.look();
     for (const l of losses) {
       const r = this.#routers.get(l.owner);
       if (r) this.#feed(r, { kind: 'object-lost', object: l.object });
     }
   }
-  #checkStatics(): void {
-    const lost = this.#holdings.missing(STATIC);
-    if (lost.size === this.#lostStatics.size && [...lost.keys()].every((k) => this.#lostStatics.has(k))) return;
-    this.#lostStatics = lost;
-    for (const r of this.#routers.values())
-      if (this.#config.trackGroups.some((g) => g.instances.includes(r.name))) this.#checkHealth(r);
-  }
   #interfaceSettled(name: string): void {
     for (const r of this.#routers.values()) {
-      if (r.links.some((l) => l.name === name)) this.#reopen(r);
-      else if (this.#tracks(r.instance, 'interface', name)) this.#checkHealth(r);
+      if (r.links.some((l) => l.name === name) || r.instance.vrf === name) this.#reopen(r);
+      else if (this.#tracks(r.instance, 'interface', name) || this.#dependsOn.get(r.name)?.includes(name))
+        this.#checkHealth(r);
     }
+    this.#later(() => (this.#interfaces.isUp(name) ? this.#restore(name) : this.#lost(this.#holdings.allLosses())));
+  }
+  /** The kernel takes routes and IPv6 addresses away from a link that goes down, and gives none of them back. */
+  #restore(name: string): void {
+    this.#statics.restore();
+    for (const r of this.#routers.values()) {
+      const { addresses, excluded, routes } = r.instance;
+      const here = [...addresses, ...excluded, ...routes.flatMap((x) => x.hops)].some((x) => x.interface === name);
+      if (!here || r.state.is !== 'MASTER') continue;
+      this.#hold(r);
+      this.#reporter.refusals(r, this.#holdings.restore(r.name));
+    }
+  }
+  /** Somebody removed or stopped a macvlan of ours: what sits on it has nothing to sit on. */
+  #vmacLost(name: string): void {
+    for (const r of this.#routers.values())
+      if (vmacsOf(r.instance).some((v) => v.name === name)) this.#later(() => this.#reopen(r));
+  }
+  #isMacvlan(ifindex: number): boolean {
+    return this.#ports.network.linkByIndex(ifindex)?.kind === 'macvlan';
   }
   #addressesChanged(ifindex: number): void {
     for (const r of this.#routers.values()) {
@@ -455,11 +483,14 @@ export class Vrrp {
     if (!this.#virtual.has(address)) return;
     const own = this.#ports.network.links().some((l) => l.mac === mac);
     if (own) return;
+    this.#enter();
+    // A better master sends its advert before its frames, but on another socket: whoever has to give way does it first,
+    // and does not call the clients back.
+    this.#hub.drain();
     for (const r of this.#routers.values()) {
       if (r.state.is !== 'MASTER') continue;
       if (!this.#holdings.addresses(r.name).some((a) => a.prefix.address === address && a.ifindex === ifindex))
         continue;
-      this.#enter();
       this.#feed(r, { kind: 'rival-announced' });
       this.#complainLater(r, address, mac);
     }
@@ -507,21 +538,31 @@ export class Vrrp {
       else this.#routers.set(instance.name, this.#make(routerConfig));
     }
     const shortest = Math.min(...config.instances.map((i) => i.advertInterval));
-    this.#surroundings.filter(config.instances);
-    const { statics } = config;
-    const objects = resolveObjects(statics, undefined, (name) => this.#ports.network.linkByName(name));
-    for (const x of this.#holdings.set(STATIC, objects)) this.#reporter.refused('vrrp.static', x.error);
+    this.#surroundings.use(config);
+    this.#unknownVrids.clear();
+    this.#dependsOn.clear();
+    for (const i of config.instances) {
+      const others = [...trackedInterfaces(i)].filter((name) => name !== i.interface);
+      if (others.length > 0) this.#dependsOn.set(i.name, others);
+    }
+    this.#statics.use(config);
     this.#sleep.watch(config.instances.length === 0 ? Infinity : shortest);
-    this.#interfaces.delays = config.interfaceDelays;
+    this.#interfaces.use(config.interfaceDelays);
   }
   #make(config: VirtualRouter['config']): VirtualRouter {
     return new VirtualRouter(
       config,
-      { hub: this.#hub, network: this.#ports.network, wall: () => this.#ports.clock.wall() },
+      {
+        hub: this.#hub,
+        network: this.#ports.network,
+        wall: () => this.#ports.clock.wall(),
+        isUp: (name) => this.#interfaces.isUp(name),
+      },
       {
         event: (r, e) => this.#feed(r, e),
         dropped: (r, link, source, d) => this.#reporter.dropped(r, link.name ?? '*', source, d),
         odd: (r, source, o) => this.#reporter.odd(r, source, o, r.instance.family),
+        cut: (r, told) => this.#reporter.cut(r, told, r.instance.addresses.length),
         sendFailed: (r, link, error) => this.#reporter.sendFailed(r, link.name ?? '*', error),
       },
       this.#ports.entropy.u32(),

@@ -2,10 +2,19 @@
  * What this host's masters hold in the kernel's tables. Two virtual routers may want the same object (one is moved
  * from the one to the other by a reload): it goes only when nobody wants it any more.
  */
-import type { Result } from '../base/index.ts';
-import type { HostError, LinkAddress, NetCommand, Network, Route, Rule } from '../host/index.ts';
-import type { Held, Objects } from './objects.ts';
-import { addressKey, routeKey, ruleKey } from './objects.ts';
+import type { Family, Result } from '../base/index.ts';
+import {
+  addressKey,
+  type HostError,
+  type LinkAddress,
+  type NetCommand,
+  type Network,
+  type Route,
+  type Rule,
+  routeKey,
+  ruleKey,
+} from '../host/index.ts';
+import { type Held, type Objects, placedRouteKey } from './objects.ts';
 
 type Kind = 'address' | 'route' | 'rule';
 type Entry = { readonly kind: Kind; readonly held: Held<unknown>; readonly owners: Set<string> };
@@ -13,11 +22,11 @@ export type Refusal = { readonly object: string; readonly error: HostError };
 /** Something that was held is gone though nobody here gave it up. */
 export type Loss = { readonly owner: string; readonly object: string };
 
-const put = (kind: Kind, o: unknown): NetCommand =>
+const put = (kind: Kind, { object: o, placement }: Held<unknown>): NetCommand =>
   kind === 'address'
     ? { do: 'address-replace', address: o as LinkAddress }
     : kind === 'route'
-      ? { do: 'route-replace', route: o as Route }
+      ? { do: 'route-replace', route: o as Route, ...(placement ? { [placement]: true } : {}) }
       : { do: 'rule-add', rule: o as Rule };
 const take = (kind: Kind, o: unknown): NetCommand =>
   kind === 'address'
@@ -71,8 +80,8 @@ export class Holdings {
       this.#entries.set(key, { kind, held, owners });
       if (same || (kind === 'address' && this.#native.has(held.key))) continue;
       if (before && kind === 'rule') continue;
-      commands.push(put(kind, held.object));
-      names.push(key);
+      commands.push(put(kind, held));
+      names.push(held.name);
     }
     // Backwards: rules before the routes that they lead to, routes before the addresses that they need.
     for (const key of [...(this.#byOwner.get(owner) ?? [])].reverse()) {
@@ -85,7 +94,7 @@ export class Holdings {
         continue;
       }
       commands.push(take(e.kind, e.held.object));
-      names.push(key);
+      names.push(e.held.name);
     }
     if (want) this.#byOwner.set(owner, [...keys]);
     else this.#byOwner.delete(owner);
@@ -101,7 +110,7 @@ export class Holdings {
     this.#deferred = undefined;
     return this.#apply(
       left.map(([, e]) => take(e.kind, e.held.object)),
-      left.map(([key]) => key),
+      left.map(([, e]) => e.held.name),
     );
   }
 
@@ -113,16 +122,16 @@ export class Holdings {
     const lost: Loss[] = [];
     const commands: NetCommand[] = [];
     const names: string[] = [];
-    const present = this.#present();
-    for (const [key, e] of this.#entries) {
+    const present = this.#present([]);
+    for (const e of this.#entries.values()) {
       if (e.kind !== 'address' || this.#native.has(e.held.key)) continue;
       if ((e.held.object as LinkAddress).validSeconds === undefined) continue;
-      if (e.held.tracking.kind !== 'ignore' && !present.has(e.held.key)) {
-        for (const owner of e.owners) lost.push({ owner, object: e.held.key });
+      if (e.held.tracking.kind !== 'ignore' && !present(e)) {
+        for (const owner of e.owners) lost.push({ owner, object: e.held.name });
         continue;
       }
-      commands.push(put(e.kind, e.held.object));
-      names.push(key);
+      commands.push(put(e.kind, e.held));
+      names.push(e.held.name);
     }
     return { refused: this.#apply(commands, names), lost };
   }
@@ -149,62 +158,75 @@ export class Holdings {
    * it may be back by then: so the table itself is asked.
    */
   losses(gone: { readonly address?: LinkAddress; readonly route?: Route; readonly rule?: Rule }): readonly Loss[] {
-    const key = gone.address
-      ? `address ${addressKey(gone.address)}`
+    const keys = gone.address
+      ? [`address ${addressKey(gone.address)}`]
       : gone.route
-        ? `route ${routeKey(gone.route)}`
+        ? [`route ${routeKey(gone.route)}`, `route ${placedRouteKey(gone.route)}`]
         : gone.rule
-          ? `rule ${ruleKey(gone.rule)}`
-          : '';
-    const entry = this.#entries.get(key);
-    if (!entry || entry.held.tracking.kind === 'ignore' || this.#exists(entry)) return [];
-    return [...entry.owners].map((owner) => ({ owner, object: entry.held.key }));
+          ? [`rule ${ruleKey(gone.rule)}`]
+          : [];
+    const gave = keys.flatMap((key) => this.#entries.get(key) ?? []);
+    return gave
+      .filter((e) => e.held.tracking.kind !== 'ignore' && !this.#present([e])(e))
+      .flatMap((e) => [...e.owners].map((owner) => ({ owner, object: e.held.name })));
   }
   /** After a sleep, when leases may have ended: addresses only, since reading routes may take long. */
   lostAddresses(): readonly Loss[] {
-    const present = this.#present();
-    return this.#lost((e) => e.kind === 'address' && !present.has(e.held.key));
+    return this.#lost([...this.#entries.values()].filter((e) => e.kind === 'address'));
   }
   /** After notifications were lost: everything is looked at again. */
   allLosses(): readonly Loss[] {
-    const present = this.#present();
-    return this.#lost((e) => (e.kind === 'address' ? !present.has(e.held.key) : !this.#exists(e)));
+    return this.#lost([...this.#entries.values()]);
   }
-  #lost(gone: (e: Entry) => boolean): readonly Loss[] {
-    const out: Loss[] = [];
-    for (const e of this.#entries.values())
-      if (e.held.tracking.kind !== 'ignore' && gone(e))
-        for (const owner of e.owners) out.push({ owner, object: e.held.key });
-    return out;
-  }
-  #present(): ReadonlySet<string> {
-    return new Set(this.#network.addresses().map(addressKey));
+  #lost(among: readonly Entry[]): readonly Loss[] {
+    const present = this.#present(among);
+    return among
+      .filter((e) => e.held.tracking.kind !== 'ignore' && !present(e))
+      .flatMap((e) => [...e.owners].map((owner) => ({ owner, object: e.held.name })));
   }
 
   /** What `owner` should hold and does not, by object, with the track group that cares. */
   missing(owner: string): ReadonlyMap<string, string> {
     const out = new Map<string, string>();
-    for (const e of this.#entries.values())
-      if (e.owners.has(owner) && e.held.tracking.kind === 'group' && !this.#exists(e))
-        out.set(e.held.key, e.held.tracking.group);
+    for (const e of this.#gone(owner))
+      if (e.held.tracking.kind === 'group') out.set(e.held.name, e.held.tracking.group);
     return out;
   }
+  /** Puts back what `owner` should hold and does not: an interface came up, and the kernel had taken its objects away. */
+  restore(owner: string): readonly Refusal[] {
+    const gone = this.#gone(owner);
+    return this.#apply(
+      gone.map((e) => put(e.kind, e.held)),
+      gone.map((e) => e.held.name),
+    );
+  }
+  #gone(owner: string): readonly Entry[] {
+    const held = (this.#byOwner.get(owner) ?? []).flatMap((key) => this.#entries.get(key) ?? []);
+    const present = this.#present(held);
+    return held.filter((e) => !present(e));
+  }
 
-  #exists(e: Entry): boolean {
-    if (e.kind === 'address') {
-      const a = e.held.object as LinkAddress;
-      const same = (x: LinkAddress): boolean =>
-        x.ifindex === a.ifindex && x.prefix.address === a.prefix.address && x.prefix.length === a.prefix.length;
-      return this.#network.addresses().some(same);
-    }
-    if (e.kind === 'route') {
-      const r = e.held.object as Route;
-      const found = this.#network.routes({ family: r.family, table: r.table });
-      return found.ok && found.value.some((x) => routeKey(x) === routeKey(r));
-    }
-    const r = e.held.object as Rule;
-    const found = this.#network.rules(r.family);
-    return found.ok && found.value.some((x) => ruleKey(x) === ruleKey(r));
+  /** Which of these are in the kernel's tables; each table is read once. What cannot be read counts as there. */
+  #present(among: readonly Entry[]): (e: Entry) => boolean {
+    const addresses = new Set(this.#network.addresses().map(addressKey));
+    const tables = new Map<string, ReadonlySet<string> | undefined>();
+    const keysIn = (e: Entry): ReadonlySet<string> | undefined => {
+      const { family } = e.held.object as Route | Rule;
+      const table = e.kind === 'route' ? (e.held.object as Route).table : 0;
+      const name = `${e.kind} ${family} ${table}`;
+      if (!tables.has(name)) tables.set(name, e.kind === 'route' ? this.#routes(family, table) : this.#rules(family));
+      return tables.get(name);
+    };
+    for (const e of among) if (e.kind !== 'address') keysIn(e);
+    return (e) => (e.kind === 'address' ? addresses.has(e.held.key) : (keysIn(e)?.has(e.held.key) ?? true));
+  }
+  #routes(family: Family, table: number): ReadonlySet<string> | undefined {
+    const found = this.#network.routes({ family, table });
+    return found.ok ? new Set(found.value.flatMap((r) => [routeKey(r), placedRouteKey(r)])) : undefined;
+  }
+  #rules(family: Family): ReadonlySet<string> | undefined {
+    const found = this.#network.rules(family);
+    return found.ok ? new Set(found.value.map(ruleKey)) : undefined;
   }
 
   #apply(commands: readonly NetCommand[], names: readonly string[]): readonly Refusal[] {

@@ -4,19 +4,31 @@ import {
   formatPrefix,
   hostLength,
   type IpAddress,
-  type IpPrefix,
   ipBytes,
   ipFromBytes,
   isLinkLocal,
 } from '../base/index.ts';
-import type { Link, LinkAddress, Route, Rule } from '../host/index.ts';
-import type { ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
+import {
+  addressKey,
+  type Link,
+  type LinkAddress,
+  type Route,
+  type Rule,
+  routeKey,
+  ruleKey,
+  sendable,
+} from '../host/index.ts';
+import type { Instance, ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
 
 export type Held<T> = {
   /** What makes it the same object in the kernel. */
   readonly key: string;
+  /** For people. */
+  readonly name: string;
   readonly object: T;
   readonly tracking: ObjectTracking;
+  /** A route beside others of the same key. */
+  readonly placement?: 'append' | 'prepend';
 };
 export type Objects = {
   readonly addresses: readonly Held<LinkAddress>[];
@@ -29,33 +41,25 @@ export type Objects = {
 const RTPROT_KEEPALIVED = 18; // as in iproute2's rt_protos: routes that a VRRP daemon put there
 const DEPRECATED_AT_ONCE = 0;
 
-export const addressKey = (a: Pick<LinkAddress, 'ifindex' | 'prefix'>): string =>
-  `${a.ifindex} ${a.prefix.address}/${a.prefix.length}`;
-export const routeKey = (r: Route): string =>
-  [
-    r.family,
-    r.table,
-    r.destination ? `${r.destination.address}/${r.destination.length}` : 'default',
-    r.tos ?? 0,
-    // The kernel gives an IPv6 route without a metric this one.
-    r.metric || (r.family === 6 ? 1024 : 0),
-    r.type,
-  ].join(' ');
-const prefixText = (p: IpPrefix | undefined): string => (p ? formatPrefix(p) : 'all');
-/** What tells rules apart in practice. The kernel reports more than was asked for, so not everything is compared. */
-export const ruleKey = (r: Rule): string =>
-  [
-    `priority ${r.priority}`,
-    `from ${prefixText(r.from)}`,
-    `to ${prefixText(r.to)}`,
-    `iif ${r.iif ?? '*'}`,
-    `oif ${r.oif ?? '*'}`,
-    `fwmark ${r.fwmark ?? 0}`,
-    `tos ${r.tos ?? 0}`,
-    r.family === 6 ? 'inet6' : 'inet',
-    r.action.do,
-    'table' in r.action ? r.action.table : '',
-  ].join(' ');
+const RT_TABLE_MAIN = 254; // linux/rtnetlink.h
+
+/** Routes of one kernel key that stand beside each other (`append`) are told apart by where they lead. */
+export const placedRouteKey = (r: Route): string =>
+  `${routeKey(r)} ${r.type} ${r.hops.map((h) => h.via ?? h.ifindex ?? '').join(' ')}`;
+
+/** Interfaces whose loss takes away something that this instance must hold; `no_track` objects do not count. */
+export function trackedInterfaces(
+  i: Pick<Instance, 'addresses' | 'excluded' | 'routes' | 'rules'>,
+): ReadonlySet<string> {
+  const names = new Set<string>();
+  const follow = (tracking: ObjectTracking, ...of: readonly (string | undefined)[]): void => {
+    if (tracking.kind === 'follow') for (const name of of) if (name !== undefined) names.add(name);
+  };
+  for (const a of [...i.addresses, ...i.excluded]) follow(a.tracking, a.interface);
+  for (const r of i.routes) follow(r.tracking, ...r.hops.map((h) => h.interface));
+  for (const r of i.rules) follow(r.tracking, r.rule.iif, r.rule.oif);
+  return names;
+}
 
 function broadcastOf(a: WantedAddress): IpAddress | undefined {
   if (a.broadcast === undefined || a.broadcast === 'none') return undefined;
@@ -109,15 +113,29 @@ export function resolveObjects(
     if (!link) missing.add(a.interface);
     else {
       const object = linkAddress(a, link.ifindex, lease);
-      addresses.push({ key: addressKey(object), object, tracking: a.tracking });
+      addresses.push({ key: addressKey(object), name: formatPrefix(a.prefix), object, tracking: a.tracking });
     }
   }
   const routes: Held<Route>[] = [];
   for (const r of want.routes) {
     const object = resolveRoute(r, linkOf, missing);
-    if (object) routes.push({ key: routeKey(object), object, tracking: r.tracking });
+    if (!object) continue;
+    const to = object.destination ? formatPrefix(object.destination) : 'default';
+    const name = `route ${to}${object.table === RT_TABLE_MAIN ? '' : ` table ${object.table}`}`;
+    const placed = r.how !== 'replace';
+    const key = placed ? placedRouteKey(object) : routeKey(object);
+    routes.push({
+      key,
+      name,
+      object,
+      tracking: r.tracking,
+      ...(placed ? { placement: r.how as 'append' | 'prepend' } : {}),
+    });
   }
-  const rules = want.rules.map((r) => ({ key: ruleKey(r.rule), object: r.rule, tracking: r.tracking }));
+  const rules = want.rules.map((r) => {
+    const object: Rule = { ...r.rule, protocol: r.rule.protocol ?? RTPROT_KEEPALIVED };
+    return { key: ruleKey(object), name: `rule ${object.priority}`, object, tracking: r.tracking };
+  });
   return { addresses, routes, rules, missing: [...missing] };
 }
 
@@ -129,12 +147,12 @@ function resolveRoute(
   const hops = r.hops.map((h) => resolveHop(h, linkOf, missing));
   if (hops.some((h) => h === undefined)) return undefined;
   const { how: _, tracking: __, hops: ___, protocol, scope, ...same } = r;
-  return {
+  return sendable({
     ...same,
     protocol: protocol ?? RTPROT_KEEPALIVED,
     scope: scope ?? (r.hops.some((h) => h.via !== undefined) || r.type !== 'unicast' ? 'global' : 'link'),
     hops: hops.filter((h) => h !== undefined),
-  };
+  });
 }
 function resolveHop(
   h: WantedHop,

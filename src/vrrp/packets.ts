@@ -3,6 +3,7 @@ import { type IpAddress, ipBytes, type Milliseconds } from '../base/index.ts';
 import {
   encodeIpv4,
   encodeVrrp,
+  HMAC_TRAILER_LENGTH,
   IP_PROTOCOL,
   renumberIpv4,
   sealAh,
@@ -34,6 +35,14 @@ export const ownChecksum = (i: Instance, unicast: boolean): VrrpChecksum =>
     : i.family === 4 && unicast && i.oldUnicastChecksum === 'always'
       ? 'pseudo-header-group'
       : 'pseudo-header';
+
+/** How many of its addresses an instance can tell in one packet of this size; a fragment of an advert is none. */
+export function addressesThatFit(i: Instance, mtu: number): number {
+  const [header, width] = i.family === 4 ? [20, 4] : [40, 16];
+  const around = (i.authentication.type === 'ah' ? AH_LENGTH : 0) + (i.hmac ? HMAC_TRAILER_LENGTH : 0);
+  const vrrp = 8 + (i.version === 2 ? 8 : 0); // RFC 3768 section 5.1: authentication data even without authentication
+  return Math.max(0, Math.floor((mtu - header - around - vrrp) / width));
+}
 
 /** Whether the adverts of one priority on one path differ by their IPv4 identification alone. */
 export const repeatable = (i: Instance): boolean =>

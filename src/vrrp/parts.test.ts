@@ -263,19 +263,20 @@ test('the second of two instances with one VRID on one interface has a fault; ot
   assert.deepEqual(names(peer('10.0.0.8'), peer('10.0.0.8')), ['i1']);
   assert.deepEqual(names({}, { family: 6 }), []);
 });
+const FILTER = { table: 'holdfast_vrrp', priority: -1 };
 test('no_accept drops what is for the addresses but lets neighbour discovery pass; an owner answers', () => {
   const six = { accept: false, addresses: [exampleAddress('fe80::9', 64)] };
-  assert.equal(firewallCommands([exampleInstance()], false), undefined);
-  assert.equal(firewallCommands([exampleInstance({ accept: false, priority: 255 })], false), undefined);
+  assert.equal(firewallCommands([exampleInstance()], FILTER, false), undefined);
+  assert.equal(firewallCommands([exampleInstance({ accept: false, priority: 255 })], FILTER, false), undefined);
   assert.match(
-    firewallCommands([exampleInstance({ accept: false })], false) ?? '',
+    firewallCommands([exampleInstance({ accept: false })], FILTER, false) ?? '',
     /ip daddr \{ 10\.0\.0\.100 \} drop$/,
   );
   assert.match(
-    firewallCommands([exampleInstance(six)], false) ?? '',
+    firewallCommands([exampleInstance(six)], FILTER, false) ?? '',
     /nd-neighbor-solicit.*accept; .*fe80::9 \} drop$/,
   );
-  assert.match(firewallCommands([], true) ?? '', /delete table/);
+  assert.match(firewallCommands([], FILTER, true) ?? '', /delete table/);
 });
 test('use_vmac stands for the interface of the instance; use_vmac_addr also for others', () => {
   const vmac = { kind: 'macvlan', name: 'vrrp.51', mode: 'private', notify: false } as const;

@@ -6,7 +6,7 @@ import type { Instance, UnicastPeer } from './config.ts';
 import type { Attachment, SocketHub } from './hub.ts';
 import type { RouterConfig, RouterState } from './machine.ts';
 import { initialState } from './machine.ts';
-import { advertPacket, type Counters, ownChecksum, repeatable, repeatPacket } from './packets.ts';
+import { addressesThatFit, advertPacket, type Counters, ownChecksum, repeatable, repeatPacket } from './packets.ts';
 import { type Drop, type DropKind, type Oddity, passwordBytes, receive, sameBytes } from './receive.ts';
 import type { Event, Fault } from './types.ts';
 
@@ -33,6 +33,8 @@ export type RouterLink = {
   /** Undefined: unicast without an interface. */
   readonly name: string | undefined;
   ifindex: number | undefined;
+  /** What adverts travel by: the interface itself, or the macvlan on it. */
+  readonly out: number | undefined;
   source: IpAddress | undefined;
   readonly configuredSource: IpAddress | undefined;
   /** Undefined: multicast. */
@@ -59,12 +61,16 @@ export type RouterListener = {
   event(r: VirtualRouter, e: Event): void;
   dropped(r: VirtualRouter, link: RouterLink, source: IpAddress, d: Drop): void;
   odd(r: VirtualRouter, source: IpAddress, o: Oddity): void;
+  /** An advert has room for `told` addresses only; the others are held all the same. */
+  cut(r: VirtualRouter, told: number): void;
   sendFailed(r: VirtualRouter, link: RouterLink, error: HostError): void;
 };
 export type RouterPorts = {
   readonly hub: SocketHub;
   readonly network: Network;
   wall(): Milliseconds;
+  /** As it counts, after the delays of the configuration. */
+  isUp(name: string): boolean;
 };
 
 /** One packet of an advert. */
@@ -112,6 +118,7 @@ export class VirtualRouter {
   /** The last advert, for the next one. */
   #last: { readonly priority: number; readonly packets: readonly Outgoing[] } | undefined;
   #addresses: Uint8Array;
+  #told: number;
   #key: Uint8Array;
   readonly #sequences = new Map<IpAddress, number>();
   readonly #stamps = new Map<IpAddress, bigint>();
@@ -123,6 +130,7 @@ export class VirtualRouter {
     this.#counters = { ipId: firstId & 0xffff, ahSequence: firstSequence(ports.wall()), hmacCounter: 0 };
     this.state = initialState(config, now);
     this.#addresses = packAddresses(config.instance.addresses.map((a) => a.prefix.address));
+    this.#told = config.instance.addresses.length;
     this.#key = keyOf(config.instance);
   }
   get name(): string {
@@ -136,6 +144,7 @@ export class VirtualRouter {
   reconfigure(config: RouterConfig): void {
     this.config = config;
     this.#addresses = packAddresses(config.instance.addresses.map((a) => a.prefix.address));
+    this.#told = config.instance.addresses.length;
     this.#key = keyOf(config.instance);
     for (const l of this.links) l.accepted = undefined;
     this.#last = undefined;
@@ -155,13 +164,22 @@ export class VirtualRouter {
       const found = this.#find(w.name, w.source, virtualAddresses);
       // The first link carries the addresses: without it there is nothing to be master of. The others only help.
       if (at === 0) faults.push(...found.faults);
-      const same = before?.name === w.name && before?.ifindex === found.ifindex && before?.source === found.source;
+      // Adverts of a macvlan leave by it, so that switches learn the virtual hardware address from each of them; and they
+      // come in by it, for what bears its own source address the kernel gives to the macvlan and not to the interface.
+      const byVmac = at === 0 && this.vmac !== undefined && !i.vmacXmitBase && w.peers === undefined;
+      const out = byVmac ? this.vmac?.ifindex : found.ifindex;
+      const same =
+        before?.name === w.name &&
+        before?.ifindex === found.ifindex &&
+        before?.out === out &&
+        before?.source === found.source;
       if (before && same && before.receiving) return before;
       before?.receiving?.close();
       before?.sending?.close();
       const link: RouterLink = {
         name: w.name,
         ifindex: found.ifindex,
+        out,
         source: found.source,
         configuredSource: w.source,
         peers: w.peers,
@@ -179,6 +197,18 @@ export class VirtualRouter {
     });
     this.ownFaults = faults;
     this.#last = undefined;
+    this.#fit();
+  }
+  /** Adverts go out by every link alike, so the smallest of them decides. */
+  #fit(): void {
+    const i = this.instance;
+    const mtus = this.links.flatMap((l) => (l.ifindex && this.#ports.network.linkByIndex(l.ifindex)?.mtu) || []);
+    const told = Math.min(i.addresses.length, ...mtus.map((mtu) => addressesThatFit(i, mtu)));
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#addresses = packAddresses(i.addresses.slice(0, told).map((a) => a.prefix.address));
+    for (const l of this.links) l.accepted = undefined;
+    if (told < i.addresses.length) this.#listener.cut(this, told);
   }
 
   #find(
@@ -191,12 +221,14 @@ export class VirtualRouter {
     if (name === undefined) {
       const present = !i.trackSourceAddress || network.addresses().some((a) => a.prefix.address === configured);
       const faults: Fault[] = present || !configured ? [] : [{ kind: 'source-lost', address: configured }];
-      return { ifindex: undefined, source: configured, faults };
+      const vrf = i.vrf === undefined ? undefined : network.linkByName(i.vrf);
+      if (i.vrf !== undefined && !vrf) faults.push({ kind: 'link-missing', interface: i.vrf });
+      return { ifindex: vrf?.ifindex, source: configured, faults };
     }
     const link = network.linkByName(name);
     if (!link) return { ifindex: undefined, source: undefined, faults: [{ kind: 'link-missing', interface: name }] };
     const faults: Fault[] = [];
-    if (!link.up && i.trackPrimary) faults.push({ kind: 'link-down', interface: name });
+    if (i.trackPrimary && !this.#ports.isUp(name)) faults.push({ kind: 'link-down', interface: name });
     const six = i.family === 6;
     const candidates = network
       .addresses()
@@ -218,23 +250,21 @@ export class VirtualRouter {
     const listening = {
       family: i.family,
       protocol,
-      ifindex: link.ifindex,
+      ifindex: link.out,
       group: link.peers === undefined ? i.multicastGroup : undefined,
       ...buffer,
     } as const;
     const receiving = this.#ports.hub.attach(listening, i.virtualRouterId, (d) => this.#receive(link, d));
     if (!receiving.ok) return receiving.error;
     link.receiving = receiving.value;
-    // Adverts of a VMAC leave by the macvlan; IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
-    const out = this.vmac && !i.vmacXmitBase && link === this.links[0] ? this.vmac.ifindex : link.ifindex;
+    // IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
     const ttl = link.peers === undefined ? TTL : i.unicastTtl;
-    const own = out !== link.ifindex || i.family === 6;
-    if (!own) return undefined;
+    if (i.family === 4) return undefined;
     const sending = this.#ports.hub.attach(
       {
         family: i.family,
         protocol,
-        ifindex: out,
+        ifindex: link.out,
         group: undefined,
         ...(i.family === 6 && link.source !== undefined ? { source: link.source } : {}),
         ...(ttl === undefined ? {} : { ttl }),

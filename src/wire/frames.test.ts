@@ -12,6 +12,7 @@ import {
   decodeIpv6,
   decodeNdp,
   decodeUdp,
+  duplicateProbe,
   encodeBfd,
   encodeEthernet,
   encodeIcmp,
@@ -110,6 +111,17 @@ test('a tagged frame yields its tags outermost first, and the type behind them',
     Uint8Array.of(0x45),
   ]);
   assert.equal(kindOf(decodeEthernet(hex('ffffffffffff 020000000001 8100 0001'))), 'short');
+});
+test('duplicate address detection asks the solicited-node group, from no address', () => {
+  const f = decodeEthernet(duplicateProbe(mac, ip('fd00:9::12:3456')));
+  assert.ok(f.ok);
+  assert.equal(f.value.destination, '33:33:ff:12:34:56');
+  const packet = decodeIpv6(f.value.payload);
+  assert.ok(packet.ok);
+  const { source, destination, hopLimit, payload } = packet.value;
+  assert.deepEqual([source, destination, hopLimit], ['::', 'ff02::1:ff12:3456', 255]);
+  const asked = decodeNdp(payload, { source, destination });
+  assert.deepEqual(asked.ok && asked.value, { kind: 'solicitation', target: 'fd00:9::12:3456', options: [] });
 });
 test('padding to the shortest frame is no part of an ARP or IPv4 packet', () => {
   const arp = decodeEthernet(
