@@ -19,7 +19,12 @@ export const keepCompiled = (): void => flushCompileCache();
  * As in bin/holdfast. What is allocated lives either for ever or not beyond a turn, and a small young generation holds
  * pauses short; SIGUSR1 would open a debugger to every user of the machine until the process has a handler for it.
  */
-const NODE_OPTIONS = ['--max-semi-space-size=1', '--disable-sigusr1', '--disable-warning=ExperimentalWarning'];
+const NODE_OPTIONS = [
+  '--max-semi-space-size=1',
+  '--no-parallel-scavenge',
+  '--disable-sigusr1',
+  '--disable-warning=ExperimentalWarning',
+];
 
 /**
  * `path` is relative to this folder, without extension: `beat/main`. The error is the system's code: no more processes,
