@@ -26,7 +26,7 @@ export function forkPart(path: string): Result<ChildProcess, string> {
     const child = fork(file, ['keepalived'], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // SIGUSR1 would open a debugger to every user of the machine until the process has a handler for it.
+      // SIGUSR1, which people send to all processes of the name, would open a debugger to every user of the machine.
       execArgv: ['--disable-sigusr1', '--disable-warning=ExperimentalWarning'],
       env: { ...process.env, ...(compileCache !== undefined && { [COMPILE_CACHE]: compileCache }) },
     });

@@ -67,7 +67,7 @@ export function takePidFile(path: string): Result<void, PidFileError> {
         return running(text(`already running with pid ${other} (${path})`, `已在运行，进程号为 ${other}（${path}）`));
       discardStale(path, own);
     }
-    return err(
+    return running(
       text(`another daemon is starting with pid file ${path}`, `另一个守护进程正在使用进程号文件 ${path} 启动`),
     );
   } catch (e) {
