@@ -127,7 +127,7 @@ test('of many that start at once with a stale pid file one alone gets it, and no
 });
 test('a device or a link in the place of the pid file is left alone', () => {
   const taken = takePidFile('/dev/null');
-  assert.ok(!taken.ok && taken.error.en.includes('not a regular file'));
+  assert.ok(!taken.ok && taken.error.kind === 'unwritable' && taken.error.text.en.includes('not a regular file'));
 });
 test('a process that only has keepalived in its arguments is no daemon', () => {
   assert.ok(!isDaemon(['vim', '/etc/keepalived/keepalived.conf']));

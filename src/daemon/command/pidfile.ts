@@ -49,8 +49,11 @@ export const isDaemon = (argv: readonly string[]): boolean =>
   argv[0]?.startsWith('holdfast keepalived') === true ||
   argv.some((a, i) => a === 'keepalived' && /(^|\/)(holdfast|main\.[jt]s)$/.test(argv[i - 1] ?? ''));
 
+export type PidFileError = { readonly kind: 'running' | 'unwritable'; readonly text: Text };
+const running = (words: Text): Result<void, PidFileError> => err({ kind: 'running', text: words });
+
 /** Refuses where another one runs; takes over a stale file. */
-export function takePidFile(path: string): Result<void, Text> {
+export function takePidFile(path: string): Result<void, PidFileError> {
   let own: string | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -61,15 +64,16 @@ export function takePidFile(path: string): Result<void, Text> {
       if (linked(own, path)) return ok(undefined);
       const other = runningPid(path);
       if (other !== undefined)
-        return err(text(`already running with pid ${other} (${path})`, `已在运行，进程号为 ${other}（${path}）`));
+        return running(text(`already running with pid ${other} (${path})`, `已在运行，进程号为 ${other}（${path}）`));
       discardStale(path, own);
     }
-    return err(
+    return running(
       text(`another daemon is starting with pid file ${path}`, `另一个守护进程正在使用进程号文件 ${path} 启动`),
     );
   } catch (e) {
     const code = (e as NodeJS.ErrnoException).code ?? (e as Error).message;
-    return err(text(`cannot write pid file ${path}: ${code}`, `无法写入进程号文件 ${path}：${code}`));
+    const words = text(`cannot write pid file ${path}: ${code}`, `无法写入进程号文件 ${path}：${code}`);
+    return err({ kind: 'unwritable', text: words });
   } finally {
     if (own !== undefined) removePidFile(own);
   }

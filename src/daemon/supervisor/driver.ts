@@ -205,8 +205,9 @@ export class Supervisor {
     });
     const taken = takePidFile(paths.main);
     if (!taken.ok) {
-      this.#log('error', 'daemon.running', taken.error);
-      return EXIT.refused;
+      const { kind, text: words } = taken.error;
+      this.#log('error', kind === 'running' ? 'daemon.running' : 'daemon.pid-file', words);
+      return kind === 'running' ? EXIT.refused : EXIT.failed;
     }
     const host = this.#ports.openHost(namespace);
     if (!host.ok) {
