@@ -3,5 +3,5 @@ import { runAll } from './run.ts';
 
 process.env['HOLDFAST_GOLDEN'] = 'update';
 process.exitCode = await runAll([
-  { name: 'golden', argv: [process.execPath, '--test', 'test/golden/*.test.ts', 'src/**/*.test.ts'] },
+  { name: 'golden', argv: [process.execPath, '--test', 'test/{golden,sim}/*.test.ts', 'src/**/*.test.ts'] },
 ]);

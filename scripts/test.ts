@@ -11,10 +11,11 @@ const chosen = process.argv.slice(2);
 process.env['HOLDFAST_FUZZ'] ??= '1000000';
 const runner = (name: string, concurrency: number, files: readonly string[]): Step => ({
   name,
-  // A test that waits for ever is a failure with a name, not a hanging machine.
+  // A test that waits for ever, or fails before it closes what it opened, is a failure with a name, not a hanging machine.
   argv: [
     process.execPath,
     '--test',
+    '--test-force-exit',
     '--test-timeout=300000',
     `--test-concurrency=${concurrency}`,
     '--test-reporter=spec',

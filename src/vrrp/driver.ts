@@ -194,19 +194,21 @@ export class Vrrp {
 
   #arm(r: VirtualRouter): void {
     const due = deadline(r.state);
-    // A timer that is too early is left alone: it looks again when it fires. Most adverts thus cost no timer at all.
-    if (due >= r.armedFor) return;
+    // Moved with every advert, which costs the clock no system call: a timer left behind would cost a wake.
+    if (due === r.armedFor) return;
     r.cancel?.();
     r.armedFor = due;
-    r.cancel = this.#ports.clock.at(due, () => {
-      r.cancel = undefined;
-      r.armedFor = Infinity;
-      this.#enter();
-      const now = this.#now();
-      if (r.state.is === 'BACKUP' && now >= deadline(r.state)) this.#hub.drain(); // what has arrived is not silence
-      if (now >= deadline(r.state)) this.#feed(r, { kind: 'tick' }, now);
-      else this.#arm(r);
-    });
+    r.due ??= () => this.#due(r);
+    r.cancel = due === Infinity ? undefined : this.#ports.clock.at(due, r.due);
+  }
+  #due(r: VirtualRouter): void {
+    r.cancel = undefined;
+    r.armedFor = Infinity;
+    this.#enter();
+    const now = this.#now();
+    if (r.state.is === 'BACKUP' && now >= deadline(r.state)) this.#hub.drain(); // what has arrived is not silence
+    if (now >= deadline(r.state)) this.#feed(r, { kind: 'tick' }, now);
+    else this.#arm(r);
   }
 
   // ---------------------------------------------------------------------------------------------- events and effects
@@ -225,8 +227,7 @@ export class Vrrp {
       const group = this.#groupOf.get(r.name);
       if (group) this.#follow(group, r, effects, state.because);
     }
-    if (state.is === 'STOPPED') r.cancel?.();
-    else this.#arm(r);
+    this.#arm(r);
   }
   #follow(g: Group, r: VirtualRouter, effects: readonly Effect[], because: Because): void {
     for (const next of follow(g.config.name, this.#members(g), r.name, effects))
@@ -482,11 +483,14 @@ export class Vrrp {
     if (!this.#virtual.has(address)) return;
     const own = this.#ports.network.links().some((l) => l.mac === mac);
     if (own) return;
+    this.#enter();
+    // A better master sends its advert before its frames, but on another socket: whoever has to give way does it first,
+    // and does not call the clients back.
+    this.#hub.drain();
     for (const r of this.#routers.values()) {
       if (r.state.is !== 'MASTER') continue;
       if (!this.#holdings.addresses(r.name).some((a) => a.prefix.address === address && a.ifindex === ifindex))
         continue;
-      this.#enter();
       this.#feed(r, { kind: 'rival-announced' });
       this.#complainLater(r, address, mac);
     }

@@ -10,7 +10,7 @@
 import { compareIp, type Microseconds, unreachable, us } from '../base/index.ts';
 import { type Bursts, dueBursts, firstBursts, metRival, nextBurst, rivalFrames } from './bursts.ts';
 import type { Instance } from './config.ts';
-import { masterDownTime, skewTime } from './timers.ts';
+import { masterDownTime, nextAdvert, skewTime } from './timers.ts';
 import type { Because, Effect, Event, Fault, Health, Rival } from './types.ts';
 
 /** What the machine is told once. */
@@ -245,7 +245,7 @@ function takeOver(c: RouterConfig, s: RouterState, because: Because, now: Micros
       since: now,
       because,
       masterInterval: advertInterval,
-      advertAt: us(now + advertInterval),
+      advertAt: nextAdvert(now, advertInterval),
       answeredAt: us(-Infinity),
       owedAt: undefined,
       bursts: firstBursts(garp, c.minimalGarp, advertInterval, now),
@@ -402,7 +402,7 @@ function answer(
   effects.push({ do: 'announce', copies: c.minimalGarp ? 1 : garp.lowerPrioRepeat, reason: 'rival' });
   return {
     ...s,
-    advertAt: advertise ? us(now + advertInterval) : s.advertAt,
+    advertAt: advertise ? nextAdvert(now, advertInterval) : s.advertAt,
     answeredAt: now,
     owedAt: undefined,
     bursts: metRival(s.bursts, garp, c.minimalGarp, now),
@@ -438,8 +438,9 @@ function tickInMaster(c: RouterConfig, s: RouterState & Master, now: Microsecond
   if (s.owedAt !== undefined && s.owedAt <= now) next = answer(c, s, !c.instance.lowerPrioNoAdvert, now, effects);
   if (next.advertAt <= now) {
     effects.push({ do: 'advertise', priority: s.priority });
-    const planned = us(next.advertAt + c.instance.advertInterval);
-    next = { ...next, advertAt: planned > now ? planned : us(now + c.instance.advertInterval) };
+    const { advertInterval } = c.instance;
+    const planned = nextAdvert(next.advertAt, advertInterval); // from the planned time, so that nothing drifts
+    next = { ...next, advertAt: planned > now ? planned : nextAdvert(now, advertInterval) };
   }
   const bursts = dueBursts(next.bursts, c.instance.garp, c.minimalGarp, now, effects);
   return { state: { ...next, bursts }, effects };

@@ -5,6 +5,7 @@ import {
   encodeVrrp,
   HMAC_TRAILER_LENGTH,
   IP_PROTOCOL,
+  renumberIpv4,
   sealAh,
   signAdvert,
   TOS_INTERNETWORK_CONTROL,
@@ -43,6 +44,21 @@ export function addressesThatFit(i: Instance, mtu: number): number {
   return Math.max(0, Math.floor((mtu - header - around - vrrp) / width));
 }
 
+/** Whether the adverts of one priority on one path differ by their IPv4 identification alone. */
+export const repeatable = (i: Instance): boolean =>
+  i.authentication.type !== 'ah' && (i.hmac === undefined || i.hmac.mode === 'receive-only');
+
+/** 0 would have the kernel choose. */
+const nextId = (c: Counters): number => {
+  c.ipId = (c.ipId + 1) & 0xffff || 1;
+  return c.ipId;
+};
+
+/** Makes a `repeatable` packet the next one, in place. */
+export function repeatPacket(i: Instance, packet: Uint8Array, counters: Counters): void {
+  if (i.family === 4) renumberIpv4(packet, nextId(counters));
+}
+
 /**
  * What is given to a socket: for IPv4 the whole packet with its header, for IPv6 the payload (the kernel fills in the
  * checksum). Raises the counters that it uses.
@@ -71,11 +87,10 @@ export function advertPacket(
   );
   const payload = i.hmac && i.hmac.mode !== 'receive-only' ? signed(i, pdu, path, counters, wall()) : pdu;
   if (i.family === 6) return payload;
-  counters.ipId = (counters.ipId + 1) & 0xffff || 1; // 0 would have the kernel choose
   const ah = i.authentication.type === 'ah';
   const packet = encodeIpv4({
     tos: TOS_INTERNETWORK_CONTROL,
-    id: counters.ipId,
+    id: nextId(counters),
     dontFragment: false,
     moreFragments: false,
     fragmentOffset: 0,

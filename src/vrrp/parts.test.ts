@@ -13,11 +13,30 @@ import { idlePace, pace } from './pacing.ts';
 import { addressesThatFit } from './packets.ts';
 import { planReload } from './reload.ts';
 import { Reporter } from './reporter.ts';
+import { nextAdvert } from './timers.ts';
 import { healthOf, judge, type TrackerValue } from './tracking.ts';
 import type { Effect, Health } from './types.ts';
 import { vmacsOf } from './vmac.ts';
 
 const weight = (value: number, reverse = false) => ({ value, reverse });
+
+// ------------------------------------------------------------------------------------------ time
+
+const interval = fc.integer({ min: 10_000, max: 40_950_000 }).map(us);
+const moment = fc.integer({ min: 0, max: 2 ** 45 }).map(us);
+test('an advert comes after the interval or less than a quarter of it earlier, and the one after that at the interval', () =>
+  fc.assert(
+    fc.property(moment, interval, (from, every) => {
+      const first = nextAdvert(from, every);
+      assert.ok(first - from <= every && first - from > every - every / 4, `${first - from}`);
+      const second = nextAdvert(first, every);
+      assert.ok(second - first <= every && second - first >= every - 4, `${second - first}`);
+    }),
+  ));
+test('routers that began at different moments of one interval share four moments', () => {
+  const moments = new Set(Array.from({ length: 1000 }, (_, i) => nextAdvert(us(7_000_000 + i * 100), us(100_000))));
+  assert.equal(moments.size, 4);
+});
 
 // ------------------------------------------------------------------------------------------ trackers
 

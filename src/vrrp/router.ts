@@ -6,7 +6,7 @@ import type { Instance, UnicastPeer } from './config.ts';
 import type { Attachment, SocketHub } from './hub.ts';
 import type { RouterConfig, RouterState } from './machine.ts';
 import { initialState } from './machine.ts';
-import { addressesThatFit, advertPacket, type Counters, ownChecksum } from './packets.ts';
+import { addressesThatFit, advertPacket, type Counters, ownChecksum, repeatable, repeatPacket } from './packets.ts';
 import { type Drop, type DropKind, type Oddity, passwordBytes, receive, sameBytes } from './receive.ts';
 import type { Event, Fault } from './types.ts';
 
@@ -73,6 +73,13 @@ export type RouterPorts = {
   isUp(name: string): boolean;
 };
 
+/** One packet of an advert. */
+export type Outgoing = {
+  readonly link: RouterLink;
+  readonly destination: IpAddress;
+  readonly bytes: Uint8Array;
+};
+
 const TTL = 255;
 const UNSPECIFIED = '0.0.0.0' as IpAddress;
 
@@ -100,13 +107,16 @@ export class VirtualRouter {
   };
   /** Kinds that were logged already and stay quiet until the state changes. */
   readonly logged = new Set<string>();
-  /** The timer that is armed, and for when: never later than the deadline. */
+  /** The timer that is armed, for when, and what it calls: made once, since it is set anew for every advert heard. */
   armedFor = Infinity;
   cancel: (() => void) | undefined;
+  due: (() => void) | undefined;
 
   readonly #ports: RouterPorts;
   readonly #listener: RouterListener;
   readonly #counters: Counters;
+  /** The last advert, for the next one. */
+  #last: { readonly priority: number; readonly packets: readonly Outgoing[] } | undefined;
   #addresses: Uint8Array;
   #told: number;
   #key: Uint8Array;
@@ -137,6 +147,7 @@ export class VirtualRouter {
     this.#told = config.instance.addresses.length;
     this.#key = keyOf(config.instance);
     for (const l of this.links) l.accepted = undefined;
+    this.#last = undefined;
   }
 
   /** Opens its links as they are now, or again after one changed. Sets `ownFaults`. */
@@ -185,6 +196,7 @@ export class VirtualRouter {
       return link;
     });
     this.ownFaults = faults;
+    this.#last = undefined;
     this.#fit();
   }
   /** Adverts go out by every link alike, so the smallest of them decides. */
@@ -267,7 +279,7 @@ export class VirtualRouter {
 
   /** One copy on every link, to every peer. */
   advertise(priority: number): void {
-    for (const p of this.packets(priority)) {
+    for (const p of this.#next(priority)) {
       const sent = (p.link.sending ?? p.link.receiving)?.send(p.bytes, p.destination);
       if (sent?.ok) {
         this.stats.advertsSent++;
@@ -278,12 +290,21 @@ export class VirtualRouter {
       }
     }
   }
+  /** The packets of the next advert: those of the last one again where nothing but a number changes. */
+  #next(priority: number): readonly Outgoing[] {
+    const last = this.#last;
+    if (last?.priority === priority) {
+      for (const p of last.packets) repeatPacket(this.instance, p.bytes, this.#counters);
+      return last.packets;
+    }
+    const packets = this.packets(priority);
+    this.#last = repeatable(this.instance) ? { priority, packets } : undefined;
+    return packets;
+  }
   /** The packets of one advert, for now or for whoever sends our last will. */
-  packets(
-    priority: number,
-  ): { readonly link: RouterLink; readonly destination: IpAddress; readonly bytes: Uint8Array }[] {
+  packets(priority: number): readonly Outgoing[] {
     const i = this.instance;
-    const out: { link: RouterLink; destination: IpAddress; bytes: Uint8Array }[] = [];
+    const out: Outgoing[] = [];
     for (const link of this.links) {
       if (!link.receiving) continue;
       const source = link.source ?? UNSPECIFIED;
@@ -301,7 +322,7 @@ export class VirtualRouter {
     return out;
   }
   /** Leaves room for the adverts that will be sent after a last will was made: a receiver accepts rising numbers only. */
-  lastPackets(): ReturnType<VirtualRouter['packets']> {
+  lastPackets(): readonly Outgoing[] {
     const { ahSequence, hmacCounter, ipId } = this.#counters;
     this.#counters.ahSequence = (ahSequence + 0x100000) >>> 0;
     const packets = this.packets(0);
@@ -354,7 +375,10 @@ export class VirtualRouter {
       this.stats.oddities[o.kind] = (this.stats.oddities[o.kind] ?? 0) + 1;
       this.#listener.odd(this, d.source, o);
     }
-    if (advert.checksum === 'pseudo-header-group' && i.oldUnicastChecksum === 'auto') link.checksum = advert.checksum;
+    if (advert.checksum === 'pseudo-header-group' && i.oldUnicastChecksum === 'auto') {
+      link.checksum = advert.checksum;
+      this.#last = undefined;
+    }
     if (sequence !== undefined) {
       this.#sequences.set(d.source, sequence);
       // All routers of one VRID share one rising number: a keepalived throws away what is below the highest it has heard.

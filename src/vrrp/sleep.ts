@@ -42,7 +42,8 @@ export class SleepWatch {
   #pulse(): void {
     this.look();
     if (this.#period === Infinity) return;
-    this.#due = us(this.#clock.now() + this.#period);
+    // On the same grid as adverts (`nextAdvert`): a master's pulse costs no wake of its own.
+    this.#due = us(Math.floor(this.#clock.now() / this.#period + 1) * this.#period);
     this.#cancel = this.#clock.at(this.#due, () => this.#pulse());
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { hex, ip } from '../../test/support/wire.ts';
 import {
   arpRequest,
@@ -22,6 +23,7 @@ import {
   macBytes,
   multicastMac,
   parseMac,
+  renumberIpv4,
   unsolicitedAdvertisement,
 } from './index.ts';
 
@@ -147,6 +149,30 @@ test('a damaged IPv4 header is refused with the checksum that it should have', (
   const packet = hex('45c0002000010000ff701899c0000201e0000012 313396010064d372c0000263');
   packet[10] = 0;
   assert.deepEqual(decodeIpv4(packet), { ok: false, error: { kind: 'checksum', have: 0x99, want: 0x1899 } });
+});
+test('a packet that is given another number is the packet that would have been made with it', () => {
+  const word = fc.integer({ min: 0, max: 0xffff });
+  const made = (id: number, tos: number): Uint8Array =>
+    encodeIpv4({
+      tos,
+      id,
+      dontFragment: false,
+      moreFragments: false,
+      fragmentOffset: 0,
+      ttl: 255,
+      protocol: 112,
+      source: ip('192.0.2.1'),
+      destination: ip('224.0.0.18'),
+      options: new Uint8Array(0),
+      payload: hex('313396010064d372c0000263'),
+    });
+  fc.assert(
+    fc.property(word, word, fc.integer({ min: 0, max: 255 }), (before, after, tos) => {
+      const packet = made(before, tos);
+      renumberIpv4(packet, after);
+      assert.deepEqual(packet, made(after, tos));
+    }),
+  );
 });
 test('IPv4 options are filled up to a multiple of four', () => {
   const got = decodeIpv4(

@@ -19,7 +19,7 @@ export function buildAuthentication(v: Values, name: string, version: 2 | 3, rep
       'vrrp-auth-v3',
       got.keyword,
       text(`${name}: VRRP version 3 has no authentication`, `${name}:VRRP 版本 3 没有认证`),
-      text('leave the block out, or use auth_hmac', '请删除该块,或使用 auth_hmac'),
+      text('leave the block out, or use auth_hmac', '请删除该块，或使用 auth_hmac'),
     );
     return NONE;
   }
@@ -27,7 +27,7 @@ export function buildAuthentication(v: Values, name: string, version: 2 | 3, rep
     report.fault(
       'vrrp-auth-pass-missing',
       got.keyword,
-      text(`${name}: auth_type without auth_pass`, `${name}:有 auth_type 而没有 auth_pass`),
+      text(`${name}: auth_type without auth_pass`, `${name}：有 auth_type 而没有 auth_pass`),
     );
     return NONE;
   }
@@ -37,7 +37,7 @@ export function buildAuthentication(v: Values, name: string, version: 2 | 3, rep
       'vrrp-auth-pass-long',
       auth_pass.at,
       text('only the first 8 bytes of the password are sent', '密码只有前 8 个字节会被发送'),
-      text('shorten it to 8: the peers must agree', '请缩短到 8 个字节,各主机必须一致'),
+      text('shorten it to 8: the peers must agree', '请缩短到 8 个字节，各主机必须一致'),
     );
   return { type, password: new TextDecoder().decode(bytes.slice(0, 8)).replace(/\ufffd+$/, '') };
 }
@@ -85,7 +85,7 @@ export function buildHmac(
     report.error(
       'vrrp-hmac-active',
       h.active_key?.at ?? got.keyword,
-      text(`${name}: no key with the id of active_key`, `${name}:没有与 active_key 对应的密钥`),
+      text(`${name}: no key with the id of active_key`, `${name}：没有与 active_key 对应的密钥`),
     );
     return undefined;
   }

@@ -11,7 +11,11 @@ export function buildBfd(r: RootValues, report: Report): BfdInstance[] {
   return unique(r.bfd_instance, report).flatMap((x): BfdInstance[] => {
     const { head: name, values: v } = x.value;
     const drop = (code: string, place: typeof x.at, en: string, zh: string): [] => {
-      report.fault(code, place, text(`bfd_instance ${name} ${en}; it is dropped`, `bfd_instance ${name} ${zh},被丢弃`));
+      report.fault(
+        code,
+        place,
+        text(`bfd_instance ${name} ${en}; it is dropped`, `bfd_instance ${name} ${zh}，被丢弃`),
+      );
       return [];
     };
     if (name.length > LONGEST_NAME)

@@ -111,7 +111,7 @@ export function buildCheckers(
     report.fault(
       'word-missing',
       got.at,
-      text(`this ${kind} has no ${word}; it is left out`, `该 ${kind} 没有 ${word},忽略`),
+      text(`this ${kind} has no ${word}; it is left out`, `该 ${kind} 没有 ${word}，忽略`),
     );
   const connected = (kind: CheckerName, at: Got<{ readonly values: ConnectionValues }>): CheckConnection => {
     const connection = connectionOf(at.value.values, d, server, service);
@@ -223,7 +223,7 @@ export function buildCheckers(
         name.at,
         text(
           `there is no bfd_instance '${name.value}'; the check is left out`,
-          `没有 bfd_instance '${name.value}',忽略该检查`,
+          `没有 bfd_instance '${name.value}'，忽略该检查`,
         ),
       );
     else out.push({ kind: 'bfd', session: name.value, alpha: got.value.values.alpha?.value ?? d.alpha });
@@ -237,7 +237,7 @@ export function buildCheckers(
         f.track_file.at,
         text(
           `there is no track_file '${f.track_file.value}'; the check is left out`,
-          `没有 track_file '${f.track_file.value}',忽略该检查`,
+          `没有 track_file '${f.track_file.value}'，忽略该检查`,
         ),
       );
     else out.push({ kind: 'file', file: f.track_file.value, weight: f.weight?.value ?? { value: 1, reverse: false } });
@@ -263,7 +263,7 @@ function urlOf(got: UrlValues, host: string | undefined, compliant: boolean, c: 
     c.report.warn(
       'url-path-missing',
       got.at,
-      text('this url has no path: / is asked for', '该 url 没有 path,取 /'),
+      text('this url has no path: / is asked for', '该 url 没有 path，取 /'),
       text("write 'path /'; keepalived 2.2 leaves such a url out", "请写 'path /';keepalived 2.2 会忽略这样的 url"),
     );
   return {

@@ -53,7 +53,10 @@ export function buildDirector(r: RootValues, c: DirectorContext): DirectorConfig
       report.fault(
         'virtual-server-repeated',
         x.at,
-        text(`this virtual server is in line ${first} already; it is dropped`, `该虚拟服务器已在第 ${first} 行,被丢弃`),
+        text(
+          `this virtual server is in line ${first} already; it is dropped`,
+          `该虚拟服务器已在第 ${first} 行，被丢弃`,
+        ),
       );
       continue;
     }
@@ -111,7 +114,7 @@ function legacySync(
     c.report.fault(
       'sync-daemon-repeated',
       second.value.values.lvs_sync_daemon_interface?.keyword,
-      text('the kernel has one sync daemon; the first stands', '内核只有一个同步守护进程,以第一个为准'),
+      text('the kernel has one sync daemon; the first stands', '内核只有一个同步守护进程，以第一个为准'),
     );
   const name = first?.value.values.lvs_sync_daemon_interface?.value;
   return first && name !== undefined ? { interface: name, instance: first.value.head } : undefined;
@@ -124,7 +127,7 @@ function groupsOf(r: RootValues, report: Report): VirtualServerGroup[] {
       report.fault(
         'name-repeated',
         at,
-        text(`the name '${value.head}' is taken; this block is dropped`, `名称 '${value.head}' 已被使用,丢弃本块`),
+        text(`the name '${value.head}' is taken; this block is dropped`, `名称 '${value.head}' 已被使用，丢弃本块`),
       );
       continue;
     }
@@ -167,7 +170,7 @@ function serviceOf(
         at,
         text(
           `there is no virtual_server_group '${head.group}'; it is dropped`,
-          `没有 virtual_server_group '${head.group}',被丢弃`,
+          `没有 virtual_server_group '${head.group}'，被丢弃`,
         ),
       );
       return undefined;
@@ -179,7 +182,7 @@ function serviceOf(
       'port-missing',
       at,
       text('a service on every port must be persistent', '覆盖所有端口的服务必须是持久的'),
-      text('give a port, or persistence_timeout', '请给出端口,或 persistence_timeout'),
+      text('give a port, or persistence_timeout', '请给出端口，或 persistence_timeout'),
     );
   return { by: 'address', address: head.address, port: head.port, protocol };
 }
@@ -205,7 +208,7 @@ function buildVirtualServer(
       v.hysteresis.at,
       text(
         `hysteresis ${hysteresis} is not below quorum ${quorum}; it is left out`,
-        `hysteresis ${hysteresis} 不小于 quorum ${quorum},忽略`,
+        `hysteresis ${hysteresis} 不小于 quorum ${quorum}，忽略`,
       ),
     );
   const kept = hysteresis >= quorum ? 0 : hysteresis;
@@ -214,7 +217,7 @@ function buildVirtualServer(
     report.fault(
       'real-server-missing',
       x.at,
-      text('this virtual server has no real server; it is dropped', '该虚拟服务器没有真实服务器,被丢弃'),
+      text('this virtual server has no real server; it is dropped', '该虚拟服务器没有真实服务器，被丢弃'),
     );
     return undefined;
   }
@@ -222,7 +225,7 @@ function buildVirtualServer(
     report.warn(
       'protocol-missing',
       x.at,
-      text('no protocol is given: TCP is taken', '没有 protocol,取 TCP'),
+      text('no protocol is given: TCP is taken', '没有 protocol，取 TCP'),
       text(
         "write 'protocol TCP'; keepalived 2.2 would take UDP here",
         "请写 'protocol TCP';keepalived 2.2 在此处会取 UDP",
@@ -235,7 +238,7 @@ function buildVirtualServer(
       (v.quorum ?? v.hysteresis)?.at ?? x.at,
       text(
         `all real servers together weigh ${total}, less than quorum + hysteresis ${quorum + kept}`,
-        `所有真实服务器的权重之和为 ${total},小于 quorum + hysteresis ${quorum + kept}`,
+        `所有真实服务器的权重之和为 ${total}，小于 quorum + hysteresis ${quorum + kept}`,
       ),
     );
   const sorry = v.sorry_server?.value;
@@ -306,7 +309,7 @@ function realServersOf(
       c.report.fault(
         'real-server-repeated',
         x.at,
-        text(`the real server ${key} is given twice; this one is dropped`, `真实服务器 ${key} 重复,丢弃本块`),
+        text(`the real server ${key} is given twice; this one is dropped`, `真实服务器 ${key} 重复，丢弃本块`),
       );
       return [];
     }
@@ -347,7 +350,7 @@ function buildRealServer(
       x.at,
       text(
         `direct routing changes no port: packets arrive at ${service.port}, not ${head.port}`,
-        `DR 不改变端口:报文到达 ${service.port},而不是 ${head.port}`,
+        `DR 不改变端口:报文到达 ${service.port}，而不是 ${head.port}`,
       ),
     );
   const [low, high] = [v.lthreshold?.value, v.uthreshold?.value];

@@ -51,9 +51,9 @@ export function buildInstance(
       keyword,
       text(
         `${name}: virtual_router_id is not set; the instance is dropped`,
-        `${name}:没有设置 virtual_router_id,该实例被丢弃`,
+        `${name}：没有设置 virtual_router_id，该实例被丢弃`,
       ),
-      text('a number 1..255, the same on all hosts of this virtual router', '1..255,同一虚拟路由器的各主机上相同'),
+      text('a number 1..255, the same on all hosts of this virtual router', '1..255，同一虚拟路由器的各主机上相同'),
     );
   const source = sourceOf(v, name, report);
   const placed = v.interface !== undefined || source !== undefined;
@@ -61,7 +61,7 @@ export function buildInstance(
     report.fault(
       'vrrp-interface-missing',
       keyword,
-      text(`${name}: interface is not set; the instance is dropped`, `${name}:没有设置 interface,该实例被丢弃`),
+      text(`${name}: interface is not set; the instance is dropped`, `${name}：没有设置 interface，该实例被丢弃`),
       text('only unicast with unicast_src_ip may do without', '只有配置了 unicast_src_ip 的单播可以省略'),
     );
   const onInterface = v.interface?.value ?? g.default_interface?.value ?? 'eth0';
@@ -91,7 +91,7 @@ export function buildInstance(
     report.fault(
       'vrrp-accept-both',
       v.no_accept.keyword,
-      text(`${name}: accept and no_accept`, `${name}:同时有 accept 和 no_accept`),
+      text(`${name}: accept and no_accept`, `${name}：同时有 accept 和 no_accept`),
     );
   if (v.vrf && v.interface)
     report.fault(
@@ -99,7 +99,7 @@ export function buildInstance(
       v.vrf.keyword,
       text(
         `${name}: vrf is for unicast without an interface; it is left out`,
-        `${name}:vrf 只用于没有 interface 的单播,忽略`,
+        `${name}:vrf 只用于没有 interface 的单播，忽略`,
       ),
     );
   const strict = v.strict_mode?.value ?? g.vrrp_strict?.value ?? false;
@@ -142,7 +142,7 @@ export function buildInstance(
         at,
         text(
           `${strange} is not an IPv${family} address as ${name}'s are`,
-          `${strange} 不是 IPv${family} 地址,与 ${name} 不符`,
+          `${strange} 不是 IPv${family} 地址，与 ${name} 不符`,
         ),
       );
       return [];
@@ -193,7 +193,7 @@ function versionAndInterval(
         got.at,
         text(
           `${name}: version 2 counts whole seconds; ${whole / 1e6} is taken`,
-          `${name}:版本 2 只能用整秒,取 ${whole / 1e6}`,
+          `${name}：版本 2 只能用整秒，取 ${whole / 1e6}`,
         ),
         text("for less than a second add 'version 3', on all hosts", "不足一秒请加 'version 3',各主机都要加"),
       );
@@ -204,7 +204,7 @@ function versionAndInterval(
     c.report.fault(
       'vrrp-advert-int-range',
       got?.at,
-      text(`${name}: version 3 counts up to 40.95 s, which is taken`, `${name}:版本 3 最大 40.95 秒,取 40.95`),
+      text(`${name}: version 3 counts up to 40.95 s, which is taken`, `${name}：版本 3 最大 40.95 秒，取 40.95`),
     );
     return { version, advertInterval: seconds(40.95) };
   }
@@ -214,7 +214,7 @@ function versionAndInterval(
       got.at,
       text(
         `${name}: version 3 counts hundredths of a second; ${step / 1e6} is taken`,
-        `${name}:版本 3 以百分之一秒计,取 ${step / 1e6}`,
+        `${name}：版本 3 以百分之一秒计，取 ${step / 1e6}`,
       ),
     );
   return { version, advertInterval: step };
@@ -247,7 +247,7 @@ function splitAddresses(
       placeOf(stranger),
       text(
         `${name}: an advert carries one family; ${stranger.prefix.address} is left out`,
-        `${name}:一个通告只能携带一个协议族,${stranger.prefix.address} 被忽略`,
+        `${name}：一个通告只能携带一个协议族，${stranger.prefix.address} 被忽略`,
       ),
       text('move it to virtual_ipaddress_excluded', '请移到 virtual_ipaddress_excluded'),
     );
@@ -258,7 +258,7 @@ function splitAddresses(
       placeOf(surplus),
       text(
         `${name}: an advert carries at most ${MOST_TOLD} addresses; from ${surplus.prefix.address} on they are held but not told`,
-        `${name}:一个通告最多携带 ${MOST_TOLD} 个地址,从 ${surplus.prefix.address} 起保留但不通告`,
+        `${name}：一个通告最多携带 ${MOST_TOLD} 个地址，从 ${surplus.prefix.address} 起保留但不通告`,
       ),
       text('move them to virtual_ipaddress_excluded', '请移到 virtual_ipaddress_excluded'),
     );
@@ -275,9 +275,9 @@ function rankOf(v: InstanceValues, name: string, report: Report): Rank {
       v.state?.at,
       text(
         `${name}: priority 255 owns the address and would begin as MASTER; it waits as BACKUP first`,
-        `${name}:优先级 255 是地址拥有者,本应初始即为 MASTER,现在先作为 BACKUP 等待`,
+        `${name}：优先级 255 是地址拥有者，本应初始即为 MASTER，现在先作为 BACKUP 等待`,
       ),
-      text('a lower priority, or no state', '降低优先级,或删除 state'),
+      text('a lower priority, or no state', '降低优先级，或删除 state'),
     );
   }
   return { priority, wantsMaster: wanted === undefined ? priority === 255 : wanted === 'MASTER' };
@@ -298,14 +298,14 @@ function preemptionOf(
   if (nopreempt && v.preempt)
     refuse(
       'vrrp-preempt-both',
-      text(`${name}: preempt and nopreempt`, `${name}:同时有 preempt 和 nopreempt`),
+      text(`${name}: preempt and nopreempt`, `${name}：同时有 preempt 和 nopreempt`),
       text('keep one', '只保留一个'),
     );
   if (nopreempt && rank.priority === 255)
     refuse(
       'vrrp-nopreempt-owner',
-      text(`${name}: nopreempt cannot be with priority 255`, `${name}:优先级 255 不能使用 nopreempt`),
-      text('the owner of the address always preempts (RFC 9568 section 6.1)', '地址拥有者总是抢占(RFC 9568 6.1 节)'),
+      text(`${name}: nopreempt cannot be with priority 255`, `${name}：优先级 255 不能使用 nopreempt`),
+      text('the owner of the address always preempts (RFC 9568 section 6.1)', '地址拥有者总是抢占（RFC 9568 6.1 节）'),
     );
   if (nopreempt && v.state?.value === 'MASTER')
     refuse(
@@ -317,7 +317,7 @@ function preemptionOf(
     report.fault(
       'vrrp-nopreempt-delay',
       v.preempt_delay?.keyword,
-      text(`${name}: preempt_delay does nothing with nopreempt`, `${name}:使用 nopreempt 时 preempt_delay 不起作用`),
+      text(`${name}: preempt_delay does nothing with nopreempt`, `${name}：使用 nopreempt 时 preempt_delay 不起作用`),
     );
     return { preempt: false, delay: us(0) };
   }
@@ -338,7 +338,7 @@ function authenticationOf(
       v.state?.at ?? v.authentication?.at(-1)?.keyword,
       text(
         `${name}: with AH it begins as BACKUP, since its sequence number must first be learnt`,
-        `${name}:使用 AH 时初始为 BACKUP,因为要先获知序列号`,
+        `${name}：使用 AH 时初始为 BACKUP，因为要先获知序列号`,
       ),
       text('write state BACKUP', '请写 state BACKUP'),
     );

@@ -35,7 +35,7 @@ export function buildAddresses(
         at,
         text(
           `${value.prefix.address} is given in line ${first.line} already; once is enough`,
-          `${value.prefix.address} 在第 ${first.line} 行已经给出,忽略重复`,
+          `${value.prefix.address} 在第 ${first.line} 行已经给出，忽略重复`,
         ),
       );
       return [];
@@ -55,7 +55,7 @@ export function buildRoutes(got: readonly Got<WantedRoute>[], report: Report): W
     report.warn(
       'route-untracked',
       at,
-      text('this route names no interface: its loss is not noticed', '该路由没有指定接口,它丢失时不会被发现'),
+      text('this route names no interface: its loss is not noticed', '该路由没有指定接口，它丢失时不会被发现'),
       text("add 'dev IF', or 'no_track' to say that this is meant", "请加 'dev 接口',或用 'no_track' 表明这是有意的"),
     );
     const ignored: ObjectTracking = { kind: 'ignore' };
@@ -75,8 +75,8 @@ export class RulePreferences {
         report.warn(
           'rule-preference-missing',
           at,
-          text(`this rule has no preference; ${priority} is taken`, `该规则没有 preference,取 ${priority}`),
-          text('rules are ordered by preference alone: give each its own', '规则只按 preference 排序,请逐条指定'),
+          text(`this rule has no preference; ${priority} is taken`, `该规则没有 preference，取 ${priority}`),
+          text('rules are ordered by preference alone: give each its own', '规则只按 preference 排序，请逐条指定'),
         );
       }
       return { rule: { ...value.rule, priority }, tracking: value.tracking };

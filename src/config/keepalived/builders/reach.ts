@@ -17,7 +17,7 @@ export function sourceOf(v: InstanceValues, name: string, report: Report): IpAdd
     report.fault(
       'vrrp-source-both',
       m.at,
-      text(`${name}: unicast_src_ip is another address`, `${name}:与 unicast_src_ip 不是同一个地址`),
+      text(`${name}: unicast_src_ip is another address`, `${name}：与 unicast_src_ip 不是同一个地址`),
     );
   return (u ?? m)?.value;
 }
@@ -56,7 +56,7 @@ export function unicastOf(
         at,
         text(
           `${name}: ${value.address} is this host's own source address; it is left out`,
-          `${name}:${value.address} 是本机的源地址,忽略`,
+          `${name}:${value.address} 是本机的源地址，忽略`,
         ),
       );
     else if (peers.some((p) => p.address === value.address))
@@ -68,7 +68,7 @@ export function unicastOf(
     report.warn(
       'vrrp-unicast-ttl-alone',
       v.unicast_ttl.keyword,
-      text(`${name}: unicast_ttl does nothing without unicast peers`, `${name}:没有单播对端时 unicast_ttl 不起作用`),
+      text(`${name}: unicast_ttl does nothing without unicast peers`, `${name}：没有单播对端时 unicast_ttl 不起作用`),
     );
   if (peers.length > 0) return { peers };
   if (!wanted) return { peers: undefined };
@@ -76,8 +76,8 @@ export function unicastOf(
   report.warn(
     'vrrp-unicast-no-peer',
     (v.unicast_peer?.[0] ?? v.unicast_src_ip)?.keyword,
-    text(`${name}: no unicast peer is given, so multicast is used`, `${name}:没有单播对端,改用组播`),
-    text('list the peers, or add unicast_fault_no_peer', '请列出对端,或加 unicast_fault_no_peer'),
+    text(`${name}: no unicast peer is given, so multicast is used`, `${name}：没有单播对端，改用组播`),
+    text('list the peers, or add unicast_fault_no_peer', '请列出对端，或加 unicast_fault_no_peer'),
   );
   return { peers: undefined };
 }
@@ -108,7 +108,7 @@ export function vmacOf(
     c.report.fault(
       'vrrp-vmac-both',
       i.keyword,
-      text(`${name}: use_vmac and use_ipvlan`, `${name}:同时有 use_vmac 和 use_ipvlan`),
+      text(`${name}: use_vmac and use_ipvlan`, `${name}：同时有 use_vmac 和 use_ipvlan`),
     );
   const got = (m ?? i) as Got<{ readonly name?: string; readonly group?: number }>;
   if (!v.interface)
@@ -172,7 +172,10 @@ export function xmitBaseOf(
     report.fault(
       'vrrp-xmit-base-alone',
       asked.keyword,
-      text(`${name}: vmac_xmit_base does nothing without use_vmac`, `${name}:没有 use_vmac 时 vmac_xmit_base 不起作用`),
+      text(
+        `${name}: vmac_xmit_base does nothing without use_vmac`,
+        `${name}：没有 use_vmac 时 vmac_xmit_base 不起作用`,
+      ),
     );
     return false;
   }
@@ -180,7 +183,7 @@ export function xmitBaseOf(
     report.warn(
       'vrrp-xmit-base-set',
       v.use_vmac?.keyword,
-      text(`${name}: unicast adverts leave from the base interface`, `${name}:单播通告从底层接口发出`),
+      text(`${name}: unicast adverts leave from the base interface`, `${name}：单播通告从底层接口发出`),
       text('add vmac_xmit_base', '请加 vmac_xmit_base'),
     );
     return true;

@@ -12,7 +12,7 @@ export function applyStrict(i: Instance, v: InstanceValues, keyword: Place, repo
     report.fault(
       'vrrp-strict',
       place ?? keyword,
-      text(`${i.name}: strict mode ${en}`, `${i.name}:严格模式${zh}`),
+      text(`${i.name}: strict mode ${en}`, `${i.name}：严格模式${zh}`),
       hint ??
         text(
           "take 'vrrp_strict' or 'strict_mode' out unless every router obeys it",
@@ -34,7 +34,7 @@ export function applyStrict(i: Instance, v: InstanceValues, keyword: Place, repo
     forbid(
       v.state.at,
       'allows state MASTER for the owner alone (priority 255)',
-      '只允许地址拥有者(优先级 255)使用 state MASTER',
+      '只允许地址拥有者（优先级 255）使用 state MASTER',
     );
     out = { ...out, wantsMaster: owner };
   }

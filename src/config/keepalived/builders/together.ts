@@ -35,7 +35,7 @@ export function checkTogether(
         placeOf(i.name),
         text(
           `${i.name}: virtual_router_id ${i.virtualRouterId} on ${i.interface ?? 'no interface'} is ${other.name}'s already; the instance is dropped`,
-          `${i.name}:${i.interface ?? '无接口'} 上的 virtual_router_id ${i.virtualRouterId} 已属于 ${other.name},该实例被丢弃`,
+          `${i.name}:${i.interface ?? '无接口'} 上的 virtual_router_id ${i.virtualRouterId} 已属于 ${other.name}，该实例被丢弃`,
         ),
         free === undefined ? undefined : text(`${free} is unused in this file`, `本文件中 ${free} 未被使用`),
       );
@@ -48,9 +48,9 @@ export function checkTogether(
         placeOf(i.name),
         text(
           `${i.name}: the priority of an owner (255) never changes; tracking weights do nothing`,
-          `${i.name}:地址拥有者(255)的优先级不变,跟踪权重不起作用`,
+          `${i.name}：地址拥有者(255)的优先级不变，跟踪权重不起作用`,
         ),
-        text('use weight 0, or a priority below 255', '请用 weight 0,或使用低于 255 的优先级'),
+        text('use weight 0, or a priority below 255', '请用 weight 0，或使用低于 255 的优先级'),
       );
     kept.push(i);
   }
@@ -72,9 +72,12 @@ export function checkTogether(
           placeOf(m),
           text(
             `${m}: tracking weights of a member of ${g.name} do nothing`,
-            `${m}:同步组 ${g.name} 成员的跟踪权重不起作用`,
+            `${m}：同步组 ${g.name} 成员的跟踪权重不起作用`,
           ),
-          text('track on the group, or add sync_group_tracking_weight', '请在组上跟踪,或加 sync_group_tracking_weight'),
+          text(
+            'track on the group, or add sync_group_tracking_weight',
+            '请在组上跟踪，或加 sync_group_tracking_weight',
+          ),
         );
     }
   return kept;

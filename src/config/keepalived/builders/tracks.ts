@@ -36,7 +36,7 @@ export function buildTracks(v: Values, known: Trackable, report: Report): Tracks
         report.fault(
           'track-unknown',
           at,
-          text(`there is no ${word} '${value.name}'; it is not tracked`, `没有名为 '${value.name}' 的 ${word},不跟踪`),
+          text(`there is no ${word} '${value.name}'; it is not tracked`, `没有名为 '${value.name}' 的 ${word}，不跟踪`),
           weights && weights.size > 0
             ? text(
                 `known: ${[...weights.keys()].slice(0, 8).join(', ')}`,

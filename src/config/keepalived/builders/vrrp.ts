@@ -126,7 +126,7 @@ export function unique<W extends Words>(
         x.at,
         text(
           `the name '${x.value.head}' is taken in line ${earlier.at.line}; this block is dropped`,
-          `名称 '${x.value.head}' 已在第 ${earlier.at.line} 行使用,丢弃本块`,
+          `名称 '${x.value.head}' 已在第 ${earlier.at.line} 行使用，丢弃本块`,
         ),
       );
     else first.set(x.value.head, x);
@@ -144,7 +144,7 @@ function missing<W extends Words>(x: Got<Nested<string, W>>, block: string, word
   report.fault(
     'word-missing',
     x.at,
-    text(`${block} ${name} has no ${word}; it is dropped`, `${block} ${name} 没有 ${word},被丢弃`),
+    text(`${block} ${name} has no ${word}; it is dropped`, `${block} ${name} 没有 ${word}，被丢弃`),
   );
   return [];
 }
@@ -180,7 +180,7 @@ function trackProcess(x: Of<'vrrp_track_process'>, report: Report): TrackProcess
       v.quorum_max!.at,
       text(
         `quorum_max ${most} is below quorum ${least}; it is left out`,
-        `quorum_max ${most} 小于 quorum ${least},忽略`,
+        `quorum_max ${most} 小于 quorum ${least}，忽略`,
       ),
     );
   }
@@ -227,7 +227,7 @@ function syncGroup(
       report.fault(
         'group-member-unknown',
         at,
-        text(`there is no vrrp_instance '${value}'; it is left out`, `没有 vrrp_instance '${value}',忽略`),
+        text(`there is no vrrp_instance '${value}'; it is left out`, `没有 vrrp_instance '${value}'，忽略`),
       );
     else if (!members.includes(value)) members.push(value);
   }
@@ -235,8 +235,8 @@ function syncGroup(
     report.fault(
       'group-empty',
       x.at,
-      text(`the sync group ${name} has no members; it is dropped`, `同步组 ${name} 没有成员,被丢弃`),
-      text('group { VI_1 VI_2 }, one name on each line', 'group { VI_1 VI_2 },每行一个名称'),
+      text(`the sync group ${name} has no members; it is dropped`, `同步组 ${name} 没有成员，被丢弃`),
+      text('group { VI_1 VI_2 }, one name on each line', 'group { VI_1 VI_2 }，每行一个名称'),
     );
     return [];
   }
@@ -246,7 +246,7 @@ function syncGroup(
       x.at,
       text(
         `the sync group ${name} has one member: it keeps nothing together`,
-        `同步组 ${name} 只有一个成员,没有可同步的对象`,
+        `同步组 ${name} 只有一个成员，没有可同步的对象`,
       ),
     );
   return [
@@ -275,7 +275,7 @@ function trackGroup(x: Of<'track_group'>, instances: ReadonlySet<string>, report
     report.fault(
       'group-member-unknown',
       at,
-      text(`there is no vrrp_instance '${value}'; it is left out`, `没有 vrrp_instance '${value}',忽略`),
+      text(`there is no vrrp_instance '${value}'; it is left out`, `没有 vrrp_instance '${value}'，忽略`),
     );
     return [];
   });

@@ -131,7 +131,7 @@ export const time =
         'number-invalid',
         text(`'${w.text}' is not a number of ${unit}`, `'${w.text}' 不是以 ${unit} 为单位的数`),
         /^[\d.]+[a-z]+$/i.test(w.text)
-          ? text(`write the number alone; the unit is ${unit}`, `只写数字,单位固定为 ${unit}`)
+          ? text(`write the number alone; the unit is ${unit}`, `只写数字，单位固定为 ${unit}`)
           : undefined,
       );
     const n = Number(w.text);
@@ -179,7 +179,7 @@ export const interfaceName: Reader<string> = (a) => {
     return a.fault(
       'interface-name-invalid',
       text(`'${w.text}' cannot be an interface name`, `'${w.text}' 不能作为接口名`),
-      text('1 to 15 characters, no slash, no blank', '1 到 15 个字符,不含斜杠和空白'),
+      text('1 to 15 characters, no slash, no blank', '1 到 15 个字符，不含斜杠和空白'),
     );
   return w.text;
 };

@@ -17,7 +17,7 @@ export const bfdInstance = block(
         unit: 'ms',
         hint: text(
           'a session that is down sends at most once a second (RFC 5880 section 6.8.3)',
-          '会话未建立时最多每秒发送一次(RFC 5880 6.8.3 节)',
+          '会话未建立时最多每秒发送一次（RFC 5880 6.8.3 节）',
         ),
       }),
     ),

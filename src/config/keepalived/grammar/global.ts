@@ -124,7 +124,7 @@ const umask: Reader<number> = (a) => {
   return a.fault(
     'umask-invalid',
     text(`'${all}' is not a mask 0..0777`, `'${all}' 不是 0..0777 的掩码`),
-    text('octal such as 022, or names: IWGRP | IWOTH', '八进制数如 022,或 IWGRP | IWOTH 等名称'),
+    text('octal such as 022, or names: IWGRP | IWOTH', '八进制数如 022，或 IWGRP | IWOTH 等名称'),
   );
 };
 const CHECKS = ['readable', 'match', 'wildcard_match', 'brace_match'] as const;

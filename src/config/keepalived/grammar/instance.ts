@@ -163,7 +163,7 @@ export const vrrpInstance = block(
     virtual_router_id: word(
       int(1, 255, {
         code: 'vrrp-vrid-range',
-        hint: text('the VRID is one byte (RFC 9568 section 5.2.3)', 'VRID 只有一个字节(RFC 9568 5.2.3 节)'),
+        hint: text('the VRID is one byte (RFC 9568 section 5.2.3)', 'VRID 只有一个字节（RFC 9568 5.2.3 节）'),
       }),
     ),
     priority: word(
@@ -171,7 +171,7 @@ export const vrrpInstance = block(
         code: 'vrrp-priority-range',
         hint: text(
           "1..254 for a backup, 255 only where the address is the interface's own; 0 is sent when stopping",
-          '备份用 1..254,255 只用于地址拥有者;0 在停止时发送',
+          '备份用 1..254,255 只用于地址拥有者；0 在停止时发送',
         ),
       }),
     ),
@@ -180,7 +180,7 @@ export const vrrpInstance = block(
         code: 'vrrp-advert-int-range',
         hint: text(
           'version 2: whole seconds 1..255; version 3: 0.01..40.95 s',
-          '版本 2 为 1..255 的整秒,版本 3 为 0.01..40.95 秒',
+          '版本 2 为 1..255 的整秒，版本 3 为 0.01..40.95 秒',
         ),
       }),
     ),

@@ -60,7 +60,7 @@ export function takeNamed(a: Args, kind: IprouteKind, max: number): number | und
     'name-unknown',
     text(
       `'${w.text}' is neither a number 0..${max} nor a known name`,
-      `'${w.text}' 既不是 0..${max} 的数,也不是已知名称`,
+      `'${w.text}' 既不是 0..${max} 的数，也不是已知名称`,
     ),
     kind === 'groups' ? undefined : text('names come from /etc/iproute2', '名称来自 /etc/iproute2'),
   );

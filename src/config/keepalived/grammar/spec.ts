@@ -140,7 +140,7 @@ function noMore(a: Args): void {
     ),
     text(
       'put the next statement on its own line, or quote what belongs together',
-      '每条语句单独一行,需要合在一起的词请加引号',
+      '每条语句单独一行，需要合在一起的词请加引号',
     ),
   );
 }
@@ -149,7 +149,7 @@ function noBody(s: Statement, report: Report): void {
     report.fault(
       'block-unexpected',
       s.words[0].place,
-      text(`'${s.words[0].text}' takes no block; it is skipped`, `'${s.words[0].text}' 后面不能有块,已跳过`),
+      text(`'${s.words[0].text}' takes no block; it is skipped`, `'${s.words[0].text}' 后面不能有块，已跳过`),
     );
 }
 
@@ -222,7 +222,7 @@ export function readBlock<W extends Words>(
           typed.place,
           text(
             `'${typed.text}' is given again; line ${first.keyword.line} is overridden`,
-            `'${typed.text}' 重复出现,第 ${first.keyword.line} 行的值被覆盖`,
+            `'${typed.text}' 重复出现，第 ${first.keyword.line} 行的值被覆盖`,
           ),
         );
       values[key] = got;
@@ -235,7 +235,7 @@ function unknownWord(b: AnyBlock, s: Statement, report: Report): void {
   const typed = s.words[0];
   const homes = report.homes.get(typed.text);
   const near = nearest(typed.text, [...Object.keys(b.words), ...Object.keys(b.aliases)]);
-  const skipped = s.body === undefined ? text('', '') : text('; its block is skipped', ',整个块被跳过');
+  const skipped = s.body === undefined ? text('', '') : text('; its block is skipped', '，整个块被跳过');
   report.fault(
     'word-unknown',
     typed.place,

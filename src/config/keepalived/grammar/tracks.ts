@@ -114,7 +114,7 @@ export const syncGroup = block(
     global_tracking: word(flag, {
       deprecated: text(
         'track on the group, or write sync_group_tracking_weight',
-        '请在组上配置跟踪,或改写为 sync_group_tracking_weight',
+        '请在组上配置跟踪，或改写为 sync_group_tracking_weight',
       ),
     }),
     sync_group_tracking_weight: word(flag),

@@ -217,7 +217,7 @@ export class Expander {
       this.#report.fault(
         'parameter-lines-inline',
         place,
-        text(`$${name} stands for several lines and must stand alone on its line`, `$${name} 代表多行,必须单独占一行`),
+        text(`$${name} stands for several lines and must stand alone on its line`, `$${name} 代表多行，必须单独占一行`),
       );
       return '';
     }
@@ -248,7 +248,7 @@ export class Expander {
         this.#report.fault(
           'random-range',
           place,
-          text('_RANDOM [MIN [MAX]] needs whole numbers, the lower first', '_RANDOM [MIN [MAX]] 需要整数,小者在前'),
+          text('_RANDOM [MIN [MAX]] needs whole numbers, the lower first', '_RANDOM [MIN [MAX]] 需要整数，小者在前'),
         );
         return '';
       }

@@ -46,7 +46,7 @@ export function treeOf(lines: Iterable<readonly Word[]>, report: Report): Statem
           report.fault(
             'brace-without-keyword',
             w.place,
-            text('this { belongs to no keyword; the block is skipped', '这个 { 前面没有关键字,该块被跳过'),
+            text('this { belongs to no keyword; the block is skipped', '这个 { 前面没有关键字，该块被跳过'),
           );
           stack.push({ words: undefined, brace: w.place, body: [] });
         }
@@ -58,7 +58,7 @@ export function treeOf(lines: Iterable<readonly Word[]>, report: Report): Statem
           report.fault(
             'brace-unexpected',
             w.place,
-            text('this } closes nothing', '多余的 },没有与之对应的 {'),
+            text('this } closes nothing', '多余的 }，没有与之对应的 {'),
             text('a block above was closed too early, or this one is left over', '上面的某个块可能提前结束了'),
           );
       } else current.push(w);

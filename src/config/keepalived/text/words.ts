@@ -88,7 +88,7 @@ export function wordsOf(line: Traced, report: Report): Word[] {
           'quote-unterminated',
           placeOf(line, opened, s.length),
           text(`a ${c} is opened and not closed on this line`, `引号 ${c} 在本行没有结束`),
-          text('close it, or escape it with a backslash', '请补上结束引号,或用反斜杠转义'),
+          text('close it, or escape it with a backslash', '请补上结束引号，或用反斜杠转义'),
         );
       i++;
     } else if (c === '\\') {
