@@ -8,9 +8,11 @@ import { firewallCommands } from './firewall.ts';
 import { follow, groupHealth, groupState, type Member } from './group.ts';
 import { initialState, type RouterState } from './machine.ts';
 import { groupNotification, instanceNotification } from './notify.ts';
-import { linkAddress, resolveObjects } from './objects.ts';
+import { linkAddress, resolveObjects, trackedInterfaces } from './objects.ts';
 import { idlePace, pace } from './pacing.ts';
+import { addressesThatFit } from './packets.ts';
 import { planReload } from './reload.ts';
+import { Reporter } from './reporter.ts';
 import { nextAdvert } from './timers.ts';
 import { healthOf, judge, type TrackerValue } from './tracking.ts';
 import type { Effect, Health } from './types.ts';
@@ -277,6 +279,44 @@ test('no_accept drops what is for the addresses but lets neighbour discovery pas
     /nd-neighbor-solicit.*accept; .*fe80::9 \} drop$/,
   );
   assert.match(firewallCommands([], FILTER, true) ?? '', /delete table/);
+});
+test('packets that anybody can send are logged once for each kind, from however many sources', () => {
+  const lines: string[] = [];
+  const reporter = new Reporter({ write: (e) => void lines.push(e.code) });
+  const subject = { name: 'VI_1', logged: new Set<string>() };
+  for (let n = 1; n < 9; n++) {
+    const source = `10.0.0.${n}` as IpAddress;
+    reporter.odd(subject, source, { kind: 'addresses', have: new Uint8Array(4), want: new Uint8Array(0) }, 4);
+    reporter.dropped(subject, 'eth0', source, { kind: 'password' });
+  }
+  assert.deepEqual(lines, ['vrrp.mismatch-addresses', 'vrrp.dropped']);
+});
+test('macvlans keep their reports of group membership to themselves, in the table that the configuration names', () => {
+  const vmac = { kind: 'macvlan', name: 'vrrp.51', mode: 'private', notify: false } as const;
+  const text = firewallCommands([exampleInstance({ vmac })], { table: 'mine', priority: 7 }, false) ?? '';
+  assert.match(text, /add chain inet mine output \{ type filter hook output priority 7;/);
+  assert.match(text, /oifname \{ "vrrp\.51" \} ip protocol igmp drop/);
+  assert.match(text, /oifname \{ "vrrp\.51" \} icmpv6 type \{ mld-listener-report, .* drop$/);
+});
+test('an instance depends on the interfaces of what it holds, but for what has no_track', () => {
+  const ignore = { kind: 'ignore' } as const;
+  const names = trackedInterfaces({
+    addresses: [exampleAddress('10.0.0.1', 24), exampleAddress('10.0.1.1', 24, 'eth1')],
+    excluded: [{ ...exampleAddress('10.0.2.1', 24, 'eth2'), tracking: ignore }],
+    routes: [],
+    rules: [
+      { rule: { family: 4, priority: 1, action: { do: 'nop' }, iif: 'eth3' }, tracking: { kind: 'follow' } },
+      { rule: { family: 4, priority: 2, action: { do: 'nop' }, oif: 'eth4' }, tracking: ignore },
+    ],
+  });
+  assert.deepEqual([...names], ['eth0', 'eth1', 'eth3']);
+});
+test('an advert has room for what one packet holds: header, authentication and trailer counted', () => {
+  const six = exampleInstance({ version: 3, family: 6 });
+  assert.equal(addressesThatFit(six, 1500), 90);
+  assert.ok(addressesThatFit(six, 9000) > 255);
+  const ah = exampleInstance({ authentication: { type: 'ah', password: 'x' } });
+  assert.deepEqual([addressesThatFit(ah, 64), addressesThatFit(ah, 60), addressesThatFit(ah, 20)], [1, 0, 0]);
 });
 test('use_vmac stands for the interface of the instance; use_vmac_addr also for others', () => {
   const vmac = { kind: 'macvlan', name: 'vrrp.51', mode: 'private', notify: false } as const;
