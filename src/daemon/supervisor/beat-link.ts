@@ -23,6 +23,7 @@ export class BeatLink {
   #asking: ((s: BeatSnapshot | undefined) => void)[] = [];
   #question = 0;
   #late: NodeJS.Timeout | undefined;
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   #ended = false;
 
@@ -69,12 +70,14 @@ export class BeatLink {
     if (this.#asking.length > 1) return;
     const question = ++this.#question;
     this.#late = setTimeout(() => this.#answer(question, undefined), ANSWER_WITHIN);
-    this.send({ kind: 'snapshot', question });
+    const rested = performance.now() - this.#answeredAt;
+    setTimeout(() => this.send({ kind: 'snapshot', question }), Math.max(0, BETWEEN_QUESTIONS - rested));
   }
 
   #answer(question: number, s: BeatSnapshot | undefined): void {
     if (question !== this.#question) return; // it came too late
     clearTimeout(this.#late);
+    this.#answeredAt = performance.now();
     for (const answered of this.#asking.splice(0)) answered(s);
   }
   #receive(m: FromBeat): void {
@@ -120,5 +123,7 @@ export class BeatLink {
 }
 
 const ANSWER_WITHIN = 2000;
+/** However many ask: each answer takes time from the adverts. */
+const BETWEEN_QUESTIONS = 100;
 /** Longer than any channel takes to empty; an end that is not heard must not keep addresses in place. */
 const LAST_WORDS = 100;

@@ -135,6 +135,8 @@ test('a script that hangs is ended, and closing ends what runs', () => {
   w.go(4);
   trackers.close();
   assert.deepEqual(w.runs[1]?.signals, ['SIGTERM']);
+  w.go(6);
+  assert.deepEqual(w.runs[1]?.signals, ['SIGTERM', 'SIGKILL'], 'one that does not listen does not stay for ever');
 });
 test('a reload lets trackers of the same name go on, and drops the others', () => {
   const w = world();

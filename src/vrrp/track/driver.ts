@@ -7,7 +7,14 @@ import type { Cancel, Exit, Host, Running } from '../../host/index.ts';
 import type { Script, TrackFile, TrackProcess, TrackScript, VrrpConfig } from '../config.ts';
 import { TRACK_FILE_LIMIT, trackFileValue } from './file.ts';
 import { initialProcess, type ProcessState, processMatches, stepProcess } from './process.ts';
-import { initialScript, type ScriptResult, type ScriptState, scriptDeadline, stepScript } from './script.ts';
+import {
+  initialScript,
+  KILL_AFTER,
+  type ScriptResult,
+  type ScriptState,
+  scriptDeadline,
+  stepScript,
+} from './script.ts';
 
 export type TrackReport =
   | { readonly kind: 'script' | 'process'; readonly name: string; readonly good: boolean; readonly because: Text }
@@ -97,7 +104,11 @@ class ScriptRunner {
   close(): void {
     this.#closed = true;
     this.#cancel();
-    this.#running?.signal('SIGTERM');
+    const running = this.#running;
+    running?.signal('SIGTERM');
+    // One that does not listen must not outlive its place in the configuration. After its end this does nothing.
+    const { clock } = this.#o.host;
+    if (running) clock.at(us(clock.now() + KILL_AFTER), () => running.signal('SIGKILL'));
   }
 }
 

@@ -32,7 +32,7 @@ export type ScriptEffect =
   | { readonly do: 'overrun' };
 export type ScriptStep = { readonly state: ScriptState; readonly effects: readonly ScriptEffect[] };
 
-const KILL_AFTER = seconds(2);
+export const KILL_AFTER = seconds(2);
 
 export const initialScript = (c: TrackScript, now: Microseconds): ScriptState => ({
   verdict: c.initFail ? 'bad' : 'init',
