@@ -2,7 +2,7 @@
  * Virtual routers at work on one host: feeds the machines with adverts, time and health, and does what they say. The
  * only place of this part that touches the world, and that through the host's ports.
  */
-import { familyOf, type Microseconds, us } from '../base/index.ts';
+import { familyOf, type Microseconds, unreachable, us } from '../base/index.ts';
 import type { Cancel, LinkAddress, NetChange } from '../host/index.ts';
 import { Announcer } from './announcer.ts';
 import type { Instance, SyncGroup, VrrpConfig } from './config.ts';
@@ -51,6 +51,7 @@ export class Vrrp {
   #lostStatics: ReadonlyMap<string, string> = new Map();
   #cancelRenewal: Cancel | undefined;
   #cancelWill: Cancel | undefined;
+  #cancelJudgement: Cancel | undefined;
   #unwatch: Cancel | undefined;
   #stopped = false;
 
@@ -78,14 +79,24 @@ export class Vrrp {
 
   /** Removes what a dead process left, opens the sockets and begins. */
   start(): void {
-    const started = this.#config.instances.filter((i) => !this.#options.adopt.has(i.name));
-    this.#surroundings.clearResidue(started, (a) => this.#holdings.native(a));
+    const residue = this.#surroundings.residue(this.#config.instances);
+    for (const a of residue.native) this.#holdings.native(a);
     this.#unwatch = this.#ports.network.watch((c) => this.#changed(c));
     this.#install(this.#config);
+    this.#clearResidue(residue.suspect);
     const boot = Math.max(0, this.#config.delayAfterBoot - this.#options.uptime);
     const notBefore = us(this.#now() + Math.max(this.#config.startupDelay, boot));
     for (const r of this.#routers.values())
       this.#begin(r, this.#options.adopt.has(r.name) ? 'MASTER' : 'BACKUP', notBefore);
+  }
+
+  /** Nobody may answer for an address that is not ours now. What an adopted instance holds stays. */
+  #clearResidue(suspect: (a: LinkAddress) => boolean): void {
+    const adopted = [...this.#routers.values()].filter((r) => this.#options.adopt.has(r.name));
+    const keep = adopted.flatMap((r) => this.#objects(r).held);
+    const { removed, refused } = this.#holdings.clearResidue(suspect, keep);
+    if (removed > 0) this.#reporter.residue(removed);
+    for (const x of refused) this.#reporter.refused('vrrp.object-refused', x.error);
   }
 
   /** Resigns everywhere, gives everything up, and closes. Scripts are still told. */
@@ -102,6 +113,7 @@ export class Vrrp {
     this.#announcer.close();
     this.#sleep.stop();
     this.#cancelRenewal?.();
+    this.#cancelJudgement?.();
     this.#unwatch?.();
     this.#interfaces.stop();
     this.#publishWill();
@@ -124,6 +136,7 @@ export class Vrrp {
     this.#install(config);
     for (const name of plan.changed) this.#reconfigured(this.#router(name));
     for (const name of [...plan.added, ...plan.replaced]) this.#begin(this.#router(name), 'BACKUP', this.#now());
+    this.#checkStatics();
     for (const x of this.#holdings.settle()) this.#reporter.refused('vrrp.object-refused', x.error);
     if (config.fifoStatesOnReload)
       for (const name of plan.kept) {
@@ -274,7 +287,7 @@ export class Vrrp {
   #hold(r: VirtualRouter): void {
     const objects = this.#objects(r);
     for (const name of objects.missing) this.#reporter.missingInterface(r, name);
-    this.#reporter.refusals(r, this.#holdings.set(r.name, objects));
+    this.#reporter.refusals(r, this.#holdings.set(r.name, objects.held));
     this.#armRenewal();
   }
   #objects(r: VirtualRouter): ReturnType<typeof resolveObjects> {
@@ -378,7 +391,9 @@ export class Vrrp {
   // ---------------------------------------------------------------------------------------------- the kernel's news
 
   #changed(c: NetChange): void {
+    if ('own' in c && c.own) return; // what we did ourselves is no news
     this.#enter();
+    this.#holdings.notice(c);
     switch (c.kind) {
       case 'link':
         this.#interfaces.changed(c.link.name, c.link.up);
@@ -387,38 +402,36 @@ export class Vrrp {
         this.#interfaces.changed(c.link.name, false);
         break;
       case 'address':
-        if (!this.#holdings.holdsAddress(c.address)) this.#addressesChanged(c.address.ifindex);
-        else if (this.#lostStatics.size > 0) this.#later(() => this.#checkStatics());
-        break;
       case 'address-gone':
-        if (this.#holdings.holdsAddress(c.address))
-          this.#later(() => this.#lost(this.#holdings.losses({ address: c.address })));
+        if (this.#holdings.holdsAddress(c.address)) this.#judgeLater();
         else this.#addressesChanged(c.address.ifindex);
         break;
+      case 'route':
       case 'route-gone':
-        this.#later(() => this.#lost(this.#holdings.losses({ route: c.route })));
-        break;
+      case 'rule':
       case 'rule-gone':
-        this.#later(() => this.#lost(this.#holdings.losses({ rule: c.rule })));
+        this.#judgeLater();
         break;
       case 'resync':
-        this.#later(() => {
-          this.#lost(this.#holdings.allLosses());
-          for (const r of this.#routers.values()) this.#reopen(r);
-        });
+        this.#holdings.lookAgain();
+        this.#judgeLater();
+        for (const r of this.#routers.values()) this.#reopen(r);
         break;
+      default:
+        unreachable(c);
     }
   }
-  /** After the notifications that are queued now: what went may be back by then. */
-  #later(run: () => void): void {
-    this.#ports.clock.at(this.#now(), () => {
-      if (this.#stopped) return;
+  /** Once, after the notifications that are queued now: what went may be back by then. */
+  #judgeLater(): void {
+    if (!this.#holdings.hasGone && this.#lostStatics.size === 0) return;
+    this.#cancelJudgement ??= this.#ports.clock.at(this.#now(), () => {
+      this.#cancelJudgement = undefined;
       this.#ports.network.drain();
-      run();
+      this.#lost(this.#holdings.losses());
     });
   }
   #lost(losses: readonly Loss[]): void {
-    if (losses.some((l) => l.owner === STATIC) || this.#lostStatics.size > 0) this.#checkStatics();
+    this.#checkStatics();
     for (const l of losses) {
       const r = this.#routers.get(l.owner);
       if (r) this.#feed(r, { kind: 'object-lost', object: l.object });
@@ -510,7 +523,7 @@ export class Vrrp {
     this.#surroundings.filter(config.instances);
     const { statics } = config;
     const objects = resolveObjects(statics, undefined, (name) => this.#ports.network.linkByName(name));
-    for (const x of this.#holdings.set(STATIC, objects)) this.#reporter.refused('vrrp.static', x.error);
+    for (const x of this.#holdings.set(STATIC, objects.held)) this.#reporter.refused('vrrp.static', x.error);
     this.#sleep.watch(config.instances.length === 0 ? Infinity : shortest);
     this.#interfaces.delays = config.interfaceDelays;
   }

@@ -1,61 +1,64 @@
 /** From what the configuration wants a master to hold to the kernel's own terms: names become numbers. Pure. */
+import { familyOf, hostLength, type IpAddress, ipBytes, ipFromBytes, isLinkLocal } from '../base/index.ts';
 import {
-  familyOf,
-  formatPrefix,
-  hostLength,
-  type IpAddress,
-  type IpPrefix,
-  ipBytes,
-  ipFromBytes,
-  isLinkLocal,
-} from '../base/index.ts';
-import type { Link, LinkAddress, Route, Rule } from '../host/index.ts';
+  addressKey,
+  type Link,
+  type LinkAddress,
+  type NetTables,
+  type PlacedRoute,
+  type Route,
+  type Rule,
+  routeIdentities,
+  routeIdentity,
+  ruleKey,
+} from '../host/index.ts';
 import type { ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
 
-export type Held<T> = {
-  /** What makes it the same object in the kernel. */
-  readonly key: string;
-  readonly object: T;
-  readonly tracking: ObjectTracking;
-};
+/** One entry of a kernel table that a master holds. `key` is what makes it the same one there; of all kinds it is unique. */
+export type Held = { readonly key: string; readonly tracking: ObjectTracking } & HeldObject;
+export type HeldObject =
+  | { readonly kind: 'address'; readonly address: LinkAddress }
+  | { readonly kind: 'route'; readonly route: PlacedRoute }
+  | { readonly kind: 'rule'; readonly rule: Rule };
 export type Objects = {
-  readonly addresses: readonly Held<LinkAddress>[];
-  readonly routes: readonly Held<Route>[];
-  readonly rules: readonly Held<Rule>[];
+  readonly held: readonly Held[];
   /** Interfaces that do not exist now: their objects are left out. */
   readonly missing: readonly string[];
 };
 
-const RTPROT_KEEPALIVED = 18; // as in iproute2's rt_protos: routes that a VRRP daemon put there
+/**
+ * RTPROT_KEEPALIVED, as in iproute2's rt_protos: routes, rules and (kernel 5.18 and later) addresses that a VRRP daemon
+ * put there. By it a process knows what one before it left behind.
+ */
+export const VRRP_PROTOCOL = 18;
 const DEPRECATED_AT_ONCE = 0;
 
-export const addressKey = (a: Pick<LinkAddress, 'ifindex' | 'prefix'>): string =>
-  `${a.ifindex} ${a.prefix.address}/${a.prefix.length}`;
-export const routeKey = (r: Route): string =>
-  [
-    r.family,
-    r.table,
-    r.destination ? `${r.destination.address}/${r.destination.length}` : 'default',
-    r.tos ?? 0,
-    // The kernel gives an IPv6 route without a metric this one.
-    r.metric || (r.family === 6 ? 1024 : 0),
-    r.type,
-  ].join(' ');
-const prefixText = (p: IpPrefix | undefined): string => (p ? formatPrefix(p) : 'all');
-/** What tells rules apart in practice. The kernel reports more than was asked for, so not everything is compared. */
-export const ruleKey = (r: Rule): string =>
-  [
-    `priority ${r.priority}`,
-    `from ${prefixText(r.from)}`,
-    `to ${prefixText(r.to)}`,
-    `iif ${r.iif ?? '*'}`,
-    `oif ${r.oif ?? '*'}`,
-    `fwmark ${r.fwmark ?? 0}`,
-    `tos ${r.tos ?? 0}`,
-    r.family === 6 ? 'inet6' : 'inet',
-    r.action.do,
-    'table' in r.action ? r.action.table : '',
-  ].join(' ');
+export const keyOf = (o: HeldObject): string =>
+  o.kind === 'address'
+    ? `address ${addressKey(o.address)}`
+    : o.kind === 'route'
+      ? `route ${routeIdentity(o.route)}`
+      : `rule ${ruleKey(o.rule)}`;
+/** The keys of which one is that of the object if it is ours, for one that is there. */
+export const keysOfActual = (o: HeldObject): readonly string[] =>
+  o.kind === 'route' ? routeIdentities(o.route).map((id) => `route ${id}`) : [keyOf(o)];
+/** As the plan of the kernel's tables takes them. */
+export const tablesOf = (held: Iterable<HeldObject>): NetTables => {
+  const addresses: LinkAddress[] = [];
+  const routes: PlacedRoute[] = [];
+  const rules: Rule[] = [];
+  for (const o of held)
+    if (o.kind === 'address') addresses.push(o.address);
+    else if (o.kind === 'route') routes.push(o.route);
+    else rules.push(o.rule);
+  return { addresses, routes, rules };
+};
+
+export const objectsIn = (t: NetTables): HeldObject[] => [
+  ...t.addresses.map((address): HeldObject => ({ kind: 'address', address })),
+  ...t.routes.map((route): HeldObject => ({ kind: 'route', route })),
+  ...t.rules.map((rule): HeldObject => ({ kind: 'rule', rule })),
+];
 
 function broadcastOf(a: WantedAddress): IpAddress | undefined {
   if (a.broadcast === undefined || a.broadcast === 'none') return undefined;
@@ -89,6 +92,7 @@ export function linkAddress(a: WantedAddress, ifindex: number, lease: number | u
     ...(a.manageTempAddr ? { manageTempAddr: true } : {}),
     ...(a.noPrefixRoute ? { noPrefixRoute: true } : {}),
     ...(a.autoJoin ? { autoJoin: true } : {}),
+    protocol: VRRP_PROTOCOL,
   };
 }
 
@@ -103,37 +107,37 @@ export function resolveObjects(
   linkOf: (name: string, address?: WantedAddress) => Link | undefined,
 ): Objects {
   const missing = new Set<string>();
-  const addresses: Held<LinkAddress>[] = [];
+  const held: Held[] = [];
+  const add = (o: HeldObject, tracking: ObjectTracking): void => {
+    held.push({ ...o, key: keyOf(o), tracking });
+  };
   for (const a of want.addresses) {
     const link = linkOf(a.interface, a);
-    if (!link) missing.add(a.interface);
-    else {
-      const object = linkAddress(a, link.ifindex, lease);
-      addresses.push({ key: addressKey(object), object, tracking: a.tracking });
-    }
+    if (link) add({ kind: 'address', address: linkAddress(a, link.ifindex, lease) }, a.tracking);
+    else missing.add(a.interface);
   }
-  const routes: Held<Route>[] = [];
   for (const r of want.routes) {
-    const object = resolveRoute(r, linkOf, missing);
-    if (object) routes.push({ key: routeKey(object), object, tracking: r.tracking });
+    const route = resolveRoute(r, linkOf, missing);
+    if (route) add({ kind: 'route', route }, r.tracking);
   }
-  const rules = want.rules.map((r) => ({ key: ruleKey(r.rule), object: r.rule, tracking: r.tracking }));
-  return { addresses, routes, rules, missing: [...missing] };
+  for (const r of want.rules) add({ kind: 'rule', rule: { protocol: VRRP_PROTOCOL, ...r.rule } }, r.tracking);
+  return { held, missing: [...missing] };
 }
 
 function resolveRoute(
   r: WantedRoute,
   linkOf: (name: string) => Link | undefined,
   missing: Set<string>,
-): Route | undefined {
+): PlacedRoute | undefined {
   const hops = r.hops.map((h) => resolveHop(h, linkOf, missing));
   if (hops.some((h) => h === undefined)) return undefined;
-  const { how: _, tracking: __, hops: ___, protocol, scope, ...same } = r;
+  const { how, tracking: _, hops: __, protocol, scope, ...same } = r;
   return {
     ...same,
-    protocol: protocol ?? RTPROT_KEEPALIVED,
+    protocol: protocol ?? VRRP_PROTOCOL,
     scope: scope ?? (r.hops.some((h) => h.via !== undefined) || r.type !== 'unicast' ? 'global' : 'link'),
     hops: hops.filter((h) => h !== undefined),
+    ...(how === 'replace' ? {} : { placement: how }),
   };
 }
 function resolveHop(

@@ -206,6 +206,7 @@ test('addresses become what the kernel wants: scope, lifetime, no duplicate dete
     broadcast: '10.0.0.255',
     validSeconds: 5,
     preferredSeconds: 5,
+    protocol: 18,
   });
   const six = linkAddress(exampleAddress('2001:db8::9', 128), 3, 5);
   assert.equal(six.preferredSeconds, 0);
@@ -218,7 +219,7 @@ test('what belongs on an interface that does not exist is left out and named', (
     undefined,
     () => undefined,
   );
-  assert.deepEqual([r.addresses, r.missing], [[], ['eth7']]);
+  assert.deepEqual(r, { held: [], missing: ['eth7'] });
 });
 test('a reload keeps what is equal, changes what may change, and replaces what has become another router', () => {
   const at = (name: string, changes = {}) => exampleInstance({ name, ...changes });

@@ -14,6 +14,8 @@ import {
   Vrrp,
   type VrrpConfig,
   type VrrpOptions,
+  type WantedRoute,
+  type WantedRule,
 } from '../../src/vrrp/index.ts';
 
 const S = 1_000_000;
@@ -236,6 +238,96 @@ test('a lost static object of a track group is a fault of its instances, until i
   host.removeAddress('10.0.0.50');
   lab.wait(1);
   assert.equal(state(vrrp), 'FAULT');
+});
+const fixedRoute: WantedRoute = {
+  family: 4,
+  how: 'replace',
+  type: 'unicast',
+  destination: { address: '10.9.0.0' as IpAddress, length: 16 },
+  table: 254,
+  hops: [{ via: '10.0.0.254' as IpAddress }],
+  tracking: { kind: 'follow' },
+};
+const fixedRule: WantedRule = {
+  rule: { family: 4, priority: 100, action: { do: 'table', table: 100 } },
+  tracking: { kind: 'follow' },
+};
+test('a static route or rule that is gone is a fault, which ends the moment it is back', () => {
+  const tracking = { kind: 'group', group: 'G' } as const;
+  const statics = { addresses: [], routes: [{ ...fixedRoute, tracking }], rules: [{ ...fixedRule, tracking }] };
+  const config = one({}, { statics, trackGroups: [{ name: 'G', instances: ['VI_1'] }] });
+  const lab = new Lab();
+  const host = lab.host();
+  const vrrp = lab.run(host, config);
+  lab.wait(10);
+  const route = host.routing.routes[0] ?? assert.fail();
+  const rule = host.routing.rules[0] ?? assert.fail();
+  host.routing.removeRoutes(() => true);
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'FAULT');
+  host.routing.putRoute({ ...route, protocol: 3 }); // somebody at the keyboard
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'BACKUP');
+  host.routing.removeRules(() => true);
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'FAULT');
+  host.routing.putRule(rule);
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'BACKUP');
+  host.routing.removeRules(() => true);
+  lab.wait(0.001);
+  vrrp.reload(config); // puts it back
+  assert.equal(state(vrrp), 'BACKUP');
+});
+test('what a killed process left is removed at the next start, also what is configured no more; static objects stay', () => {
+  const lab = new Lab();
+  const host = lab.host();
+  const other = { ...fixedRoute, destination: { address: '10.8.0.0' as IpAddress, length: 16 } };
+  const statics = { addresses: [exampleAddress('10.0.0.50', 24)], routes: [other], rules: [] };
+  lab.run(host, one({ routes: [fixedRoute], rules: [fixedRule] }, { statics }), { leaseAddresses: false });
+  lab.wait(10);
+  assert.deepEqual([host.routing.routes.length, host.routing.rules.length], [2, 1]);
+  const ours = host.routing.routes.find((r) => r.destination?.address === '10.9.0.0') ?? assert.fail();
+  host.routing.putRoute({ ...ours, table: 99, protocol: 4 }); // another's
+  host.kill();
+  let gaps = 0;
+  host.changed = () => {
+    if (!host.holds('10.0.0.50')) gaps++;
+  };
+  lab.run(host, one({ addresses: [exampleAddress('10.0.0.101', 24)] }, { statics }));
+  assert.ok(!host.holds(VIP));
+  assert.deepEqual(
+    host.routing.routes.map((r) => [r.destination?.address, r.table]),
+    [
+      ['10.8.0.0', 254],
+      ['10.9.0.0', 99],
+    ],
+  );
+  assert.deepEqual([host.routing.rules.length, gaps], [0, 0]);
+});
+test('an appended route is put beside another of its key, and goes alone', () => {
+  const lab = new Lab();
+  const host = lab.host();
+  const appended = { ...fixedRoute, how: 'append' as const };
+  const second = { ...appended, hops: [{ via: '10.0.0.253' as IpAddress }] };
+  const vrrp = lab.run(host, one({ routes: [appended, second] }));
+  const theirs = { family: 4, type: 'unicast', table: 254, protocol: 4, scope: 'global' } as const;
+  const destination = { address: '10.9.0.0' as IpAddress, length: 16 };
+  host.routing.putRoute({ ...theirs, destination, hops: [{ via: '10.0.0.9' as IpAddress, ifindex: 2 }] });
+  lab.wait(10);
+  assert.deepEqual(
+    host.routing.routes.map((r) => r.hops[0]?.via),
+    ['10.0.0.9', '10.0.0.254', '10.0.0.253'],
+  );
+  host.routing.removeRoutes((r) => r.hops[0]?.via === '10.0.0.253');
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'BACKUP', 'it is missed');
+  lab.wait(10);
+  vrrp.stop();
+  assert.deepEqual(
+    host.routing.routes.map((r) => r.hops[0]?.via),
+    ['10.0.0.9'],
+  );
 });
 test('two instances of one host with one VRID: the second has a fault', () => {
   const lab = new Lab();
