@@ -13,13 +13,31 @@ const names = readdirSync(folder)
   .filter((f) => f.endsWith('.ts') && f !== 'bench.ts' && !f.endsWith('.test.ts'))
   .map((f) => f.slice(0, -3));
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: 'boolean' }, runs: { type: 'string' }, only: { type: 'string' }, lang: { type: 'string' } },
-});
+/** Anything that cannot be understood is answered with the usage, never with a stack trace. */
+function words(): {
+  values: { json?: boolean; runs?: string; only?: string; lang?: string };
+  name: string | undefined;
+} {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean' },
+        runs: { type: 'string' },
+        only: { type: 'string' },
+        lang: { type: 'string' },
+      },
+    });
+    const [name] = positionals;
+    const fits = positionals.length === 1 && (values.runs === undefined || /^[1-9]\d{0,5}$/.test(values.runs));
+    return { values, name: fits ? name : undefined };
+  } catch {
+    return { values: {}, name: undefined };
+  }
+}
+const { values, name } = words();
 const language = languageOf(process.env, values.lang);
-const [name] = positionals;
-if (name === undefined || !names.includes(name) || (values.runs !== undefined && !/^[1-9]\d*$/.test(values.runs))) {
+if (name === undefined || !names.includes(name)) {
   process.stderr.write(
     language === 'zh'
       ? `用法：npm run bench -- NAME [--json] [--runs N] [--only TEXT]\n现有的基准测试：${names.join(', ')}\n`

@@ -468,11 +468,14 @@ export class Vrrp {
     if (!this.#virtual.has(address)) return;
     const own = this.#ports.network.links().some((l) => l.mac === mac);
     if (own) return;
+    this.#enter();
+    // A better master sends its advert before its frames, but on another socket: whoever has to give way does it first,
+    // and does not call the clients back.
+    this.#hub.drain();
     for (const r of this.#routers.values()) {
       if (r.state.is !== 'MASTER') continue;
       if (!this.#holdings.addresses(r.name).some((a) => a.prefix.address === address && a.ifindex === ifindex))
         continue;
-      this.#enter();
       this.#feed(r, { kind: 'rival-announced' });
       this.#complainLater(r, address, mac);
     }
