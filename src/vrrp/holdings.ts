@@ -128,17 +128,19 @@ export class Holdings {
     return this.#entries.has(`address ${addressKey(a)}`);
   }
 
-  /** The kernel tells of a change. What it says is judged by `losses`, since what went may be back by then. */
-  notice(c: NetChange): void {
+  /** The kernel tells of a change. True: `losses` may be others now; to be asked later, since what went may be back by then. */
+  notice(c: NetChange): boolean {
     const object = changed(c);
-    if (!object) return;
+    if (!object) return false;
+    let news = false;
     const came = c.kind === 'address' || c.kind === 'route' || c.kind === 'rule';
     for (const key of keysOfActual(object))
-      if (came) this.#gone.delete(key);
-      else if (this.#entries.has(key)) this.#gone.add(key);
-  }
-  get hasGone(): boolean {
-    return this.#gone.size > 0;
+      if (came) news = this.#gone.delete(key) || news;
+      else if (this.#entries.has(key)) {
+        this.#gone.add(key);
+        news = true;
+      }
+    return news;
   }
   /** Which owners lack something that is neither ignored nor back. */
   losses(): readonly Loss[] {

@@ -252,8 +252,10 @@ export class VirtualRouter {
   /** The packets of one advert, for now or for whoever sends our last will. */
   packets(
     priority: number,
+    ahead: Milliseconds = ms(0),
   ): { readonly link: RouterLink; readonly destination: IpAddress; readonly bytes: Uint8Array }[] {
     const i = this.instance;
+    const wall = (): Milliseconds => ms(this.#ports.wall() + ahead);
     const out: { link: RouterLink; destination: IpAddress; bytes: Uint8Array }[] = [];
     for (const link of this.links) {
       if (!link.receiving) continue;
@@ -265,17 +267,20 @@ export class VirtualRouter {
         out.push({
           link,
           destination,
-          bytes: advertPacket(i, this.#addresses, priority, path, this.#counters, this.#ports.wall),
+          bytes: advertPacket(i, this.#addresses, priority, path, this.#counters, wall),
         });
       }
     }
     return out;
   }
-  /** Leaves room for the adverts that will be sent after a last will was made: a receiver accepts rising numbers only. */
-  lastPackets(): ReturnType<VirtualRouter['packets']> {
+  /**
+   * Resignations that outrank the adverts that will be sent after a last will was made, since a receiver accepts rising
+   * numbers and stamps only: `ahead` is how long the will is to be good.
+   */
+  lastPackets(ahead: Microseconds): ReturnType<VirtualRouter['packets']> {
     const { ahSequence, hmacCounter, ipId } = this.#counters;
     this.#counters.ahSequence = (ahSequence + 0x100000) >>> 0;
-    const packets = this.packets(0);
+    const packets = this.packets(0, ms(Math.ceil(ahead / 1000)));
     Object.assign(this.#counters, { ahSequence, hmacCounter, ipId });
     return packets;
   }

@@ -135,6 +135,35 @@ test('the last will names a resignation for every link and what is to be removed
   vrrp.stop();
   assert.deepEqual(willOf(lab), { adverts: [], commands: [] });
 });
+test('the last will of a master with auth_hmac is made anew in time: its peer believes it whenever it is executed', () => {
+  const keys = [{ id: 1, key: new Uint8Array(16) }];
+  const hmac = { keys, activeKey: 1, antiReplay: 'time', window: us(6 * S), mode: 'enforce' } as const;
+  for (const seconds of [20, 20.9, 21.7]) {
+    const lab = new Lab();
+    const [a, b] = [lab.host(), lab.host()];
+    const backup = lab.run(b, one({ hmac }));
+    lab.run(a, one({ hmac, priority: 200 }));
+    lab.wait(seconds);
+    assert.equal(state(backup), 'BACKUP');
+    a.kill();
+    const will = willOf(lab)?.adverts[0] ?? assert.fail();
+    lab.segment.send(
+      { name: 'supervisor', carrier: () => true, arrive: () => {} },
+      {
+        kind: 'ip',
+        family: 4,
+        protocol: 112,
+        source: '10.0.0.1',
+        destination: '224.0.0.18',
+        ttl: 255,
+        header: will.bytes.subarray(0, 20),
+        payload: will.bytes.subarray(20),
+      },
+    );
+    lab.wait(1);
+    assert.equal(state(backup), 'MASTER', `after ${seconds} s`);
+  }
+});
 test('a reload that changes nothing touches nothing', () => {
   const lab = new Lab();
   const host = lab.host();
