@@ -34,12 +34,12 @@ export type RouterLink = {
   readonly name: string | undefined;
   ifindex: number | undefined;
   source: IpAddress | undefined;
-  readonly configuredSource: IpAddress | undefined;
+  /** What its sockets were opened with. */
+  readonly path: string;
   /** Undefined: multicast. */
-  readonly peers: readonly UnicastPeer[] | undefined;
+  peers: readonly UnicastPeer[] | undefined;
   checksum: VrrpChecksum;
   heardAt: Microseconds | undefined;
-  silent: boolean;
   receiving: Attachment | undefined;
   sending: Attachment | undefined;
   /** The last packet that was accepted here: the same bytes from the same source need no second look. */
@@ -66,6 +66,13 @@ export type RouterPorts = {
   readonly network: Network;
   wall(): Milliseconds;
 };
+
+function disconnect(l: RouterLink): void {
+  l.receiving?.close();
+  l.sending?.close();
+  l.receiving = undefined;
+  l.sending = undefined;
+}
 
 const TTL = 255;
 const UNSPECIFIED = '0.0.0.0' as IpAddress;
@@ -140,34 +147,54 @@ export class VirtualRouter {
       ...i.links.map((l) => ({ name: l.interface, source: l.source, peers: l.peers.length > 0 ? l.peers : undefined })),
     ];
     if (i.faultWithoutPeer && i.unicastPeers?.length === 0) faults.push({ kind: 'no-unicast-peer' });
+    const old = [...this.links];
     this.links = wanted.map((w, at): RouterLink => {
-      const before = this.links[at];
       const found = this.#find(w.name, w.source, virtualAddresses);
       // The first link carries the addresses: without it there is nothing to be master of. The others only help.
       if (at === 0) faults.push(...found.faults);
-      const same = before?.name === w.name && before?.ifindex === found.ifindex && before?.source === found.source;
-      if (before && same && before.receiving) return before;
-      before?.receiving?.close();
-      before?.sending?.close();
+      const before = this.#takeOld(old, w.name, at);
+      const path = this.#pathOf({ ...w, ...found }, at);
+      if (before?.receiving && before.path === path) {
+        before.peers = w.peers;
+        return before;
+      }
       const link: RouterLink = {
         name: w.name,
+        path,
         ifindex: found.ifindex,
         source: found.source,
-        configuredSource: w.source,
         peers: w.peers,
         checksum: ownChecksum(i, w.peers !== undefined),
         heardAt: before?.heardAt,
-        silent: false,
         receiving: undefined,
         sending: undefined,
         accepted: undefined,
       };
-      if (found.source === undefined) return link;
-      const refused = this.#connect(link);
+      const refused = found.source === undefined ? undefined : this.#connect(link, at);
       if (refused && at === 0) faults.push({ kind: 'refused', error: refused });
+      // Behind the new one, so that a socket that both use stays open and nothing that is queued in it is lost.
+      if (before) disconnect(before);
       return link;
     });
+    for (const l of old) disconnect(l);
     this.ownFaults = faults;
+  }
+  /** The link that was there for the same purpose: the instance's own, or the extra one on that interface. */
+  #takeOld(old: RouterLink[], name: string | undefined, at: number): RouterLink | undefined {
+    const first = this.links[0];
+    const index = old.findIndex((l) => (at === 0 ? l === first : l !== first && l.name === name));
+    return index < 0 ? undefined : old.splice(index, 1)[0];
+  }
+  /** Everything that its sockets were opened with: when it is another one, they are opened anew. */
+  #pathOf(l: Pick<RouterLink, 'name' | 'ifindex' | 'source' | 'peers'>, at: number): string {
+    const { unicastTtl, receiveBuffer } = this.instance;
+    return [l.name, l.ifindex, l.source, l.peers === undefined, this.#outOf(l, at), unicastTtl, receiveBuffer].join(
+      ' ',
+    );
+  }
+  /** Adverts of a VMAC leave by the macvlan. */
+  #outOf(l: Pick<RouterLink, 'ifindex'>, at: number): number | undefined {
+    return this.vmac && !this.instance.vmacXmitBase && at === 0 ? this.vmac.ifindex : l.ifindex;
   }
 
   #find(
@@ -200,7 +227,7 @@ export class VirtualRouter {
     return { ifindex: link.ifindex, source: own?.prefix.address, faults };
   }
 
-  #connect(link: RouterLink): HostError | undefined {
+  #connect(link: RouterLink, at: number): HostError | undefined {
     const i = this.instance;
     const protocol = i.authentication.type === 'ah' ? IP_PROTOCOL.ah : IP_PROTOCOL.vrrp;
     const buffer = i.receiveBuffer === undefined ? {} : { receiveBuffer: i.receiveBuffer };
@@ -214,8 +241,8 @@ export class VirtualRouter {
     const receiving = this.#ports.hub.attach(listening, i.virtualRouterId, (d) => this.#receive(link, d));
     if (!receiving.ok) return receiving.error;
     link.receiving = receiving.value;
-    // Adverts of a VMAC leave by the macvlan; IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
-    const out = this.vmac && !i.vmacXmitBase && link === this.links[0] ? this.vmac.ifindex : link.ifindex;
+    // IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
+    const out = this.#outOf(link, at);
     const ttl = link.peers === undefined ? TTL : i.unicastTtl;
     const own = out !== link.ifindex || i.family === 6;
     if (!own) return undefined;
@@ -231,7 +258,10 @@ export class VirtualRouter {
       i.virtualRouterId,
       undefined,
     );
-    if (!sending.ok) return sending.error;
+    if (!sending.ok) {
+      disconnect(link); // half a link would look like a whole one
+      return sending.error;
+    }
     link.sending = sending.value;
     return undefined;
   }
@@ -289,12 +319,7 @@ export class VirtualRouter {
     this.cancel?.();
     this.cancel = undefined;
     this.armedFor = Infinity;
-    for (const l of this.links) {
-      l.receiving?.close();
-      l.sending?.close();
-      l.receiving = undefined;
-      l.sending = undefined;
-    }
+    for (const l of this.links) disconnect(l);
   }
 
   #receive(link: RouterLink, d: Datagram): void {

@@ -175,6 +175,57 @@ test('a reload that changes nothing touches nothing', () => {
   assert.equal(state(vrrp), 'MASTER');
   assert.equal(lab.told.length, told);
 });
+test('a reload adds and drops links in place: nobody changes state, and what is heard on them counts at once', () => {
+  const lab = new Lab();
+  const second = new Segment('second', lab.world);
+  const hosts = [lab.host(), lab.host()];
+  hosts.forEach((h, at) => {
+    const prefix = { address: `10.1.0.${at + 1}` as IpAddress, length: 24 };
+    h.connect('eth1', second, `02:00:00:00:01:0${at + 1}`, prefix);
+  });
+  const config = (priority: number, links: Instance['links']): VrrpConfig => one({ priority, links });
+  const routers = hosts.map((h, at) => lab.run(h, config(200 - at, [])));
+  const states = (): string[] => routers.map((r) => state(r));
+  lab.wait(10);
+  const told = lab.told.length;
+  const extra = [{ interface: 'eth1', peers: [] }];
+  routers.forEach((r, at) => {
+    r.reload(config(200 - at, extra));
+  });
+  lab.segment.cut('h1', 'h2');
+  lab.wait(20);
+  assert.deepEqual([states(), lab.told.length], [['MASTER', 'BACKUP'], told], 'adverts come by the new link');
+  lab.segment.heal();
+  lab.wait(2);
+  routers.forEach((r, at) => {
+    r.reload(config(200 - at, []));
+  });
+  let heard = 0;
+  for (const h of hosts)
+    h.delivered = (_, ifindex) => {
+      if (ifindex === 3) heard++;
+    };
+  lab.wait(10);
+  assert.deepEqual([states(), lab.told.length, heard], [['MASTER', 'BACKUP'], told, 0], 'the sockets there are closed');
+});
+test('a reload changes the list of unicast peers in place', () => {
+  const lab = new Lab();
+  const hosts = [lab.host(), lab.host(), lab.host()];
+  const config = (at: number, ...peers: number[]): VrrpConfig =>
+    one({ priority: 200 - at, unicastPeers: peers.map((n) => ({ address: `10.0.0.${n}` as IpAddress })) });
+  const master = lab.run(hosts[0] as SimHost, config(0, 2));
+  const second = lab.run(hosts[1] as SimHost, config(1, 1));
+  lab.wait(10);
+  const told = lab.told.length;
+  master.reload(config(0, 2, 3));
+  const third = lab.run(hosts[2] as SimHost, config(2, 1, 2));
+  lab.wait(10);
+  assert.deepEqual([state(master), state(second), state(third)], ['MASTER', 'BACKUP', 'BACKUP']);
+  assert.deepEqual(lab.told.slice(told), ['INSTANCE "VI_1" BACKUP 198']);
+  master.reload(config(0, 3));
+  lab.wait(10);
+  assert.equal(state(second), 'MASTER', 'it is no peer any more and hears nobody');
+});
 test('a reload moves an address from one master to another without a gap', () => {
   const lab = new Lab();
   const host = lab.host();
