@@ -8,6 +8,7 @@ import type { RouterConfig, RouterState } from './machine.ts';
 import { initialState } from './machine.ts';
 import { advertPacket, type Counters, ownChecksum } from './packets.ts';
 import { type Drop, type DropKind, type Oddity, passwordBytes, receive, sameBytes } from './receive.ts';
+import { decidesTies, heardFirst } from './ties.ts';
 import type { Event, Fault } from './types.ts';
 
 export type RouterStats = {
@@ -40,6 +41,8 @@ export type RouterLink = {
   peers: readonly UnicastPeer[] | undefined;
   checksum: VrrpChecksum;
   heardAt: Microseconds | undefined;
+  /** Since when it has been heard while no link before it was. */
+  firstSince: Microseconds | undefined;
   receiving: Attachment | undefined;
   sending: Attachment | undefined;
   /** The last packet that was accepted here: the same bytes from the same source need no second look. */
@@ -166,6 +169,7 @@ export class VirtualRouter {
         peers: w.peers,
         checksum: ownChecksum(i, w.peers !== undefined),
         heardAt: before?.heardAt,
+        firstSince: before?.firstSince,
         receiving: undefined,
         sending: undefined,
         accepted: undefined,
@@ -376,9 +380,25 @@ export class VirtualRouter {
   #accept(link: RouterLink, d: Datagram, priority: number, interval: Microseconds): void {
     this.stats.advertsReceived++;
     if (priority === 0) this.stats.priorityZeroReceived++;
+    const decides = this.#decidesTies(link, d.at);
     link.heardAt = d.at;
     const own = link.source ?? UNSPECIFIED;
-    this.#listener.event(this, { kind: 'advert', from: d.source, own, priority, interval, at: d.at });
+    this.#listener.event(this, {
+      kind: 'advert',
+      from: d.source,
+      own,
+      decidesTies: decides,
+      priority,
+      interval,
+      at: d.at,
+    });
+  }
+  #decidesTies(link: RouterLink, now: Microseconds): boolean {
+    if (link === this.links[0]) return true;
+    const at = this.links.indexOf(link);
+    const { advertInterval } = this.instance;
+    link.firstSince = heardFirst(this.links, at, now, advertInterval);
+    return decidesTies(at, link.firstSince, now, advertInterval);
   }
 }
 

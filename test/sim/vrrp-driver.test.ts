@@ -226,6 +226,40 @@ test('a reload changes the list of unicast peers in place', () => {
   lab.wait(10);
   assert.equal(state(second), 'MASTER', 'it is no peer any more and hears nobody');
 });
+test('of two masters with equal priority the first link that both hear each other on decides, not the order on another', () => {
+  for (const first of ['cut', 'whole'] as const) {
+    const lab = new Lab();
+    const second = new Segment('second', lab.world);
+    const hosts = [lab.host(), lab.host()];
+    hosts.forEach((h, at) => {
+      const prefix = { address: `10.1.0.${2 - at}` as IpAddress, length: 24 }; // the opposite order
+      h.connect('eth1', second, `02:00:00:00:01:0${at + 1}`, prefix);
+    });
+    for (const s of [lab.segment, second])
+      for (const [a, b] of [
+        ['h1', 'h2'],
+        ['h2', 'h1'],
+      ] as const)
+        s.cut(a, b);
+    const routers = hosts.map((h) => lab.run(h, one({ links: [{ interface: 'eth1', peers: [] }] })));
+    lab.wait(10);
+    assert.deepEqual(
+      routers.map((r) => state(r)),
+      ['MASTER', 'MASTER'],
+    );
+    second.heal();
+    if (first === 'whole') lab.segment.heal();
+    lab.wait(first === 'whole' ? 1.1 : 4);
+    assert.deepEqual(
+      routers.map((r) => state(r)),
+      first === 'whole' ? ['BACKUP', 'MASTER'] : ['MASTER', 'BACKUP'],
+    );
+    const told = lab.told.length;
+    lab.segment.heal();
+    lab.wait(20);
+    assert.equal(lab.told.length, told, 'and it stays so');
+  }
+});
 test('a reload moves an address from one master to another without a gap', () => {
   const lab = new Lab();
   const host = lab.host();
