@@ -17,7 +17,7 @@ import { LeaseTimer, leaseSeconds } from './leases.ts';
 import { deadline, step } from './machine.ts';
 import { KernelNews } from './news.ts';
 import { groupNotification, instanceNotification } from './notify.ts';
-import { resolveObjects } from './objects.ts';
+import { type Objects, objectsOf, resolveObjects } from './objects.ts';
 import { planReload } from './reload.ts';
 import { Reporter } from './reporter.ts';
 import { VirtualRouter } from './router.ts';
@@ -286,13 +286,9 @@ export class Vrrp {
     this.#reporter.refusals(r, this.#holdings.set(r.name, objects.held));
     if (this.#options.leaseAddresses) this.#leases.arm();
   }
-  #objects(r: VirtualRouter): ReturnType<typeof resolveObjects> {
-    const i = r.instance;
-    return resolveObjects(
-      { addresses: [...i.addresses, ...i.excluded], routes: i.routes, rules: i.rules },
-      this.#options.leaseAddresses ? leaseSeconds(i) : undefined,
-      (name, address) => this.#ports.network.linkByName(vmacName(i, name, address) ?? name),
-    );
+  #objects(r: VirtualRouter): Objects {
+    const lease = this.#options.leaseAddresses ? leaseSeconds(r.instance) : undefined;
+    return objectsOf(r.instance, lease, this.#ports.network);
   }
   #masters(): readonly Instance[] {
     return [...this.#routers.values()].flatMap((r) => (r.state.is === 'MASTER' ? r.instance : []));

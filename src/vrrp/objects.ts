@@ -5,6 +5,7 @@ import {
   type Link,
   type LinkAddress,
   type NetTables,
+  type Network,
   type PlacedRoute,
   type Route,
   type Rule,
@@ -12,7 +13,8 @@ import {
   routeIdentity,
   ruleKey,
 } from '../host/index.ts';
-import type { ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
+import type { Instance, ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
+import { vmacName } from './vmac.ts';
 
 /** One entry of a kernel table that a master holds. `key` is what makes it the same one there; of all kinds it is unique. */
 export type Held = { readonly key: string; readonly tracking: ObjectTracking } & HeldObject;
@@ -95,6 +97,14 @@ export function linkAddress(a: WantedAddress, ifindex: number, lease: number | u
     protocol: VRRP_PROTOCOL,
   };
 }
+
+/** All that a master of this instance holds, on the devices that are there now. */
+export const objectsOf = (i: Instance, lease: number | undefined, network: Pick<Network, 'linkByName'>): Objects =>
+  resolveObjects(
+    { addresses: [...i.addresses, ...i.excluded], routes: i.routes, rules: i.rules },
+    lease,
+    (name, address) => network.linkByName(vmacName(i, name, address) ?? name),
+  );
 
 /** `linkOf` knows which device stands for a name: itself, or the macvlan on it. Undefined: there is none now. */
 export function resolveObjects(

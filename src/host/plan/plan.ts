@@ -48,7 +48,7 @@ export function plan(
 ): PlannedCommand[] {
   const addresses = planAddresses(wanted.addresses, actual, options.renewLifetimes ?? false);
   const removedRoutes = unwantedRoutes(wanted.routes, actual.routes, mine.routes);
-  const removedAddresses = unwanted(wanted.addresses, actual.addresses, mine.addresses, addressKey);
+  const removedAddresses = removedOf(mine.addresses, wanted.addresses, actual.addresses);
   const renewed = new Set(addresses.flatMap(({ command: c }) => (c.do === 'address-remove' ? [c.address] : [])));
   return [
     ...addresses,
@@ -59,6 +59,21 @@ export function plan(
     ...removedAddresses.map((address) => unneeded({ do: 'address-remove', address })),
     ...putBack(removedAddresses, wanted, actual, removedRoutes),
   ];
+}
+
+/** Addresses of ours that are there and are not wanted any more. */
+export function removedOf(
+  mine: readonly LinkAddress[],
+  wanted: readonly LinkAddress[],
+  actual: readonly LinkAddress[],
+): LinkAddress[] {
+  return unwanted(wanted, among(mine, actual), mine, addressKey);
+}
+/** Of all that are there those with an IP address of `some`: a host may have thousands, and only a few are given their keys. */
+function among(some: readonly LinkAddress[], actual: readonly LinkAddress[]): readonly LinkAddress[] {
+  if (some.length === 0) return [];
+  const ips = new Set(some.map((a) => a.prefix.address));
+  return actual.filter((a) => ips.has(a.prefix.address));
 }
 
 /** What is there under a key of ours that is not wanted any more. */
@@ -73,9 +88,7 @@ function unwanted<T>(wanted: readonly T[], actual: readonly T[], mine: readonly 
 }
 
 function planAddresses(wanted: readonly LinkAddress[], actual: ActualTables, renew: boolean): PlannedCommand[] {
-  // A host may have thousands of addresses, and one virtual router wants a few: only those are given their keys.
-  const hosts = new Set(wanted.map((a) => a.prefix.address));
-  const there = new Map(actual.addresses.filter((a) => hosts.has(a.prefix.address)).map((a) => [addressKey(a), a]));
+  const there = new Map(among(wanted, actual.addresses).map((a) => [addressKey(a), a]));
   const names = new Map(actual.links.map((l) => [l.ifindex, l.name]));
   return wanted.flatMap((address): PlannedCommand[] => {
     const replace = { do: 'address-replace', address } as const;
@@ -182,7 +195,7 @@ export function takenAlong(
   if (subnets.size === 0) return [];
   const gone = new Set(removed.map(addressKey));
   const after = new Map(actual.filter((a) => a.secondary).map((a) => [addressKey(a), a]));
-  const held = new Set(actual.map(addressKey));
+  const held = new Set(among(wanted, actual).map(addressKey));
   for (const a of wanted) {
     // What is wanted and was not there has just been added: behind what is now removed.
     if (after.has(addressKey(a)) || !held.has(addressKey(a))) after.set(addressKey(a), a);

@@ -1,8 +1,14 @@
-import type { Result } from '../../base/index.ts';
-import { type Family, familyOf } from '../../base/index.ts';
+import type { Family, Result } from '../../base/index.ts';
 import type { HostError, Network, Route, Rule } from '../ports.ts';
-import { addressKey } from './canonical.ts';
-import { type ActualTables, type NetTables, type PlannedCommand, type PlanOptions, plan, takenAlong } from './plan.ts';
+import {
+  type ActualTables,
+  type NetTables,
+  type PlannedCommand,
+  type PlanOptions,
+  plan,
+  removedOf,
+  takenAlong,
+} from './plan.ts';
 
 /** linux/rtnetlink.h: the table that ordinary routes are in. */
 const RT_TABLE_MAIN = 254;
@@ -49,12 +55,7 @@ function routeTables(wanted: NetTables, mine: NetTables, actual: ActualTables['a
   return [...others, { family: 4, table: RT_TABLE_MAIN, protocol: undefined }];
 }
 function losesNeighbours(wanted: NetTables, mine: NetTables, actual: ActualTables['addresses']): boolean {
-  const keep = new Set(wanted.addresses.map(addressKey));
-  const goes = mine.addresses.filter((a) => familyOf(a.prefix.address) === 4 && !keep.has(addressKey(a)));
-  if (goes.length === 0) return false;
-  const hosts = new Set(goes.map((a) => a.prefix.address));
-  const keys = new Set(goes.map(addressKey));
-  const removed = actual.filter((a) => hosts.has(a.prefix.address) && keys.has(addressKey(a)));
+  const removed = removedOf(mine.addresses, wanted.addresses, actual);
   return takenAlong(removed, wanted.addresses, actual).length > 0;
 }
 
