@@ -9,6 +9,8 @@ process.exitCode = await runAll([
     argv: [
       process.execPath,
       '--test',
+      // After a failure, a handle that the test did not come to close must not keep the run from ending.
+      '--test-force-exit',
       '--test-timeout=60000',
       '--test-reporter=dot',
       'src/**/*.test.ts',

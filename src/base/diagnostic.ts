@@ -45,15 +45,32 @@ export function renderDiagnostic(
   lineAt: (file: string, line: number) => string | undefined,
 ): string {
   const where = d.place ? `${d.place.file}:${d.place.line}:${d.place.column}: ` : '';
-  const out = [`${where}${WORDS[d.severity][language]}: ${d.message[language]} [${d.code}]`];
+  const out = [printable(`${where}${WORDS[d.severity][language]}: ${d.message[language]} [${d.code}]`)];
   const source = d.place ? lineAt(d.place.file, d.place.line) : undefined;
   if (d.place && source !== undefined) {
     const gutter = `${d.place.line} | `;
-    const shown = source.replaceAll('\t', ' ');
-    const before = cellWidth(shown.slice(0, d.place.column - 1));
-    const under = Math.max(1, cellWidth(shown.slice(d.place.column - 1, d.place.column - 1 + d.place.length)));
+    const { shown, from, to } = window(source, d.place.column - 1, d.place.length);
+    const before = cellWidth(shown.slice(0, from));
+    const under = Math.max(1, cellWidth(shown.slice(from, to)));
     out.push(gutter + shown, ' '.repeat(gutter.length + before) + '^'.repeat(under));
   }
-  if (d.hint) out.push(`${WORDS.hint[language]}: ${d.hint[language]}`);
+  if (d.hint) out.push(printable(`${WORDS.hint[language]}: ${d.hint[language]}`));
   return out.join('\n');
+}
+
+/** What a terminal would obey comes from the input, not from us. */
+const printable = (s: string): string =>
+  s.replaceAll('\t', ' ').replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '\ufffd');
+
+/** Characters of a line that are shown; of a longer one, those around the place. */
+const WIDEST = 200;
+function window(line: string, at: number, length: number): { shown: string; from: number; to: number } {
+  const text = line.endsWith('\r') ? line.slice(0, -1) : line;
+  if (text.length <= WIDEST) return { shown: printable(text), from: at, to: at + length };
+  const start = Math.max(0, Math.min(at - WIDEST / 4, text.length - WIDEST));
+  const head = start > 0 ? '...' : '';
+  const part = text.slice(start, start + WIDEST);
+  const tail = start + WIDEST < text.length ? '...' : '';
+  const from = at - start + head.length;
+  return { shown: head + printable(part) + tail, from, to: Math.min(from + length, head.length + part.length) };
 }

@@ -20,4 +20,6 @@ async function run([word, ...argv]: readonly string[]): Promise<number> {
   return WRONG_USAGE;
 }
 
+// Without a handler Node.js would open a debugger to every user of the machine. The daemon adds its own.
+process.on('SIGUSR1', () => {});
 process.exit(await run(process.argv.slice(2)));

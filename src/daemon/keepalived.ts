@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Language, languageOf, text } from '../base/index.ts';
 import type { LogEvent } from '../host/index.ts';
 import { EXIT } from './command/exit-codes.ts';
-import { isLaunched, launch } from './command/launch.ts';
+import { isLaunched, launch, startDirectory } from './command/launch.ts';
 import { helpText, type KeepalivedOptions, parseOptions } from './command/options.ts';
 import { permissionProblem } from './command/permission.ts';
 
@@ -19,8 +19,7 @@ export async function runKeepalived(argv: readonly string[], version: string): P
     process.stderr.write(`holdfast keepalived: ${parsed.error[language]}\n${hint[language]}\n`);
     return EXIT.wrong;
   }
-  const started = process.env['HOLDFAST_DIRECTORY'];
-  const options = absolute(parsed.value, started ?? process.cwd());
+  const options = absolute(parsed.value, startDirectory());
   if (typeof options.do === 'object') {
     process.stdout.write(`${options.do.signum}\n`);
     return EXIT.done;

@@ -16,6 +16,7 @@ import {
   arpRequest,
   decodeArp,
   decodeNdp,
+  duplicateProbe,
   ETHERTYPE,
   gratuitousArp,
   IP_PROTOCOL,
@@ -90,14 +91,17 @@ export class Announcer {
     return frames.length;
   }
 
-  /** Asks whether anybody else has the addresses (RFC 5227 section 2.1.1); who has answers, and is heard. */
+  /** Asks whether anybody else has the addresses (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2); who has answers, and is heard. */
   probe(addresses: readonly LinkAddress[]): void {
     const frames: Frame[] = [];
     for (const a of addresses) {
       const link = this.#ports.network.linkByIndex(a.ifindex);
-      if (!link || link.hardware !== ARPHRD_ETHER || link.mac === '' || familyOf(a.prefix.address) !== 4) continue;
-      const bytes = arpRequest(link.mac as MacAddress, '0.0.0.0' as IpAddress, a.prefix.address);
-      frames.push({ ifindex: a.ifindex, family: 4, bytes });
+      if (!link || link.hardware !== ARPHRD_ETHER || link.mac === '') continue;
+      const address = a.prefix.address;
+      const mac = link.mac as MacAddress;
+      const family = familyOf(address);
+      const bytes = family === 4 ? arpRequest(mac, '0.0.0.0' as IpAddress, address) : duplicateProbe(mac, address);
+      frames.push({ ifindex: a.ifindex, family, bytes });
     }
     this.#send(frames);
   }

@@ -293,6 +293,10 @@ export type VrrpConfig = {
   readonly garpInterval: Microseconds;
   readonly gnaInterval: Microseconds;
   readonly minGarp: boolean;
+  /** The nftables table for `no_accept` and macvlans. Two daemons in one network namespace need two names. */
+  readonly filter: { readonly table: string; readonly priority: number };
+  /** No reports of membership in 224.0.0.0/24, from any interface. */
+  readonly disableLocalIgmp: boolean;
   readonly startupDelay: Microseconds;
   readonly delayAfterBoot: Microseconds;
   readonly interfaceDelays: readonly {

@@ -22,6 +22,7 @@ export type LastWill = {
   readonly adverts: readonly {
     readonly family: 4 | 6;
     readonly protocol: number;
+    /** To leave by. Undefined: as the routes say. */
     readonly ifindex: number | undefined;
     readonly source: string | undefined;
     readonly destination: string;

@@ -17,21 +17,19 @@ import { LeaseTimer, leaseSeconds } from './leases.ts';
 import { deadline, step } from './machine.ts';
 import { KernelNews } from './news.ts';
 import { groupNotification, instanceNotification } from './notify.ts';
-import { type Objects, objectsOf, resolveObjects } from './objects.ts';
+import { type Objects, objectsOf } from './objects.ts';
 import { planReload } from './reload.ts';
 import { Reporter } from './reporter.ts';
 import { VirtualRouter } from './router.ts';
 import { SleepWatch } from './sleep.ts';
+import { Statics } from './statics.ts';
 import { statusOf } from './status.ts';
 import { complainLater } from './strangers.ts';
 import { Surroundings } from './surroundings.ts';
 import type { TrackerValue } from './tracking.ts';
 import type { Because, Effect, Event, Health, NotifyWord, TrackerKind } from './types.ts';
-import { vmacName } from './vmac.ts';
+import { vmacName, vmacsOf } from './vmac.ts';
 import { Wills } from './will.ts';
-
-/** Who holds `static_ipaddress`, `static_routes` and `static_rules`; no instance can have this name. */
-const STATIC = '(static objects)';
 
 export class Vrrp {
   readonly #ports: VrrpPorts;
@@ -47,6 +45,8 @@ export class Vrrp {
   readonly #sleep: SleepWatch;
   readonly #reporter: Reporter;
   #virtual = new Set<string>();
+  readonly #unknownVrids = new Set<number>();
+  readonly #statics: Statics;
   readonly #health: HealthBook;
   readonly #leases: LeaseTimer;
   readonly #wills: Wills;
@@ -64,7 +64,9 @@ export class Vrrp {
       ports.sockets,
       () => this.#enter(),
       (vrid, d) => {
-        if (this.#config.logUnknownVrids) this.#reporter.unknownVrid(d.source, vrid);
+        if (!this.#config.logUnknownVrids || this.#unknownVrids.has(vrid)) return;
+        this.#unknownVrids.add(vrid); // once each: anybody on the network can send them
+        this.#reporter.unknownVrid(d.source, vrid);
       },
     );
     this.#announcer = new Announcer(ports, config, {
@@ -76,13 +78,21 @@ export class Vrrp {
     this.#news = new KernelNews(ports.clock, ports.network, this.#holdings, {
       woken: () => this.#enter(),
       link: (name, up) => this.#interfaces.changed(name, up),
+      lostLink: (name) => this.#vmacLost(name),
       addresses: (ifindex) => this.#addressesChanged(ifindex),
       holdings: () => this.#lost(this.#holdings.losses()),
       resync: () => {
         for (const r of this.#routers.values()) this.#reopen(r);
       },
     });
-    this.#health = new HealthBook(config, (name) => this.#interfaces.isUp(name));
+    this.#statics = new Statics(ports, this.#holdings, this.#reporter, (names) => {
+      for (const r of names.flatMap((name) => this.#routers.get(name) ?? [])) this.#checkHealth(r);
+    });
+    this.#health = new HealthBook(config, {
+      isUp: (name) => this.#interfaces.isUp(name),
+      exists: (name) => ports.network.linkByName(name) !== undefined,
+      statics: (instance) => this.#statics.faults(instance),
+    });
     this.#leases = new LeaseTimer(
       ports.clock,
       () => this.#masters(),
@@ -122,7 +132,7 @@ export class Vrrp {
       r.close();
       this.#surroundings.leave(r.instance);
     }
-    this.#holdings.set(STATIC, undefined);
+    this.#statics.stop();
     this.#surroundings.restore();
     this.#announcer.close();
     this.#sleep.stop();
@@ -149,7 +159,6 @@ export class Vrrp {
     this.#install(config);
     for (const name of plan.changed) this.#reconfigured(this.#router(name));
     for (const name of [...plan.added, ...plan.replaced]) this.#begin(this.#router(name), 'BACKUP', this.#now());
-    this.#checkStatics();
     for (const x of this.#holdings.settle()) this.#reporter.refused('vrrp.object-refused', x.error);
     if (config.fifoStatesOnReload)
       for (const name of plan.kept) {
@@ -258,7 +267,11 @@ export class Vrrp {
         break;
       case 'announce-extra':
         this.#announcer.announce(
-          this.#holdings.addresses(r.name).filter((a) => a.ifindex !== (r.vmac?.ifindex ?? r.links[0]?.ifindex)),
+          this.#holdings
+            .addresses(r.name)
+            .filter((a) => a.ifindex !== (r.vmac?.ifindex ?? r.links[0]?.ifindex))
+            // Of an ordinary interface, its other traffic reminds the switches; nothing else bears a macvlan's address.
+            .filter((a) => r.instance.garp.extraInterface?.all || this.#isMacvlan(a.ifindex)),
           1,
         );
         break;
@@ -310,22 +323,47 @@ export class Vrrp {
   // ---------------------------------------------------------------------------------------------- the kernel's news
 
   #lost(losses: readonly Loss[]): void {
-    this.#checkStatics();
+    this.#statics.look();
     for (const l of losses) {
       const r = this.#routers.get(l.owner);
       if (r) this.#feed(r, { kind: 'object-lost', object: l.object });
     }
   }
-  #checkStatics(): void {
-    if (!this.#health.recordLostStatics(this.#holdings.missing(STATIC))) return;
-    for (const r of this.#routers.values())
-      if (this.#config.trackGroups.some((g) => g.instances.includes(r.name))) this.#checkHealth(r);
-  }
   #interfaceSettled(name: string): void {
     for (const r of this.#routers.values()) {
-      if (r.links.some((l) => l.name === name)) this.#reopen(r);
-      else if (this.#health.tracks(r.instance, 'interface', name)) this.#checkHealth(r);
+      if (r.links.some((l) => l.name === name) || r.instance.vrf === name) this.#reopen(r);
+      else if (this.#health.tracks(r.instance, 'interface', name) || this.#health.dependsOn(r.instance, name))
+        this.#checkHealth(r);
     }
+    this.#later(() => {
+      if (this.#interfaces.isUp(name)) this.#restore(name);
+      this.#holdings.lookAgain();
+      this.#lost(this.#holdings.losses());
+    });
+  }
+  /** The kernel takes routes and IPv6 addresses away from a link that goes down, and gives none of them back. */
+  #restore(name: string): void {
+    this.#statics.put();
+    for (const r of this.#routers.values()) {
+      const { addresses, excluded, routes } = r.instance;
+      const here = [...addresses, ...excluded, ...routes.flatMap((x) => x.hops)].some((x) => x.interface === name);
+      if (here && r.state.is === 'MASTER') this.#hold(r);
+    }
+  }
+  /** Somebody removed or stopped a macvlan of ours: what sits on it has nothing to sit on. */
+  #vmacLost(name: string): void {
+    for (const r of this.#routers.values())
+      if (vmacsOf(r.instance).some((v) => v.name === name)) this.#later(() => this.#reopen(r));
+  }
+  #later(run: () => void): void {
+    this.#ports.clock.at(this.#now(), () => {
+      if (this.#stopped) return;
+      this.#ports.network.drain();
+      run();
+    });
+  }
+  #isMacvlan(ifindex: number): boolean {
+    return this.#ports.network.linkByIndex(ifindex)?.kind === 'macvlan';
   }
   #addressesChanged(ifindex: number): void {
     for (const r of this.#routers.values()) {
@@ -386,21 +424,26 @@ export class Vrrp {
       else this.#routers.set(instance.name, this.#make(routerConfig));
     }
     const shortest = Math.min(...config.instances.map((i) => i.advertInterval));
-    this.#surroundings.filter(config.instances);
-    const { statics } = config;
-    const objects = resolveObjects(statics, undefined, (name) => this.#ports.network.linkByName(name));
-    for (const x of this.#holdings.set(STATIC, objects.held)) this.#reporter.refused('vrrp.static', x.error);
+    this.#surroundings.use(config);
+    this.#unknownVrids.clear();
+    this.#statics.use(config);
     this.#sleep.watch(config.instances.length === 0 ? Infinity : shortest);
-    this.#interfaces.delays = config.interfaceDelays;
+    this.#interfaces.use(config.interfaceDelays);
   }
   #make(config: VirtualRouter['config']): VirtualRouter {
     return new VirtualRouter(
       config,
-      { hub: this.#hub, network: this.#ports.network, wall: () => this.#ports.clock.wall() },
+      {
+        hub: this.#hub,
+        network: this.#ports.network,
+        wall: () => this.#ports.clock.wall(),
+        isUp: (name) => this.#interfaces.isUp(name),
+      },
       {
         event: (r, e) => this.#feed(r, e),
         dropped: (r, link, source, d) => this.#reporter.dropped(r, link.name ?? '*', source, d),
         odd: (r, source, o) => this.#reporter.odd(r, source, o, r.instance.family),
+        cut: (r, told) => this.#reporter.cut(r, told, r.instance.addresses.length),
         sendFailed: (r, link, error) => this.#reporter.sendFailed(r, link.name ?? '*', error),
       },
       this.#ports.entropy.u32(),

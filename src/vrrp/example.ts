@@ -88,6 +88,8 @@ export function exampleConfig(instances: readonly Instance[], changes: Partial<V
     garpInterval: us(0),
     gnaInterval: us(0),
     minGarp: false,
+    filter: { table: 'holdfast_vrrp', priority: -1 },
+    disableLocalIgmp: false,
     startupDelay: us(0),
     delayAfterBoot: us(0),
     interfaceDelays: [],

@@ -2,6 +2,7 @@
 import type { Instance, SyncGroup, Tracks, VrrpConfig } from './config.ts';
 import { duplicateFaults } from './duplicates.ts';
 import { groupHealth } from './group.ts';
+import { trackedInterfaces } from './objects.ts';
 import { healthOf, type TrackerValue } from './tracking.ts';
 import type { Fault, Health, TrackerKind } from './types.ts';
 
@@ -16,32 +17,41 @@ const LISTS = {
 /** Of a router, what counts here. `ownFaults`: those that no tracker knows. */
 export type Patient = { readonly name: string; readonly instance: Instance; readonly ownFaults: readonly Fault[] };
 
+export type HealthSources = {
+  /** Of an interface, as it counts after its delays. */
+  isUp(name: string): boolean;
+  exists(name: string): boolean;
+  /** Static objects that are gone, as faults of this instance. */
+  statics(instance: string): readonly Fault[];
+};
+
 export class HealthBook {
-  readonly #interfaceIsUp: (name: string) => boolean;
+  readonly #world: HealthSources;
   #config: VrrpConfig;
   #groupOf = new Map<string, SyncGroup>();
   #duplicates: ReadonlyMap<string, Fault> = new Map();
   readonly #trackers = new Map<string, TrackerValue>();
-  /** Static objects that somebody removed, with their track group. */
-  #lostStatics: ReadonlyMap<string, string> = new Map();
+  /** By instance: interfaces beside its own whose loss takes away what it must hold. */
+  #dependsOn = new Map<string, readonly string[]>();
 
-  constructor(config: VrrpConfig, interfaceIsUp: (name: string) => boolean) {
+  constructor(config: VrrpConfig, world: HealthSources) {
     this.#config = config;
-    this.#interfaceIsUp = interfaceIsUp;
+    this.#world = world;
   }
   configure(config: VrrpConfig): void {
     this.#config = config;
     this.#duplicates = duplicateFaults(config.instances);
+    this.#dependsOn = new Map(
+      config.instances.map((i) => [i.name, [...trackedInterfaces(i)].filter((name) => name !== i.interface)]),
+    );
     this.#groupOf = new Map(config.groups.flatMap((g) => g.members.map((m) => [m, g])));
   }
   record(kind: TrackerKind, name: string, value: TrackerValue): void {
     this.#trackers.set(`${kind} ${name}`, value);
   }
-  /** True: something has changed. */
-  recordLostStatics(lost: ReadonlyMap<string, string>): boolean {
-    const same = lost.size === this.#lostStatics.size && [...lost.keys()].every((k) => this.#lostStatics.has(k));
-    this.#lostStatics = lost;
-    return !same;
+  /** Whether the instance needs that interface for what it holds, beside its own. */
+  dependsOn(i: Instance, name: string): boolean {
+    return this.#dependsOn.get(i.name)?.includes(name) ?? false;
   }
   /** Whether the instance, or its group, follows this tracker. */
   tracks(i: Instance, kind: TrackerKind, name: string): boolean {
@@ -63,15 +73,15 @@ export class HealthBook {
 
   #own(p: Patient): Health {
     const duplicate = this.#duplicates.get(p.name);
-    const statics: Fault[] = [];
-    for (const [object, group] of this.#lostStatics)
-      if (this.#config.trackGroups.some((g) => g.name === group && g.instances.includes(p.name)))
-        statics.push({ kind: 'static-object', group, object });
-    const faults = [...(duplicate ? [duplicate] : []), ...p.ownFaults, ...statics];
+    const down = (this.#dependsOn.get(p.name) ?? []).filter((name) => !this.#world.isUp(name));
+    const needed = down.map(
+      (name): Fault => ({ kind: this.#world.exists(name) ? 'link-down' : 'link-missing', interface: name }),
+    );
+    const faults = [...(duplicate ? [duplicate] : []), ...p.ownFaults, ...needed, ...this.#world.statics(p.name)];
     return healthOf(p.instance, this.#groupOf.get(p.name), faults, (kind, name) => this.#read(kind, name));
   }
   #read(kind: TrackerKind, name: string): TrackerValue {
-    if (kind === 'interface') return this.#interfaceIsUp(name) ? 'up' : 'down';
+    if (kind === 'interface') return this.#world.isUp(name) ? 'up' : 'down';
     const known = this.#trackers.get(`${kind} ${name}`);
     if (known !== undefined) return known;
     if (kind === 'bfd') return 'down';

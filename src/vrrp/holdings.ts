@@ -166,7 +166,7 @@ export class Holdings {
     const out = new Map<string, string>();
     for (const key of this.#gone) {
       const e = this.#entries.get(key);
-      if (e?.owners.has(owner) && e.held.tracking.kind === 'group') out.set(key, e.held.tracking.group);
+      if (e?.owners.has(owner) && e.held.tracking.kind === 'group') out.set(e.held.name, e.held.tracking.group);
     }
     return out;
   }
@@ -208,7 +208,7 @@ export class Holdings {
 
 const matters = (e: Entry): boolean => e.held.tracking.kind !== 'ignore';
 const losses = (entries: readonly Entry[]): Loss[] =>
-  entries.flatMap((e) => [...e.owners].map((owner) => ({ owner, object: e.held.key })));
+  entries.flatMap((e) => [...e.owners].map((owner) => ({ owner, object: e.held.name })));
 const refusals = (r: Reconciled): Refusal[] => [
   ...r.unread.map((error) => ({ error })),
   ...r.steps.flatMap(({ result }) => (result.ok ? [] : [{ error: result.error }])),

@@ -64,8 +64,9 @@ function begin(instance: Instance, as: 'BACKUP' | 'MASTER') {
       return ok({ send: () => ok(undefined), drain: () => {}, close: () => {} } as never);
     },
   };
-  const network: Pick<Network, 'linkByName' | 'addresses'> = {
+  const network: Pick<Network, 'linkByName' | 'linkByIndex' | 'addresses'> = {
     linkByName: () => link as Link,
+    linkByIndex: () => link as Link,
     addresses: () => [address as LinkAddress],
   };
   const events: Event[] = [];
@@ -77,7 +78,7 @@ function begin(instance: Instance, as: 'BACKUP' | 'MASTER') {
   const config = { instance, grouped: false, minimalGarp: false };
   const router = new VirtualRouter(
     config,
-    { hub, network: network as Network, wall: () => WALL },
+    { hub, network: network as Network, wall: () => WALL, isUp: () => true },
     {
       event: (r, e) => {
         events.push(e);
@@ -85,6 +86,7 @@ function begin(instance: Instance, as: 'BACKUP' | 'MASTER') {
       },
       dropped: () => {},
       odd: () => {},
+      cut: () => {},
       sendFailed: () => {},
     },
     1,

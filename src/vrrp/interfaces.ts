@@ -8,12 +8,18 @@ export class Interfaces {
   readonly #network: Network;
   readonly #known = new Map<string, { up: boolean; pending: Cancel | undefined }>();
   readonly #settled: (name: string) => void;
-  delays: VrrpConfig['interfaceDelays'] = [];
+  #delays: VrrpConfig['interfaceDelays'] = [];
 
   constructor(clock: Clock, network: Network, settled: (name: string) => void) {
     this.#clock = clock;
     this.#network = network;
     this.#settled = settled;
+  }
+  use(delays: VrrpConfig['interfaceDelays']): void {
+    this.#delays = delays;
+    // Or the first notice of anything about the interface would pass for a change that has yet to last.
+    for (const { interface: name } of delays)
+      if (!this.#known.has(name)) this.#known.set(name, { up: this.isUp(name), pending: undefined });
   }
   isUp(name: string): boolean {
     return this.#known.get(name)?.up ?? this.#network.linkByName(name)?.up ?? false;
@@ -37,7 +43,7 @@ export class Interfaces {
     for (const e of this.#known.values()) e.pending?.();
   }
   #delay(name: string, up: boolean): Microseconds {
-    const d = this.delays.find((x) => x.interface === name);
+    const d = this.#delays.find((x) => x.interface === name);
     return d === undefined ? us(0) : up ? d.up : d.down;
   }
 }

@@ -7,6 +7,8 @@ export type NewsListener = {
   /** Ahead of anything else. */
   woken(): void;
   link(name: string, up: boolean): void;
+  /** It went or went down, and not by us. */
+  lostLink(name: string): void;
   /** An address that nobody holds came or went there. */
   addresses(ifindex: number): void;
   /** Something that is held went or came back; the notifications behind it have been worked through. */
@@ -38,15 +40,17 @@ export class KernelNews {
   }
 
   #changed(c: NetChange): void {
-    if ('own' in c && c.own) return; // what we did ourselves is no news
+    if ('own' in c && c.own && c.kind !== 'link-gone') return; // what we did ourselves is no news
     this.#listener.woken();
     if (this.#holdings.notice(c)) this.#judgeLater();
     switch (c.kind) {
       case 'link':
         this.#listener.link(c.link.name, c.link.up);
+        if (!c.link.up) this.#listener.lostLink(c.link.name);
         break;
       case 'link-gone':
         this.#listener.link(c.link.name, false);
+        if (!c.own) this.#listener.lostLink(c.link.name);
         break;
       case 'address':
       case 'address-gone':

@@ -1,5 +1,13 @@
 /** From what the configuration wants a master to hold to the kernel's own terms: names become numbers. Pure. */
-import { familyOf, hostLength, type IpAddress, ipBytes, ipFromBytes, isLinkLocal } from '../base/index.ts';
+import {
+  familyOf,
+  formatPrefix,
+  hostLength,
+  type IpAddress,
+  ipBytes,
+  ipFromBytes,
+  isLinkLocal,
+} from '../base/index.ts';
 import {
   addressKey,
   type Link,
@@ -12,12 +20,18 @@ import {
   routeIdentities,
   routeIdentity,
   ruleKey,
+  sendable,
 } from '../host/index.ts';
 import type { Instance, ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
 import { vmacName } from './vmac.ts';
 
 /** One entry of a kernel table that a master holds. `key` is what makes it the same one there; of all kinds it is unique. */
-export type Held = { readonly key: string; readonly tracking: ObjectTracking } & HeldObject;
+export type Held = {
+  readonly key: string;
+  /** For people. */
+  readonly name: string;
+  readonly tracking: ObjectTracking;
+} & HeldObject;
 export type HeldObject =
   | { readonly kind: 'address'; readonly address: LinkAddress }
   | { readonly kind: 'route'; readonly route: PlacedRoute }
@@ -33,6 +47,7 @@ export type Objects = {
  * put there. By it a process knows what one before it left behind.
  */
 export const VRRP_PROTOCOL = 18;
+const RT_TABLE_MAIN = 254; // linux/rtnetlink.h
 const DEPRECATED_AT_ONCE = 0;
 
 export const keyOf = (o: HeldObject): string =>
@@ -61,6 +76,27 @@ export const objectsIn = (t: NetTables): HeldObject[] => [
   ...t.routes.map((route): HeldObject => ({ kind: 'route', route })),
   ...t.rules.map((rule): HeldObject => ({ kind: 'rule', rule })),
 ];
+
+function nameOf(o: HeldObject): string {
+  if (o.kind === 'address') return formatPrefix(o.address.prefix);
+  if (o.kind === 'rule') return `rule ${o.rule.priority}`;
+  const { destination, table } = o.route;
+  return `route ${destination ? formatPrefix(destination) : 'default'}${table === RT_TABLE_MAIN ? '' : ` table ${table}`}`;
+}
+
+/** Interfaces whose loss takes away something that this instance must hold; `no_track` objects do not count. */
+export function trackedInterfaces(
+  i: Pick<Instance, 'addresses' | 'excluded' | 'routes' | 'rules'>,
+): ReadonlySet<string> {
+  const names = new Set<string>();
+  const follow = (tracking: ObjectTracking, ...of: readonly (string | undefined)[]): void => {
+    if (tracking.kind === 'follow') for (const name of of) if (name !== undefined) names.add(name);
+  };
+  for (const a of [...i.addresses, ...i.excluded]) follow(a.tracking, a.interface);
+  for (const r of i.routes) follow(r.tracking, ...r.hops.map((h) => h.interface));
+  for (const r of i.rules) follow(r.tracking, r.rule.iif, r.rule.oif);
+  return names;
+}
 
 function broadcastOf(a: WantedAddress): IpAddress | undefined {
   if (a.broadcast === undefined || a.broadcast === 'none') return undefined;
@@ -119,7 +155,7 @@ export function resolveObjects(
   const missing = new Set<string>();
   const held: Held[] = [];
   const add = (o: HeldObject, tracking: ObjectTracking): void => {
-    held.push({ ...o, key: keyOf(o), tracking });
+    held.push({ ...o, key: keyOf(o), name: nameOf(o), tracking });
   };
   for (const a of want.addresses) {
     const link = linkOf(a.interface, a);
@@ -142,13 +178,13 @@ function resolveRoute(
   const hops = r.hops.map((h) => resolveHop(h, linkOf, missing));
   if (hops.some((h) => h === undefined)) return undefined;
   const { how, tracking: _, hops: __, protocol, scope, ...same } = r;
-  return {
+  const route = sendable({
     ...same,
     protocol: protocol ?? VRRP_PROTOCOL,
     scope: scope ?? (r.hops.some((h) => h.via !== undefined) || r.type !== 'unicast' ? 'global' : 'link'),
     hops: hops.filter((h) => h !== undefined),
-    ...(how === 'replace' ? {} : { placement: how }),
-  };
+  });
+  return how === 'replace' ? route : { ...route, placement: how };
 }
 function resolveHop(
   h: WantedHop,

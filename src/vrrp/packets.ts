@@ -3,7 +3,9 @@ import { type IpAddress, ipBytes, type Milliseconds } from '../base/index.ts';
 import {
   encodeIpv4,
   encodeVrrp,
+  HMAC_TRAILER_LENGTH,
   IP_PROTOCOL,
+  renumberIpv4,
   sealAh,
   signAdvert,
   TOS_INTERNETWORK_CONTROL,
@@ -34,6 +36,29 @@ export const ownChecksum = (i: Instance, unicast: boolean): VrrpChecksum =>
       ? 'pseudo-header-group'
       : 'pseudo-header';
 
+/** How many of its addresses an instance can tell in one packet of this size; a fragment of an advert is none. */
+export function addressesThatFit(i: Instance, mtu: number): number {
+  const [header, width] = i.family === 4 ? [20, 4] : [40, 16];
+  const around = (i.authentication.type === 'ah' ? AH_LENGTH : 0) + (i.hmac ? HMAC_TRAILER_LENGTH : 0);
+  const vrrp = 8 + (i.version === 2 ? 8 : 0); // RFC 3768 section 5.1: authentication data even without authentication
+  return Math.max(0, Math.floor((mtu - header - around - vrrp) / width));
+}
+
+/** Whether the adverts of one priority on one path differ by their IPv4 identification alone. */
+export const repeatable = (i: Instance): boolean =>
+  i.authentication.type !== 'ah' && (i.hmac === undefined || i.hmac.mode === 'receive-only');
+
+/** 0 would have the kernel choose. */
+const nextId = (c: Counters): number => {
+  c.ipId = (c.ipId + 1) & 0xffff || 1;
+  return c.ipId;
+};
+
+/** Makes a `repeatable` packet the next one, in place. */
+export function repeatPacket(i: Instance, packet: Uint8Array, counters: Counters): void {
+  if (i.family === 4) renumberIpv4(packet, nextId(counters));
+}
+
 /**
  * What is given to a socket: for IPv4 the whole packet with its header, for IPv6 the payload (the kernel fills in the
  * checksum). Raises the counters that it uses.
@@ -62,11 +87,10 @@ export function advertPacket(
   );
   const payload = i.hmac && i.hmac.mode !== 'receive-only' ? signed(i, pdu, path, counters, wall()) : pdu;
   if (i.family === 6) return payload;
-  counters.ipId = (counters.ipId + 1) & 0xffff || 1; // 0 would have the kernel choose
   const ah = i.authentication.type === 'ah';
   const packet = encodeIpv4({
     tos: TOS_INTERNETWORK_CONTROL,
-    id: counters.ipId,
+    id: nextId(counters),
     dontFragment: false,
     moreFragments: false,
     fragmentOffset: 0,

@@ -8,15 +8,36 @@ import { firewallCommands } from './firewall.ts';
 import { follow, groupHealth, groupState, type Member } from './group.ts';
 import { initialState, type RouterState } from './machine.ts';
 import { groupNotification, instanceNotification } from './notify.ts';
-import { linkAddress, resolveObjects } from './objects.ts';
+import { linkAddress, resolveObjects, trackedInterfaces } from './objects.ts';
 import { idlePace, pace } from './pacing.ts';
+import { addressesThatFit } from './packets.ts';
 import { planReload } from './reload.ts';
+import { Reporter } from './reporter.ts';
 import { decidesTies, type HeardLink, heardFirst } from './ties.ts';
+import { nextAdvert } from './timers.ts';
 import { healthOf, judge, type TrackerValue } from './tracking.ts';
 import type { Effect, Health } from './types.ts';
 import { vmacsOf } from './vmac.ts';
 
 const weight = (value: number, reverse = false) => ({ value, reverse });
+
+// ------------------------------------------------------------------------------------------ time
+
+const interval = fc.integer({ min: 10_000, max: 40_950_000 }).map(us);
+const moment = fc.integer({ min: 0, max: 2 ** 45 }).map(us);
+test('an advert comes after the interval or less than a quarter of it earlier, and the one after that at the interval', () =>
+  fc.assert(
+    fc.property(moment, interval, (from, every) => {
+      const first = nextAdvert(from, every);
+      assert.ok(first - from <= every && first - from > every - every / 4, `${first - from}`);
+      const second = nextAdvert(first, every);
+      assert.ok(second - first <= every && second - first >= every - 4, `${second - first}`);
+    }),
+  ));
+test('routers that began at different moments of one interval share four moments', () => {
+  const moments = new Set(Array.from({ length: 1000 }, (_, i) => nextAdvert(us(7_000_000 + i * 100), us(100_000))));
+  assert.equal(moments.size, 4);
+});
 
 // ------------------------------------------------------------------------------------------ trackers
 
@@ -246,19 +267,58 @@ test('the second of two instances with one VRID on one interface has a fault; ot
   assert.deepEqual(names(peer('10.0.0.8'), peer('10.0.0.8')), ['i1']);
   assert.deepEqual(names({}, { family: 6 }), []);
 });
+const FILTER = { table: 'holdfast_vrrp', priority: -1 };
 test('no_accept drops what is for the addresses but lets neighbour discovery pass; an owner answers', () => {
   const six = { accept: false, addresses: [exampleAddress('fe80::9', 64)] };
-  assert.equal(firewallCommands([exampleInstance()], false), undefined);
-  assert.equal(firewallCommands([exampleInstance({ accept: false, priority: 255 })], false), undefined);
+  assert.equal(firewallCommands([exampleInstance()], FILTER, false), undefined);
+  assert.equal(firewallCommands([exampleInstance({ accept: false, priority: 255 })], FILTER, false), undefined);
   assert.match(
-    firewallCommands([exampleInstance({ accept: false })], false) ?? '',
+    firewallCommands([exampleInstance({ accept: false })], FILTER, false) ?? '',
     /ip daddr \{ 10\.0\.0\.100 \} drop$/,
   );
   assert.match(
-    firewallCommands([exampleInstance(six)], false) ?? '',
+    firewallCommands([exampleInstance(six)], FILTER, false) ?? '',
     /nd-neighbor-solicit.*accept; .*fe80::9 \} drop$/,
   );
-  assert.match(firewallCommands([], true) ?? '', /delete table/);
+  assert.match(firewallCommands([], FILTER, true) ?? '', /delete table/);
+});
+test('packets that anybody can send are logged once for each kind, from however many sources', () => {
+  const lines: string[] = [];
+  const reporter = new Reporter({ write: (e) => void lines.push(e.code) });
+  const subject = { name: 'VI_1', logged: new Set<string>() };
+  for (let n = 1; n < 9; n++) {
+    const source = `10.0.0.${n}` as IpAddress;
+    reporter.odd(subject, source, { kind: 'addresses', have: new Uint8Array(4), want: new Uint8Array(0) }, 4);
+    reporter.dropped(subject, 'eth0', source, { kind: 'password' });
+  }
+  assert.deepEqual(lines, ['vrrp.mismatch-addresses', 'vrrp.dropped']);
+});
+test('macvlans keep their reports of group membership to themselves, in the table that the configuration names', () => {
+  const vmac = { kind: 'macvlan', name: 'vrrp.51', mode: 'private', notify: false } as const;
+  const text = firewallCommands([exampleInstance({ vmac })], { table: 'mine', priority: 7 }, false) ?? '';
+  assert.match(text, /add chain inet mine output \{ type filter hook output priority 7;/);
+  assert.match(text, /oifname \{ "vrrp\.51" \} ip protocol igmp drop/);
+  assert.match(text, /oifname \{ "vrrp\.51" \} icmpv6 type \{ mld-listener-report, .* drop$/);
+});
+test('an instance depends on the interfaces of what it holds, but for what has no_track', () => {
+  const ignore = { kind: 'ignore' } as const;
+  const names = trackedInterfaces({
+    addresses: [exampleAddress('10.0.0.1', 24), exampleAddress('10.0.1.1', 24, 'eth1')],
+    excluded: [{ ...exampleAddress('10.0.2.1', 24, 'eth2'), tracking: ignore }],
+    routes: [],
+    rules: [
+      { rule: { family: 4, priority: 1, action: { do: 'nop' }, iif: 'eth3' }, tracking: { kind: 'follow' } },
+      { rule: { family: 4, priority: 2, action: { do: 'nop' }, oif: 'eth4' }, tracking: ignore },
+    ],
+  });
+  assert.deepEqual([...names], ['eth0', 'eth1', 'eth3']);
+});
+test('an advert has room for what one packet holds: header, authentication and trailer counted', () => {
+  const six = exampleInstance({ version: 3, family: 6 });
+  assert.equal(addressesThatFit(six, 1500), 90);
+  assert.ok(addressesThatFit(six, 9000) > 255);
+  const ah = exampleInstance({ authentication: { type: 'ah', password: 'x' } });
+  assert.deepEqual([addressesThatFit(ah, 64), addressesThatFit(ah, 60), addressesThatFit(ah, 20)], [1, 0, 0]);
 });
 test('use_vmac stands for the interface of the instance; use_vmac_addr also for others', () => {
   const vmac = { kind: 'macvlan', name: 'vrrp.51', mode: 'private', notify: false } as const;

@@ -42,7 +42,15 @@ export class Reporter {
   odd(r: Subject, source: IpAddress, o: Oddity, family: 4 | 6): void {
     const words = describeOddity(o, source, family);
     const whole = text(`${r.name}: ${words.en}`, `${r.name}：${words.zh}`);
-    this.#once(r, `odd ${o.kind} ${source}`, 'warning', `vrrp.mismatch-${o.kind}`, whole);
+    // Not once for each source: anybody can send from many.
+    this.#once(r, `odd ${o.kind}`, 'warning', `vrrp.mismatch-${o.kind}`, whole);
+  }
+  cut(r: Subject, told: number, all: number): void {
+    const words = text(
+      `${r.name}: an advert on this interface has room for ${told} of ${all} addresses; the others are held but not told`,
+      `${r.name}：此接口上的通告只能容纳 ${all} 个地址中的 ${told} 个；其余的保留但不通告`,
+    );
+    this.#write('error', 'vrrp.advert-full', words, { instance: r.name, told });
   }
   sendFailed(r: Subject, link: string, error: HostError): void {
     const words = text(
@@ -121,8 +129,8 @@ export class Reporter {
   }
   firewallFailed(why: string): void {
     const words = text(
-      `nft could not set the rules of no_accept: ${why}; this host may answer on virtual addresses`,
-      `nft 无法设置 no_accept 规则：${why}；本机可能会在虚拟地址上应答`,
+      `nft could not set the rules of no_accept and use_vmac: ${why}; this host may answer on virtual addresses, or draw a virtual hardware address to itself`,
+      `nft 无法设置 no_accept 与 use_vmac 的规则：${why}；本机可能会在虚拟地址上应答，或把虚拟硬件地址引到自身`,
     );
     this.#write('error', 'vrrp.firewall', words);
   }

@@ -6,7 +6,7 @@ import type { Instance, UnicastPeer } from './config.ts';
 import type { Attachment, SocketHub } from './hub.ts';
 import type { RouterConfig, RouterState } from './machine.ts';
 import { initialState } from './machine.ts';
-import { advertPacket, type Counters, ownChecksum } from './packets.ts';
+import { addressesThatFit, advertPacket, type Counters, ownChecksum, repeatable, repeatPacket } from './packets.ts';
 import { type Drop, type DropKind, type Oddity, passwordBytes, receive, sameBytes } from './receive.ts';
 import { decidesTies, heardFirst } from './ties.ts';
 import type { Event, Fault } from './types.ts';
@@ -34,6 +34,8 @@ export type RouterLink = {
   /** Undefined: unicast without an interface. */
   readonly name: string | undefined;
   ifindex: number | undefined;
+  /** What adverts travel by: the interface itself, or the macvlan on it. */
+  readonly out: number | undefined;
   source: IpAddress | undefined;
   /** What its sockets were opened with. */
   readonly path: string;
@@ -62,12 +64,23 @@ export type RouterListener = {
   event(r: VirtualRouter, e: Event): void;
   dropped(r: VirtualRouter, link: RouterLink, source: IpAddress, d: Drop): void;
   odd(r: VirtualRouter, source: IpAddress, o: Oddity): void;
+  /** An advert has room for `told` addresses only; the others are held all the same. */
+  cut(r: VirtualRouter, told: number): void;
   sendFailed(r: VirtualRouter, link: RouterLink, error: HostError): void;
 };
 export type RouterPorts = {
   readonly hub: SocketHub;
   readonly network: Network;
   wall(): Milliseconds;
+  /** As it counts, after the delays of the configuration. */
+  isUp(name: string): boolean;
+};
+
+/** One packet of an advert. */
+export type Outgoing = {
+  readonly link: RouterLink;
+  readonly destination: IpAddress;
+  readonly bytes: Uint8Array;
 };
 
 function disconnect(l: RouterLink): void {
@@ -112,7 +125,10 @@ export class VirtualRouter {
   readonly #ports: RouterPorts;
   readonly #listener: RouterListener;
   readonly #counters: Counters;
+  /** The last advert, for the next one. */
+  #last: { readonly priority: number; readonly packets: readonly Outgoing[] } | undefined;
   #addresses: Uint8Array;
+  #told: number;
   #key: Uint8Array;
   readonly #sequences = new Map<IpAddress, number>();
   readonly #stamps = new Map<IpAddress, bigint>();
@@ -124,6 +140,7 @@ export class VirtualRouter {
     this.#counters = { ipId: firstId & 0xffff, ahSequence: firstSequence(ports.wall()), hmacCounter: 0 };
     this.state = initialState(config, now);
     this.#addresses = packAddresses(config.instance.addresses.map((a) => a.prefix.address));
+    this.#told = config.instance.addresses.length;
     this.#key = keyOf(config.instance);
   }
   get name(): string {
@@ -137,8 +154,10 @@ export class VirtualRouter {
   reconfigure(config: RouterConfig): void {
     this.config = config;
     this.#addresses = packAddresses(config.instance.addresses.map((a) => a.prefix.address));
+    this.#told = config.instance.addresses.length;
     this.#key = keyOf(config.instance);
     for (const l of this.links) l.accepted = undefined;
+    this.#last = undefined;
   }
 
   /** Opens its links as they are now, or again after one changed. Sets `ownFaults`. */
@@ -155,8 +174,12 @@ export class VirtualRouter {
       const found = this.#find(w.name, w.source, virtualAddresses);
       // The first link carries the addresses: without it there is nothing to be master of. The others only help.
       if (at === 0) faults.push(...found.faults);
+      // Adverts of a macvlan leave by it, so that switches learn the virtual hardware address from each of them; and they
+      // come in by it, for what bears its own source address the kernel gives to the macvlan and not to the interface.
+      const byVmac = at === 0 && this.vmac !== undefined && !i.vmacXmitBase && w.peers === undefined;
+      const out = byVmac ? this.vmac?.ifindex : found.ifindex;
       const before = this.#takeOld(old, w.name, at);
-      const path = this.#pathOf({ ...w, ...found }, at);
+      const path = this.#pathOf({ ...w, ...found, out });
       if (before?.receiving && before.path === path) {
         before.peers = w.peers;
         return before;
@@ -165,6 +188,7 @@ export class VirtualRouter {
         name: w.name,
         path,
         ifindex: found.ifindex,
+        out,
         source: found.source,
         peers: w.peers,
         checksum: ownChecksum(i, w.peers !== undefined),
@@ -174,7 +198,7 @@ export class VirtualRouter {
         sending: undefined,
         accepted: undefined,
       };
-      const refused = found.source === undefined ? undefined : this.#connect(link, at);
+      const refused = found.source === undefined ? undefined : this.#connect(link);
       if (refused && at === 0) faults.push({ kind: 'refused', error: refused });
       // Behind the new one, so that a socket that both use stays open and nothing that is queued in it is lost.
       if (before) disconnect(before);
@@ -182,6 +206,19 @@ export class VirtualRouter {
     });
     for (const l of old) disconnect(l);
     this.ownFaults = faults;
+    this.#last = undefined;
+    this.#fit();
+  }
+  /** Adverts go out by every link alike, so the smallest of them decides. */
+  #fit(): void {
+    const i = this.instance;
+    const mtus = this.links.flatMap((l) => (l.ifindex && this.#ports.network.linkByIndex(l.ifindex)?.mtu) || []);
+    const told = Math.min(i.addresses.length, ...mtus.map((mtu) => addressesThatFit(i, mtu)));
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#addresses = packAddresses(i.addresses.slice(0, told).map((a) => a.prefix.address));
+    for (const l of this.links) l.accepted = undefined;
+    if (told < i.addresses.length) this.#listener.cut(this, told);
   }
   /** The link that was there for the same purpose: the instance's own, or the extra one on that interface. */
   #takeOld(old: RouterLink[], name: string | undefined, at: number): RouterLink | undefined {
@@ -190,15 +227,9 @@ export class VirtualRouter {
     return index < 0 ? undefined : old.splice(index, 1)[0];
   }
   /** Everything that its sockets were opened with: when it is another one, they are opened anew. */
-  #pathOf(l: Pick<RouterLink, 'name' | 'ifindex' | 'source' | 'peers'>, at: number): string {
+  #pathOf(l: Pick<RouterLink, 'name' | 'ifindex' | 'out' | 'source' | 'peers'>): string {
     const { unicastTtl, receiveBuffer } = this.instance;
-    return [l.name, l.ifindex, l.source, l.peers === undefined, this.#outOf(l, at), unicastTtl, receiveBuffer].join(
-      ' ',
-    );
-  }
-  /** Adverts of a VMAC leave by the macvlan. */
-  #outOf(l: Pick<RouterLink, 'ifindex'>, at: number): number | undefined {
-    return this.vmac && !this.instance.vmacXmitBase && at === 0 ? this.vmac.ifindex : l.ifindex;
+    return [l.name, l.ifindex, l.out, l.source, l.peers === undefined, unicastTtl, receiveBuffer].join(' ');
   }
 
   #find(
@@ -211,12 +242,14 @@ export class VirtualRouter {
     if (name === undefined) {
       const present = !i.trackSourceAddress || network.addresses().some((a) => a.prefix.address === configured);
       const faults: Fault[] = present || !configured ? [] : [{ kind: 'source-lost', address: configured }];
-      return { ifindex: undefined, source: configured, faults };
+      const vrf = i.vrf === undefined ? undefined : network.linkByName(i.vrf);
+      if (i.vrf !== undefined && !vrf) faults.push({ kind: 'link-missing', interface: i.vrf });
+      return { ifindex: vrf?.ifindex, source: configured, faults };
     }
     const link = network.linkByName(name);
     if (!link) return { ifindex: undefined, source: undefined, faults: [{ kind: 'link-missing', interface: name }] };
     const faults: Fault[] = [];
-    if (!link.up && i.trackPrimary) faults.push({ kind: 'link-down', interface: name });
+    if (i.trackPrimary && !this.#ports.isUp(name)) faults.push({ kind: 'link-down', interface: name });
     const six = i.family === 6;
     const candidates = network
       .addresses()
@@ -231,14 +264,14 @@ export class VirtualRouter {
     return { ifindex: link.ifindex, source: own?.prefix.address, faults };
   }
 
-  #connect(link: RouterLink, at: number): HostError | undefined {
+  #connect(link: RouterLink): HostError | undefined {
     const i = this.instance;
     const protocol = i.authentication.type === 'ah' ? IP_PROTOCOL.ah : IP_PROTOCOL.vrrp;
     const buffer = i.receiveBuffer === undefined ? {} : { receiveBuffer: i.receiveBuffer };
     const listening = {
       family: i.family,
       protocol,
-      ifindex: link.ifindex,
+      ifindex: link.out,
       group: link.peers === undefined ? i.multicastGroup : undefined,
       ...buffer,
     } as const;
@@ -246,15 +279,13 @@ export class VirtualRouter {
     if (!receiving.ok) return receiving.error;
     link.receiving = receiving.value;
     // IPv6 lets the kernel write the header, so source and hop limit belong to a socket.
-    const out = this.#outOf(link, at);
     const ttl = link.peers === undefined ? TTL : i.unicastTtl;
-    const own = out !== link.ifindex || i.family === 6;
-    if (!own) return undefined;
+    if (i.family === 4) return undefined;
     const sending = this.#ports.hub.attach(
       {
         family: i.family,
         protocol,
-        ifindex: out,
+        ifindex: link.out,
         group: undefined,
         ...(i.family === 6 && link.source !== undefined ? { source: link.source } : {}),
         ...(ttl === undefined ? {} : { ttl }),
@@ -272,7 +303,7 @@ export class VirtualRouter {
 
   /** One copy on every link, to every peer. */
   advertise(priority: number): void {
-    for (const p of this.packets(priority)) {
+    for (const p of this.#next(priority)) {
       const sent = (p.link.sending ?? p.link.receiving)?.send(p.bytes, p.destination);
       if (sent?.ok) {
         this.stats.advertsSent++;
@@ -283,14 +314,22 @@ export class VirtualRouter {
       }
     }
   }
+  /** The packets of the next advert: those of the last one again where nothing but a number changes. */
+  #next(priority: number): readonly Outgoing[] {
+    const last = this.#last;
+    if (last?.priority === priority) {
+      for (const p of last.packets) repeatPacket(this.instance, p.bytes, this.#counters);
+      return last.packets;
+    }
+    const packets = this.packets(priority);
+    this.#last = repeatable(this.instance) ? { priority, packets } : undefined;
+    return packets;
+  }
   /** The packets of one advert, for now or for whoever sends our last will. */
-  packets(
-    priority: number,
-    ahead: Milliseconds = ms(0),
-  ): { readonly link: RouterLink; readonly destination: IpAddress; readonly bytes: Uint8Array }[] {
+  packets(priority: number, ahead: Milliseconds = ms(0)): readonly Outgoing[] {
     const i = this.instance;
     const wall = (): Milliseconds => ms(this.#ports.wall() + ahead);
-    const out: { link: RouterLink; destination: IpAddress; bytes: Uint8Array }[] = [];
+    const out: Outgoing[] = [];
     for (const link of this.links) {
       if (!link.receiving) continue;
       const source = link.source ?? UNSPECIFIED;
@@ -311,7 +350,7 @@ export class VirtualRouter {
    * Resignations that outrank the adverts that will be sent after a last will was made, since a receiver accepts rising
    * numbers and stamps only: `ahead` is how long the will is to be good.
    */
-  lastPackets(ahead: Microseconds): ReturnType<VirtualRouter['packets']> {
+  lastPackets(ahead: Microseconds): readonly Outgoing[] {
     const { ahSequence, hmacCounter, ipId } = this.#counters;
     this.#counters.ahSequence = (ahSequence + 0x100000) >>> 0;
     const packets = this.packets(0, ms(Math.ceil(ahead / 1000)));
@@ -359,7 +398,10 @@ export class VirtualRouter {
       this.stats.oddities[o.kind] = (this.stats.oddities[o.kind] ?? 0) + 1;
       this.#listener.odd(this, d.source, o);
     }
-    if (advert.checksum === 'pseudo-header-group' && i.oldUnicastChecksum === 'auto') link.checksum = advert.checksum;
+    if (advert.checksum === 'pseudo-header-group' && i.oldUnicastChecksum === 'auto') {
+      link.checksum = advert.checksum;
+      this.#last = undefined;
+    }
     if (sequence !== undefined) {
       this.#sequences.set(d.source, sequence);
       // All routers of one VRID share one rising number: a keepalived throws away what is below the highest it has heard.

@@ -8,6 +8,9 @@ export class Settings {
   constructor(sysctl: Sysctl) {
     this.#sysctl = sysctl;
   }
+  get(name: string): string | undefined {
+    return this.#sysctl.get(name);
+  }
   /** Undefined: done, or it was so already. A setting that this kernel does not have is left alone. */
   set(name: string, value: string): HostError | undefined {
     const before = this.#sysctl.get(name);

@@ -1,7 +1,7 @@
 /** What a virtual router needs around it on the host, beside sockets and addresses: macvlans, kernel settings, a filter. */
 import { formatPrefix } from '../base/index.ts';
 import type { LinkAddress, Network, Processes, Sysctl } from '../host/index.ts';
-import type { Instance } from './config.ts';
+import type { Instance, VrrpConfig } from './config.ts';
 import { firewallCommands } from './firewall.ts';
 import { VRRP_PROTOCOL } from './objects.ts';
 import type { Reporter } from './reporter.ts';
@@ -14,7 +14,9 @@ export class Surroundings {
   readonly #processes: Processes;
   readonly #settings: Settings;
   readonly #reporter: Reporter;
-  #filtering = false;
+  /** Undefined: a process before us may have left a filter. */
+  #filtering: boolean | undefined;
+  #filter: VrrpConfig['filter'] = { table: '', priority: 0 };
 
   constructor(ports: { network: Network; processes: Processes; sysctl: Sysctl }, reporter: Reporter) {
     this.#network = ports.network;
@@ -42,18 +44,26 @@ export class Surroundings {
       if (link?.kind === 'macvlan') this.#network.apply([{ do: 'link-remove', ifindex: link.ifindex }]);
     }
   }
-  /** `no_accept`. Runs beside everything else: nothing waits for it. */
-  filter(instances: readonly Instance[]): void {
-    const commands = firewallCommands(instances, this.#filtering);
+  /** Settings and filter of the whole configuration. The filter is set beside everything else: nothing waits for it. */
+  use(config: Pick<VrrpConfig, 'instances' | 'filter' | 'disableLocalIgmp'>): void {
+    if (config.disableLocalIgmp) this.#settings.set('net/ipv4/igmp_link_local_mcast_reports', '0');
+    if (this.#filter.table !== config.filter.table && this.#filtering) this.#setFilter([]);
+    this.#filter = config.filter;
+    this.#setFilter(config.instances);
+  }
+  #setFilter(instances: readonly Instance[]): void {
+    const commands = firewallCommands(instances, this.#filter, this.#filtering ?? true);
+    const wanted = firewallCommands(instances, this.#filter, false) !== undefined;
+    const sure = wanted || this.#filtering === true;
+    this.#filtering = wanted;
     if (commands === undefined) return;
-    this.#filtering = firewallCommands(instances, false) !== undefined;
     this.#processes.run({ argv: ['nft', commands] }, (e) => {
-      if ('code' in e && e.code === 0) return;
+      if (('code' in e && e.code === 0) || !sure) return; // a host without nft has no filter of ours either
       this.#reporter.firewallFailed('failed' in e ? e.failed.code : 'code' in e ? `exit code ${e.code}` : e.signal);
     });
   }
   restore(): void {
-    this.filter([]);
+    this.#setFilter([]);
     this.#settings.restore();
   }
 

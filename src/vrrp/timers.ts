@@ -20,12 +20,12 @@ export function masterDownTime(
 }
 
 /** How many moments of an interval adverts leave at. More spread the packets, fewer save wakes. */
-const SLOTS = 8;
+const SLOTS = 4;
 
 /**
- * When the advert after one at `from` is due: after `interval`, brought forward by less than an eighth of it to a
+ * When the advert after one at `from` is due: after `interval`, brought forward by less than a quarter of it to a
  * moment that all virtual routers of this host share. What leaves together costs one wake of this process, and one of
- * each listener: a hundred routers at 100 ms wake 80 times a second instead of 1000, and a wake costs more than an
+ * each listener: a hundred routers at 100 ms wake 40 times a second instead of 1000, and a wake costs more than an
  * advert. Once brought forward, the next ones follow at the full interval.
  */
 export function nextAdvert(from: Microseconds, interval: Microseconds): Microseconds {

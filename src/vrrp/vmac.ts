@@ -29,6 +29,20 @@ export function vmacsOf(i: Instance): { readonly name: string; readonly on: stri
   return [...out].map(([name, on]) => ({ name, on }));
 }
 
+/**
+ * The kernel takes the stricter of `all` and of an interface's own filter, so `all` would overrule a macvlan: what it
+ * says is given to each interface instead.
+ */
+function ownReversePathFilters(network: Network, settings: Settings): void {
+  const all = settings.get('net/ipv4/conf/all/rp_filter');
+  if (all === undefined || all === '0') return;
+  for (const name of ['default', ...network.links().map((l) => l.name)]) {
+    const own = settings.get(`net/ipv4/conf/${name}/rp_filter`);
+    if (own !== undefined && Number(own) < Number(all)) settings.set(`net/ipv4/conf/${name}/rp_filter`, all);
+  }
+  settings.set('net/ipv4/conf/all/rp_filter', '0');
+}
+
 /** Makes it, or takes the one that is there. Undefined while the interface below does not exist. */
 export function makeVmac(
   i: Instance,
@@ -49,32 +63,30 @@ export function makeVmac(
     network.drain();
     return undefined;
   };
-  const existing = network.linkByName(vmac.name);
-  if (existing && (existing.kind !== 'macvlan' || existing.lower !== lower.ifindex))
-    return err({
-      code: 'EEXIST',
-      doing: text(`create the macvlan ${vmac.name} on ${vmac.on}`, `在 ${vmac.on} 上创建 macvlan ${vmac.name}`),
-    });
-  if (!existing) {
+  const create = (): HostError | undefined => {
+    const existing = network.linkByName(vmac.name);
+    if (existing && (existing.kind !== 'macvlan' || existing.lower !== lower.ifindex))
+      return {
+        code: 'EEXIST',
+        doing: text(`create the macvlan ${vmac.name} on ${vmac.on}`, `在 ${vmac.on} 上创建 macvlan ${vmac.name}`),
+      };
     const mode = i.vmac?.mode ?? 'private';
     const group = i.vmac?.group;
-    const failed = run([
-      {
-        do: 'macvlan-add',
-        name: vmac.name,
-        lower: lower.ifindex,
-        mac,
-        mode,
-        ...(group === undefined ? {} : { group }),
-      },
-    ]);
-    if (failed) return err(failed);
+    const spec = { name: vmac.name, lower: lower.ifindex, mac, mode, ...(group === undefined ? {} : { group }) };
+    const refused = existing ? undefined : run([{ do: 'macvlan-add', ...spec }]);
+    const made = refused ? undefined : network.linkByName(vmac.name);
+    // No address of its own: only virtual ones, and those only on the master.
+    return made ? run([{ do: 'link-set', ifindex: made.ifindex, noAddressGeneration: true, mac, up: true }]) : refused;
+  };
+  let failed = create();
+  // It was being removed: the kernel says that it is down first, and that it is gone a moment later.
+  if (failed?.code === 'ENODEV') {
+    network.drain();
+    failed = create();
   }
-  const made = network.linkByName(vmac.name);
-  if (!made) return ok(undefined);
-  // No address of its own: only virtual ones, and those only on the master.
-  const failed = run([{ do: 'link-set', ifindex: made.ifindex, noAddressGeneration: true, mac, up: true }]);
   if (failed) return err(failed);
+  if (!network.linkByName(vmac.name)) return ok(undefined);
+  ownReversePathFilters(network, settings);
   const set = (device: string, key: string, value: string): void => {
     settings.set(`net/ipv4/conf/${device}/${key}`, value);
   };
@@ -85,5 +97,7 @@ export function makeVmac(
   set(vmac.name, 'promote_secondaries', '1');
   set(vmac.on, 'arp_ignore', '1');
   set(vmac.on, 'arp_filter', '1');
+  // Or what the host sends from a virtual address by the interface itself would ask the network with the wrong MAC.
+  set(vmac.on, 'arp_announce', '2');
   return ok(network.linkByName(vmac.name));
 }

@@ -55,7 +55,7 @@ export class Wills {
         adverts.push({
           family: r.instance.family,
           protocol,
-          ifindex: link.ifindex,
+          ifindex: link.out,
           source: link.source,
           destination,
           bytes,

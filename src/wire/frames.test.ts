@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { hex, ip } from '../../test/support/wire.ts';
 import {
   arpRequest,
@@ -11,6 +12,7 @@ import {
   decodeIpv6,
   decodeNdp,
   decodeUdp,
+  duplicateProbe,
   encodeBfd,
   encodeEthernet,
   encodeIcmp,
@@ -21,6 +23,7 @@ import {
   macBytes,
   multicastMac,
   parseMac,
+  renumberIpv4,
   unsolicitedAdvertisement,
 } from './index.ts';
 
@@ -109,6 +112,17 @@ test('a tagged frame yields its tags outermost first, and the type behind them',
   ]);
   assert.equal(kindOf(decodeEthernet(hex('ffffffffffff 020000000001 8100 0001'))), 'short');
 });
+test('duplicate address detection asks the solicited-node group, from no address', () => {
+  const f = decodeEthernet(duplicateProbe(mac, ip('fd00:9::12:3456')));
+  assert.ok(f.ok);
+  assert.equal(f.value.destination, '33:33:ff:12:34:56');
+  const packet = decodeIpv6(f.value.payload);
+  assert.ok(packet.ok);
+  const { source, destination, hopLimit, payload } = packet.value;
+  assert.deepEqual([source, destination, hopLimit], ['::', 'ff02::1:ff12:3456', 255]);
+  const asked = decodeNdp(payload, { source, destination });
+  assert.deepEqual(asked.ok && asked.value, { kind: 'solicitation', target: 'fd00:9::12:3456', options: [] });
+});
 test('padding to the shortest frame is no part of an ARP or IPv4 packet', () => {
   const arp = decodeEthernet(
     encodeEthernet({ destination: mac, source: mac, tags: [], etherType: 0x806, payload: new Uint8Array(46) }),
@@ -135,6 +149,30 @@ test('a damaged IPv4 header is refused with the checksum that it should have', (
   const packet = hex('45c0002000010000ff701899c0000201e0000012 313396010064d372c0000263');
   packet[10] = 0;
   assert.deepEqual(decodeIpv4(packet), { ok: false, error: { kind: 'checksum', have: 0x99, want: 0x1899 } });
+});
+test('a packet that is given another number is the packet that would have been made with it', () => {
+  const word = fc.integer({ min: 0, max: 0xffff });
+  const made = (id: number, tos: number): Uint8Array =>
+    encodeIpv4({
+      tos,
+      id,
+      dontFragment: false,
+      moreFragments: false,
+      fragmentOffset: 0,
+      ttl: 255,
+      protocol: 112,
+      source: ip('192.0.2.1'),
+      destination: ip('224.0.0.18'),
+      options: new Uint8Array(0),
+      payload: hex('313396010064d372c0000263'),
+    });
+  fc.assert(
+    fc.property(word, word, fc.integer({ min: 0, max: 255 }), (before, after, tos) => {
+      const packet = made(before, tos);
+      renumberIpv4(packet, after);
+      assert.deepEqual(packet, made(after, tos));
+    }),
+  );
 });
 test('IPv4 options are filled up to a multiple of four', () => {
   const got = decodeIpv4(

@@ -82,3 +82,12 @@ export function encodeIpv4(p: Ipv4Packet): Uint8Array {
   out.set(p.payload, header);
   return out;
 }
+
+/** Gives an encoded packet another identification, in place. The checksum follows by RFC 1624 section 3, equation 3. */
+export function renumberIpv4(packet: Uint8Array, id: number): void {
+  const v = new DataView(packet.buffer, packet.byteOffset, packet.length);
+  let sum = (~v.getUint16(10) & 0xffff) + (~v.getUint16(4) & 0xffff) + id;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  v.setUint16(4, id);
+  v.setUint16(10, ~sum & 0xffff);
+}

@@ -127,8 +127,22 @@ export function unsolicitedAdvertisement(mac: MacAddress, address: IpAddress, ro
     override: true,
     options: [{ kind: 'target-link-layer', mac }],
   };
+  return frame(mac, path, message);
+}
+
+/**
+ * The question "does anybody have `address`?" as a whole Ethernet frame: the solicitation of duplicate address detection
+ * (RFC 4862 section 5.4.2), from no address to the solicited-node group. Who has it answers to all nodes.
+ */
+export function duplicateProbe(mac: MacAddress, address: IpAddress): Uint8Array {
+  const group = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...ipBytes(address).subarray(13));
+  const path = { source: '::' as IpAddress, destination: ipFromBytes(group) };
+  return frame(mac, path, { kind: 'solicitation', target: address, options: [] });
+}
+
+function frame(mac: MacAddress, path: TransportPath, message: NdpMessage): Uint8Array {
   return encodeEthernet({
-    destination: multicastMac(ALL_NODES),
+    destination: multicastMac(path.destination),
     source: mac,
     tags: [],
     etherType: ETHERTYPE.ipv6,

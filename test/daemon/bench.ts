@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loadAddon } from '../../src/host/linux/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const holdfast = join(root, 'bin/holdfast');
@@ -12,7 +13,7 @@ const holdfast = join(root, 'bin/holdfast');
 /** Why tests in namespaces cannot run here; undefined: they can. */
 export function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
-  if (!existsSync(join(root, 'build/native/sockets.node'))) return 'needs the native addon (npm run setup)';
+  if (!loadAddon().ok) return 'needs the native addon (npm run setup)';
   try {
     execFileSync('unshare', ['--net', 'true'], { stdio: 'ignore' });
     return undefined;

@@ -1,7 +1,7 @@
 /** What the signals of keepalived do: dumps of data, statistics and JSON, and the reset of counters; script security; startup scripts. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Bench, exitOf, until, whyNot } from './bench.ts';
@@ -64,7 +64,9 @@ test('startup and shutdown scripts run before and after everything else', { skip
   assert.equal(b.read('told'), 'up 0\ndown 0\n');
 });
 
-test('script security names the part of the path that others can write, and refuses', { skip }, async (t) => {
+test('script security names the part of the path that others can write, and refuses', {
+  skip: skip ?? (statSync('/').uid === 0 ? false : 'in the user namespace of an ordinary user, / is not of root'),
+}, async (t) => {
   const b = new Bench(t);
   const script = b.write('s.sh', '#!/bin/sh\n', 0o777);
   execFileSync('chmod', ['777', script]);

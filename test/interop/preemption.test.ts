@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../../src/lab/index.ts';
+import { withoutTcpdump } from '../support/tcpdump.ts';
 import { renderConf } from './conf.ts';
 import { roles, SLACK, STARTING } from './exchange.ts';
 import { LINK, Rig, routerAddress } from './rig.ts';
@@ -97,7 +98,9 @@ describe('preemption between Holdfast and keepalived', { concurrency: 4 }, () =>
       await nothingMoves(rig);
     });
 
-    test(`of two masters the one with the higher priority wins, and only it sends adverts then (${who})`, async (t) => {
+    test(`of two masters the one with the higher priority wins, and only it sends adverts then (${who})`, {
+      skip: withoutTcpdump,
+    }, async (t) => {
       const rig = await pair(t, role, [150, 100]);
       const packets = await rig.packets();
       rig.startDaemon('r2');

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../../src/lab/index.ts';
+import { withoutTcpdump } from '../support/tcpdump.ts';
 import { type InstanceConf, renderConf } from './conf.ts';
 import { roles, SLACK, STARTING } from './exchange.ts';
 import { LINK, Rig, routerAddress, type Software } from './rig.ts';
@@ -63,7 +64,9 @@ describe('groups, scripts and three routers of Holdfast and keepalived', { concu
       assert.deepEqual(rig.addresses.changesSince(since), []);
     });
 
-    test(`a tracked script lowers the priority: the other takes over, and gives back when it is well again (${who})`, async (t) => {
+    test(`a tracked script lowers the priority: the other takes over, and gives back when it is well again (${who})`, {
+      skip: withoutTcpdump,
+    }, async (t) => {
       const script =
         'vrrp_script well {\n    script "/etc/keepalived/well.sh"\n    interval 1\n    weight -60\n    fall 1\n    rise 1\n}';
       const router = (software: Software, priority: number, lines: readonly string[]) => ({
@@ -107,7 +110,9 @@ describe('groups, scripts and three routers of Holdfast and keepalived', { concu
     ['keepalived', 'holdfast', 'holdfast'],
     ['holdfast', 'keepalived', 'holdfast'],
   ] as const)
-    test(`three routers (${softwares.join(', ')}): the best of those that live is master`, async (t) => {
+    test(`three routers (${softwares.join(', ')}): the best of those that live is master`, {
+      skip: withoutTcpdump,
+    }, async (t) => {
       const conf = (i: number): string => renderConf({ instances: [instance([150, 100, 50][i] as number)] });
       const rig = await Rig.start({
         detail: true,

@@ -2,6 +2,7 @@
 
 import type { TestContext } from 'node:test';
 import { describe, test } from 'node:test';
+import { withoutTcpdump } from '../support/tcpdump.ts';
 import { type Exchange, exchange, roles } from './exchange.ts';
 import { LINK, type Rig, routerAddress } from './rig.ts';
 
@@ -52,7 +53,7 @@ describe('one virtual router of Holdfast and keepalived', { concurrency: 4 }, ()
     for (const role of roles)
       test(
         `${name}: ${role.master} is master, ${role.backup} takes over and gives back`,
-        { timeout: 90_000 },
+        { timeout: 90_000, skip: withoutTcpdump },
         (t: TestContext) => exchange(t, role, e),
       );
 });

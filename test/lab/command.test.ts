@@ -5,10 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { withoutTcpdump } from '../support/tcpdump.ts';
 
 const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
-/** tcpdump insists on setting its groups, which the user namespace of an ordinary user forbids. */
-const tcpdumpWorks = readFileSync('/proc/self/setgroups', 'utf8').trim() === 'allow';
 const script = resolve(import.meta.dirname, '../../scripts/lab.ts');
 const definition = {
   switches: ['lan'],
@@ -68,7 +67,7 @@ test('up, list, run, shell, cut, power-cut, power-on, capture and down, from ano
     assert.equal(lab('power-on', 'b').status, 0);
     assert.equal(lab('heal').status, 0);
 
-    if (tcpdumpWorks) {
+    if (!withoutTcpdump) {
       const pcap = join(folder, 'a.pcap');
       const capture = spawn(process.execPath, [script, 'capture', 'a:eth0', pcap, 'udp port 7777'], { env });
       await new Promise((done) => capture.stdout.once('data', done).once('close', done));

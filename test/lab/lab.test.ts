@@ -8,13 +8,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../src/host/linux/index.ts';
 import { type Host, Lab, LabError, now, type Probe, startProbe, startResponder } from '../../src/lab/index.ts';
+import { withoutTcpdump } from '../support/tcpdump.ts';
 
 const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
 const skip = possible ? false : 'needs root or user namespaces';
-
-/** tcpdump insists on setting its groups, which the user namespace of an ordinary user forbids. */
-const withoutGroups =
-  readFileSync('/proc/self/setgroups', 'utf8').trim() === 'allow' ? false : 'tcpdump needs root: it sets its groups';
 
 const onLan = (last: number) => ({
   links: { ens33: { to: 'lan', addresses: [`192.168.1.${last}/24`, `2001:db8::${last}/64`] } },
@@ -282,7 +279,7 @@ test('a paused host does nothing until it is resumed', { skip }, async () => {
   await lab.host('d1').powerCut(); // a stopped host can lose its power too
 });
 
-test('a capture holds what passed, and what a cut then swallowed', { skip: skip || withoutGroups }, async () => {
+test('a capture holds what passed, and what a cut then swallowed', { skip: skip || withoutTcpdump }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'lab-capture-'));
   try {
     await using lab = await Lab.start(three);

@@ -55,7 +55,14 @@ inNamespace(import.meta.filename, () => {
     assert.deepEqual([link.kind, link.lower, link.mac, link.up], ['macvlan', v0.ifindex, mac, false]);
     assert.match(sh('ip', '-d', 'link', 'show', 'vrrp.51'), /macvlan mode private/);
     const { ifindex } = link;
+    net.drain();
+    changes.length = 0;
     all(net.apply([{ do: 'link-set', ifindex, name: 'vip51', mac: '00:00:5e:00:01:35' }]));
+    net.drain();
+    const told = changes.flatMap((c) =>
+      c.kind === 'link' || c.kind === 'link-gone' ? [`${c.kind} ${c.link.name}`] : [],
+    );
+    assert.deepEqual(told.slice(-2), ['link-gone vrrp.51', 'link vip51'], 'who goes by names has lost the old one');
     all(net.apply([{ do: 'link-set', ifindex, up: true, noAddressGeneration: true }]));
     const now = net.linkByIndex(ifindex);
     assert.deepEqual([now?.name, now?.mac, now?.adminUp], ['vip51', '00:00:5e:00:01:35', true]);

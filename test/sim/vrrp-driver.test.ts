@@ -503,3 +503,41 @@ test('a stalled process is reported with its length and takes nothing over', () 
   assert.equal(stats.becameMaster, 0);
   assert.ok(stats.stalls >= 1 && stats.longestStall > 29 * S);
 });
+test('an address on another interface that is down is a fault, as with keepalived, unless it has no_track', () => {
+  for (const kind of ['follow', 'ignore'] as const) {
+    const lab = new Lab();
+    const host = lab.host();
+    host.connect('eth1', lab.segment, '02:00:00:00:01:01', { address: '10.1.0.1' as IpAddress, length: 24 });
+    const second = { ...exampleAddress('10.1.0.9', 24, 'eth1'), tracking: { kind } };
+    const vrrp = lab.run(host, one({ addresses: [exampleAddress(VIP, 24), second] }));
+    lab.wait(10);
+    assert.equal(state(vrrp), 'MASTER');
+    host.setCarrier('eth1', false);
+    lab.wait(1);
+    assert.equal(state(vrrp), kind === 'follow' ? 'FAULT' : 'MASTER');
+    host.setCarrier('eth1', true);
+    lab.wait(10);
+    assert.ok(state(vrrp) === 'MASTER' && host.holds('10.1.0.9'));
+  }
+});
+test('a first notice about an interface with delays is no change of it', () => {
+  const lab = new Lab();
+  const host = lab.host();
+  const tracks = { ...exampleInstance().tracks, interfaces: [{ name: 'eth0', weight: { value: 0, reverse: false } }] };
+  const vrrp = lab.run(host, one({ tracks }, { interfaceDelays: [{ interface: 'eth0', down: us(0), up: us(9 * S) }] }));
+  lab.wait(10);
+  host.setCarrier('eth0', true);
+  lab.wait(1);
+  vrrp.setTracker('file', 'any', 'up');
+  vrrp.reload(one({ tracks, priority: 90 }, { interfaceDelays: [{ interface: 'eth0', down: us(0), up: us(9 * S) }] }));
+  assert.equal(state(vrrp), 'MASTER');
+});
+test('log_unknown_vrids names each VRID once, however often and from wherever it comes', () => {
+  const lab = new Lab();
+  const logged: string[] = [];
+  lab.world.note = (who, what) => void (who === 'h1' && logged.push(what));
+  lab.run(lab.host(), one({}, { logUnknownVrids: true }));
+  for (const vrid of [77, 77, 78]) lab.run(lab.host(), one({ virtualRouterId: vrid }));
+  lab.wait(20);
+  assert.equal(logged.filter((l) => l.startsWith('vrrp.unknown-vrid')).length, 2);
+});

@@ -1,4 +1,4 @@
-import type { Diagnostic, Place } from '../../base/index.ts';
+import { type Diagnostic, type Place, text } from '../../base/index.ts';
 import { buildBfd } from './builders/bfd.ts';
 import { buildDirector } from './builders/director.ts';
 import { buildGlobal } from './builders/global.ts';
@@ -75,7 +75,7 @@ export function readKeepalivedConf(o: {
   const config: KeepalivedConfig = { global: buildGlobal(r, global, report), vrrp, bfd, director };
   return {
     ...(report.refused ? {} : { config }),
-    diagnostics: inOrder(report.diagnostics, [...includes.sources.keys()]),
+    diagnostics: [...inOrder(report.diagnostics, [...includes.sources.keys()]), ...andMore(early.more + report.more)],
     sources: includes.sources,
     interfaces: interfacePlaces(r),
   };
@@ -100,6 +100,18 @@ function interfacePlaces(r: RootValues): Map<string, Place> {
   for (const x of flat(r.static_routes)) for (const h of x.value.hops) put(h.interface, x.at);
   return first;
 }
+
+const andMore = (count: number): Diagnostic[] =>
+  count === 0
+    ? []
+    : [
+        {
+          severity: 'warning',
+          code: 'findings-more',
+          place: undefined,
+          message: text(`${count} more findings are not shown`, `另有 ${count} 条结果未显示`),
+        },
+      ];
 
 /** By file, in the order in which they were read, then by line and column; what has no place first. */
 function inOrder(all: readonly Diagnostic[], files: readonly string[]): Diagnostic[] {

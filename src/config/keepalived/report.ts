@@ -1,5 +1,12 @@
-import type { Diagnostic, Place, Text } from '../../base/index.ts';
+import { type Diagnostic, type Place, type Text, text } from '../../base/index.ts';
 import { BUILT_IN_NAMES, type IprouteNames } from './grammar/names.ts';
+
+/** Of errors and of warnings each. */
+const MOST_FINDINGS = 200;
+/** Names and values are quoted in messages, and a name may be as long as its file. */
+const LONGEST = 400;
+const cut = (s: string): string => (s.length <= LONGEST ? s : `${s.slice(0, LONGEST)}...`);
+const short = (t: Text): Text => text(cut(t.en), cut(t.zh));
 
 /**
  * Collects what is found. Three kinds: an `error` always refuses the file; a `fault` is what keepalived reports and
@@ -12,6 +19,9 @@ export class Report {
   readonly diagnostics: Diagnostic[];
   /** Names of routing tables, protocols and so on, as the host has them. */
   readonly names: IprouteNames;
+  /** Findings beyond those that are kept: nobody reads a million, and each costs memory. */
+  more = 0;
+  readonly #room: Record<Diagnostic['severity'], number>;
   constructor(
     lenient: boolean,
     homes: ReadonlyMap<string, readonly string[]> = new Map(),
@@ -19,6 +29,9 @@ export class Report {
     before: readonly Diagnostic[] = [],
   ) {
     this.diagnostics = [...before];
+    const room = (severity: Diagnostic['severity']): number =>
+      MOST_FINDINGS - before.filter((d) => d.severity === severity).length;
+    this.#room = { error: room('error'), warning: room('warning') };
     this.names = names;
     this.lenient = lenient;
     this.homes = homes;
@@ -36,6 +49,8 @@ export class Report {
     return this.diagnostics.some((d) => d.severity === 'error');
   }
   #add(severity: Diagnostic['severity'], code: string, place: Place | undefined, message: Text, hint?: Text): void {
-    this.diagnostics.push({ severity, code, place, message, ...(hint ? { hint } : {}) });
+    if (this.#room[severity]-- > 0)
+      this.diagnostics.push({ severity, code, place, message: short(message), ...(hint ? { hint: short(hint) } : {}) });
+    else this.more++;
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,7 +8,7 @@ import fc from 'fast-check';
 import { getopt } from './getopt.ts';
 import { helpText, type KeepalivedOptions, OPTIONS, parseOptions, SIGNALS } from './options.ts';
 import { missingCapabilities } from './permission.ts';
-import { pidPaths, runningPid, takePidFile } from './pidfile.ts';
+import { isDaemon, pidPaths, runningPid, takePidFile } from './pidfile.ts';
 import { testStatus } from './test.ts';
 
 const parse = (...argv: string[]): KeepalivedOptions => {
@@ -101,6 +102,39 @@ test('a stale pid file is taken over; one of a running process that is no keepal
     assert.ok(takePidFile(path).ok);
     assert.equal(readFileSync(path, 'utf8'), `${process.pid}\n`);
   }
+});
+test('of many that start at once with a stale pid file one alone gets it, and nothing else is left', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hf-pid-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'a.pid');
+  const module = JSON.stringify(join(import.meta.dirname, 'pidfile.ts'));
+  const program = `const { takePidFile } = await import(${module}); const r = takePidFile(${JSON.stringify(path)});
+    console.log(r.ok); if (r.ok) setTimeout(() => {}, 60_000); process.stdin.resume().on('end', () => process.exit())`;
+  writeFileSync(path, '999999999\n');
+  // The pid file believes in processes whose arguments name the verb; node leaves them in the command line.
+  const children = Array.from({ length: 6 }, () =>
+    spawn(process.execPath, ['--input-type=module', '-e', program, 'holdfast', 'keepalived'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }),
+  );
+  const answers = await Promise.all(
+    children.map((c) => new Promise<string>((done) => c.stdout.once('data', (d) => done(String(d).trim())))),
+  );
+  assert.equal(answers.filter((a) => a === 'true').length, 1, answers.join());
+  assert.equal(Number(readFileSync(path, 'utf8')), children[answers.indexOf('true')]?.pid);
+  assert.deepEqual(readdirSync(folder), ['a.pid']);
+  for (const c of children) c.stdin.end();
+});
+test('a device or a link in the place of the pid file is left alone', () => {
+  const taken = takePidFile('/dev/null');
+  assert.ok(!taken.ok && taken.error.kind === 'unwritable' && taken.error.text.en.includes('not a regular file'));
+});
+test('a process that only has keepalived in its arguments is no daemon', () => {
+  assert.ok(!isDaemon(['vim', '/etc/keepalived/keepalived.conf']));
+  assert.ok(!isDaemon(['journalctl', '-fu', 'keepalived']));
+  assert.ok(isDaemon(['/usr/sbin/keepalived', '-n']));
+  assert.ok(isDaemon(['holdfast keepalived']));
+  assert.ok(isDaemon(['/opt/node', '/opt/holdfast/src/cli/main.ts', 'keepalived', '-n']));
 });
 test('missing capabilities are named from the effective set', () => {
   assert.deepEqual(missingCapabilities('CapEff:\t0000003fffffffff\n'), []);

@@ -10,9 +10,17 @@ import { EXIT } from './exit-codes.ts';
 
 /** Marks the child. Not an option, since nobody is to type it. */
 const MARK = 'HOLDFAST_LAUNCHED';
+const DIRECTORY = 'HOLDFAST_DIRECTORY';
 type FromDaemon = { readonly kind: 'log'; readonly event: LogEvent } | { readonly kind: 'ready' };
 
-export const isLaunched = (): boolean => process.env[MARK] !== undefined && process.send !== undefined;
+const launched = process.env[MARK] !== undefined && process.send !== undefined;
+const startedIn = process.env[DIRECTORY];
+delete process.env[DIRECTORY];
+delete process.env[MARK]; // not for scripts, which may start one of their own
+/** Whether this process is the daemon of a command that waits for it. */
+export const isLaunched = (): boolean => launched;
+/** Where the command was typed: what relative paths begin at. */
+export const startDirectory = (): string => (launched ? startedIn : undefined) ?? process.cwd();
 
 /** The exit status for whoever typed the command. */
 export function launch(show: (e: LogEvent) => string): Promise<number> {
@@ -22,7 +30,7 @@ export function launch(show: (e: LogEvent) => string): Promise<number> {
     cwd: '/',
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: { ...process.env, [MARK]: '1', HOLDFAST_DIRECTORY: process.cwd() },
+    env: { ...process.env, [MARK]: '1', [DIRECTORY]: process.cwd() },
   });
   return new Promise((done) => {
     child.on('message', (m) => {

@@ -26,6 +26,13 @@ export function testConfiguration(o: KeepalivedOptions, language: Language): num
     .map((d) => `${d}\n`)
     .join('');
   if (o.testOutput === undefined) process.stderr.write(output);
-  else writeFileSync(o.testOutput, output);
+  else {
+    try {
+      writeFileSync(o.testOutput, output);
+    } catch (e) {
+      process.stderr.write(`holdfast keepalived: ${(e as Error).message}\n`);
+      return EXIT.failed;
+    }
+  }
   return testStatus(r, o.lenient, (c) => runsUnguarded(c, systemAccounts, systemPaths));
 }

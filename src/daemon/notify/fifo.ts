@@ -3,7 +3,7 @@
  * said once until it fits again. Each line is one write, so that lines of several writers do not mix.
  */
 import { execFileSync } from 'node:child_process';
-import { chownSync, closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fchownSync, fstatSync, lstatSync, openSync, writeSync } from 'node:fs';
 import { err, ok, type Result, type Text, text } from '../../base/index.ts';
 import type { Log } from '../../host/index.ts';
 
@@ -22,23 +22,26 @@ export class FifoWriter {
     this.#log = log;
   }
 
-  /** Makes the FIFO where there is none, mode 0644 less the umask, with the wanted owner. */
+  /**
+   * Makes the FIFO where there is none, with the wanted owner, mode 0640 less the umask: whoever may read it can steal
+   * lines from the program that it is for. What is there already is used only if it is a FIFO.
+   */
   static open(o: FifoOptions, log: Log): Result<FifoWriter, Text> {
     const failed = (e: unknown): Text => {
       const code = (e as NodeJS.ErrnoException).code ?? String(e);
       return text(`cannot open FIFO ${o.path}: ${code}`, `无法打开管道 ${o.path}：${code}`);
     };
     try {
-      let fd = tryOpen(o.path);
-      if (fd === undefined) {
-        execFileSync('mkfifo', ['-m', (0o644 & ~process.umask()).toString(8), o.path], { stdio: 'ignore' });
-        chownSync(o.path, o.uid ?? 0, o.gid ?? 0);
-        fd = tryOpen(o.path) as number;
-      }
+      const there = lstatSync(o.path, { throwIfNoEntry: false });
+      // What is no FIFO is not even opened: that alone makes some devices act.
+      if (there && !there.isFIFO()) return err(notFifo(o.path));
+      if (!there) execFileSync('mkfifo', ['-m', (0o640 & ~process.umask()).toString(8), o.path], { stdio: 'ignore' });
+      const fd = openSync(o.path, OPEN);
       if (!fstatSync(fd).isFIFO()) {
         closeSync(fd);
-        return err(text(`${o.path} exists and is not a FIFO`, `${o.path} 已存在，但不是管道`));
+        return err(notFifo(o.path));
       }
+      if (!there) fchownSync(fd, o.uid ?? 0, o.gid ?? 0);
       return ok(new FifoWriter(o.path, fd, log));
     } catch (e) {
       return err(failed(e));
@@ -73,12 +76,9 @@ export class FifoWriter {
   }
 }
 
-/** Read and write, so that the open succeeds without a reader and a reader that leaves is no error. */
-function tryOpen(path: string): number | undefined {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-  } catch (e) {
-    if ((e as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw e;
-  }
-}
+/**
+ * Read and write, so that the open succeeds without a reader and a reader that leaves is no error. Links are not
+ * followed: the folder may be one where others can put them.
+ */
+const OPEN = constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+const notFifo = (path: string): Text => text(`${path} exists and is not a FIFO`, `${path} 已存在，但不是管道`);

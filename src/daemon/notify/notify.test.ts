@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, openSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, openSync, readSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,10 +16,10 @@ const collect = (): { events: LogEvent[]; log: { write: (e: LogEvent) => void } 
   return { events, log: { write: (e) => void events.push(e) } };
 };
 
-test('a FIFO is made with mode 0644 less the umask, keeps the order, and a full one loses lines with one warning', (t) => {
+test('a FIFO is made with mode 0640 less the umask, keeps the order, and a full one loses lines with one warning', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'hf-fifo-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  const before = process.umask(0o027);
+  const before = process.umask(0);
   t.after(() => process.umask(before));
   const { events, log } = collect();
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -51,6 +52,10 @@ test('a FIFO that cannot be is refused with words, also when a file is in its pl
   const { log } = collect();
   const file = FifoWriter.open({ path: join(folder, 'file') }, log);
   assert.ok(!file.ok && file.error.en.includes('not a FIFO'));
+  execFileSync('mkfifo', [join(folder, 'elsewhere')]);
+  symlinkSync('elsewhere', join(folder, 'link'));
+  const link = FifoWriter.open({ path: join(folder, 'link') }, log);
+  assert.ok(!link.ok && link.error.en.includes('not a FIFO'), 'a link is not followed');
   const nowhere = FifoWriter.open({ path: join(folder, 'none/f') }, log);
   assert.ok(!nowhere.ok && nowhere.error.en.includes('none/f'));
 });

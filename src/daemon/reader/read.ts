@@ -1,29 +1,13 @@
 /** A keepalived.conf from the disk to what the processes are told, with everything that is wrong with it. */
-import { globSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type Diagnostic, type Language, renderDiagnostic, type Text, text, unreachable } from '../../base/index.ts';
-import {
-  describeKeepalivedConf,
-  type FileSource,
-  type KeepalivedConfig,
-  readKeepalivedConf,
-} from '../../config/index.ts';
+import { describeKeepalivedConf, type KeepalivedConfig, readKeepalivedConf } from '../../config/index.ts';
 import type { VirtualServer } from '../../director/index.ts';
 import type { ReadAnswer, ReadRequest, RenderedDiagnostic } from '../messages.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { scriptDiagnostics, systemPaths, withoutScripts } from '../scripts/check.ts';
 import { scriptFinding } from '../scripts/security.ts';
-
-export const disk: FileSource = {
-  read: (path) => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch {
-      return undefined;
-    }
-  },
-  glob: (pattern) => globSync(pattern).sort(),
-};
+import { disk } from './disk.ts';
 
 export type Reading = {
   readonly config: KeepalivedConfig | undefined;
@@ -32,11 +16,6 @@ export type Reading = {
 };
 
 export function readFile(request: ReadRequest): Reading {
-  if (disk.read(request.file) === undefined) {
-    const message = text(`cannot read ${request.file}`, `无法读取 ${request.file}`);
-    const diagnostic: Diagnostic = { severity: 'error', code: 'file-unreadable', place: undefined, message };
-    return { config: undefined, diagnostics: [diagnostic], sources: new Map() };
-  }
   const { file, lenient, configId } = request;
   const options = {
     lenient,
@@ -99,12 +78,16 @@ export function readConfiguration(request: ReadRequest): ReadAnswer {
       global,
       vrrp,
       bfd,
-      description: request.describe ? describeKeepalivedConf(r.config) : undefined,
+      description: request.describe ? withoutSecrets(describeKeepalivedConf(r.config)) : undefined,
       virtualServers: director.virtualServers.map(serverName),
       flattened: [...r.sources].map(([file, content]) => `# ${file}\n${content}`).join('\n'),
     },
   };
 }
+
+/** The description goes to logs, which more people read than the file. */
+const withoutSecrets = (description: string): string =>
+  description.replace(/^(\s*(?:auth_pass|password) ).*$/gm, '$1********');
 
 /** Place, fact and way out on one line, for a log. */
 function oneLine(d: Diagnostic): Text {

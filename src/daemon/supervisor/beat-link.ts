@@ -15,23 +15,41 @@ export type BeatHandlers = {
 
 export class BeatLink {
   #will: LastWill | undefined;
-  readonly #child: ChildProcess;
+  /** Undefined: there could be none, and its end is told at once. */
+  readonly #child: ChildProcess | undefined;
   readonly #handlers: BeatHandlers;
   readonly #runs = new Map<number, Running>();
-  readonly #questions = new Map<number, (s: BeatSnapshot | undefined) => void>();
-  #asked = 0;
+  /** Who waits for the answer to the question under way: many may ask, and the beat answers once. */
+  #asking: ((s: BeatSnapshot | undefined) => void)[] = [];
+  #question = 0;
+  #late: NodeJS.Timeout | undefined;
   #stopped = false;
   #ended = false;
 
   constructor(handlers: BeatHandlers) {
     this.#handlers = handlers;
-    this.#child = forkPart('beat/main');
-    this.#child.on('message', (m) => this.#receive(m as FromBeat));
-    this.#child.on('error', () => {}); // its exit follows, or a message could not be sent because it is gone
-    this.#child.on('exit', (code, signal) => this.#exit(code, signal));
+    const started = forkPart('beat/main');
+    if (!started.ok) {
+      const { error } = started;
+      setImmediate(() => this.#exit(text(`cannot be started (${error})`, `无法启动（${error}）`), false));
+      return;
+    }
+    const child = started.value;
+    this.#child = child;
+    child.on('message', (m) => this.#receive(m as FromBeat));
+    child.on('exit', (code, signal) => {
+      const how = signal
+        ? text(`was ended by ${signal}`, `被信号 ${signal} 终止`)
+        : text(`ended with status ${code}`, `以状态 ${code} 退出`);
+      const exit = (): void => this.#exit(how, this.#stopped && code === 0);
+      // Its last words may still be in the channel, and its will among them.
+      if (!child.connected) return exit();
+      child.on('disconnect', exit);
+      setTimeout(exit, LAST_WORDS);
+    });
   }
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#child?.pid;
   }
   /** Once: whoever executes it takes it. */
   takeWill(): LastWill | undefined {
@@ -40,26 +58,24 @@ export class BeatLink {
     return will;
   }
   send(m: ToBeat): void {
-    if (this.#child.connected) this.#child.send(m, () => {});
+    if (this.#child?.connected) this.#child.send(m, () => {});
   }
   kill(): void {
-    this.#child.kill('SIGKILL');
+    this.#child?.kill('SIGKILL');
   }
   /** Undefined where it does not answer in time. */
   snapshot(answered: (s: BeatSnapshot | undefined) => void): void {
-    const question = ++this.#asked;
-    const timer = setTimeout(() => this.#answer(question, undefined), ANSWER_WITHIN);
-    this.#questions.set(question, (s) => {
-      clearTimeout(timer);
-      answered(s);
-    });
+    this.#asking.push(answered);
+    if (this.#asking.length > 1) return;
+    const question = ++this.#question;
+    this.#late = setTimeout(() => this.#answer(question, undefined), ANSWER_WITHIN);
     this.send({ kind: 'snapshot', question });
   }
 
   #answer(question: number, s: BeatSnapshot | undefined): void {
-    const answered = this.#questions.get(question);
-    this.#questions.delete(question);
-    answered?.(s);
+    if (question !== this.#question) return; // it came too late
+    clearTimeout(this.#late);
+    for (const answered of this.#asking.splice(0)) answered(s);
   }
   #receive(m: FromBeat): void {
     switch (m.kind) {
@@ -94,16 +110,15 @@ export class BeatLink {
       exited({ failed: { code: 'ENOENT', doing } });
     }
   }
-  #exit(code: number | null, signal: string | null): void {
+  #exit(how: Text, orderly: boolean): void {
     if (this.#ended) return;
     this.#ended = true;
     for (const running of this.#runs.values()) running.signal('SIGKILL');
-    for (const question of [...this.#questions.keys()]) this.#answer(question, undefined);
-    const how = signal
-      ? text(`was ended by ${signal}`, `被信号 ${signal} 终止`)
-      : text(`ended with status ${code}`, `以状态 ${code} 退出`);
-    this.#handlers.exit(how, this.#stopped && code === 0);
+    this.#answer(this.#question, undefined);
+    this.#handlers.exit(how, orderly);
   }
 }
 
 const ANSWER_WITHIN = 2000;
+/** Longer than any channel takes to empty; an end that is not heard must not keep addresses in place. */
+const LAST_WORDS = 100;

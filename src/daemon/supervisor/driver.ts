@@ -1,5 +1,4 @@
 /** Does what the supervisor's machine decides: the processes, files and sockets around it, with nothing left to decide. */
-import { writeFileSync } from 'node:fs';
 import type { ControlRequest, StatusDocument } from '../../api/index.ts';
 import { type Microseconds, type Result, type Text, text, unreachable, verbatim } from '../../base/index.ts';
 import type { Exit, Host, Log, Running } from '../../host/index.ts';
@@ -9,6 +8,7 @@ import type { KeepalivedOptions } from '../command/options.ts';
 import { pidPaths, takePidFile } from '../command/pidfile.ts';
 import { executeWill } from '../handover/will.ts';
 import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig, RenderedDiagnostic } from '../messages.ts';
+import { replaceFile } from '../safe-file.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
 import { dataDump, dumpPaths, statisticsDump } from './dump.ts';
@@ -82,7 +82,7 @@ export class Supervisor {
             ? statisticsDump(statistics)
             : `${JSON.stringify({ ...status, statistics }, null, 2)}\n`;
       try {
-        writeFileSync(path, content);
+        replaceFile(path, content);
         this.#log('notice', 'dump.written', text(`written to ${path}`, `已写入 ${path}`));
       } catch (e) {
         const why = e instanceof Error ? e.message : String(e);
@@ -205,8 +205,9 @@ export class Supervisor {
     });
     const taken = takePidFile(paths.main);
     if (!taken.ok) {
-      this.#log('error', 'daemon.running', taken.error);
-      return EXIT.refused;
+      const { kind, text: words } = taken.error;
+      this.#log('error', kind === 'running' ? 'daemon.running' : 'daemon.pid-file', words);
+      return kind === 'running' ? EXIT.refused : EXIT.failed;
     }
     const host = this.#ports.openHost(namespace);
     if (!host.ok) {

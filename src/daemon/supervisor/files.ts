@@ -1,9 +1,10 @@
 /** The files around reading a configuration: `reload_file`, `config_save_dir`, `reload_time_file`. */
-import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { ms, type Text, text } from '../../base/index.ts';
 import type { Log } from '../../host/index.ts';
 import type { RenderedDiagnostic } from '../messages.ts';
+import { replaceFile } from '../safe-file.ts';
 import { reloadTime } from './reload-time.ts';
 
 const DEFAULT_RELOAD_FILE = '/run/keepalived.reload';
@@ -18,7 +19,7 @@ export function markReading(path: string | undefined, log: Log): () => void {
   if (path === undefined) return () => {};
   const file = path === '' ? DEFAULT_RELOAD_FILE : path;
   try {
-    writeFileSync(file, '');
+    replaceFile(file, '', 0o644);
   } catch (e) {
     complain(log, text('reload_file', 'reload_file'), e);
     return () => {};
@@ -36,7 +37,7 @@ export function markReading(path: string | undefined, log: Log): () => void {
 export function logCheck(path: string | undefined, found: readonly RenderedDiagnostic[], log: Log): void {
   if (path === undefined || path === '') return;
   try {
-    writeFileSync(path, found.map((d) => `${d.shown.en}\n`).join(''));
+    replaceFile(path, found.map((d) => `${d.shown.en}\n`).join(''));
   } catch (e) {
     complain(log, text(`writing ${path}`, `写入 ${path}`), e);
   }
@@ -47,7 +48,7 @@ export function saveConfiguration(folder: string | undefined, generation: number
   if (folder === undefined) return;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(join(folder, `keepalived.conf.${generation}`), content, { mode: 0o600 });
+    replaceFile(join(folder, `keepalived.conf.${generation}`), content);
   } catch (e) {
     complain(log, text(`saving the configuration in ${folder}`, `在 ${folder} 中保存配置`), e);
   }

@@ -122,3 +122,33 @@ test('from any history a stop leads to exactly one end, and no beat is started a
     }),
   );
 });
+
+test('a beat that dies during the start does not keep whoever waits for the start waiting', () => {
+  const { did } = play([
+    ...up.slice(0, 3),
+    [0.25, exit],
+    [0.3, { kind: 'beat-in-force' }],
+    [0.4, { kind: 'beat-in-force' }],
+  ]);
+  assert.deepEqual(did.slice(4), [['announce-ready'], []]);
+});
+test('SIGHUP during the start is not lost, and configures nothing before the startup script has ended', () => {
+  const { did } = play([
+    ...up.slice(0, 1),
+    [0.05, { kind: 'reload' }],
+    ...up.slice(1, 2),
+    [0.15, { kind: 'reload' }],
+    ...up.slice(2),
+  ]);
+  assert.deepEqual(did, [['start-beat', 'read'], [], ['prepare'], [], ['configure-beat', 'read'], ['announce-ready']]);
+});
+test('SIGHUP while a file is read that turns out bad: the corrected file is read', () => {
+  const { did } = play([
+    ...up,
+    [1, { kind: 'reload' }],
+    [1.1, { kind: 'reload' }],
+    [1.2, { kind: 'read', outcome: 'refused', code: 2 }],
+    [1.3, { kind: 'read', outcome: 'good', work: true }],
+  ]);
+  assert.deepEqual(did.slice(4), [['read'], [], ['config.refused', 'read'], ['configure-beat']]);
+});

@@ -18,8 +18,10 @@ export type SupervisorState = {
   /** Deaths in a row without a quiet time between them. */
   readonly deaths: number;
   readonly reading: 'no' | 'start' | 'reload';
-  /** SIGHUP came while a file was being read: read once more. */
+  /** SIGHUP came while a file was being read, or before the start was over: read once more. */
   readonly again: boolean;
+  /** Whoever waits for the start was told. */
+  readonly announced: boolean;
   /** When a stop no longer waits for the beat. */
   readonly stopBy: Microseconds | undefined;
   readonly exitCode: number;
@@ -74,6 +76,7 @@ export const initialSupervisor: SupervisorState = {
   deaths: 0,
   reading: 'no',
   again: false,
+  announced: false,
   stopBy: undefined,
   exitCode: 0,
 };
@@ -103,14 +106,10 @@ export function stepSupervisor(
     case 'read':
       return onRead(s, e, now, o);
     case 'prepared':
-      if (s.phase !== 'starting') return { state: s, effects: [] };
-      return s.beat.is === 'none'
-        ? { state: { ...s, phase: 'running' }, effects: [{ do: 'announce-ready' }] }
-        : { state: { ...s, phase: 'running' }, effects: [{ do: 'configure-beat' }] };
+      return onPrepared(s);
     case 'beat-in-force': {
-      const ready = s.beat.is === 'starting' && s.deaths === 0;
       const beat: Beat = s.beat.is === 'starting' ? { is: 'up', since: s.beat.since } : s.beat;
-      return { state: { ...s, beat }, effects: ready ? [{ do: 'announce-ready' }] : [] };
+      return { state: { ...s, beat, announced: true }, effects: s.announced ? [] : [{ do: 'announce-ready' }] };
     }
     case 'beat-exit':
       return onBeatExit(o, s, e, now);
@@ -133,22 +132,22 @@ function onRead(
   now: Microseconds,
   o: SupervisorOptions,
 ): SupervisorStep {
-  const was = s.reading;
-  const again = s.again && e.outcome === 'good';
-  const state: SupervisorState = { ...s, reading: again ? 'reload' : 'no', again: false };
-  const more: SupervisorEffect[] = again ? [{ do: 'read', why: 'reload' }] : [];
   if (s.phase === 'stopping' || s.phase === 'ended') return { state: { ...s, reading: 'no' }, effects: [] };
-  if (was === 'start') {
-    if (e.outcome === 'refused') return stop(o, { ...state, exitCode: e.code }, now);
-    if (e.work) return { state, effects: [{ do: 'prepare' }, ...more] };
-    return { state: { ...state, beat: { is: 'none' } }, effects: [{ do: 'kill-beat' }, { do: 'prepare' }, ...more] };
+  if (s.reading === 'start') {
+    const read: SupervisorState = { ...s, reading: 'no' };
+    if (e.outcome === 'refused') return stop(o, { ...read, exitCode: e.code }, now);
+    if (e.work) return { state: read, effects: [{ do: 'prepare' }] };
+    return { state: { ...read, beat: { is: 'none' } }, effects: [{ do: 'kill-beat' }, { do: 'prepare' }] };
   }
+  // A refused file too is read again: what the second SIGHUP was sent for may be its correction.
+  const state: SupervisorState = { ...s, reading: s.again ? 'reload' : 'no', again: false };
+  const more: SupervisorEffect[] = s.again ? [{ do: 'read', why: 'reload' }] : [];
   if (e.outcome === 'refused') {
     const words = text(
       'the new configuration is refused; the old one stays in force',
       '新配置被拒绝；原有配置继续有效',
     );
-    return { state, effects: [{ do: 'log', level: 'error', code: 'config.refused', text: words }] };
+    return { state, effects: [{ do: 'log', level: 'error', code: 'config.refused', text: words }, ...more] };
   }
   switch (s.beat.is) {
     case 'up':
@@ -166,6 +165,15 @@ function onRead(
     default:
       return unreachable(s.beat);
   }
+}
+
+function onPrepared(s: SupervisorState): SupervisorStep {
+  if (s.phase !== 'starting') return { state: s, effects: [] };
+  const none = s.beat.is === 'none';
+  const effects: SupervisorEffect[] = [none ? { do: 'announce-ready' } : { do: 'configure-beat' }];
+  if (s.again) effects.push({ do: 'read', why: 'reload' });
+  const reading = s.again ? 'reload' : s.reading;
+  return { state: { ...s, phase: 'running', reading, again: false, announced: s.announced || none }, effects };
 }
 
 function onBeatExit(

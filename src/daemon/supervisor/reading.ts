@@ -13,8 +13,18 @@ function failure(en: string, zh: string): ReadAnswer {
 
 /** `answered` is called exactly once. Returns what gives up and ends the reader. */
 export function readInProcess(request: ReadRequest, answered: (a: ReadAnswer) => void): () => void {
-  const child = forkPart('reader/main');
   let open = true;
+  const started = forkPart('reader/main');
+  if (!started.ok) {
+    const why = started.error;
+    setImmediate(() => {
+      if (open) answered(failure(`cannot start the reader: ${why}`, `无法启动读取进程：${why}`));
+    });
+    return () => {
+      open = false;
+    };
+  }
+  const child = started.value;
   const finish = (a: ReadAnswer): void => {
     if (!open) return;
     open = false;
@@ -33,11 +43,10 @@ export function readInProcess(request: ReadRequest, answered: (a: ReadAnswer) =>
     child.disconnect(); // it ends by itself, and what it compiled is kept for the next one
     finish(m as ReadAnswer);
   });
-  child.on('error', (e) => giveUp(failure(`cannot start the reader: ${e.message}`, `无法启动读取进程：${e.message}`)));
   child.on('exit', (code, signal) =>
     finish(failure(`the reader ended with ${signal ?? `status ${code}`}`, `读取进程退出：${signal ?? `状态 ${code}`}`)),
   );
-  child.send(request);
+  child.send(request, () => {});
   return () => {
     open = false;
     clearTimeout(timer);

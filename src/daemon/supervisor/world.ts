@@ -38,7 +38,13 @@ export class World {
     );
   }
   beatStarted(pid: number): void {
-    writePidFile(this.#paths.vrrp, pid);
+    try {
+      writePidFile(this.#paths.vrrp, pid);
+    } catch (e) {
+      const [path, why] = [this.#paths.vrrp, (e as Error).message];
+      const words = text(`cannot write pid file ${path}: ${why}`, `无法写入进程号文件 ${path}：${why}`);
+      this.host.log.write({ level: 'error', code: 'daemon.pid-file', text: words });
+    }
   }
   startup(config: ReadConfig, done: () => void): void {
     runTimed(text('the startup script', '启动脚本'), config.global.startupScript, this.runner, this.host, done);

@@ -80,7 +80,7 @@ function packageRoot(): string {
 
 let loaded: Addon | undefined;
 
-/** The addon, compiled by `npm run setup`, or the prebuilt file of this processor. Loaded once. */
+/** The addon, compiled by scripts/build-native, or the prebuilt file of this processor. Loaded once. */
 export function loadAddon(): Result<Addon, HostError> {
   if (loaded) return ok(loaded);
   const root = packageRoot();
@@ -91,8 +91,8 @@ export function loadAddon(): Result<Addon, HostError> {
   const path = candidates.find(existsSync);
   if (!path) {
     const doing = text(
-      `load the native addon: neither ${candidates.join(' nor ')} exists; "npm run setup" compiles it (needs cc)`,
-      `加载本机扩展：${candidates.join(' 与 ')} 均不存在；运行 "npm run setup" 可编译（需要 cc）`,
+      `load the native addon: neither ${candidates.join(' nor ')} exists; ${join(root, 'scripts/build-native')} compiles it (needs cc)`,
+      `加载本机扩展：${candidates.join(' 与 ')} 均不存在；运行 ${join(root, 'scripts/build-native')} 可编译（需要 cc）`,
     );
     return err({ code: 'ENOENT', doing });
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { type IpAddress, internetChecksum, ipBytes } from '../../base/index.ts';
 import type { Datagram, IpSocket } from '../index.ts';
 import { loadAddon } from './addon.ts';
@@ -149,7 +150,7 @@ test('sockets in a namespace with a veth pair', async (t) => {
     const packets = must(sockets.frames({ ifindex: right, etherType: 3 }, (f) => frames.push(f.length)));
     ipCommand('link set left down');
     ipCommand('link set right down');
-    await new Promise((r) => setTimeout(r, 20));
+    await setTimeout(20);
     const refused = sender.send(Buffer.from('x'), { address: ip('224.0.0.18') });
     assert.equal(refused.ok, false);
     ipCommand('link set left up');
@@ -195,17 +196,20 @@ test('sockets in a namespace with a veth pair', async (t) => {
 
   await t.test('drain inside the receiver: nothing twice, nothing lost, in order', async () => {
     const seen: string[] = [];
+    const { promise: arrived, resolve: all } = Promise.withResolvers<void>();
     const receiver: IpSocket = must(
       sockets.udp({ family: 4, address: ip('127.0.0.1'), port: 0 }, (d) => {
         seen.push(Buffer.from(d.bytes).toString());
         if (seen.length === 2) receiver.drain();
+        if (seen.length === 70) all();
       }),
     );
     const sender = must(sockets.udp({ family: 4, port: 0 }, () => {}));
     for (let i = 0; i < 70; i++) {
       sender.send(Buffer.from(`${i}`), { address: ip('127.0.0.1'), port: receiver.localPort });
     }
-    await new Promise((r) => setTimeout(r, 20));
+    await Promise.race([arrived, setTimeout(5000, undefined, { ref: false })]);
+    await setTimeout(20); // for what would come twice
     assert.deepEqual(
       seen,
       Array.from({ length: 70 }, (_, i) => `${i}`),

@@ -60,6 +60,7 @@ const IPV6_MULTICAST_ALL = 29;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_RECVHOPLIMIT = 51;
 const IPV6_TCLASS = 67;
+const IPV6_FREEBIND = 78;
 const SOL_PACKET = 263;
 const PACKET_IGNORE_OUTGOING = 23;
 
@@ -216,6 +217,8 @@ export function linuxSockets(addon: Addon): Sockets {
     else s.set(SOL_IP, IP_TOS, int32(CONTROL_CLASS));
     s.try(SOL_SOCKET, SO_PRIORITY, int32(TC_PRIO_CONTROL));
     if (o.ownHeader) s.set(SOL_IP, IP_HDRINCL, ON);
+    // A macvlan sends from the address of the interface below it, which is not its own.
+    if (v6 && o.source !== undefined) s.set(SOL_IPV6, IPV6_FREEBIND, ON);
     if (v6 && o.checksumOffset !== undefined) s.set(SOL_IPV6, IPV6_CHECKSUM, int32(o.checksumOffset));
     if (o.receiveBuffer !== undefined && !s.try(SOL_SOCKET, SO_RCVBUFFORCE, int32(o.receiveBuffer)))
       s.set(SOL_SOCKET, SO_RCVBUF, int32(o.receiveBuffer));

@@ -119,12 +119,14 @@ function hopsFit(wanted: Route, there: Route): boolean {
 }
 
 const rulePrefix = (p: IpPrefix | undefined): string => prefixKey(p?.length === 0 ? undefined : p);
+const actionText = (a: Rule['action']): string =>
+  a.do === 'table' ? `table ${a.table}` : a.do === 'goto' ? `goto ${a.priority}` : a.do;
 /** A rule is its own key: everything in it, with the kernel's defaults filled in. */
 export const ruleKey = (r: Rule): string =>
   JSON.stringify([
     r.family,
     r.priority,
-    r.l3mdev ? 'l3mdev' : r.action,
+    r.l3mdev ? 'l3mdev' : actionText(r.action),
     r.invert ?? false,
     rulePrefix(r.from),
     rulePrefix(r.to),

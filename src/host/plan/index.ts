@@ -1,4 +1,4 @@
-export { addressKey, routeIdentities, routeIdentity, ruleKey } from './canonical.ts';
+export { addressKey, routeIdentities, routeIdentity, ruleKey, sendable } from './canonical.ts';
 export { commandLine, describePlan, type NameOf } from './describe.ts';
 export {
   type ActualTables,

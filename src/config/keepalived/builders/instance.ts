@@ -30,7 +30,8 @@ export type InstanceContext = {
   readonly vmacNames: Map<string, string>;
 };
 
-const INTERFACE_MTU = 1500;
+/** The count is one byte. */
+const MOST_TOLD = 255;
 
 /** One `vrrp_instance`, whole; undefined where what it lacks leaves nothing to run (keepalived drops it then). */
 export function buildInstance(
@@ -227,7 +228,7 @@ function familyWithout(v: InstanceValues, source: IpAddress | undefined): Family
   return first === undefined ? 4 : familyOf(first);
 }
 
-/** What does not fit in an advert is held but not told: 255 by the count byte, fewer by the interface's MTU. */
+/** What does not fit in an advert is held but not told. What the interface's MTU allows is known only where it runs. */
 function splitAddresses(
   all: readonly WantedAddress[],
   family: Family,
@@ -237,10 +238,6 @@ function splitAddresses(
 ): { readonly addresses: WantedAddress[]; readonly excluded: WantedAddress[] } {
   const same = all.filter((a) => familyOfAddress(a) === family);
   const other = all.filter((a) => familyOfAddress(a) !== family);
-  const most = Math.min(
-    255,
-    family === 4 ? Math.floor((INTERFACE_MTU - 20 - 16) / 4) : Math.floor((INTERFACE_MTU - 48) / 16),
-  );
   const placeOf = (a: WantedAddress): Place | undefined =>
     flat(v.virtual_ipaddress).find((x) => x.value.prefix.address === a.prefix.address)?.at;
   const [stranger] = other;
@@ -254,18 +251,18 @@ function splitAddresses(
       ),
       text('move it to virtual_ipaddress_excluded', '请移到 virtual_ipaddress_excluded'),
     );
-  const surplus = same[most];
+  const surplus = same[MOST_TOLD];
   if (surplus)
     report.fault(
       'vrrp-address-count',
       placeOf(surplus),
       text(
-        `${name}: an advert carries at most ${most} addresses; from ${surplus.prefix.address} on they are held but not told`,
-        `${name}：一个通告最多携带 ${most} 个地址，从 ${surplus.prefix.address} 起保留但不通告`,
+        `${name}: an advert carries at most ${MOST_TOLD} addresses; from ${surplus.prefix.address} on they are held but not told`,
+        `${name}：一个通告最多携带 ${MOST_TOLD} 个地址，从 ${surplus.prefix.address} 起保留但不通告`,
       ),
       text('move them to virtual_ipaddress_excluded', '请移到 virtual_ipaddress_excluded'),
     );
-  return { addresses: same.slice(0, most), excluded: same.slice(most) };
+  return { addresses: same.slice(0, MOST_TOLD), excluded: same.slice(MOST_TOLD) };
 }
 
 type Rank = { readonly priority: number; readonly wantsMaster: boolean };

@@ -83,6 +83,8 @@ export function buildVrrp(r: RootValues, c: VrrpContext): VrrpConfig {
     garpInterval: g.vrrp_garp_interval?.value ?? us(0),
     gnaInterval: g.vrrp_gna_interval?.value ?? us(0),
     minGarp: g.vrrp_min_garp?.value ?? false,
+    filter: { table: g.nftables?.value ?? 'holdfast_vrrp', priority: g.nftables_priority?.value ?? -1 },
+    disableLocalIgmp: g.disable_local_igmp !== undefined,
     startupDelay: g.vrrp_startup_delay?.value ?? us(0),
     delayAfterBoot: g.vrrp_delay_after_boot?.value ?? us(0),
     interfaceDelays: flat(r.interface_up_down_delays).map(({ value }) => ({

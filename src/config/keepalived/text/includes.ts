@@ -1,4 +1,4 @@
-import { type Place, text } from '../../../base/index.ts';
+import { type Place, type Text, text } from '../../../base/index.ts';
 import type { Report } from '../report.ts';
 import { placeOf, sliceOf, type Traced, traced } from './traced.ts';
 import { commentStart } from './words.ts';
@@ -7,6 +7,8 @@ import { commentStart } from './words.ts';
 export interface FileSource {
   /** Undefined where there is no such file or it may not be read. */
   read(path: string): string | undefined;
+  /** Why `read` has nothing to give, where more can be said than that. */
+  why?(path: string): Text | undefined;
   /** Paths that match, sorted; braces are expanded here already, so the pattern has none. Without wildcards: the path itself, if it exists. */
   glob(pattern: string): readonly string[];
 }
@@ -26,6 +28,8 @@ export const INCLUDE_WORDS: readonly string[] = Object.keys(INCLUDES);
 
 const DEEPEST = 32;
 const MOST_FILES = 4096;
+/** Characters of all files together. */
+const MOST_TEXT = 16 * 1024 * 1024;
 
 export const directoryOf = (path: string): string => {
   const slash = path.lastIndexOf('/');
@@ -43,23 +47,31 @@ const normal = (path: string): string => {
   return out.join('/');
 };
 
+const MOST_ALTERNATIVES = 256;
+const MOST_BRACES = 64;
 /** csh braces: `a{b,c{d,e}}` to `ab`, `acd`, `ace`. Without a comma or a closing brace they stay. At most 256 results. */
 export function expandBraces(pattern: string): string[] {
+  if (pattern.split('{').length - 1 > MOST_BRACES) return [pattern];
+  const out: string[] = [];
+  expandInto(pattern, out);
+  return out;
+}
+function expandInto(pattern: string, out: string[]): void {
+  if (out.length >= MOST_ALTERNATIVES) return;
   const open = pattern.indexOf('{');
-  if (open < 0) return [pattern];
   let depth = 0;
   const cuts = [open];
-  for (let i = open; i < pattern.length; i++) {
+  for (let i = Math.max(0, open); open >= 0 && i < pattern.length; i++) {
     if (pattern[i] === '{') depth++;
     else if (pattern[i] === ',' && depth === 1) cuts.push(i);
     else if (pattern[i] === '}' && --depth === 0) {
       cuts.push(i);
       const [head, tail] = [pattern.slice(0, open), pattern.slice(i + 1)];
-      const parts = cuts.slice(1).map((cut, n) => pattern.slice(cuts[n]! + 1, cut));
-      return parts.flatMap((p) => expandBraces(head + p + tail)).slice(0, 256);
+      for (const [n, cut] of cuts.slice(1).entries()) expandInto(head + pattern.slice(cuts[n]! + 1, cut) + tail, out);
+      return;
     }
   }
-  return [pattern];
+  out.push(pattern);
 }
 
 /**
@@ -71,6 +83,7 @@ export class Includes {
   readonly #report: Report;
   readonly sources = new Map<string, string>();
   #count = 0;
+  #size = 0;
 
   constructor(files: FileSource, report: Report) {
     this.#files = files;
@@ -84,7 +97,7 @@ export class Includes {
     this.#report.error(
       'file-unreadable',
       undefined,
-      text(`${file} cannot be read`, `无法读取 ${file}`),
+      this.#cannotRead(file),
       text('is the path right, and may this user read it?', '路径是否正确，当前用户是否有权限读取？'),
     );
     return undefined;
@@ -94,6 +107,7 @@ export class Includes {
     const content = this.#files.read(file);
     if (content === undefined) return false;
     this.#count++;
+    if (this.#unfit(file, content)) return true;
     this.sources.set(file, content);
     let checks = inherited;
     const body = content.charCodeAt(0) === 0xfeff ? content.slice(1) : content;
@@ -133,7 +147,7 @@ export class Includes {
       this.#report.fault('value-missing', place, text('include needs a file', 'include 缺少文件名'));
       return;
     }
-    if (above.length >= DEEPEST || this.#count >= MOST_FILES) {
+    const tooMuch = (): void =>
       this.#report.error(
         'include-too-deep',
         place,
@@ -142,10 +156,16 @@ export class Includes {
           `包含嵌套超过 ${DEEPEST} 层，或超过 ${MOST_FILES} 个文件`,
         ),
       );
+    if (above.length >= DEEPEST) {
+      tooMuch();
       return;
     }
     const alternatives = expandBraces(pattern).map((p) => resolve(including, p));
     const found = alternatives.map((p) => this.#files.glob(p));
+    if (this.#count + found.flat().length > MOST_FILES) {
+      tooMuch();
+      return;
+    }
     const wild = /[*?[]/.test(pattern);
     const none = found.every((f) => f.length === 0);
     const empty = alternatives.filter((_, i) => found[i]!.length === 0);
@@ -174,10 +194,35 @@ export class Includes {
     );
   }
   #unreadable(place: Place, file: string, wrong: boolean): void {
-    this.#report[wrong ? 'fault' : 'warn'](
-      'include-unreadable',
-      place,
-      text(`${file} cannot be read`, `无法读取 ${file}`),
+    this.#report[wrong ? 'fault' : 'warn']('include-unreadable', place, this.#cannotRead(file));
+  }
+  #cannotRead(file: string): Text {
+    const why = this.#files.why?.(file);
+    return why
+      ? text(`${file} cannot be read: ${why.en}`, `无法读取 ${file}：${why.zh}`)
+      : text(`${file} cannot be read`, `无法读取 ${file}`);
+  }
+  /** One clear word instead of a thousand about every line of an image or of an archive. */
+  #unfit(file: string, content: string): boolean {
+    const nul = content.indexOf('\0');
+    if (nul >= 0) {
+      const line = content.slice(0, nul).split('\n').length;
+      this.#report.error(
+        'file-not-text',
+        { file, line, column: 1, length: 1 },
+        text('this is no text: it has a byte 0', '不是文本文件：含有值为 0 的字节'),
+        text('UTF-16 is not read; save the file as UTF-8', '不支持 UTF-16，请将文件保存为 UTF-8'),
+      );
+      return true;
+    }
+    this.#size += content.length;
+    if (this.#size <= MOST_TEXT) return false;
+    const most = MOST_TEXT / 1024 / 1024;
+    this.#report.error(
+      'file-too-large',
+      { file, line: 1, column: 1, length: 1 },
+      text(`with this file the configuration is larger than ${most} MiB`, `加上此文件后，配置超过 ${most} MiB`),
     );
+    return true;
   }
 }

@@ -46,6 +46,8 @@ export function parseSequence(s: string): Sequence | { readonly malformed: 'shap
   const end = c ?? b ?? a;
   const start = b === undefined ? (end < 0 ? -1 : 1) : a;
   const step = c === undefined ? (end < start ? -1 : 1) : b!;
+  // Beyond 2^53 a step may change nothing, and there would be no end.
+  if (![start, step, end].every(Number.isSafeInteger)) return { malformed: 'numbers' };
   if (step === 0 || (end - start) / step + 1 > MOST_ROWS) return { malformed: 'rows' };
   const rows: string[][] = [];
   for (let v = start; step > 0 ? v <= end : v >= end; v += step)

@@ -69,7 +69,9 @@ export class Mirror {
     this.#names.set(link.name, link.ifindex);
     this.#linkList = undefined;
     if (old?.name !== link.name) this.#addressList = undefined; // labels are judged by the name
-    return [{ kind: 'link', link }];
+    // Whoever goes by names has lost the old one, whatever else happens to the device.
+    const renamed = old !== undefined && old.name !== link.name;
+    return [...(renamed ? [{ kind: 'link-gone', link: old } as const] : []), { kind: 'link', link }];
   }
   removeLink(link: Link): NetChange[] {
     const old = this.#links.get(link.ifindex);
