@@ -143,6 +143,9 @@ export type NetChange =
   | { readonly kind: 'link-gone'; readonly link: Link; readonly own?: true }
   | { readonly kind: 'address'; readonly address: LinkAddress }
   | { readonly kind: 'address-gone'; readonly address: LinkAddress; readonly own?: true }
+  /** It was set: by a VRRP daemon or by hand. Routes of routing daemons are not told of, there may be a million. */
+  | { readonly kind: 'route'; readonly route: Route }
+  | { readonly kind: 'rule'; readonly rule: Rule }
   | { readonly kind: 'route-gone'; readonly route: Route; readonly own?: true }
   | { readonly kind: 'rule-gone'; readonly rule: Rule; readonly own?: true }
   /** Notifications were lost: look at everything again. */

@@ -22,6 +22,7 @@ import type {
   Sysctl,
 } from '../host/index.ts';
 import { decodeIpv6, ETHERTYPE } from '../wire/index.ts';
+import { RoutingTables } from './routing.ts';
 import type { Carried, Port, Segment } from './segment.ts';
 import type { World } from './world.ts';
 
@@ -62,6 +63,8 @@ export class SimHost {
   readonly #world: World;
   readonly #interfaces: Interface[] = [];
   readonly #addresses = new Map<string, Kept>();
+  /** Its routes and rules. */
+  readonly routing = new RoutingTables((c) => this.#tell(c));
   #sockets: KernelSocket[] = [];
   #frames: KernelFrames[] = [];
   #watchers: ((c: NetChange) => void)[] = [];
@@ -161,10 +164,11 @@ export class SimHost {
     this.#watchers = [];
     this.#changes = [];
   }
-  /** The power goes: so do the addresses. */
+  /** The power goes: so do addresses, routes and rules. */
   powerOff(own: (a: string) => boolean): void {
     this.kill();
     this.#frozen = false;
+    this.routing.clear();
     for (const [key, k] of this.#addresses)
       if (!own(k.address.prefix.address)) {
         k.cancel?.();
@@ -302,13 +306,13 @@ export class SimHost {
     this.#world.note(this.name, `kernel: the lifetime of ${key} ended`);
     this.#drop(key);
   }
-  #drop(key: string): void {
+  #drop(key: string, own = false): void {
     const kept = this.#addresses.get(key);
     if (!kept) return;
     kept.cancel?.();
     this.#addresses.delete(key);
     this.changed();
-    this.#tell({ kind: 'address-gone', address: kept.address });
+    this.#tell({ kind: 'address-gone', address: kept.address, ...(own && { own }) });
   }
 
   // ------------------------------------------------------------------------------------------ ports
@@ -354,14 +358,15 @@ export class SimHost {
       linkByName: (name) => this.#interfaces.find((i) => i.link.name === name)?.link,
       linkByIndex: (ifindex) => this.#interface(ifindex)?.link,
       addresses: () => [...this.#addresses.values()].map((k) => k.address),
-      routes: () => ok([]),
-      rules: () => ok([]),
+      routes: (o) => ok(this.routing.find(o)),
+      rules: (family) => ok(this.routing.rules.filter((r) => r.family === family)),
       neighbours: () => ok([]),
       apply: (commands: readonly NetCommand[]) =>
         commands.map((c) => {
           if (!life.alive) return refuse('EBADF');
           if (c.do === 'address-replace') this.#put(c.address);
-          else if (c.do === 'address-remove') this.#drop(`${c.address.ifindex} ${c.address.prefix.address}`);
+          else if (c.do === 'address-remove') this.#drop(`${c.address.ifindex} ${c.address.prefix.address}`, true);
+          else this.routing.apply(c);
           return ok(undefined);
         }),
       watch: (changed) => {

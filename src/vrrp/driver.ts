@@ -3,30 +3,33 @@
  * only place of this part that touches the world, and that through the host's ports.
  */
 import { familyOf, type Microseconds, us } from '../base/index.ts';
-import type { Cancel, LinkAddress, NetChange } from '../host/index.ts';
+import type { LinkAddress } from '../host/index.ts';
 import { Announcer } from './announcer.ts';
-import type { Instance, SyncGroup, VrrpConfig } from './config.ts';
-import type { LastWill, VrrpOptions, VrrpPorts, VrrpStatus } from './contract.ts';
-import { duplicateFaults } from './duplicates.ts';
-import { follow, type GroupStateName, groupHealth, groupState } from './group.ts';
+import type { Instance, VrrpConfig } from './config.ts';
+import type { VrrpOptions, VrrpPorts, VrrpStatus } from './contract.ts';
+import { follow } from './group.ts';
+import { type Group, Groups } from './groups.ts';
+import { HealthBook } from './health.ts';
 import { Holdings, type Loss } from './holdings.ts';
 import { SocketHub } from './hub.ts';
 import { Interfaces } from './interfaces.ts';
-import { deadline, type RouterState, step } from './machine.ts';
+import { LeaseTimer, leaseSeconds } from './leases.ts';
+import { deadline, step } from './machine.ts';
+import { KernelNews } from './news.ts';
 import { groupNotification, instanceNotification } from './notify.ts';
-import { resolveObjects, trackedInterfaces } from './objects.ts';
+import { type Objects, objectsOf } from './objects.ts';
 import { planReload } from './reload.ts';
 import { Reporter } from './reporter.ts';
 import { VirtualRouter } from './router.ts';
 import { SleepWatch } from './sleep.ts';
 import { Statics } from './statics.ts';
+import { statusOf } from './status.ts';
+import { complainLater } from './strangers.ts';
 import { Surroundings } from './surroundings.ts';
-import { masterDownTime } from './timers.ts';
-import { healthOf, type TrackerValue } from './tracking.ts';
-import type { Because, Effect, Event, Fault, Health, NotifyWord, TrackerKind } from './types.ts';
+import type { TrackerValue } from './tracking.ts';
+import type { Because, Effect, Event, Health, NotifyWord, TrackerKind } from './types.ts';
 import { vmacName, vmacsOf } from './vmac.ts';
-
-type Group = { config: SyncGroup; told: GroupStateName };
+import { Wills } from './will.ts';
 
 export class Vrrp {
   readonly #ports: VrrpPorts;
@@ -34,24 +37,20 @@ export class Vrrp {
   readonly #hub: SocketHub;
   readonly #announcer: Announcer;
   readonly #holdings: Holdings;
-  readonly #statics: Statics;
   readonly #surroundings: Surroundings;
   #config: VrrpConfig;
   readonly #routers = new Map<string, VirtualRouter>();
-  readonly #groups = new Map<string, Group>();
-  readonly #groupOf = new Map<string, Group>();
-  readonly #trackers = new Map<string, TrackerValue>();
+  readonly #groups = new Groups((name) => this.#routers.get(name));
   readonly #interfaces: Interfaces;
   readonly #sleep: SleepWatch;
   readonly #reporter: Reporter;
   #virtual = new Set<string>();
-  #duplicates: ReadonlyMap<string, Fault> = new Map();
-  /** By instance: interfaces beside its own whose loss takes away what it must hold. */
-  readonly #dependsOn = new Map<string, readonly string[]>();
   readonly #unknownVrids = new Set<number>();
-  #cancelRenewal: Cancel | undefined;
-  #cancelWill: Cancel | undefined;
-  #unwatch: Cancel | undefined;
+  readonly #statics: Statics;
+  readonly #health: HealthBook;
+  readonly #leases: LeaseTimer;
+  readonly #wills: Wills;
+  readonly #news: KernelNews;
   #stopped = false;
 
   constructor(config: VrrpConfig, ports: VrrpPorts, options: VrrpOptions) {
@@ -76,24 +75,52 @@ export class Vrrp {
     });
     this.#holdings = new Holdings(ports.network);
     this.#surroundings = new Surroundings(ports, this.#reporter);
-    this.#statics = new Statics(ports, this.#holdings, this.#reporter, (names) => {
-      for (const name of names) {
-        const r = this.#routers.get(name);
-        if (r) this.#checkHealth(r);
-      }
+    this.#news = new KernelNews(ports.clock, ports.network, this.#holdings, {
+      woken: () => this.#enter(),
+      link: (name, up) => this.#interfaces.changed(name, up),
+      lostLink: (name) => this.#vmacLost(name),
+      addresses: (ifindex) => this.#addressesChanged(ifindex),
+      holdings: () => this.#lost(this.#holdings.losses()),
+      resync: () => {
+        for (const r of this.#routers.values()) this.#reopen(r);
+      },
     });
+    this.#statics = new Statics(ports, this.#holdings, this.#reporter, (names) => {
+      for (const r of names.flatMap((name) => this.#routers.get(name) ?? [])) this.#checkHealth(r);
+    });
+    this.#health = new HealthBook(config, {
+      isUp: (name) => this.#interfaces.isUp(name),
+      exists: (name) => ports.network.linkByName(name) !== undefined,
+      statics: (instance) => this.#statics.faults(instance),
+    });
+    this.#leases = new LeaseTimer(
+      ports.clock,
+      () => this.#masters(),
+      () => this.#renewLeases(),
+    );
+    this.#wills = new Wills(ports.clock, this.#holdings, this.#routers, options.willChanged);
   }
 
   /** Removes what a dead process left, opens the sockets and begins. */
   start(): void {
-    const started = this.#config.instances.filter((i) => !this.#options.adopt.has(i.name));
-    this.#surroundings.clearResidue(started, (a) => this.#holdings.native(a));
-    this.#unwatch = this.#ports.network.watch((c) => this.#changed(c));
+    const residue = this.#surroundings.residue(this.#config.instances);
+    for (const a of residue.native) this.#holdings.native(a);
+    this.#news.follow();
     this.#install(this.#config);
+    this.#clearResidue(residue.suspect);
     const boot = Math.max(0, this.#config.delayAfterBoot - this.#options.uptime);
     const notBefore = us(this.#now() + Math.max(this.#config.startupDelay, boot));
     for (const r of this.#routers.values())
       this.#begin(r, this.#options.adopt.has(r.name) ? 'MASTER' : 'BACKUP', notBefore);
+  }
+
+  /** Nobody may answer for an address that is not ours now. What an adopted instance holds stays. */
+  #clearResidue(suspect: (a: LinkAddress) => boolean): void {
+    const adopted = [...this.#routers.values()].filter((r) => this.#options.adopt.has(r.name));
+    const keep = adopted.flatMap((r) => this.#objects(r).held);
+    const { removed, refused } = this.#holdings.clearResidue(suspect, keep);
+    if (removed > 0) this.#reporter.residue(removed);
+    for (const x of refused) this.#reporter.refused('vrrp.object-refused', x.error);
   }
 
   /** Resigns everywhere, gives everything up, and closes. Scripts are still told. */
@@ -109,17 +136,17 @@ export class Vrrp {
     this.#surroundings.restore();
     this.#announcer.close();
     this.#sleep.stop();
-    this.#cancelRenewal?.();
-    this.#unwatch?.();
+    this.#leases.stop();
+    this.#news.stop();
     this.#interfaces.stop();
-    this.#publishWill();
+    this.#wills.publish();
   }
 
   /** The last result of a tracker; interfaces are followed by this part itself. */
   setTracker(kind: Exclude<TrackerKind, 'interface'>, name: string, value: TrackerValue): void {
     this.#enter();
-    this.#trackers.set(`${kind} ${name}`, value);
-    for (const r of this.#routers.values()) if (this.#tracks(r.instance, kind, name)) this.#checkHealth(r);
+    this.#health.record(kind, name, value);
+    for (const r of this.#routers.values()) if (this.#health.tracks(r.instance, kind, name)) this.#checkHealth(r);
   }
 
   /** Takes another configuration. What did not change is not touched; what is added is added before anything goes. */
@@ -144,28 +171,11 @@ export class Vrrp {
             mail: undefined,
           });
       }
-    this.#publishWill();
+    this.#wills.publish();
   }
 
   status(): VrrpStatus {
-    return {
-      instances: [...this.#routers.values()].map((r) => ({
-        name: r.name,
-        state: r.state.is,
-        since: r.state.since,
-        because: r.state.because,
-        priority: r.state.priority,
-        faults: r.state.faults,
-        master: r.state.is === 'BACKUP' ? r.state.master : undefined,
-        links: r.links.map((l) => ({ interface: l.name, heardAt: l.heardAt })),
-        stats: r.stats,
-      })),
-      groups: [...this.#groups.values()].map((g) => ({
-        name: g.config.name,
-        state: groupState(this.#members(g)),
-        members: g.config.members,
-      })),
-    };
+    return statusOf(this.#routers.values(), this.#groups);
   }
 
   // ---------------------------------------------------------------------------------------------- time
@@ -222,17 +232,17 @@ export class Vrrp {
       for (const effect of effects) this.#do(r, effect);
       if (before !== state.is) {
         r.logged.clear();
-        this.#willLater();
+        this.#wills.soon();
       }
-      const group = this.#groupOf.get(r.name);
+      const group = this.#groups.of(r.name);
       if (group) this.#follow(group, r, effects, state.because);
     }
     this.#arm(r);
   }
   #follow(g: Group, r: VirtualRouter, effects: readonly Effect[], because: Because): void {
-    for (const next of follow(g.config.name, this.#members(g), r.name, effects))
+    for (const next of follow(g.config.name, this.#groups.members(g), r.name, effects))
       this.#feed(this.#router(next.member), next.event);
-    const is = groupState(this.#members(g));
+    const is = this.#groups.state(g);
     if (is === g.told) return;
     g.told = is;
     const word: NotifyWord | undefined = is === 'STOPPED' ? 'STOP' : is === 'INIT' ? undefined : is;
@@ -286,153 +296,34 @@ export class Vrrp {
   #hold(r: VirtualRouter): void {
     const objects = this.#objects(r);
     for (const name of objects.missing) this.#reporter.missingInterface(r, name);
-    this.#reporter.refusals(r, this.#holdings.set(r.name, objects));
-    this.#armRenewal();
+    this.#reporter.refusals(r, this.#holdings.set(r.name, objects.held));
+    if (this.#options.leaseAddresses) this.#leases.arm();
   }
-  #objects(r: VirtualRouter): ReturnType<typeof resolveObjects> {
-    const i = r.instance;
-    return resolveObjects(
-      { addresses: [...i.addresses, ...i.excluded], routes: i.routes, rules: i.rules },
-      this.#options.leaseAddresses ? leaseSeconds(i) : undefined,
-      (name, address) => this.#ports.network.linkByName(vmacName(i, name, address) ?? name),
-    );
+  #objects(r: VirtualRouter): Objects {
+    const lease = this.#options.leaseAddresses ? leaseSeconds(r.instance) : undefined;
+    return objectsOf(r.instance, lease, this.#ports.network);
   }
-  #armRenewal(): void {
-    if (!this.#options.leaseAddresses || this.#cancelRenewal) return;
-    const masters = [...this.#routers.values()].filter((r) => r.state.is === 'MASTER');
-    if (masters.length === 0) return;
-    const every = Math.min(...masters.map((r) => leaseSeconds(r.instance))) * (1_000_000 / 3);
-    this.#cancelRenewal = this.#ports.clock.at(us(this.#now() + every), () => {
-      this.#cancelRenewal = undefined;
-      this.#enter();
-      this.#ports.network.drain();
-      const { refused, lost } = this.#holdings.renew();
-      for (const x of refused) this.#reporter.refused('vrrp.lease', x.error);
-      this.#lost(lost);
-      this.#armRenewal();
-    });
+  #masters(): readonly Instance[] {
+    return [...this.#routers.values()].flatMap((r) => (r.state.is === 'MASTER' ? r.instance : []));
   }
-
-  /** Once a turn: many routers may move together, and none of them may wait for it. */
-  #willLater(): void {
-    this.#cancelWill ??= this.#ports.clock.at(this.#now(), () => this.#publishWill());
-  }
-  #publishWill(): void {
-    this.#cancelWill?.();
-    this.#cancelWill = undefined;
-    const adverts: LastWill['adverts'][number][] = [];
-    for (const r of this.#routers.values()) {
-      if (r.state.is !== 'MASTER') continue;
-      for (const p of r.lastPackets())
-        adverts.push({
-          family: r.instance.family,
-          protocol: r.instance.authentication.type === 'ah' ? 51 : 112,
-          ifindex: p.link.out,
-          source: p.link.source,
-          destination: p.destination,
-          bytes: p.bytes,
-        });
-    }
-    this.#options.willChanged({ adverts, commands: this.#holdings.removals() });
+  #renewLeases(): void {
+    this.#enter();
+    this.#ports.network.drain();
+    const { refused, lost } = this.#holdings.renew();
+    for (const x of refused) this.#reporter.refused('vrrp.lease', x.error);
+    this.#lost(lost);
   }
 
   // ---------------------------------------------------------------------------------------------- health
 
-  #members(g: Group): { name: string; state: RouterState }[] {
-    return g.config.members.flatMap((name) => {
-      const r = this.#routers.get(name);
-      return r ? [{ name, state: r.state }] : [];
-    });
-  }
-  #ownHealth(r: VirtualRouter): Health {
-    const duplicate = this.#duplicates.get(r.name);
-    const down = (this.#dependsOn.get(r.name) ?? []).filter((name) => !this.#interfaces.isUp(name));
-    const needed = down.map(
-      (name): Fault => ({ kind: this.#ports.network.linkByName(name) ? 'link-down' : 'link-missing', interface: name }),
-    );
-    return healthOf(
-      r.instance,
-      this.#groupOf.get(r.name)?.config,
-      [...(duplicate ? [duplicate] : []), ...r.ownFaults, ...needed, ...this.#statics.faults(r.name)],
-      (kind, name) => this.#read(kind, name),
-    );
-  }
-  #healthWithGroup(r: VirtualRouter): readonly { readonly router: VirtualRouter; readonly health: Health }[] {
-    const group = this.#groupOf.get(r.name);
-    if (!group) return [{ router: r, health: this.#ownHealth(r) }];
-    const members = group.config.members.flatMap((n) => this.#routers.get(n) ?? []);
-    const all = groupHealth(
-      group.config.name,
-      members.map((m) => ({ name: m.name, health: this.#ownHealth(m) })),
-    );
-    return members.map((router, at) => ({ router, health: all[at] as Health }));
-  }
   #checkHealth(r: VirtualRouter): void {
-    for (const { router, health } of this.#healthWithGroup(r)) this.#feed(router, { kind: 'health', health });
+    for (const { of, health } of this.#health.withGroup(r, (name) => this.#routers.get(name)))
+      this.#feed(of, { kind: 'health', health });
   }
-  #read(kind: TrackerKind, name: string): TrackerValue {
-    if (kind === 'interface') return this.#interfaces.isUp(name) ? 'up' : 'down';
-    const known = this.#trackers.get(`${kind} ${name}`);
-    if (known !== undefined) return known;
-    if (kind === 'bfd') return 'down';
-    return kind === 'script' && this.#config.scripts.find((s) => s.name === name)?.initFail ? 'down' : 'waiting';
-  }
-  #tracks(i: Instance, kind: TrackerKind, name: string): boolean {
-    const list = (
-      { interface: 'interfaces', script: 'scripts', process: 'processes', file: 'files', bfd: 'bfds' } as const
-    )[kind];
-    const group = this.#groupOf.get(i.name);
-    return (
-      i.tracks[list].some((t) => t.name === name) || (group?.config.tracks[list].some((t) => t.name === name) ?? false)
-    );
-  }
-
   // ---------------------------------------------------------------------------------------------- the kernel's news
 
-  #changed(c: NetChange): void {
-    this.#enter();
-    switch (c.kind) {
-      case 'link':
-        this.#interfaces.changed(c.link.name, c.link.up);
-        if (!c.link.up) this.#vmacLost(c.link.name);
-        break;
-      case 'link-gone':
-        this.#interfaces.changed(c.link.name, false);
-        if (c.own !== true) this.#vmacLost(c.link.name);
-        break;
-      case 'address':
-        if (!this.#holdings.holdsAddress(c.address)) this.#addressesChanged(c.address.ifindex);
-        else if (this.#statics.concerned([])) this.#later(() => this.#statics.look());
-        break;
-      case 'address-gone':
-        if (this.#holdings.holdsAddress(c.address))
-          this.#later(() => this.#lost(this.#holdings.losses({ address: c.address })));
-        else this.#addressesChanged(c.address.ifindex);
-        break;
-      case 'route-gone':
-        this.#later(() => this.#lost(this.#holdings.losses({ route: c.route })));
-        break;
-      case 'rule-gone':
-        this.#later(() => this.#lost(this.#holdings.losses({ rule: c.rule })));
-        break;
-      case 'resync':
-        this.#later(() => {
-          this.#lost(this.#holdings.allLosses());
-          for (const r of this.#routers.values()) this.#reopen(r);
-        });
-        break;
-    }
-  }
-  /** After the notifications that are queued now: what went may be back by then. */
-  #later(run: () => void): void {
-    this.#ports.clock.at(this.#now(), () => {
-      if (this.#stopped) return;
-      this.#ports.network.drain();
-      run();
-    });
-  }
   #lost(losses: readonly Loss[]): void {
-    if (this.#statics.concerned(losses)) this.#statics.look();
+    this.#statics.look();
     for (const l of losses) {
       const r = this.#routers.get(l.owner);
       if (r) this.#feed(r, { kind: 'object-lost', object: l.object });
@@ -441,26 +332,35 @@ export class Vrrp {
   #interfaceSettled(name: string): void {
     for (const r of this.#routers.values()) {
       if (r.links.some((l) => l.name === name) || r.instance.vrf === name) this.#reopen(r);
-      else if (this.#tracks(r.instance, 'interface', name) || this.#dependsOn.get(r.name)?.includes(name))
+      else if (this.#health.tracks(r.instance, 'interface', name) || this.#health.dependsOn(r.instance, name))
         this.#checkHealth(r);
     }
-    this.#later(() => (this.#interfaces.isUp(name) ? this.#restore(name) : this.#lost(this.#holdings.allLosses())));
+    this.#later(() => {
+      if (this.#interfaces.isUp(name)) this.#restore(name);
+      this.#holdings.lookAgain();
+      this.#lost(this.#holdings.losses());
+    });
   }
   /** The kernel takes routes and IPv6 addresses away from a link that goes down, and gives none of them back. */
   #restore(name: string): void {
-    this.#statics.restore();
+    this.#statics.put();
     for (const r of this.#routers.values()) {
       const { addresses, excluded, routes } = r.instance;
       const here = [...addresses, ...excluded, ...routes.flatMap((x) => x.hops)].some((x) => x.interface === name);
-      if (!here || r.state.is !== 'MASTER') continue;
-      this.#hold(r);
-      this.#reporter.refusals(r, this.#holdings.restore(r.name));
+      if (here && r.state.is === 'MASTER') this.#hold(r);
     }
   }
   /** Somebody removed or stopped a macvlan of ours: what sits on it has nothing to sit on. */
   #vmacLost(name: string): void {
     for (const r of this.#routers.values())
       if (vmacsOf(r.instance).some((v) => v.name === name)) this.#later(() => this.#reopen(r));
+  }
+  #later(run: () => void): void {
+    this.#ports.clock.at(this.#now(), () => {
+      if (this.#stopped) return;
+      this.#ports.network.drain();
+      run();
+    });
   }
   #isMacvlan(ifindex: number): boolean {
     return this.#ports.network.linkByIndex(ifindex)?.kind === 'macvlan';
@@ -492,19 +392,8 @@ export class Vrrp {
       if (!this.#holdings.addresses(r.name).some((a) => a.prefix.address === address && a.ifindex === ifindex))
         continue;
       this.#feed(r, { kind: 'rival-announced' });
-      this.#complainLater(r, address, mac);
+      complainLater(this.#ports.clock, r, () => this.#reporter.addressConflict(r, address, mac));
     }
-  }
-
-  /** A router that gives way says its last while it goes; who stays is a stranger, and a person must hear of it. */
-  #complainLater(r: VirtualRouter, address: string, mac: string): void {
-    const { since, is } = r.state;
-    this.#ports.clock.at(us(this.#now() + 2 * r.instance.advertInterval), () => {
-      if (r.state.is !== is || r.state.since !== since || this.#routers.get(r.name) !== r) return;
-      const heard = Math.max(...r.links.map((l) => l.heardAt ?? -Infinity));
-      if (this.#now() - heard < 4 * r.instance.advertInterval) return; // a rival that VRRP deals with
-      this.#reporter.addressConflict(r, address, mac);
-    });
   }
 
   // ---------------------------------------------------------------------------------------------- coming and going
@@ -519,20 +408,17 @@ export class Vrrp {
   #install(config: VrrpConfig): void {
     this.#config = config;
     this.#announcer.configure(config);
-    this.#duplicates = duplicateFaults(config.instances);
+    this.#health.configure(config);
     this.#virtual = new Set(
       config.instances.flatMap((i) => [...i.addresses, ...i.excluded].map((a) => a.prefix.address)),
     );
-    const told = new Map([...this.#groups].map(([name, g]) => [name, g.told]));
-    this.#groups.clear();
-    this.#groupOf.clear();
-    for (const g of config.groups) {
-      const group: Group = { config: g, told: told.get(g.name) ?? 'INIT' };
-      this.#groups.set(g.name, group);
-      for (const m of g.members) this.#groupOf.set(m, group);
-    }
+    this.#groups.configure(config.groups);
     for (const instance of config.instances) {
-      const routerConfig = { instance, grouped: this.#groupOf.has(instance.name), minimalGarp: config.minGarp };
+      const routerConfig = {
+        instance,
+        grouped: this.#groups.of(instance.name) !== undefined,
+        minimalGarp: config.minGarp,
+      };
       const existing = this.#routers.get(instance.name);
       if (existing) existing.reconfigure(routerConfig);
       else this.#routers.set(instance.name, this.#make(routerConfig));
@@ -540,11 +426,6 @@ export class Vrrp {
     const shortest = Math.min(...config.instances.map((i) => i.advertInterval));
     this.#surroundings.use(config);
     this.#unknownVrids.clear();
-    this.#dependsOn.clear();
-    for (const i of config.instances) {
-      const others = [...trackedInterfaces(i)].filter((name) => name !== i.interface);
-      if (others.length > 0) this.#dependsOn.set(i.name, others);
-    }
     this.#statics.use(config);
     this.#sleep.watch(config.instances.length === 0 ? Infinity : shortest);
     this.#interfaces.use(config.interfaceDelays);
@@ -571,8 +452,9 @@ export class Vrrp {
   }
   #begin(r: VirtualRouter, as: 'BACKUP' | 'MASTER', notBefore: Microseconds): void {
     this.#open(r);
-    const mine = this.#healthWithGroup(r).find((x) => x.router === r);
-    this.#feed(r, { kind: 'start', health: (mine as { health: Health }).health, as, notBefore });
+    const all = this.#health.withGroup(r, (name) => this.#routers.get(name));
+    const { health } = all.find((x) => x.of === r) as { health: Health };
+    this.#feed(r, { kind: 'start', health, as, notBefore });
   }
   /** Links, sockets, macvlans and what announcing will need: opened now, so that a takeover opens nothing. */
   #open(r: VirtualRouter): void {
@@ -604,10 +486,4 @@ export class Vrrp {
     const added = this.#holdings.addresses(r.name).filter((a) => !had.has(a.prefix.address));
     this.#announcer.announce(added, r.instance.garp.masterRepeat);
   }
-}
-
-/** Whole seconds, as the kernel counts them: a living master renews three times within it, a dead one loses it about when the others take over. */
-export function leaseSeconds(i: Instance): number {
-  const down = masterDownTime(i.version, 1, i.advertInterval, i.downTimerAdverts);
-  return Math.max(2, Math.ceil(down / 1_000_000) + 1);
 }

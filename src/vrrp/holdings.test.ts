@@ -24,6 +24,7 @@ function kernel() {
   const tables = { addresses: [] as LinkAddress[], routes: [] as Route[], rules: [] as Rule[] };
   const commands: NetCommand[] = [];
   const network: Partial<Network> = {
+    links: () => [],
     addresses: () => tables.addresses,
     routes: ({ family, table }) => ok(tables.routes.filter((r) => r.family === family && r.table === table)),
     rules: (family) => ok(tables.rules.filter((r) => r.family === family)),
@@ -35,7 +36,7 @@ function kernel() {
   return { tables, commands, holdings: new Holdings(network as Network) };
 }
 const resolve = (want: Partial<Parameters<typeof resolveObjects>[0]>) =>
-  resolveObjects({ addresses: [], routes: [], rules: [], ...want }, undefined, () => ({ ifindex: 2 }) as never);
+  resolveObjects({ addresses: [], routes: [], rules: [], ...want }, undefined, () => ({ ifindex: 2 }) as never).held;
 
 test('a rule is known again though the kernel tells its parts in another order', () => {
   const { tables, commands, holdings } = kernel();
@@ -56,9 +57,10 @@ test('a rule is known again though the kernel tells its parts in another order',
     from: { length: 32, address: ip('10.0.0.9') },
   };
   tables.rules = [told];
-  assert.deepEqual(holdings.allLosses(), []);
-  tables.rules = [];
-  assert.deepEqual(holdings.losses({ rule: told }), [{ owner: 'VI', object: 'rule 500' }]);
+  holdings.lookAgain();
+  assert.deepEqual(holdings.losses(), []);
+  holdings.notice({ kind: 'rule-gone', rule: told });
+  assert.deepEqual(holdings.losses(), [{ owner: 'VI', object: 'rule 500' }]);
 });
 test("an IPv6 route without a metric is known again with the kernel's, and host bits are not sent", () => {
   const { tables, commands, holdings } = kernel();
@@ -67,9 +69,10 @@ test("an IPv6 route without a metric is known again with the kernel's, and host 
   assert.equal(put.destination?.address, 'fd01::');
   const told: Route = { ...put, metric: 1024 };
   tables.routes = [told];
-  assert.deepEqual(holdings.allLosses(), []);
-  tables.routes = [];
-  assert.deepEqual(holdings.losses({ route: told }), [{ owner: 'VI', object: 'route fd01::/64' }]);
+  holdings.lookAgain();
+  assert.deepEqual(holdings.losses(), []);
+  holdings.notice({ kind: 'route-gone', route: told });
+  assert.deepEqual(holdings.losses(), [{ owner: 'VI', object: 'route fd01::/64' }]);
 });
 test('appended routes stand beside each other, and each is missed by itself', () => {
   const { tables, commands, holdings } = kernel();
@@ -81,18 +84,20 @@ test('appended routes stand beside each other, and each is missed by itself', ()
   );
   const [first, second] = commands.map((c) => (c as NetCommand & { do: 'route-replace' }).route) as [Route, Route];
   tables.routes = [second];
-  assert.equal(holdings.losses({ route: second }).length, 0);
-  assert.equal(holdings.losses({ route: first }).length, 1);
+  holdings.lookAgain();
+  assert.equal(holdings.losses().length, 1);
+  holdings.notice({ kind: 'route', route: first });
+  assert.equal(holdings.losses().length, 0);
+  holdings.notice({ kind: 'route-gone', route: first });
+  assert.equal(holdings.losses().length, 1);
 });
 test('what the kernel took away is put back, and nothing else is touched', () => {
   const { tables, commands, holdings } = kernel();
-  holdings.set(
-    'VI',
-    resolve({ addresses: [exampleAddress('10.0.0.5', 24)], routes: [route('192.0.2.0', '10.0.0.9')] }),
-  );
-  tables.addresses = [{ ifindex: 2, prefix: { address: ip('10.0.0.5'), length: 24 }, scope: 'global' }];
+  const held = resolve({ addresses: [exampleAddress('10.0.0.5', 24)], routes: [route('192.0.2.0', '10.0.0.9')] });
+  holdings.set('VI', held);
+  tables.addresses = commands.flatMap((c) => (c.do === 'address-replace' ? c.address : []));
   commands.length = 0;
-  assert.deepEqual(holdings.restore('VI'), []);
+  assert.deepEqual(holdings.set('VI', held), []);
   assert.deepEqual(
     commands.map((c) => c.do),
     ['route-replace'],

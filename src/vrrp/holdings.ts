@@ -1,44 +1,47 @@
 /**
  * What this host's masters hold in the kernel's tables. Two virtual routers may want the same object (one is moved
- * from the one to the other by a reload): it goes only when nobody wants it any more.
+ * from the one to the other by a reload): it goes only when nobody wants it any more. What is to be done in the kernel
+ * is the plan's business (`reconcile`); here is who wants what.
  */
-import type { Family, Result } from '../base/index.ts';
 import {
   addressKey,
   type HostError,
   type LinkAddress,
+  type NetChange,
   type NetCommand,
+  type NetTables,
   type Network,
-  type Route,
-  type Rule,
-  routeKey,
-  ruleKey,
+  NO_TABLES,
+  type PlanOptions,
+  plan,
+  type Reconciled,
+  readTables,
+  reconcile,
 } from '../host/index.ts';
-import { type Held, type Objects, placedRouteKey } from './objects.ts';
+import { type Held, type HeldObject, keyOf, keysOfActual, objectsIn, tablesOf, VRRP_PROTOCOL } from './objects.ts';
 
-type Kind = 'address' | 'route' | 'rule';
-type Entry = { readonly kind: Kind; readonly held: Held<unknown>; readonly owners: Set<string> };
-export type Refusal = { readonly object: string; readonly error: HostError };
+type Entry = { readonly held: Held; readonly owners: Set<string> };
+/** `error.doing` says what was refused. */
+export type Refusal = { readonly error: HostError };
 /** Something that was held is gone though nobody here gave it up. */
 export type Loss = { readonly owner: string; readonly object: string };
 
-const put = (kind: Kind, { object: o, placement }: Held<unknown>): NetCommand =>
-  kind === 'address'
-    ? { do: 'address-replace', address: o as LinkAddress }
-    : kind === 'route'
-      ? { do: 'route-replace', route: o as Route, ...(placement ? { [placement]: true } : {}) }
-      : { do: 'rule-add', rule: o as Rule };
-const take = (kind: Kind, o: unknown): NetCommand =>
-  kind === 'address'
-    ? { do: 'address-remove', address: o as LinkAddress }
-    : kind === 'route'
-      ? { do: 'route-remove', route: o as Route }
-      : { do: 'rule-remove', rule: o as Rule };
-const list = (o: Objects): [Kind, Held<unknown>][] => [
-  ...o.addresses.map((h): [Kind, Held<unknown>] => ['address', h]),
-  ...o.routes.map((h): [Kind, Held<unknown>] => ['route', h]),
-  ...o.rules.map((h): [Kind, Held<unknown>] => ['rule', h]),
-];
+/** The object of a change of the kernel's tables. */
+const changed = (c: NetChange): HeldObject | undefined => {
+  switch (c.kind) {
+    case 'address':
+    case 'address-gone':
+      return { kind: 'address', address: c.address };
+    case 'route':
+    case 'route-gone':
+      return { kind: 'route', route: c.route };
+    case 'rule':
+    case 'rule-gone':
+      return { kind: 'rule', rule: c.rule };
+    default:
+      return undefined;
+  }
+};
 
 export class Holdings {
   readonly #network: Network;
@@ -48,7 +51,9 @@ export class Holdings {
   /** Addresses that were the host's own before we came (an owner's): never given a lease, never taken away. */
   readonly #native = new Set<string>();
   /** Given up, but not removed until `settle`: somebody may take it over. */
-  #deferred: Map<string, Entry> | undefined;
+  #deferred: Map<string, Held> | undefined;
+  /** Keys of what somebody took away, and nobody has put back. */
+  readonly #gone = new Set<string>();
 
   constructor(network: Network) {
     this.#network = network;
@@ -61,44 +66,27 @@ export class Holdings {
     return this.#native.has(addressKey(a));
   }
 
-  /**
-   * From now on `owner` holds exactly `want`: what is new is put first, in one batch with what goes (behind it).
-   * Undefined gives everything up.
-   */
-  set(owner: string, want: Objects | undefined): readonly Refusal[] {
-    const wanted = want ? list(want) : [];
-    const keys = new Set(wanted.map(([kind, h]) => `${kind} ${h.key}`));
-    const commands: NetCommand[] = [];
-    const names: string[] = [];
-    for (const [kind, held] of wanted) {
-      const key = `${kind} ${held.key}`;
-      const before = this.#entries.get(key) ?? this.#deferred?.get(key);
-      this.#deferred?.delete(key);
-      const same =
-        before !== undefined && JSON.stringify(before.held.object, plain) === JSON.stringify(held.object, plain);
-      const owners = (before?.owners ?? new Set<string>()).add(owner);
-      this.#entries.set(key, { kind, held, owners });
-      if (same || (kind === 'address' && this.#native.has(held.key))) continue;
-      if (before && kind === 'rule') continue;
-      commands.push(put(kind, held));
-      names.push(held.name);
-    }
-    // Backwards: rules before the routes that they lead to, routes before the addresses that they need.
-    for (const key of [...(this.#byOwner.get(owner) ?? [])].reverse()) {
+  /** From now on `owner` holds exactly `want`: one batch, in which what is new comes before what goes. Undefined gives everything up. */
+  set(owner: string, want: readonly Held[] | undefined): readonly Refusal[] {
+    const keys = new Set(want?.map((h) => h.key));
+    const goes: Held[] = [];
+    for (const key of this.#byOwner.get(owner) ?? []) {
       const e = this.#entries.get(key);
       if (!e || keys.has(key) || !e.owners.delete(owner) || e.owners.size > 0) continue;
       this.#entries.delete(key);
-      if (e.kind === 'address' && this.#native.has(e.held.key)) continue;
-      if (this.#deferred) {
-        this.#deferred.set(key, e);
-        continue;
-      }
-      commands.push(take(e.kind, e.held.object));
-      names.push(e.held.name);
+      this.#gone.delete(key);
+      if (this.#deferred) this.#deferred.set(key, e.held);
+      else goes.push(e.held);
+    }
+    for (const held of want ?? []) {
+      const owners = this.#entries.get(held.key)?.owners ?? new Set();
+      this.#entries.set(held.key, { held, owners: owners.add(owner) });
+      this.#deferred?.delete(held.key);
+      this.#gone.delete(held.key);
     }
     if (want) this.#byOwner.set(owner, [...keys]);
     else this.#byOwner.delete(owner);
-    return this.#apply(commands, names);
+    return this.#reconcile(want ?? [], goes);
   }
 
   /** Until `settle`, nothing is removed: a reload moves objects from one owner to another without a gap. */
@@ -106,134 +94,139 @@ export class Holdings {
     this.#deferred ??= new Map();
   }
   settle(): readonly Refusal[] {
-    const left = [...(this.#deferred ?? [])];
+    const left = [...(this.#deferred?.values() ?? [])];
     this.#deferred = undefined;
-    return this.#apply(
-      left.map(([, e]) => take(e.kind, e.held.object)),
-      left.map(([, e]) => e.held.name),
-    );
+    return this.#reconcile([], left);
   }
 
   /**
-   * Puts every leased address again, in one batch. One that is gone is not put back but told as lost: we slept beyond
-   * its lifetime, or somebody took it, and who is master now must be found out first.
+   * Sets the lifetime of every leased address again, in one batch. One that is gone is not put back but told as lost: we
+   * slept beyond its lifetime, or somebody took it, and who is master now must be found out first.
    */
   renew(): { readonly refused: readonly Refusal[]; readonly lost: readonly Loss[] } {
-    const lost: Loss[] = [];
-    const commands: NetCommand[] = [];
-    const names: string[] = [];
-    const present = this.#present([]);
-    for (const e of this.#entries.values()) {
-      if (e.kind !== 'address' || this.#native.has(e.held.key)) continue;
-      if ((e.held.object as LinkAddress).validSeconds === undefined) continue;
-      if (e.held.tracking.kind !== 'ignore' && !present(e)) {
-        for (const owner of e.owners) lost.push({ owner, object: e.held.name });
-        continue;
-      }
-      commands.push(put(e.kind, e.held));
-      names.push(e.held.name);
-    }
-    return { refused: this.#apply(commands, names), lost };
+    const present = this.#present();
+    const leased = [...this.#entries.values()].filter(
+      ({ held }) => held.kind === 'address' && held.address.validSeconds !== undefined && !this.#isNative(held),
+    );
+    const lost = leased.filter(({ held }) => held.tracking.kind !== 'ignore' && !present.has(held.key));
+    const kept = leased.filter((e) => !lost.includes(e)).map((e) => e.held);
+    return { refused: this.#reconcile(kept, [], { renewLifetimes: true }), lost: losses(lost) };
   }
 
   addresses(owner: string): readonly LinkAddress[] {
     return (this.#byOwner.get(owner) ?? []).flatMap((key) => {
-      const e = this.#entries.get(key);
-      return e?.kind === 'address' ? [e.held.object as LinkAddress] : [];
+      const held = this.#entries.get(key)?.held;
+      return held?.kind === 'address' ? [held.address] : [];
     });
   }
   /** Everything that would have to go if this process went, in the order of removal. */
   removals(): readonly NetCommand[] {
-    return [...this.#entries.values()]
-      .reverse()
-      .filter((e) => !(e.kind === 'address' && this.#native.has(e.held.key)))
-      .map((e) => take(e.kind, e.held.object));
+    const held = this.#tables(this.#all());
+    return plan(NO_TABLES, { ...held, links: [] }, held).map((s) => s.command);
   }
   holdsAddress(a: LinkAddress): boolean {
     return this.#entries.has(`address ${addressKey(a)}`);
   }
 
-  /**
-   * Which owners lost something, after the kernel said that an object went. Our own removals are told too, later, and
-   * it may be back by then: so the table itself is asked.
-   */
-  losses(gone: { readonly address?: LinkAddress; readonly route?: Route; readonly rule?: Rule }): readonly Loss[] {
-    const keys = gone.address
-      ? [`address ${addressKey(gone.address)}`]
-      : gone.route
-        ? [`route ${routeKey(gone.route)}`, `route ${placedRouteKey(gone.route)}`]
-        : gone.rule
-          ? [`rule ${ruleKey(gone.rule)}`]
-          : [];
-    const gave = keys.flatMap((key) => this.#entries.get(key) ?? []);
-    return gave
-      .filter((e) => e.held.tracking.kind !== 'ignore' && !this.#present([e])(e))
-      .flatMap((e) => [...e.owners].map((owner) => ({ owner, object: e.held.name })));
+  /** The kernel tells of a change. True: `losses` may be others now; to be asked later, since what went may be back by then. */
+  notice(c: NetChange): boolean {
+    const object = changed(c);
+    if (!object) return false;
+    let news = false;
+    const came = c.kind === 'address' || c.kind === 'route' || c.kind === 'rule';
+    for (const key of keysOfActual(object))
+      if (came) news = this.#gone.delete(key) || news;
+      else if (this.#entries.has(key)) {
+        this.#gone.add(key);
+        news = true;
+      }
+    return news;
+  }
+  /** Which owners lack something that is neither ignored nor back. */
+  losses(): readonly Loss[] {
+    return losses([...this.#gone].flatMap((key) => this.#entries.get(key) ?? []).filter(matters));
   }
   /** After a sleep, when leases may have ended: addresses only, since reading routes may take long. */
   lostAddresses(): readonly Loss[] {
-    return this.#lost([...this.#entries.values()].filter((e) => e.kind === 'address'));
-  }
-  /** After notifications were lost: everything is looked at again. */
-  allLosses(): readonly Loss[] {
-    return this.#lost([...this.#entries.values()]);
-  }
-  #lost(among: readonly Entry[]): readonly Loss[] {
-    const present = this.#present(among);
-    return among
-      .filter((e) => e.held.tracking.kind !== 'ignore' && !present(e))
-      .flatMap((e) => [...e.owners].map((owner) => ({ owner, object: e.held.name })));
-  }
-
-  /** What `owner` should hold and does not, by object, with the track group that cares. */
-  missing(owner: string): ReadonlyMap<string, string> {
-    const out = new Map<string, string>();
-    for (const e of this.#gone(owner))
-      if (e.held.tracking.kind === 'group') out.set(e.held.name, e.held.tracking.group);
-    return out;
-  }
-  /** Puts back what `owner` should hold and does not: an interface came up, and the kernel had taken its objects away. */
-  restore(owner: string): readonly Refusal[] {
-    const gone = this.#gone(owner);
-    return this.#apply(
-      gone.map((e) => put(e.kind, e.held)),
-      gone.map((e) => e.held.name),
+    const present = this.#present();
+    return losses(
+      [...this.#entries.values()].filter((e) => matters(e) && e.held.kind === 'address' && !present.has(e.held.key)),
     );
   }
-  #gone(owner: string): readonly Entry[] {
-    const held = (this.#byOwner.get(owner) ?? []).flatMap((key) => this.#entries.get(key) ?? []);
-    const present = this.#present(held);
-    return held.filter((e) => !present(e));
+  /** After notifications were lost: everything is looked at again. */
+  lookAgain(): void {
+    const { tables } = readTables(this.#network, this.#tables(this.#all()), NO_TABLES);
+    const there = new Set(objectsIn(tables).flatMap(keysOfActual));
+    this.#gone.clear();
+    for (const key of this.#entries.keys()) if (!there.has(key)) this.#gone.add(key);
   }
 
-  /** Which of these are in the kernel's tables; each table is read once. What cannot be read counts as there. */
-  #present(among: readonly Entry[]): (e: Entry) => boolean {
-    const addresses = new Set(this.#network.addresses().map(addressKey));
-    const tables = new Map<string, ReadonlySet<string> | undefined>();
-    const keysIn = (e: Entry): ReadonlySet<string> | undefined => {
-      const { family } = e.held.object as Route | Rule;
-      const table = e.kind === 'route' ? (e.held.object as Route).table : 0;
-      const name = `${e.kind} ${family} ${table}`;
-      if (!tables.has(name)) tables.set(name, e.kind === 'route' ? this.#routes(family, table) : this.#rules(family));
-      return tables.get(name);
-    };
-    for (const e of among) if (e.kind !== 'address') keysIn(e);
-    return (e) => (e.kind === 'address' ? addresses.has(e.held.key) : (keysIn(e)?.has(e.held.key) ?? true));
-  }
-  #routes(family: Family, table: number): ReadonlySet<string> | undefined {
-    const found = this.#network.routes({ family, table });
-    return found.ok ? new Set(found.value.flatMap((r) => [routeKey(r), placedRouteKey(r)])) : undefined;
-  }
-  #rules(family: Family): ReadonlySet<string> | undefined {
-    const found = this.#network.rules(family);
-    return found.ok ? new Set(found.value.map(ruleKey)) : undefined;
+  /** What of `owner`'s is gone, by object, with the track group that cares. */
+  missing(owner: string): ReadonlyMap<string, string> {
+    const out = new Map<string, string>();
+    for (const key of this.#gone) {
+      const e = this.#entries.get(key);
+      if (e?.owners.has(owner) && e.held.tracking.kind === 'group') out.set(e.held.name, e.held.tracking.group);
+    }
+    return out;
   }
 
-  #apply(commands: readonly NetCommand[], names: readonly string[]): readonly Refusal[] {
-    if (commands.length === 0) return [];
-    return this.#network
-      .apply(commands)
-      .flatMap((r: Result<void, HostError>, i) => (r.ok ? [] : [{ object: names[i] as string, error: r.error }]));
+  /**
+   * Removes what a process before us left: what bears our mark, and of addresses, on which older kernels keep no mark,
+   * also those that `suspect` says. What is held by now stays, and so does `keep`.
+   */
+  clearResidue(
+    suspect: (a: LinkAddress) => boolean,
+    keep: readonly Held[],
+  ): { readonly removed: number; readonly refused: readonly Refusal[] } {
+    const kept = new Set([...this.#entries.keys(), ...keep.map((h) => h.key)]);
+    const left = objectsIn(markedTables(this.#network, suspect)).filter(
+      (o) => !this.#isNative(o) && !keysOfActual(o).some((key) => kept.has(key)),
+    );
+    if (left.length === 0) return { removed: 0, refused: [] };
+    const done = reconcile(this.#network, NO_TABLES, tablesOf(left));
+    return { removed: left.length, refused: refusals(done) };
+  }
+
+  #isNative(h: HeldObject): boolean {
+    return h.kind === 'address' && this.#native.has(addressKey(h.address));
+  }
+  #all(): readonly Held[] {
+    return [...this.#entries.values()].map((e) => e.held);
+  }
+  #tables(held: readonly HeldObject[]): NetTables {
+    return tablesOf(this.#native.size === 0 ? held : held.filter((h) => !this.#isNative(h)));
+  }
+  #present(): ReadonlySet<string> {
+    return new Set(this.#network.addresses().map((address) => keyOf({ kind: 'address', address })));
+  }
+  #reconcile(want: readonly Held[], goes: readonly Held[], o: PlanOptions = {}): readonly Refusal[] {
+    if (want.length === 0 && goes.length === 0) return [];
+    return refusals(reconcile(this.#network, this.#tables(want), this.#tables(goes), o));
   }
 }
-const plain = (_: string, v: unknown): unknown => (typeof v === 'bigint' ? Number(v) : v);
+
+const matters = (e: Entry): boolean => e.held.tracking.kind !== 'ignore';
+const losses = (entries: readonly Entry[]): Loss[] =>
+  entries.flatMap((e) => [...e.owners].map((owner) => ({ owner, object: e.held.name })));
+const refusals = (r: Reconciled): Refusal[] => [
+  ...r.unread.map((error) => ({ error })),
+  ...r.steps.flatMap(({ result }) => (result.ok ? [] : [{ error: result.error }])),
+];
+
+/** All that bears the mark of a VRRP daemon. What cannot be read is left: a start must not fail for it. */
+function markedTables(network: Network, suspect: (a: LinkAddress) => boolean): NetTables {
+  const families = [4, 6] as const;
+  const marked = (x: { readonly protocol?: number }): boolean => x.protocol === VRRP_PROTOCOL;
+  return {
+    addresses: network.addresses().filter((a) => marked(a) || suspect(a)),
+    routes: families.flatMap((family) => {
+      const read = network.routes({ family, protocol: VRRP_PROTOCOL });
+      return read.ok ? read.value : [];
+    }),
+    rules: families.flatMap((family) => {
+      const read = network.rules(family);
+      return read.ok ? read.value.filter(marked) : [];
+    }),
+  };
+}

@@ -1,9 +1,10 @@
 export type * from './config.ts';
 export type { GroupStatus, InstanceStatus, LastWill, VrrpOptions, VrrpPorts, VrrpStatus } from './contract.ts';
 export { describeBecause, describeDrop, describeFault, describeOddity } from './describe.ts';
-export { leaseSeconds, Vrrp } from './driver.ts';
+export { Vrrp } from './driver.ts';
 export { exampleAddress, exampleConfig, exampleGroup, exampleInstance } from './example.ts';
 export type { GroupStateName } from './group.ts';
+export { leaseSeconds } from './leases.ts';
 export type { Notification } from './notify.ts';
 export type { Drop, DropKind, Oddity } from './receive.ts';
 export type { RouterStats } from './router.ts';

@@ -57,7 +57,7 @@ class Bench {
     return this;
   }
   advert(priority: number, from: IpAddress = HIGHER, interval = this.config.instance.advertInterval): this {
-    return this.feed({ kind: 'advert', from, own: OWN, priority, interval, at: this.now });
+    return this.feed({ kind: 'advert', from, own: OWN, decidesTies: true, priority, interval, at: this.now });
   }
   clear(): this {
     this.effects = [];
@@ -116,7 +116,15 @@ test('version 2 waits for a slower master instead of becoming a second one, and 
 test('the timer restarts from when the advert reached the kernel, not from when it was read', () => {
   const b = Bench.started();
   b.now = us(2 * S);
-  b.feed({ kind: 'advert', from: HIGHER, own: OWN, priority: 200, interval: us(S), at: us(1.5 * S) });
+  b.feed({
+    kind: 'advert',
+    from: HIGHER,
+    own: OWN,
+    decidesTies: true,
+    priority: 200,
+    interval: us(S),
+    at: us(1.5 * S),
+  });
   assert.equal(deadline(b.state), 1.5 * S + down(100));
 });
 test('a priority of 0 leaves the skew only', () => {
@@ -319,6 +327,15 @@ test('of two owners the one with the lower address becomes backup', () => {
   const b = Bench.master({ priority: 255 }).advert(255, HIGHER);
   assert.equal(b.is, 'BACKUP');
   assert.ok(b.effects.some((e) => e.do === 'warn'));
+});
+test('a copy of an advert that does not decide ties changes nothing between equals', () => {
+  for (const from of [LOWER, HIGHER]) {
+    const b = Bench.master();
+    const before = b.state;
+    b.feed({ kind: 'advert', from, own: OWN, decidesTies: false, priority: 100, interval: us(S), at: b.now });
+    assert.equal(b.state, before);
+    assert.deepEqual(b.effects, []);
+  }
 });
 test('the owner with the higher address lowers itself to 254 when the other one stays, until it is gone', () => {
   const b = Bench.master({ priority: 255 });

@@ -355,6 +355,7 @@ function advertInMaster(c: RouterConfig, s: RouterState & Master, e: Advert, now
   const equal = e.priority === s.priority;
   if (equal && e.from === e.own)
     return { state: s, effects: [{ do: 'warn', warning: { kind: 'own-address', address: e.from } }] };
+  if (equal && !e.decidesTies) return { state: s, effects: NONE };
   const byAddress = equal && compareIp(e.from, e.own) > 0;
   if (e.priority > s.priority || byAddress) return giveWay(c, s, rival, e, byAddress, now);
 

@@ -12,40 +12,77 @@ import {
   addressKey,
   type Link,
   type LinkAddress,
+  type NetTables,
+  type Network,
+  type PlacedRoute,
   type Route,
   type Rule,
-  routeKey,
+  routeIdentities,
+  routeIdentity,
   ruleKey,
   sendable,
 } from '../host/index.ts';
 import type { Instance, ObjectTracking, WantedAddress, WantedHop, WantedRoute, WantedRule } from './config.ts';
+import { vmacName } from './vmac.ts';
 
-export type Held<T> = {
-  /** What makes it the same object in the kernel. */
+/** One entry of a kernel table that a master holds. `key` is what makes it the same one there; of all kinds it is unique. */
+export type Held = {
   readonly key: string;
   /** For people. */
   readonly name: string;
-  readonly object: T;
   readonly tracking: ObjectTracking;
-  /** A route beside others of the same key. */
-  readonly placement?: 'append' | 'prepend';
-};
+} & HeldObject;
+export type HeldObject =
+  | { readonly kind: 'address'; readonly address: LinkAddress }
+  | { readonly kind: 'route'; readonly route: PlacedRoute }
+  | { readonly kind: 'rule'; readonly rule: Rule };
 export type Objects = {
-  readonly addresses: readonly Held<LinkAddress>[];
-  readonly routes: readonly Held<Route>[];
-  readonly rules: readonly Held<Rule>[];
+  readonly held: readonly Held[];
   /** Interfaces that do not exist now: their objects are left out. */
   readonly missing: readonly string[];
 };
 
-const RTPROT_KEEPALIVED = 18; // as in iproute2's rt_protos: routes that a VRRP daemon put there
+/**
+ * RTPROT_KEEPALIVED, as in iproute2's rt_protos: routes, rules and (kernel 5.18 and later) addresses that a VRRP daemon
+ * put there. By it a process knows what one before it left behind.
+ */
+export const VRRP_PROTOCOL = 18;
+const RT_TABLE_MAIN = 254; // linux/rtnetlink.h
 const DEPRECATED_AT_ONCE = 0;
 
-const RT_TABLE_MAIN = 254; // linux/rtnetlink.h
+export const keyOf = (o: HeldObject): string =>
+  o.kind === 'address'
+    ? `address ${addressKey(o.address)}`
+    : o.kind === 'route'
+      ? `route ${routeIdentity(o.route)}`
+      : `rule ${ruleKey(o.rule)}`;
+/** The keys of which one is that of the object if it is ours, for one that is there. */
+export const keysOfActual = (o: HeldObject): readonly string[] =>
+  o.kind === 'route' ? routeIdentities(o.route).map((id) => `route ${id}`) : [keyOf(o)];
+/** As the plan of the kernel's tables takes them. */
+export const tablesOf = (held: Iterable<HeldObject>): NetTables => {
+  const addresses: LinkAddress[] = [];
+  const routes: PlacedRoute[] = [];
+  const rules: Rule[] = [];
+  for (const o of held)
+    if (o.kind === 'address') addresses.push(o.address);
+    else if (o.kind === 'route') routes.push(o.route);
+    else rules.push(o.rule);
+  return { addresses, routes, rules };
+};
 
-/** Routes of one kernel key that stand beside each other (`append`) are told apart by where they lead. */
-export const placedRouteKey = (r: Route): string =>
-  `${routeKey(r)} ${r.type} ${r.hops.map((h) => h.via ?? h.ifindex ?? '').join(' ')}`;
+export const objectsIn = (t: NetTables): HeldObject[] => [
+  ...t.addresses.map((address): HeldObject => ({ kind: 'address', address })),
+  ...t.routes.map((route): HeldObject => ({ kind: 'route', route })),
+  ...t.rules.map((rule): HeldObject => ({ kind: 'rule', rule })),
+];
+
+function nameOf(o: HeldObject): string {
+  if (o.kind === 'address') return formatPrefix(o.address.prefix);
+  if (o.kind === 'rule') return `rule ${o.rule.priority}`;
+  const { destination, table } = o.route;
+  return `route ${destination ? formatPrefix(destination) : 'default'}${table === RT_TABLE_MAIN ? '' : ` table ${table}`}`;
+}
 
 /** Interfaces whose loss takes away something that this instance must hold; `no_track` objects do not count. */
 export function trackedInterfaces(
@@ -93,8 +130,17 @@ export function linkAddress(a: WantedAddress, ifindex: number, lease: number | u
     ...(a.manageTempAddr ? { manageTempAddr: true } : {}),
     ...(a.noPrefixRoute ? { noPrefixRoute: true } : {}),
     ...(a.autoJoin ? { autoJoin: true } : {}),
+    protocol: VRRP_PROTOCOL,
   };
 }
+
+/** All that a master of this instance holds, on the devices that are there now. */
+export const objectsOf = (i: Instance, lease: number | undefined, network: Pick<Network, 'linkByName'>): Objects =>
+  resolveObjects(
+    { addresses: [...i.addresses, ...i.excluded], routes: i.routes, rules: i.rules },
+    lease,
+    (name, address) => network.linkByName(vmacName(i, name, address) ?? name),
+  );
 
 /** `linkOf` knows which device stands for a name: itself, or the macvlan on it. Undefined: there is none now. */
 export function resolveObjects(
@@ -107,52 +153,38 @@ export function resolveObjects(
   linkOf: (name: string, address?: WantedAddress) => Link | undefined,
 ): Objects {
   const missing = new Set<string>();
-  const addresses: Held<LinkAddress>[] = [];
+  const held: Held[] = [];
+  const add = (o: HeldObject, tracking: ObjectTracking): void => {
+    held.push({ ...o, key: keyOf(o), name: nameOf(o), tracking });
+  };
   for (const a of want.addresses) {
     const link = linkOf(a.interface, a);
-    if (!link) missing.add(a.interface);
-    else {
-      const object = linkAddress(a, link.ifindex, lease);
-      addresses.push({ key: addressKey(object), name: formatPrefix(a.prefix), object, tracking: a.tracking });
-    }
+    if (link) add({ kind: 'address', address: linkAddress(a, link.ifindex, lease) }, a.tracking);
+    else missing.add(a.interface);
   }
-  const routes: Held<Route>[] = [];
   for (const r of want.routes) {
-    const object = resolveRoute(r, linkOf, missing);
-    if (!object) continue;
-    const to = object.destination ? formatPrefix(object.destination) : 'default';
-    const name = `route ${to}${object.table === RT_TABLE_MAIN ? '' : ` table ${object.table}`}`;
-    const placed = r.how !== 'replace';
-    const key = placed ? placedRouteKey(object) : routeKey(object);
-    routes.push({
-      key,
-      name,
-      object,
-      tracking: r.tracking,
-      ...(placed ? { placement: r.how as 'append' | 'prepend' } : {}),
-    });
+    const route = resolveRoute(r, linkOf, missing);
+    if (route) add({ kind: 'route', route }, r.tracking);
   }
-  const rules = want.rules.map((r) => {
-    const object: Rule = { ...r.rule, protocol: r.rule.protocol ?? RTPROT_KEEPALIVED };
-    return { key: ruleKey(object), name: `rule ${object.priority}`, object, tracking: r.tracking };
-  });
-  return { addresses, routes, rules, missing: [...missing] };
+  for (const r of want.rules) add({ kind: 'rule', rule: { protocol: VRRP_PROTOCOL, ...r.rule } }, r.tracking);
+  return { held, missing: [...missing] };
 }
 
 function resolveRoute(
   r: WantedRoute,
   linkOf: (name: string) => Link | undefined,
   missing: Set<string>,
-): Route | undefined {
+): PlacedRoute | undefined {
   const hops = r.hops.map((h) => resolveHop(h, linkOf, missing));
   if (hops.some((h) => h === undefined)) return undefined;
-  const { how: _, tracking: __, hops: ___, protocol, scope, ...same } = r;
-  return sendable({
+  const { how, tracking: _, hops: __, protocol, scope, ...same } = r;
+  const route = sendable({
     ...same,
-    protocol: protocol ?? RTPROT_KEEPALIVED,
+    protocol: protocol ?? VRRP_PROTOCOL,
     scope: scope ?? (r.hops.some((h) => h.via !== undefined) || r.type !== 'unicast' ? 'global' : 'link'),
     hops: hops.filter((h) => h !== undefined),
   });
+  return how === 'replace' ? route : { ...route, placement: how };
 }
 function resolveHop(
   h: WantedHop,

@@ -13,6 +13,7 @@ import { idlePace, pace } from './pacing.ts';
 import { addressesThatFit } from './packets.ts';
 import { planReload } from './reload.ts';
 import { Reporter } from './reporter.ts';
+import { decidesTies, type HeardLink, heardFirst } from './ties.ts';
 import { nextAdvert } from './timers.ts';
 import { healthOf, judge, type TrackerValue } from './tracking.ts';
 import type { Effect, Health } from './types.ts';
@@ -227,6 +228,7 @@ test('addresses become what the kernel wants: scope, lifetime, no duplicate dete
     broadcast: '10.0.0.255',
     validSeconds: 5,
     preferredSeconds: 5,
+    protocol: 18,
   });
   const six = linkAddress(exampleAddress('2001:db8::9', 128), 3, 5);
   assert.equal(six.preferredSeconds, 0);
@@ -239,7 +241,7 @@ test('what belongs on an interface that does not exist is left out and named', (
     undefined,
     () => undefined,
   );
-  assert.deepEqual([r.addresses, r.missing], [[], ['eth7']]);
+  assert.deepEqual(r, { held: [], missing: ['eth7'] });
 });
 test('a reload keeps what is equal, changes what may change, and replaces what has become another router', () => {
   const at = (name: string, changes = {}) => exampleInstance({ name, ...changes });
@@ -326,4 +328,19 @@ test('use_vmac stands for the interface of the instance; use_vmac_addr also for 
     { name: 'vrrp.51', on: 'eth0' },
     { name: 'vrrp.51.eth1', on: 'eth1' },
   ]);
+});
+test('a further link decides a tie only after it has been heard for a while and no link before it was', () => {
+  const links = (...heard: (readonly [number?, number?])[]): HeardLink[] =>
+    heard.map(([heardAt, firstSince]) => ({
+      heardAt: heardAt === undefined ? undefined : us(heardAt),
+      firstSince: firstSince === undefined ? undefined : us(firstSince),
+    }));
+  const since = (l: HeardLink[], at: number, now: number): number => heardFirst(l, at, us(now), us(100));
+  assert.equal(since(links([], []), 1, 1000), 1000, 'never heard before');
+  assert.equal(since(links([900], [1100, 1000]), 1, 1200), 1000, 'the one before it fell silent');
+  assert.equal(since(links([1150], [1100, 1000]), 1, 1200), 1200, 'the one before it is alive');
+  assert.equal(since(links([], [1100, 1000]), 1, 1351), 1351, 'it was silent itself');
+  assert.equal(since(links([], [1150], [1100, 1000]), 2, 1200), 1200, 'every link before it counts');
+  const decides = (at: number, now: number): boolean => decidesTies(at, us(1000), us(now), us(100));
+  assert.deepEqual([decides(0, 1000), decides(1, 1249), decides(1, 1250)], [true, false, true]);
 });

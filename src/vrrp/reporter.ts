@@ -69,10 +69,10 @@ export class Reporter {
   refusals(r: Subject, refusals: readonly Refusal[]): void {
     for (const x of refusals) {
       const words = text(
-        `${r.name}: ${x.object}: ${x.error.doing.en}: ${x.error.code}`,
-        `${r.name}：${x.object}：${x.error.doing.zh}：${x.error.code}`,
+        `${r.name}: ${x.error.doing.en}: ${x.error.code}`,
+        `${r.name}：${x.error.doing.zh}：${x.error.code}`,
       );
-      this.#once(r, `refused ${x.object}`, 'error', 'vrrp.object-refused', words);
+      this.#once(r, `refused ${x.error.doing.en}`, 'error', 'vrrp.object-refused', words);
     }
   }
   refused(code: string, error: HostError): void {
@@ -122,8 +122,8 @@ export class Reporter {
   }
   residue(count: number): void {
     const words = text(
-      `removed ${count} virtual addresses that an earlier process left`,
-      `删除了先前进程遗留的 ${count} 个虚拟地址`,
+      `removed ${count} addresses, routes and rules that an earlier process left`,
+      `删除了先前进程遗留的 ${count} 个地址、路由和策略规则`,
     );
     this.#write('notice', 'vrrp.residue', words, { count });
   }

@@ -8,6 +8,7 @@ import type { RouterConfig, RouterState } from './machine.ts';
 import { initialState } from './machine.ts';
 import { addressesThatFit, advertPacket, type Counters, ownChecksum, repeatable, repeatPacket } from './packets.ts';
 import { type Drop, type DropKind, type Oddity, passwordBytes, receive, sameBytes } from './receive.ts';
+import { decidesTies, heardFirst } from './ties.ts';
 import type { Event, Fault } from './types.ts';
 
 export type RouterStats = {
@@ -36,12 +37,14 @@ export type RouterLink = {
   /** What adverts travel by: the interface itself, or the macvlan on it. */
   readonly out: number | undefined;
   source: IpAddress | undefined;
-  readonly configuredSource: IpAddress | undefined;
+  /** What its sockets were opened with. */
+  readonly path: string;
   /** Undefined: multicast. */
-  readonly peers: readonly UnicastPeer[] | undefined;
+  peers: readonly UnicastPeer[] | undefined;
   checksum: VrrpChecksum;
   heardAt: Microseconds | undefined;
-  silent: boolean;
+  /** Since when it has been heard while no link before it was. */
+  firstSince: Microseconds | undefined;
   receiving: Attachment | undefined;
   sending: Attachment | undefined;
   /** The last packet that was accepted here: the same bytes from the same source need no second look. */
@@ -79,6 +82,13 @@ export type Outgoing = {
   readonly destination: IpAddress;
   readonly bytes: Uint8Array;
 };
+
+function disconnect(l: RouterLink): void {
+  l.receiving?.close();
+  l.sending?.close();
+  l.receiving = undefined;
+  l.sending = undefined;
+}
 
 const TTL = 255;
 const UNSPECIFIED = '0.0.0.0' as IpAddress;
@@ -159,8 +169,8 @@ export class VirtualRouter {
       ...i.links.map((l) => ({ name: l.interface, source: l.source, peers: l.peers.length > 0 ? l.peers : undefined })),
     ];
     if (i.faultWithoutPeer && i.unicastPeers?.length === 0) faults.push({ kind: 'no-unicast-peer' });
+    const old = [...this.links];
     this.links = wanted.map((w, at): RouterLink => {
-      const before = this.links[at];
       const found = this.#find(w.name, w.source, virtualAddresses);
       // The first link carries the addresses: without it there is nothing to be master of. The others only help.
       if (at === 0) faults.push(...found.faults);
@@ -168,33 +178,33 @@ export class VirtualRouter {
       // come in by it, for what bears its own source address the kernel gives to the macvlan and not to the interface.
       const byVmac = at === 0 && this.vmac !== undefined && !i.vmacXmitBase && w.peers === undefined;
       const out = byVmac ? this.vmac?.ifindex : found.ifindex;
-      const same =
-        before?.name === w.name &&
-        before?.ifindex === found.ifindex &&
-        before?.out === out &&
-        before?.source === found.source;
-      if (before && same && before.receiving) return before;
-      before?.receiving?.close();
-      before?.sending?.close();
+      const before = this.#takeOld(old, w.name, at);
+      const path = this.#pathOf({ ...w, ...found, out });
+      if (before?.receiving && before.path === path) {
+        before.peers = w.peers;
+        return before;
+      }
       const link: RouterLink = {
         name: w.name,
+        path,
         ifindex: found.ifindex,
         out,
         source: found.source,
-        configuredSource: w.source,
         peers: w.peers,
         checksum: ownChecksum(i, w.peers !== undefined),
         heardAt: before?.heardAt,
-        silent: false,
+        firstSince: before?.firstSince,
         receiving: undefined,
         sending: undefined,
         accepted: undefined,
       };
-      if (found.source === undefined) return link;
-      const refused = this.#connect(link);
+      const refused = found.source === undefined ? undefined : this.#connect(link);
       if (refused && at === 0) faults.push({ kind: 'refused', error: refused });
+      // Behind the new one, so that a socket that both use stays open and nothing that is queued in it is lost.
+      if (before) disconnect(before);
       return link;
     });
+    for (const l of old) disconnect(l);
     this.ownFaults = faults;
     this.#last = undefined;
     this.#fit();
@@ -209,6 +219,17 @@ export class VirtualRouter {
     this.#addresses = packAddresses(i.addresses.slice(0, told).map((a) => a.prefix.address));
     for (const l of this.links) l.accepted = undefined;
     if (told < i.addresses.length) this.#listener.cut(this, told);
+  }
+  /** The link that was there for the same purpose: the instance's own, or the extra one on that interface. */
+  #takeOld(old: RouterLink[], name: string | undefined, at: number): RouterLink | undefined {
+    const first = this.links[0];
+    const index = old.findIndex((l) => (at === 0 ? l === first : l !== first && l.name === name));
+    return index < 0 ? undefined : old.splice(index, 1)[0];
+  }
+  /** Everything that its sockets were opened with: when it is another one, they are opened anew. */
+  #pathOf(l: Pick<RouterLink, 'name' | 'ifindex' | 'out' | 'source' | 'peers'>): string {
+    const { unicastTtl, receiveBuffer } = this.instance;
+    return [l.name, l.ifindex, l.out, l.source, l.peers === undefined, unicastTtl, receiveBuffer].join(' ');
   }
 
   #find(
@@ -272,7 +293,10 @@ export class VirtualRouter {
       i.virtualRouterId,
       undefined,
     );
-    if (!sending.ok) return sending.error;
+    if (!sending.ok) {
+      disconnect(link); // half a link would look like a whole one
+      return sending.error;
+    }
     link.sending = sending.value;
     return undefined;
   }
@@ -302,8 +326,9 @@ export class VirtualRouter {
     return packets;
   }
   /** The packets of one advert, for now or for whoever sends our last will. */
-  packets(priority: number): readonly Outgoing[] {
+  packets(priority: number, ahead: Milliseconds = ms(0)): readonly Outgoing[] {
     const i = this.instance;
+    const wall = (): Milliseconds => ms(this.#ports.wall() + ahead);
     const out: Outgoing[] = [];
     for (const link of this.links) {
       if (!link.receiving) continue;
@@ -315,17 +340,20 @@ export class VirtualRouter {
         out.push({
           link,
           destination,
-          bytes: advertPacket(i, this.#addresses, priority, path, this.#counters, this.#ports.wall),
+          bytes: advertPacket(i, this.#addresses, priority, path, this.#counters, wall),
         });
       }
     }
     return out;
   }
-  /** Leaves room for the adverts that will be sent after a last will was made: a receiver accepts rising numbers only. */
-  lastPackets(): readonly Outgoing[] {
+  /**
+   * Resignations that outrank the adverts that will be sent after a last will was made, since a receiver accepts rising
+   * numbers and stamps only: `ahead` is how long the will is to be good.
+   */
+  lastPackets(ahead: Microseconds): readonly Outgoing[] {
     const { ahSequence, hmacCounter, ipId } = this.#counters;
     this.#counters.ahSequence = (ahSequence + 0x100000) >>> 0;
-    const packets = this.packets(0);
+    const packets = this.packets(0, ms(Math.ceil(ahead / 1000)));
     Object.assign(this.#counters, { ahSequence, hmacCounter, ipId });
     return packets;
   }
@@ -334,12 +362,7 @@ export class VirtualRouter {
     this.cancel?.();
     this.cancel = undefined;
     this.armedFor = Infinity;
-    for (const l of this.links) {
-      l.receiving?.close();
-      l.sending?.close();
-      l.receiving = undefined;
-      l.sending = undefined;
-    }
+    for (const l of this.links) disconnect(l);
   }
 
   #receive(link: RouterLink, d: Datagram): void {
@@ -399,9 +422,25 @@ export class VirtualRouter {
   #accept(link: RouterLink, d: Datagram, priority: number, interval: Microseconds): void {
     this.stats.advertsReceived++;
     if (priority === 0) this.stats.priorityZeroReceived++;
+    const decides = this.#decidesTies(link, d.at);
     link.heardAt = d.at;
     const own = link.source ?? UNSPECIFIED;
-    this.#listener.event(this, { kind: 'advert', from: d.source, own, priority, interval, at: d.at });
+    this.#listener.event(this, {
+      kind: 'advert',
+      from: d.source,
+      own,
+      decidesTies: decides,
+      priority,
+      interval,
+      at: d.at,
+    });
+  }
+  #decidesTies(link: RouterLink, now: Microseconds): boolean {
+    if (link === this.links[0]) return true;
+    const at = this.links.indexOf(link);
+    const { advertInterval } = this.instance;
+    link.firstSince = heardFirst(this.links, at, now, advertInterval);
+    return decidesTies(at, link.firstSince, now, advertInterval);
   }
 }
 

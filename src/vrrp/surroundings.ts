@@ -1,7 +1,9 @@
 /** What a virtual router needs around it on the host, beside sockets and addresses: macvlans, kernel settings, a filter. */
-import type { LinkAddress, NetCommand, Network, Processes, Sysctl } from '../host/index.ts';
+import { formatPrefix } from '../base/index.ts';
+import type { LinkAddress, Network, Processes, Sysctl } from '../host/index.ts';
 import type { Instance, VrrpConfig } from './config.ts';
 import { firewallCommands } from './firewall.ts';
+import { VRRP_PROTOCOL } from './objects.ts';
 import type { Reporter } from './reporter.ts';
 import { Settings } from './settings.ts';
 import type { Fault } from './types.ts';
@@ -66,24 +68,26 @@ export class Surroundings {
   }
 
   /**
-   * Removes what a process before us left: nobody may answer for an address that is not ours now. `native` is told of
-   * addresses that are the host's own, since an instance of priority 255 owns them.
+   * Virtual addresses that are on this host before we begin: `suspect` says whether a process before us may have put one.
+   * `native` are the host's own, since an instance of priority 255 owns them: those without our mark and a lifetime.
    */
-  clearResidue(instances: readonly Instance[], native: (a: LinkAddress) => void): void {
-    const commands: NetCommand[] = [];
+  residue(instances: readonly Instance[]): {
+    readonly native: readonly LinkAddress[];
+    readonly suspect: (a: LinkAddress) => boolean;
+  } {
+    const wanted = new Map<string, Instance>();
     for (const i of instances)
-      for (const a of [...i.addresses, ...i.excluded]) {
-        const links = [a.interface, vmacName(i, a.interface, a)].map((n) => n && this.#network.linkByName(n)?.ifindex);
-        for (const found of this.#network.addresses()) {
-          const same = found.prefix.address === a.prefix.address && found.prefix.length === a.prefix.length;
-          if (!same || !links.includes(found.ifindex)) continue;
-          // With a lifetime it was put there by us.
-          if (i.priority === 255 && found.validSeconds === undefined) native(found);
-          else commands.push({ do: 'address-remove', address: found });
+      for (const a of [...i.addresses, ...i.excluded])
+        for (const name of [a.interface, vmacName(i, a.interface, a)]) {
+          const ifindex = name === undefined ? undefined : this.#network.linkByName(name)?.ifindex;
+          if (ifindex !== undefined) wanted.set(`${ifindex} ${formatPrefix(a.prefix)}`, i);
         }
-      }
-    if (commands.length === 0) return;
-    this.#network.apply(commands);
-    this.#reporter.residue(commands.length);
+    const wants = (a: LinkAddress): Instance | undefined => wanted.get(`${a.ifindex} ${formatPrefix(a.prefix)}`);
+    const isNative = (a: LinkAddress): boolean =>
+      wants(a)?.priority === 255 && a.validSeconds === undefined && a.protocol !== VRRP_PROTOCOL;
+    return {
+      native: this.#network.addresses().filter(isNative),
+      suspect: (a) => wants(a) !== undefined,
+    };
   }
 }

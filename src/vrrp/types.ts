@@ -72,6 +72,8 @@ export type Event =
       readonly from: IpAddress;
       /** Our own source on the link that it came by: breaks ties. */
       readonly own: IpAddress;
+      /** False: it came by a further link, where the order of addresses may be another one. Another copy decides. */
+      readonly decidesTies: boolean;
       readonly priority: number;
       /** As the packet says; counts in version 3. */
       readonly interval: Microseconds;

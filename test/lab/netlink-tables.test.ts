@@ -52,7 +52,7 @@ inNamespace(import.meta.filename, () => {
       n
         .addresses()
         .filter((a) => a.validSeconds === undefined)
-        .map((a) => JSON.stringify(a))
+        .map((a) => JSON.stringify(Object.entries(a).sort(([x], [y]) => (x < y ? -1 : 1))))
         .sort();
     assert.deepEqual(lasting(again), lasting(net), 'followed and read afresh are the same');
     again.close();

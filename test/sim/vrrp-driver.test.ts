@@ -14,6 +14,8 @@ import {
   Vrrp,
   type VrrpConfig,
   type VrrpOptions,
+  type WantedRoute,
+  type WantedRule,
 } from '../../src/vrrp/index.ts';
 
 const S = 1_000_000;
@@ -133,6 +135,35 @@ test('the last will names a resignation for every link and what is to be removed
   vrrp.stop();
   assert.deepEqual(willOf(lab), { adverts: [], commands: [] });
 });
+test('the last will of a master with auth_hmac is made anew in time: its peer believes it whenever it is executed', () => {
+  const keys = [{ id: 1, key: new Uint8Array(16) }];
+  const hmac = { keys, activeKey: 1, antiReplay: 'time', window: us(6 * S), mode: 'enforce' } as const;
+  for (const seconds of [20, 20.9, 21.7]) {
+    const lab = new Lab();
+    const [a, b] = [lab.host(), lab.host()];
+    const backup = lab.run(b, one({ hmac }));
+    lab.run(a, one({ hmac, priority: 200 }));
+    lab.wait(seconds);
+    assert.equal(state(backup), 'BACKUP');
+    a.kill();
+    const will = willOf(lab)?.adverts[0] ?? assert.fail();
+    lab.segment.send(
+      { name: 'supervisor', carrier: () => true, arrive: () => {} },
+      {
+        kind: 'ip',
+        family: 4,
+        protocol: 112,
+        source: '10.0.0.1',
+        destination: '224.0.0.18',
+        ttl: 255,
+        header: will.bytes.subarray(0, 20),
+        payload: will.bytes.subarray(20),
+      },
+    );
+    lab.wait(1);
+    assert.equal(state(backup), 'MASTER', `after ${seconds} s`);
+  }
+});
 test('a reload that changes nothing touches nothing', () => {
   const lab = new Lab();
   const host = lab.host();
@@ -143,6 +174,91 @@ test('a reload that changes nothing touches nothing', () => {
   lab.wait(10);
   assert.equal(state(vrrp), 'MASTER');
   assert.equal(lab.told.length, told);
+});
+test('a reload adds and drops links in place: nobody changes state, and what is heard on them counts at once', () => {
+  const lab = new Lab();
+  const second = new Segment('second', lab.world);
+  const hosts = [lab.host(), lab.host()];
+  hosts.forEach((h, at) => {
+    const prefix = { address: `10.1.0.${at + 1}` as IpAddress, length: 24 };
+    h.connect('eth1', second, `02:00:00:00:01:0${at + 1}`, prefix);
+  });
+  const config = (priority: number, links: Instance['links']): VrrpConfig => one({ priority, links });
+  const routers = hosts.map((h, at) => lab.run(h, config(200 - at, [])));
+  const states = (): string[] => routers.map((r) => state(r));
+  lab.wait(10);
+  const told = lab.told.length;
+  const extra = [{ interface: 'eth1', peers: [] }];
+  routers.forEach((r, at) => {
+    r.reload(config(200 - at, extra));
+  });
+  lab.segment.cut('h1', 'h2');
+  lab.wait(20);
+  assert.deepEqual([states(), lab.told.length], [['MASTER', 'BACKUP'], told], 'adverts come by the new link');
+  lab.segment.heal();
+  lab.wait(2);
+  routers.forEach((r, at) => {
+    r.reload(config(200 - at, []));
+  });
+  let heard = 0;
+  for (const h of hosts)
+    h.delivered = (_, ifindex) => {
+      if (ifindex === 3) heard++;
+    };
+  lab.wait(10);
+  assert.deepEqual([states(), lab.told.length, heard], [['MASTER', 'BACKUP'], told, 0], 'the sockets there are closed');
+});
+test('a reload changes the list of unicast peers in place', () => {
+  const lab = new Lab();
+  const hosts = [lab.host(), lab.host(), lab.host()];
+  const config = (at: number, ...peers: number[]): VrrpConfig =>
+    one({ priority: 200 - at, unicastPeers: peers.map((n) => ({ address: `10.0.0.${n}` as IpAddress })) });
+  const master = lab.run(hosts[0] as SimHost, config(0, 2));
+  const second = lab.run(hosts[1] as SimHost, config(1, 1));
+  lab.wait(10);
+  const told = lab.told.length;
+  master.reload(config(0, 2, 3));
+  const third = lab.run(hosts[2] as SimHost, config(2, 1, 2));
+  lab.wait(10);
+  assert.deepEqual([state(master), state(second), state(third)], ['MASTER', 'BACKUP', 'BACKUP']);
+  assert.deepEqual(lab.told.slice(told), ['INSTANCE "VI_1" BACKUP 198']);
+  master.reload(config(0, 3));
+  lab.wait(10);
+  assert.equal(state(second), 'MASTER', 'it is no peer any more and hears nobody');
+});
+test('of two masters with equal priority the first link that both hear each other on decides, not the order on another', () => {
+  for (const first of ['cut', 'whole'] as const) {
+    const lab = new Lab();
+    const second = new Segment('second', lab.world);
+    const hosts = [lab.host(), lab.host()];
+    hosts.forEach((h, at) => {
+      const prefix = { address: `10.1.0.${2 - at}` as IpAddress, length: 24 }; // the opposite order
+      h.connect('eth1', second, `02:00:00:00:01:0${at + 1}`, prefix);
+    });
+    for (const s of [lab.segment, second])
+      for (const [a, b] of [
+        ['h1', 'h2'],
+        ['h2', 'h1'],
+      ] as const)
+        s.cut(a, b);
+    const routers = hosts.map((h) => lab.run(h, one({ links: [{ interface: 'eth1', peers: [] }] })));
+    lab.wait(10);
+    assert.deepEqual(
+      routers.map((r) => state(r)),
+      ['MASTER', 'MASTER'],
+    );
+    second.heal();
+    if (first === 'whole') lab.segment.heal();
+    lab.wait(first === 'whole' ? 1.1 : 4);
+    assert.deepEqual(
+      routers.map((r) => state(r)),
+      first === 'whole' ? ['BACKUP', 'MASTER'] : ['MASTER', 'BACKUP'],
+    );
+    const told = lab.told.length;
+    lab.segment.heal();
+    lab.wait(20);
+    assert.equal(lab.told.length, told, 'and it stays so');
+  }
 });
 test('a reload moves an address from one master to another without a gap', () => {
   const lab = new Lab();
@@ -236,6 +352,96 @@ test('a lost static object of a track group is a fault of its instances, until i
   host.removeAddress('10.0.0.50');
   lab.wait(1);
   assert.equal(state(vrrp), 'FAULT');
+});
+const fixedRoute: WantedRoute = {
+  family: 4,
+  how: 'replace',
+  type: 'unicast',
+  destination: { address: '10.9.0.0' as IpAddress, length: 16 },
+  table: 254,
+  hops: [{ via: '10.0.0.254' as IpAddress }],
+  tracking: { kind: 'follow' },
+};
+const fixedRule: WantedRule = {
+  rule: { family: 4, priority: 100, action: { do: 'table', table: 100 } },
+  tracking: { kind: 'follow' },
+};
+test('a static route or rule that is gone is a fault, which ends the moment it is back', () => {
+  const tracking = { kind: 'group', group: 'G' } as const;
+  const statics = { addresses: [], routes: [{ ...fixedRoute, tracking }], rules: [{ ...fixedRule, tracking }] };
+  const config = one({}, { statics, trackGroups: [{ name: 'G', instances: ['VI_1'] }] });
+  const lab = new Lab();
+  const host = lab.host();
+  const vrrp = lab.run(host, config);
+  lab.wait(10);
+  const route = host.routing.routes[0] ?? assert.fail();
+  const rule = host.routing.rules[0] ?? assert.fail();
+  host.routing.removeRoutes(() => true);
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'FAULT');
+  host.routing.putRoute({ ...route, protocol: 3 }); // somebody at the keyboard
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'BACKUP');
+  host.routing.removeRules(() => true);
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'FAULT');
+  host.routing.putRule(rule);
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'BACKUP');
+  host.routing.removeRules(() => true);
+  lab.wait(0.001);
+  vrrp.reload(config); // puts it back
+  assert.equal(state(vrrp), 'BACKUP');
+});
+test('what a killed process left is removed at the next start, also what is configured no more; static objects stay', () => {
+  const lab = new Lab();
+  const host = lab.host();
+  const other = { ...fixedRoute, destination: { address: '10.8.0.0' as IpAddress, length: 16 } };
+  const statics = { addresses: [exampleAddress('10.0.0.50', 24)], routes: [other], rules: [] };
+  lab.run(host, one({ routes: [fixedRoute], rules: [fixedRule] }, { statics }), { leaseAddresses: false });
+  lab.wait(10);
+  assert.deepEqual([host.routing.routes.length, host.routing.rules.length], [2, 1]);
+  const ours = host.routing.routes.find((r) => r.destination?.address === '10.9.0.0') ?? assert.fail();
+  host.routing.putRoute({ ...ours, table: 99, protocol: 4 }); // another's
+  host.kill();
+  let gaps = 0;
+  host.changed = () => {
+    if (!host.holds('10.0.0.50')) gaps++;
+  };
+  lab.run(host, one({ addresses: [exampleAddress('10.0.0.101', 24)] }, { statics }));
+  assert.ok(!host.holds(VIP));
+  assert.deepEqual(
+    host.routing.routes.map((r) => [r.destination?.address, r.table]),
+    [
+      ['10.8.0.0', 254],
+      ['10.9.0.0', 99],
+    ],
+  );
+  assert.deepEqual([host.routing.rules.length, gaps], [0, 0]);
+});
+test('an appended route is put beside another of its key, and goes alone', () => {
+  const lab = new Lab();
+  const host = lab.host();
+  const appended = { ...fixedRoute, how: 'append' as const };
+  const second = { ...appended, hops: [{ via: '10.0.0.253' as IpAddress }] };
+  const vrrp = lab.run(host, one({ routes: [appended, second] }));
+  const theirs = { family: 4, type: 'unicast', table: 254, protocol: 4, scope: 'global' } as const;
+  const destination = { address: '10.9.0.0' as IpAddress, length: 16 };
+  host.routing.putRoute({ ...theirs, destination, hops: [{ via: '10.0.0.9' as IpAddress, ifindex: 2 }] });
+  lab.wait(10);
+  assert.deepEqual(
+    host.routing.routes.map((r) => r.hops[0]?.via),
+    ['10.0.0.9', '10.0.0.254', '10.0.0.253'],
+  );
+  host.routing.removeRoutes((r) => r.hops[0]?.via === '10.0.0.253');
+  lab.wait(0.001);
+  assert.equal(state(vrrp), 'BACKUP', 'it is missed');
+  lab.wait(10);
+  vrrp.stop();
+  assert.deepEqual(
+    host.routing.routes.map((r) => r.hops[0]?.via),
+    ['10.0.0.9'],
+  );
 });
 test('two instances of one host with one VRID: the second has a fault', () => {
   const lab = new Lab();

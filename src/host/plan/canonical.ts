@@ -54,6 +54,24 @@ export const routeKey = (r: Route): string =>
     metricOf(r),
   ].join(' ');
 
+/**
+ * What tells routes apart for who holds them: the key, and for those with a placement, of which there may be several
+ * with one key, the hops.
+ */
+export function routeIdentity(r: Route & { readonly placement?: string }): string {
+  return r.placement === undefined ? routeKey(r) : byHops(r, true);
+}
+/** The identities that a wanted route may have if the one that is there is its like: a device beside a gateway need not be named. */
+export const routeIdentities = (there: Route): readonly string[] => [
+  routeKey(there),
+  byHops(there, true),
+  byHops(there, false),
+];
+function byHops(r: Route, withDevices: boolean): string {
+  const hops = r.hops.map((h) => `${h.via ?? ''}@${withDevices || h.via === undefined ? (h.ifindex ?? '') : ''}`);
+  return `${routeKey(r)} ${r.type} ${hops.sort().join(' ')}`;
+}
+
 /** What is sent for a wanted route: prefixes without host bits, which IPv4 refuses, and no prefix for the default. */
 export function sendable(r: Route): Route {
   const { destination, from, ...rest } = r;

@@ -1,4 +1,12 @@
-export { addressKey, routeKey, ruleKey, sendable } from './canonical.ts';
+export { addressKey, routeIdentities, routeIdentity, ruleKey, sendable } from './canonical.ts';
 export { commandLine, describePlan, type NameOf } from './describe.ts';
-export { type ActualTables, type NetTables, type PlannedCommand, plan, type WantedRoute } from './plan.ts';
-export { type DoneCommand, readTables, reconcile } from './reconcile.ts';
+export {
+  type ActualTables,
+  type NetTables,
+  NO_TABLES,
+  type PlacedRoute,
+  type PlannedCommand,
+  type PlanOptions,
+  plan,
+} from './plan.ts';
+export { type DoneCommand, type ReadTables, type Reconciled, readTables, reconcile } from './reconcile.ts';

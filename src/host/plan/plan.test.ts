@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { golden } from '../../../test/golden/golden.ts';
-import type { IpAddress, IpPrefix } from '../../base/index.ts';
-import type { Link, LinkAddress, NetCommand, Route, Rule } from '../ports.ts';
+import { err, type IpAddress, type IpPrefix, ok, text } from '../../base/index.ts';
+import type { Link, LinkAddress, NetCommand, Network, Route, Rule } from '../ports.ts';
 import { addressKey, routeKey, ruleKey } from './canonical.ts';
-import { type ActualTables, describePlan, type NetTables, plan } from './index.ts';
+import { type ActualTables, describePlan, type NetTables, NO_TABLES, plan, reconcile } from './index.ts';
 
 const ip = (s: string): IpAddress => s as IpAddress;
 const prefix = (s: string): IpPrefix => {
@@ -235,4 +235,59 @@ test('after a plan is done there is nothing left to plan, all wanted is there, a
       assert.deepEqual(new Set(keys(after).filter((k) => ours.has(k))), new Set(keys(wanted)));
     }),
   );
+});
+test('a renewal sets every lifetime again, and nothing that has none', () => {
+  const leased = address('192.168.1.99/32', { validSeconds: 5, preferredSeconds: 5 });
+  const wanted = tables({ addresses: [leased, address('192.168.1.98/32')] });
+  const commands = plan(wanted, actually(wanted), undefined, { renewLifetimes: true }).map((s) => s.command);
+  assert.deepEqual(commands, [{ do: 'address-replace', address: leased }]);
+});
+/** A network whose routes are counted as they are asked for. */
+function asked(
+  actual: ActualTables,
+  unreadable = false,
+): { network: Network; questions: string[]; done: NetCommand[] } {
+  const questions: string[] = [];
+  const done: NetCommand[] = [];
+  const refused = err({ code: 'ENOBUFS', doing: text('read', '读取') });
+  const network = {
+    links: () => actual.links,
+    addresses: () => actual.addresses,
+    routes: (o) => {
+      questions.push(`routes ${o.family} ${o.table} ${o.protocol}`);
+      return unreadable ? refused : ok(actual.routes);
+    },
+    rules: (family) => {
+      questions.push(`rules ${family}`);
+      return unreadable ? refused : ok(actual.rules);
+    },
+    apply: (commands) => {
+      done.push(...commands);
+      return commands.map(() => ok(undefined));
+    },
+  } as Partial<Network> as Network;
+  return { network, questions, done };
+}
+test('only what is named is read: no routes for addresses alone, and of a table only the protocols in question', () => {
+  const mine = tables({ addresses: [address('192.168.1.99/24', { secondary: true })] });
+  const alone = asked(actually({ addresses: [address('192.168.1.10/24'), ...mine.addresses] }));
+  reconcile(alone.network, NO_TABLES, mine);
+  assert.deepEqual([alone.questions, alone.done.length], [[], 1]);
+  const routed = asked(actually());
+  reconcile(routed.network, VIPS, NO_TABLES);
+  assert.deepEqual(routed.questions, ['routes 4 100 18', 'routes 6 254 18', 'rules 4']);
+  // It goes as the first of its subnet: the kernel takes the other along, and routes that need it.
+  const primary = asked(
+    actually({ addresses: [address('192.168.1.10/24'), address('192.168.1.11/24', { secondary: true })] }),
+  );
+  reconcile(primary.network, NO_TABLES, tables({ addresses: [address('192.168.1.10/24')] }));
+  assert.deepEqual(primary.questions, ['routes 4 254 undefined']);
+});
+test('tables that cannot be read stop nothing: all is put, and all that was held is removed', () => {
+  const [blind, leaving] = [asked(actually(), true), asked(actually({ addresses: VIPS.addresses }), true)];
+  const coming = reconcile(blind.network, VIPS, NO_TABLES);
+  const going = reconcile(leaving.network, NO_TABLES, VIPS);
+  const all = VIPS.addresses.length + VIPS.routes.length + VIPS.rules.length;
+  assert.deepEqual([coming.steps.length, coming.unread.length], [all, 3]);
+  assert.deepEqual([going.steps.length, going.unread.length], [all, 3]);
 });

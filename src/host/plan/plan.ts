@@ -3,10 +3,10 @@ import type { Link, LinkAddress, NetCommand, Route, Rule } from '../ports.ts';
 import { addressKey, fixedParts, routeFits, routeKey, ruleKey, sendable, subnetKey } from './canonical.ts';
 
 /** A route, and where it goes among others of the same key; without a placement it is the only one. */
-export type WantedRoute = Route & { readonly placement?: 'append' | 'prepend' };
+export type PlacedRoute = Route & { readonly placement?: 'append' | 'prepend' };
 export type NetTables = {
   readonly addresses: readonly LinkAddress[];
-  readonly routes: readonly WantedRoute[];
+  readonly routes: readonly PlacedRoute[];
   readonly rules: readonly Rule[];
 };
 /** What the kernel has now. Of routes, at least those of the tables that `wanted` and `mine` name. */
@@ -14,10 +14,18 @@ export type ActualTables = NetTables & { readonly links: readonly Link[] };
 /** One step, and why it is taken. */
 export type PlannedCommand = { readonly command: NetCommand; readonly reason: Text };
 
-const NOTHING: NetTables = { addresses: [], routes: [], rules: [] };
+export const NO_TABLES: NetTables = { addresses: [], routes: [], rules: [] };
+export type PlanOptions = {
+  /**
+   * Lifetimes of addresses are set again however much is left of them: for who renews a lease in time, since what is
+   * known of an address is what the kernel last told, and that does not count down.
+   */
+  readonly renewLifetimes?: boolean;
+};
 /** linux/rtnetlink.h: set by the kernel itself, with an address. */
 const RTPROT_KERNEL = 2;
 const MISSING = text('is missing', '缺失');
+const RENEWED = text('its lifetime is renewed', '续期');
 const unneeded = (command: NetCommand): PlannedCommand => ({
   command,
   reason: text('is no longer wanted', '不再需要'),
@@ -32,10 +40,15 @@ const unneeded = (command: NetCommand): PlannedCommand => ({
  * that use them as source, and those before the rules that lead to them; removals the other way round. What the kernel
  * takes along with a removed address is put back.
  */
-export function plan(wanted: NetTables, actual: ActualTables, mine: NetTables = NOTHING): PlannedCommand[] {
-  const addresses = planAddresses(wanted.addresses, actual);
+export function plan(
+  wanted: NetTables,
+  actual: ActualTables,
+  mine: NetTables = NO_TABLES,
+  options: PlanOptions = {},
+): PlannedCommand[] {
+  const addresses = planAddresses(wanted.addresses, actual, options.renewLifetimes ?? false);
   const removedRoutes = unwantedRoutes(wanted.routes, actual.routes, mine.routes);
-  const removedAddresses = unwanted(wanted.addresses, actual.addresses, mine.addresses, addressKey);
+  const removedAddresses = removedOf(mine.addresses, wanted.addresses, actual.addresses);
   const renewed = new Set(addresses.flatMap(({ command: c }) => (c.do === 'address-remove' ? [c.address] : [])));
   return [
     ...addresses,
@@ -48,15 +61,34 @@ export function plan(wanted: NetTables, actual: ActualTables, mine: NetTables = 
   ];
 }
 
-/** What is there under a key of ours that is not wanted any more. */
-function unwanted<T>(wanted: readonly T[], actual: readonly T[], mine: readonly T[], key: (t: T) => string): T[] {
-  const keep = new Set(wanted.map(key));
-  const ours = new Set(mine.map(key));
-  return actual.filter((t) => ours.has(key(t)) && !keep.has(key(t)));
+/** Addresses of ours that are there and are not wanted any more. */
+export function removedOf(
+  mine: readonly LinkAddress[],
+  wanted: readonly LinkAddress[],
+  actual: readonly LinkAddress[],
+): LinkAddress[] {
+  return unwanted(wanted, among(mine, actual), mine, addressKey);
+}
+/** Of all that are there those with an IP address of `some`: a host may have thousands, and only a few are given their keys. */
+function among(some: readonly LinkAddress[], actual: readonly LinkAddress[]): readonly LinkAddress[] {
+  if (some.length === 0) return [];
+  const ips = new Set(some.map((a) => a.prefix.address));
+  return actual.filter((a) => ips.has(a.prefix.address));
 }
 
-function planAddresses(wanted: readonly LinkAddress[], actual: ActualTables): PlannedCommand[] {
-  const there = new Map(actual.addresses.map((a) => [addressKey(a), a]));
+/** What is there under a key of ours that is not wanted any more. */
+function unwanted<T>(wanted: readonly T[], actual: readonly T[], mine: readonly T[], key: (t: T) => string): T[] {
+  if (mine.length === 0) return [];
+  const keep = new Set(wanted.map(key));
+  const ours = new Set(mine.map(key));
+  return actual.filter((t) => {
+    const k = key(t);
+    return ours.has(k) && !keep.has(k);
+  });
+}
+
+function planAddresses(wanted: readonly LinkAddress[], actual: ActualTables, renew: boolean): PlannedCommand[] {
+  const there = new Map(among(wanted, actual.addresses).map((a) => [addressKey(a), a]));
   const names = new Map(actual.links.map((l) => [l.ifindex, l.name]));
   return wanted.flatMap((address): PlannedCommand[] => {
     const replace = { do: 'address-replace', address } as const;
@@ -78,7 +110,7 @@ function planAddresses(wanted: readonly LinkAddress[], actual: ActualTables): Pl
         { command: replace, reason },
       ];
     }
-    const reason = lifetimeReason(address, old);
+    const reason = renew && address.validSeconds !== undefined ? RENEWED : lifetimeReason(address, old);
     return reason === undefined ? [] : [{ command: replace, reason }];
   });
 }
@@ -104,9 +136,9 @@ function lifetimes(a: LinkAddress): { readonly valid: number; readonly preferred
 }
 
 /** Of several routes with one key (`append`) only those that are like one of ours. */
-function unwantedRoutes(wanted: readonly WantedRoute[], actual: readonly Route[], mine: readonly Route[]): Route[] {
+function unwantedRoutes(wanted: readonly PlacedRoute[], actual: readonly Route[], mine: readonly Route[]): Route[] {
   const [want, there, ours] = [wanted, actual, mine].map((list) => Map.groupBy(list, routeKey)) as [
-    Map<string, WantedRoute[]>,
+    Map<string, PlacedRoute[]>,
     Map<string, Route[]>,
     Map<string, Route[]>,
   ];
@@ -132,15 +164,8 @@ function putBack(
   actual: NetTables,
   removedRoutes: readonly Route[],
 ): PlannedCommand[] {
-  const gone = new Set(removed.map(addressKey));
-  const subnets = new Set(removed.filter((a) => familyOf(a.prefix.address) === 4 && !a.secondary).map(subnetKey));
-  const after = new Map(actual.addresses.filter((a) => a.secondary).map((a) => [addressKey(a), a]));
-  const held = new Set(actual.addresses.map(addressKey));
-  for (const a of wanted.addresses) {
-    // What is wanted and was not there has just been added: behind what is now removed.
-    if (after.has(addressKey(a)) || !held.has(addressKey(a))) after.set(addressKey(a), a);
-  }
-  const addresses = [...after.values()].filter((a) => subnets.has(subnetKey(a)) && !gone.has(addressKey(a)));
+  const addresses = takenAlong(removed, wanted.addresses, actual.addresses);
+  if (addresses.length === 0) return [];
   const links = new Set(addresses.map((a) => a.ifindex));
   const wantedKeys = new Set(wanted.routes.map(routeKey));
   const routes = [...wanted.routes, ...actual.routes.filter((r) => !wantedKeys.has(routeKey(r)))].filter(
@@ -160,7 +185,25 @@ function putBack(
   ];
 }
 
-function routeCommand({ placement, ...route }: WantedRoute): NetCommand {
+/** Addresses that stay, and that the kernel may take away together with `removed`: they are behind one of these in its subnet. */
+export function takenAlong(
+  removed: readonly LinkAddress[],
+  wanted: readonly LinkAddress[],
+  actual: readonly LinkAddress[],
+): LinkAddress[] {
+  const subnets = new Set(removed.filter((a) => familyOf(a.prefix.address) === 4 && !a.secondary).map(subnetKey));
+  if (subnets.size === 0) return [];
+  const gone = new Set(removed.map(addressKey));
+  const after = new Map(actual.filter((a) => a.secondary).map((a) => [addressKey(a), a]));
+  const held = new Set(among(wanted, actual).map(addressKey));
+  for (const a of wanted) {
+    // What is wanted and was not there has just been added: behind what is now removed.
+    if (after.has(addressKey(a)) || !held.has(addressKey(a))) after.set(addressKey(a), a);
+  }
+  return [...after.values()].filter((a) => subnets.has(subnetKey(a)) && !gone.has(addressKey(a)));
+}
+
+function routeCommand({ placement, ...route }: PlacedRoute): NetCommand {
   return {
     do: 'route-replace',
     route: sendable(route),
@@ -170,7 +213,7 @@ function routeCommand({ placement, ...route }: WantedRoute): NetCommand {
 }
 /** `renewed`: addresses that are taken away and set again before, with which routes may have gone. */
 function planRoutes(
-  wanted: readonly WantedRoute[],
+  wanted: readonly PlacedRoute[],
   actual: readonly Route[],
   renewed: readonly LinkAddress[],
 ): PlannedCommand[] {

@@ -16,6 +16,8 @@ export type VrrpOptions = {
   readonly routers: number;
   /** Links between the hosts; the second and further only carry adverts. */
   readonly links: number;
+  /** On the second and further links the hosts' addresses are in the opposite order: ties look different there. */
+  readonly crossed: boolean;
   readonly version: 2 | 3;
   readonly family: Family;
   readonly interval: Microseconds;
@@ -56,6 +58,7 @@ export function drawOptions(r: Random): VrrpOptions {
     loss: r.pick([0, 0, 0.02, 0.1, 0.3]),
     duplicates: r.pick([0, 0, 0.05]),
     rounds: r.between(1, 3),
+    crossed: r.chance(0.5), // the last one, so that older seeds draw the same world
   };
 }
 
@@ -64,9 +67,11 @@ export const describeOptions = (o: VrrpOptions): string =>
     .map(([k, v]) => `${k}=${typeof v === 'object' ? JSON.stringify(v) : String(v)}`)
     .join(' ');
 
-/** The host's own address on a link, counted from 0. */
-export const hostAddress = (family: Family, link: number, host: number): IpAddress =>
-  (family === 4 ? `10.${link}.0.${host + 1}` : `fe80::${link + 1}:${host + 1}`) as IpAddress;
+/** The host's own address on a link; both are counted from 0. */
+export function hostAddress(o: VrrpOptions, link: number, host: number): IpAddress {
+  const n = o.crossed && link > 0 ? o.hosts.length - host : host + 1;
+  return (o.family === 4 ? `10.${link}.0.${n}` : `fe80::${link + 1}:${n}`) as IpAddress;
+}
 export const virtualAddress = (family: Family, router: number): IpAddress =>
   (family === 4 ? `10.0.0.${100 + router}` : `fe80::100:${router + 1}`) as IpAddress;
 export const instanceName = (router: number): string => `VI_${router + 1}`;
@@ -74,7 +79,7 @@ export const instanceName = (router: number): string => `VI_${router + 1}`;
 function instance(o: VrrpOptions, host: number, router: number): Instance {
   const me = o.hosts[host] as HostOptions;
   const peers = (link: number): { address: IpAddress }[] =>
-    o.hosts.flatMap((_, h) => (h === host ? [] : [{ address: hostAddress(o.family, link, h) }]));
+    o.hosts.flatMap((_, h) => (h === host ? [] : [{ address: hostAddress(o, link, h) }]));
   return exampleInstance({
     name: instanceName(router),
     virtualRouterId: 51 + router,

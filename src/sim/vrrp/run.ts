@@ -78,7 +78,7 @@ export class VrrpWorld {
       host.jitter = o.jitter;
       for (let l = 0; l < o.links; l++)
         host.connect(`eth${l}`, this.#segments[l] as Segment, `02:00:00:00:0${l}:0${index + 1}`, {
-          address: hostAddress(o.family, l, index),
+          address: hostAddress(o, l, index),
           length: o.family === 4 ? 24 : 64,
         });
       const node: Node = {

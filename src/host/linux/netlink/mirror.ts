@@ -19,6 +19,11 @@ export const keyOfAddress = (a: LinkAddress): string =>
     ? `${a.ifindex} ${formatPrefix(a.prefix)}`
     : `${a.ifindex} ${a.prefix.address} ${formatPrefix(a.peer)}`;
 
+/** RTPROT_BOOT (`ip route` without a protocol), RTPROT_STATIC and RTPROT_KEEPALIVED. */
+const BY_HAND_OR_VRRP: readonly number[] = [3, 4, 18];
+/** struct rtmsg: u8 family, destination length, source length, tos, table, protocol. */
+const PROTOCOL_AT = 5;
+
 /** Links and addresses as last told, each in the order in which it was first heard of. Knows no socket: it is fed with messages. */
 export class Mirror {
   readonly #links = new Map<number, Link>();
@@ -110,13 +115,19 @@ export class Mirror {
         if (!address.ok) return [];
         return m.type === RTM.newAddress ? this.setAddress(address.value) : this.removeAddress(address.value);
       }
+      case RTM.newRoute: {
+        if (!BY_HAND_OR_VRRP.includes(m.payload[PROTOCOL_AT] ?? 0) || isCachedRoute(m.payload)) return [];
+        const route = decodeRoute(m.payload);
+        return route.ok ? [{ kind: 'route', route: route.value }] : [];
+      }
       case RTM.delRoute: {
         const route = isCachedRoute(m.payload) ? undefined : decodeRoute(m.payload);
         return route?.ok ? [{ kind: 'route-gone', route: route.value }] : [];
       }
+      case RTM.newRule:
       case RTM.delRule: {
         const rule = decodeRule(m.payload);
-        return rule.ok ? [{ kind: 'rule-gone', rule: rule.value }] : [];
+        return rule.ok ? [{ kind: m.type === RTM.newRule ? 'rule' : 'rule-gone', rule: rule.value }] : [];
       }
       default:
         return [];
