@@ -5,9 +5,11 @@ import type { Script } from '../../vrrp/index.ts';
 import { exitText, type ScriptRunner } from '../scripts/runner.ts';
 
 const AGAIN_AFTER = seconds(1);
+const LAST_LINES = seconds(1);
 
 export class FifoReader {
   #running: Running | undefined;
+  #ended: () => void = () => {};
   #again: Cancel = () => {};
   #closed = false;
   readonly #path: string;
@@ -25,6 +27,7 @@ export class FifoReader {
   #start(): void {
     this.#running = this.#runner.run(this.#script, [this.#path], (exit) => {
       this.#running = undefined;
+      this.#ended();
       if (this.#closed) return;
       const how = exitText(exit);
       const words = text(
@@ -35,9 +38,25 @@ export class FifoReader {
       this.#again = this.#host.clock.at(us(this.#host.clock.now() + AGAIN_AFTER), () => this.#start());
     });
   }
-  close(): void {
+  /**
+   * To be called after the writing end was closed: the program reads what is left, meets the end of the file and ends
+   * by itself. One that does not is ended after a second.
+   */
+  close(): Promise<void> {
     this.#closed = true;
     this.#again();
-    this.#running?.signal('SIGTERM');
+    const running = this.#running;
+    if (!running) return Promise.resolve();
+    return new Promise((done) => {
+      const clock = this.#host.clock;
+      const late = clock.at(us(clock.now() + LAST_LINES), () => {
+        running.signal('SIGTERM');
+        done();
+      });
+      this.#ended = () => {
+        late();
+        done();
+      };
+    });
   }
 }

@@ -55,9 +55,11 @@ export class Notifier {
   get lostLines(): number {
     return this.#fifos.reduce((n, f) => n + f.writer.dropped, 0);
   }
-  close(): void {
-    for (const f of this.#fifos) closeFifo(f);
+  /** Resolves when the readers of the FIFOs had time for the last lines. */
+  async close(): Promise<void> {
+    const open = this.#fifos;
     this.#fifos = [];
+    await Promise.all(open.map(closeFifo));
   }
 
   #run(script: Script, stop: boolean): void {
@@ -83,7 +85,7 @@ export class Notifier {
   #openFifos(wanted: readonly Fifo[]): void {
     const { host, accounts, runner } = this.#o;
     const keyed = wanted.map((fifo) => ({ fifo, key: JSON.stringify(fifo) }));
-    for (const f of this.#fifos) if (!keyed.some((k) => k.key === f.key)) closeFifo(f);
+    for (const f of this.#fifos) if (!keyed.some((k) => k.key === f.key)) void closeFifo(f);
     const kept = this.#fifos.filter((f) => keyed.some((k) => k.key === f.key));
     for (const { fifo, key } of keyed) {
       if (kept.some((k) => k.key === key)) continue;
@@ -101,7 +103,7 @@ export class Notifier {
   }
 }
 
-const closeFifo = (f: OpenFifo): void => {
-  f.reader?.close();
+async function closeFifo(f: OpenFifo): Promise<void> {
   f.writer.close();
-};
+  await f.reader?.close();
+}

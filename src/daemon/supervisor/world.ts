@@ -57,7 +57,7 @@ export class World {
     await new Promise<void>((done) =>
       runTimed(text('the shutdown script', '关闭脚本'), shutdown, this.runner, this.host, done),
     );
-    this.notifier.close();
+    await this.notifier.close();
     this.#control.close();
     removePidFile(this.#paths.socket);
     removePidFile(this.#paths.vrrp);
