@@ -2,14 +2,17 @@
 import { us } from '../base/index.ts';
 import type { Cancel, Clock } from '../host/index.ts';
 import type { Instance } from './config.ts';
-import { masterDownTime } from './timers.ts';
+import { nextAdvert } from './timers.ts';
 
 const SECOND = 1_000_000;
 
-/** Whole seconds, as the kernel counts them: a living master renews three times within it, a dead one loses it about when the others take over. */
+/**
+ * As long as a silent master still is one to the others, whatever their priority: `down_timer_adverts` intervals. So the
+ * kernel has taken the address from a dead host when another one begins to hold it. It counts whole seconds: below one
+ * second the two may overlap for what is left of that second.
+ */
 export function leaseSeconds(i: Instance): number {
-  const down = masterDownTime(i.version, 1, i.advertInterval, i.downTimerAdverts);
-  return Math.max(2, Math.ceil(down / SECOND) + 1);
+  return Math.max(1, Math.floor((i.downTimerAdverts * i.advertInterval) / SECOND));
 }
 
 /** One timer for all leases: three renewals within the shortest of them. */
@@ -30,7 +33,8 @@ export class LeaseTimer {
     const masters = this.#masters();
     if (masters.length === 0) return;
     const every = Math.min(...masters.map(leaseSeconds)) * (SECOND / 3);
-    this.#cancel = this.#clock.at(us(this.#clock.now() + every), () => {
+    // On the grid of adverts: what is renewed with the last advert ends with the patience of those who heard it.
+    this.#cancel = this.#clock.at(nextAdvert(this.#clock.now(), us(every)), () => {
       this.#cancel = undefined;
       this.#renew();
       this.arm();
