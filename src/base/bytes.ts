@@ -58,13 +58,15 @@ export class ByteReader {
   }
 }
 
-/** Writes network-order fields into a buffer that grows. */
+/** Writes fields into a buffer that grows: in network order, unless `littleEndian` says otherwise. */
 export class ByteWriter {
   #bytes: Uint8Array;
   #view: DataView;
   #at = 0;
+  readonly #little: boolean;
 
-  constructor(capacity = 64) {
+  constructor(capacity = 64, littleEndian = false) {
+    this.#little = littleEndian;
     this.#bytes = new Uint8Array(capacity);
     this.#view = new DataView(this.#bytes.buffer);
   }
@@ -89,17 +91,17 @@ export class ByteWriter {
   }
   u16(v: number): this {
     const at = this.#room(2);
-    this.#view.setUint16(at, v);
+    this.#view.setUint16(at, v, this.#little);
     return this;
   }
   u32(v: number): this {
     const at = this.#room(4);
-    this.#view.setUint32(at, v);
+    this.#view.setUint32(at, v, this.#little);
     return this;
   }
   u64(v: bigint): this {
     const at = this.#room(8);
-    this.#view.setBigUint64(at, v);
+    this.#view.setBigUint64(at, v, this.#little);
     return this;
   }
   put(b: Uint8Array): this {
@@ -113,7 +115,11 @@ export class ByteWriter {
   }
   /** Overwrites two bytes written before: a length or checksum known only now. */
   patchU16(offset: number, v: number): this {
-    this.#view.setUint16(offset, v);
+    this.#view.setUint16(offset, v, this.#little);
+    return this;
+  }
+  patchU32(offset: number, v: number): this {
+    this.#view.setUint32(offset, v, this.#little);
     return this;
   }
   /** A copy of what was written. */

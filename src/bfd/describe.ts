@@ -1,8 +1,7 @@
 /** Sessions in words, in both languages. */
-import { formatSeconds, type Microseconds, type Text, text } from '../base/index.ts';
+import { type Text, text } from '../base/index.ts';
 import { BFD_DIAGNOSTICS, type BfdState } from '../wire/index.ts';
-import type { BfdInstance } from './config.ts';
-import { detectionTime, type Ignored, type Session } from './machine.ts';
+import type { Ignored } from './machine.ts';
 
 const STATES: Readonly<Record<BfdState, Text>> = {
   'admin-down': text('switched off', '已停用'),
@@ -40,23 +39,3 @@ const IGNORED: Readonly<Record<Ignored, Text>> = {
   'administratively-down': text('the session is switched off here', '本端已停用该会话'),
 };
 export const describeIgnored = (why: Ignored): Text => IGNORED[why];
-
-/** `bfd1: up; every 0.01 s to 192.0.2.2, silence is noticed after 0.05 s`. */
-export function describeSession(c: BfdInstance, s: Session): Text {
-  const state = STATES[s.state];
-  if (s.state !== 'up') {
-    const why = describeDiagnostic(s.diagnostic);
-    return s.diagnostic === 0
-      ? text(`${c.name}: ${state.en}; neighbour ${c.neighbour}`, `${c.name}：${state.zh}；邻居 ${c.neighbour}`)
-      : text(
-          `${c.name}: ${state.en} because ${why.en}; neighbour ${c.neighbour}`,
-          `${c.name}：${state.zh}，原因：${why.zh}；邻居 ${c.neighbour}`,
-        );
-  }
-  const gap = formatSeconds(Math.max(s.txInForce, s.remote.minRx) as Microseconds);
-  const silence = formatSeconds(detectionTime(s));
-  return text(
-    `${c.name}: ${state.en}; every ${gap} s to ${c.neighbour}, silence is noticed after ${silence} s`,
-    `${c.name}：${state.zh}；每 ${gap} 秒发往 ${c.neighbour}，沉默 ${silence} 秒后察觉`,
-  );
-}

@@ -67,31 +67,9 @@ export function encodeArp(p: ArpPacket): Uint8Array {
     .done();
 }
 
-/**
- * A gratuitous ARP as keepalived sends it: a request, sender and target address the same, to the broadcast address,
- * which also stands in the target hardware field (seen on the wire; RFC 5227 would have zeros there, receivers ignore
- * it). A whole Ethernet frame.
- */
-export function gratuitousArp(mac: MacAddress, address: IpAddress): Uint8Array {
-  return encodeEthernet({
-    destination: ETHERNET_BROADCAST,
-    source: mac,
-    tags: [],
-    etherType: ETHERTYPE.arp,
-    payload: encodeArp({
-      hardware: ARP_HARDWARE.ethernet,
-      operation: 'request',
-      senderMac: mac,
-      senderIp: address,
-      targetMac: ETHERNET_BROADCAST,
-      targetIp: address,
-    }),
-  });
-}
-
-/** The question "who has `target`?" as a whole Ethernet frame. With `senderIp` 0.0.0.0 it is the probe of RFC 5227 section 2.1. */
-export function arpRequest(mac: MacAddress, senderIp: IpAddress, target: IpAddress): Uint8Array {
-  return encodeEthernet({
+/** A request to everybody on the link, as a whole Ethernet frame. */
+const request = (mac: MacAddress, senderIp: IpAddress, targetMac: MacAddress, targetIp: IpAddress): Uint8Array =>
+  encodeEthernet({
     destination: ETHERNET_BROADCAST,
     source: mac,
     tags: [],
@@ -101,8 +79,19 @@ export function arpRequest(mac: MacAddress, senderIp: IpAddress, target: IpAddre
       operation: 'request',
       senderMac: mac,
       senderIp,
-      targetMac: ETHERNET_UNKNOWN,
-      targetIp: target,
+      targetMac,
+      targetIp,
     }),
   });
-}
+
+/**
+ * A gratuitous ARP as keepalived sends it: a request, sender and target address the same, to the broadcast address,
+ * which also stands in the target hardware field (seen on the wire; RFC 5227 would have zeros there, receivers ignore
+ * it). A whole Ethernet frame.
+ */
+export const gratuitousArp = (mac: MacAddress, address: IpAddress): Uint8Array =>
+  request(mac, address, ETHERNET_BROADCAST, address);
+
+/** The question "who has `target`?" as a whole Ethernet frame. With `senderIp` 0.0.0.0 it is the probe of RFC 5227 section 2.1. */
+export const arpRequest = (mac: MacAddress, senderIp: IpAddress, target: IpAddress): Uint8Array =>
+  request(mac, senderIp, ETHERNET_UNKNOWN, target);

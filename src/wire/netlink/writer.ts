@@ -1,113 +1,48 @@
-import { type IpAddress, ipBytes } from '../../base/index.ts';
+import { ByteWriter, type IpAddress, ipBytes } from '../../base/index.ts';
 import { ATTRIBUTE_HEADER, align4, LITTLE } from './native.ts';
 
 const encoder = new TextEncoder();
 
-/** Writes netlink structures into a buffer that grows: fields in native order, attributes, nests and messages with their lengths. */
-export class NetlinkWriter {
-  #bytes: Uint8Array;
-  #view: DataView;
-  #at = 0;
-
+/** Writes netlink structures: fields in native order, attributes, nests and messages with their lengths. Attributes begin aligned. */
+export class NetlinkWriter extends ByteWriter {
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
-  }
-  get length(): number {
-    return this.#at;
-  }
-  /** Where the next field goes; the room is zero. */
-  #room(n: number): number {
-    const at = this.#at;
-    if (at + n > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, at + n));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
-    }
-    this.#at += n;
-    return at;
-  }
-  u8(v: number): this {
-    const at = this.#room(1);
-    this.#view.setUint8(at, v);
-    return this;
-  }
-  u16(v: number): this {
-    const at = this.#room(2);
-    this.#view.setUint16(at, v, LITTLE);
-    return this;
-  }
-  u32(v: number): this {
-    const at = this.#room(4);
-    this.#view.setUint32(at, v, LITTLE);
-    return this;
-  }
-  put(b: Uint8Array): this {
-    const at = this.#room(b.length);
-    this.#bytes.set(b, at);
-    return this;
-  }
-  patchU16(at: number, v: number): void {
-    this.#view.setUint16(at, v, LITTLE);
-  }
-  patchU32(at: number, v: number): void {
-    this.#view.setUint32(at, v, LITTLE);
+    super(capacity, LITTLE);
   }
   /** Pads to the four bytes that every message and attribute starts at. */
   align(): this {
-    this.#room(align4(this.#at) - this.#at);
-    return this;
+    return this.zeros(align4(this.length) - this.length);
   }
-  #head(type: number, payload: number): number {
+  #head(type: number, payload: number): this {
     if (payload + ATTRIBUTE_HEADER > 0xffff) throw new Error(`bug: a netlink attribute of ${payload} bytes`);
-    this.u16(payload + ATTRIBUTE_HEADER).u16(type);
-    return this.#room(align4(payload));
+    return this.u16(payload + ATTRIBUTE_HEADER).u16(type);
   }
   attrU8(type: number, v: number): this {
-    const at = this.#head(type, 1);
-    this.#view.setUint8(at, v);
-    return this;
+    return this.#head(type, 1).u8(v).align();
   }
   attrU16(type: number, v: number): this {
-    const at = this.#head(type, 2);
-    this.#view.setUint16(at, v, LITTLE);
-    return this;
+    return this.#head(type, 2).u16(v).align();
   }
   attrU32(type: number, v: number): this {
-    const at = this.#head(type, 4);
-    this.#view.setUint32(at, v, LITTLE);
-    return this;
+    return this.#head(type, 4).u32(v);
   }
   /** Network order. */
   attrBe16(type: number, v: number): this {
-    const at = this.#head(type, 2);
-    this.#view.setUint16(at, v);
-    return this;
+    return this.attrBytes(type, new ByteWriter(2).u16(v).done());
   }
   /** Network order. */
   attrBe64(type: number, v: bigint): this {
-    const at = this.#head(type, 8);
-    this.#view.setBigUint64(at, v);
-    return this;
+    return this.attrBytes(type, new ByteWriter(8).u64(v).done());
   }
   attrU32s(type: number, values: readonly number[]): this {
-    const at = this.#head(type, values.length * 4);
-    values.forEach((v, i) => {
-      this.#view.setUint32(at + i * 4, v, LITTLE);
-    });
+    this.#head(type, values.length * 4);
+    for (const v of values) this.u32(v);
     return this;
   }
   attrU16pair(type: number, a: number, b: number): this {
-    const at = this.#head(type, 4);
-    this.#view.setUint16(at, a, LITTLE);
-    this.#view.setUint16(at + 2, b, LITTLE);
-    return this;
+    return this.#head(type, 4).u16(a).u16(b);
   }
   attrBytes(type: number, b: Uint8Array): this {
-    const at = this.#head(type, b.length);
-    this.#bytes.set(b, at);
-    return this;
+    return this.#head(type, b.length).put(b).align();
   }
   attrIp(type: number, a: IpAddress): this {
     return this.attrBytes(type, ipBytes(a));
@@ -118,16 +53,11 @@ export class NetlinkWriter {
   }
   /** An attribute whose content `inside` writes. */
   nest(type: number, inside: () => void): this {
-    const start = this.#at;
+    const start = this.length;
     this.u16(0).u16(type);
     inside();
-    const length = this.#at - start;
+    const length = this.length - start;
     if (length > 0xffff) throw new Error(`bug: a netlink nest of ${length} bytes`);
-    this.patchU16(start, length);
-    return this.align();
-  }
-  /** A copy of what was written. */
-  done(): Uint8Array {
-    return this.#bytes.slice(0, this.#at);
+    return this.patchU16(start, length).align();
   }
 }

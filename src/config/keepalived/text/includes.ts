@@ -23,8 +23,6 @@ const INCLUDES: Readonly<Record<string, readonly Check[]>> = {
   includeb: ['readable', 'brace_match'],
   includea: ALL,
 };
-/** The include words, for the reference. */
-export const INCLUDE_WORDS: readonly string[] = Object.keys(INCLUDES);
 
 const DEEPEST = 32;
 const MOST_FILES = 4096;
