@@ -1,2 +1,3 @@
+export type * from './netlink.ts';
 export * from './plan/index.ts';
 export type * from './ports.ts';

@@ -10,7 +10,7 @@ export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type 
 export { Batch } from './batch.ts';
 export { linuxClock } from './clock.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
-export { LinuxNetwork, openNetwork } from './netlink/index.ts';
+export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';

@@ -14,8 +14,7 @@ import {
   writeRoute,
   writeRule,
 } from '../../../wire/index.ts';
-import { commandLine, type NameOf, type NetCommand } from '../../index.ts';
-import type { NetlinkRequest } from './requests.ts';
+import { commandLine, type NameOf, type NetCommand, type NetlinkRequest } from '../../index.ts';
 
 const CHANGE = NLM_F.create | NLM_F.replace;
 

@@ -1,1 +1,2 @@
+export { linuxNetlink } from './channel.ts';
 export { LinuxNetwork, openNetwork } from './network.ts';

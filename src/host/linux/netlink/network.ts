@@ -18,11 +18,20 @@ import {
   writeRouteDump,
   writeRuleDump,
 } from '../../../wire/index.ts';
-import type { Cancel, HostError, Log, NetChange, NetCommand, Network } from '../../index.ts';
+import type {
+  Cancel,
+  HostError,
+  Log,
+  NetChange,
+  NetCommand,
+  NetlinkOutcome,
+  NetlinkRequest,
+  Network,
+} from '../../index.ts';
 import { type Addon, errnoName } from '../addon.ts';
 import { alreadySo, doing, requestsOf } from './commands.ts';
 import { keyOfAddress, Mirror } from './mirror.ts';
-import { type NetlinkRequest, type Outcome, Requests, withMessage } from './requests.ts';
+import { Requests, withMessage } from './requests.ts';
 import { NETLINK_OPTION, type NetlinkSocket, openNetlinkSocket } from './socket.ts';
 
 /** RTMGRP_* and 1 << (RTNLGRP_* - 1): links, addresses, routes and rules of both families. */
@@ -181,13 +190,13 @@ export class LinuxNetwork implements Network {
     );
     this.#behind = true;
     sent.forEach(({ at, command }, i) => {
-      const outcome = outcomes[i] as Outcome;
+      const outcome = outcomes[i] as NetlinkOutcome;
       if (outcome.errno === 0) this.#assume(command);
       else if (results[at]?.ok) results[at] = this.#failure(command, outcome);
     });
     return results;
   }
-  #failure(command: NetCommand, o: Outcome): Result<void, HostError> {
+  #failure(command: NetCommand, o: NetlinkOutcome): Result<void, HostError> {
     const code = errnoName(-o.errno);
     if (alreadySo(command, code) || (code === 'EEXIST' && this.#isThere(command))) return ok(undefined);
     const what = doing(command, (ifindex) => this.linkByIndex(ifindex)?.name);

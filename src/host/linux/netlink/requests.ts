@@ -9,28 +9,20 @@ import {
   NLMSG,
   writeMessage,
 } from '../../../wire/index.ts';
-import type { HostError } from '../../index.ts';
+import type { HostError, NetlinkOutcome, NetlinkRequest } from '../../index.ts';
 import { errnoName, hostError } from '../addon.ts';
 import type { NetlinkSocket } from './socket.ts';
-
-/** One message to be sent, without its header's bookkeeping. */
-export type NetlinkRequest = {
-  /** RTM_* */
-  readonly type: number;
-  /** NLM_F_* beyond REQUEST and ACK. */
-  readonly flags: number;
-  readonly write: (w: NetlinkWriter) => void;
-};
-/** 0, or a positive errno and what the kernel said about it. */
-export type Outcome = { readonly errno: number; readonly message?: string };
 
 /** Well below the socket's send buffer (212992 by default), and few enough that all refusals fit its receive buffer. */
 const BATCH_BYTES = 32 * 1024;
 const BATCH_MESSAGES = 512;
 const DUMP_ATTEMPTS = 8;
+/** linux/netfilter/nfnetlink.h */
+const NFNL_BATCH_BEGIN = 16;
+const NFNL_BATCH_END = 17;
 const ENOBUFS = 105;
 const EPROTO = 71;
-const DONE: Outcome = { errno: 0 };
+const DONE: NetlinkOutcome = { errno: 0 };
 
 /**
  * Asks rtnetlink and reads what it answers. It works through a request while the request is being sent, so that the
@@ -59,8 +51,11 @@ export class Requests {
    * for an acknowledgement: a refusal is always told, so silence about the others means that they were done.
    * `numbered` hears each request's sequence number before it is sent: notifications that it causes carry it.
    */
-  transact(requests: readonly NetlinkRequest[], numbered?: (index: number, sequence: number) => void): Outcome[] {
-    const outcomes: Outcome[] = [];
+  transact(
+    requests: readonly NetlinkRequest[],
+    numbered?: (index: number, sequence: number) => void,
+  ): NetlinkOutcome[] {
+    const outcomes: NetlinkOutcome[] = [];
     let w = new NetlinkWriter(BATCH_BYTES);
     let first = 0; // of this batch, as an index into requests
     let sequences = new Map<number, number>();
@@ -83,10 +78,10 @@ export class Requests {
     });
     return outcomes;
   }
-  #exchange(bytes: Uint8Array, sequences: ReadonlyMap<number, number>, first: number, count: number): Outcome[] {
+  #exchange(bytes: Uint8Array, sequences: ReadonlyMap<number, number>, first: number, count: number): NetlinkOutcome[] {
     const sent = this.#socket.send(bytes);
     if (sent < 0) return Array(count).fill({ errno: -sent });
-    const outcomes: (Outcome | undefined)[] = Array(count).fill(undefined);
+    const outcomes: (NetlinkOutcome | undefined)[] = Array(count).fill(undefined);
     let lost = false;
     this.#read(
       (m) => {
@@ -103,6 +98,62 @@ export class Requests {
     // The last one asked for its answer; without it, or after a loss, silence proves nothing.
     const known = !lost && outcomes[count - 1] !== undefined;
     return outcomes.map((o) => o ?? (known ? DONE : { errno: ENOBUFS }));
+  }
+  /**
+   * One transaction of nfnetlink. Refusals are told for each message, also where only the last asks for an
+   * acknowledgement; a commit that fails is told of the message that began the batch.
+   */
+  batch(requests: readonly NetlinkRequest[], subsystem: number): NetlinkOutcome[] {
+    if (requests.length === 0) return [];
+    const w = new NetlinkWriter(BATCH_BYTES);
+    const bracket = (type: number): number => {
+      const sequence = this.#next();
+      // struct nfgenmsg: u8 family, u8 version, u16 subsystem in network order
+      writeMessage(w, { type, flags: NLM_F.request, sequence, port: 0 }, (m) =>
+        m
+          .u8(0)
+          .u8(0)
+          .u8(subsystem >> 8)
+          .u8(subsystem),
+      );
+      return sequence;
+    };
+    const begin = bracket(NFNL_BATCH_BEGIN);
+    const sequences = new Map<number, number>();
+    requests.forEach((r, i) => {
+      const sequence = this.#next();
+      sequences.set(sequence, i);
+      const flags = r.flags | NLM_F.request | (i === requests.length - 1 ? NLM_F.ack : 0);
+      writeMessage(w, { type: r.type, flags, sequence, port: 0 }, r.write);
+    });
+    sequences.set(begin, requests.length - 1);
+    bracket(NFNL_BATCH_END);
+    return this.#exchange(w.done(), sequences, 0, requests.length);
+  }
+  /** One request answered by messages of its own, such as a generic netlink GET without DUMP. `take` must copy what it keeps. */
+  ask(r: NetlinkRequest, take: (m: NetlinkMessage) => void): NetlinkOutcome {
+    const sequence = this.#next();
+    const w = new NetlinkWriter();
+    writeMessage(w, { type: r.type, flags: r.flags | NLM_F.request | NLM_F.ack, sequence, port: 0 }, r.write);
+    const sent = this.#socket.send(w.done());
+    if (sent < 0) return { errno: -sent };
+    let end: NetlinkOutcome | undefined;
+    let lost = false;
+    this.#read(
+      (m) => {
+        if (m.sequence !== sequence) return true;
+        if (m.type !== NLMSG.error) {
+          take(m);
+          return true;
+        }
+        end = endOfDump(m);
+        return false;
+      },
+      () => {
+        lost = true;
+      },
+    );
+    return lost || end === undefined ? { errno: ENOBUFS } : end;
   }
   /** Hands over what is queued, until `take` says false or nothing is left. */
   #read(take: (m: NetlinkMessage) => boolean, lost: () => void): void {
@@ -149,9 +200,9 @@ export class Requests {
     const why = 'the table changed each time it was read';
     return err({ code: 'EAGAIN', doing: text(`${doing.en}: ${why}`, `${doing.zh}：每次读取期间该表都在变化`) });
   }
-  #readDump(sequence: number, take: (m: NetlinkMessage) => void): 'complete' | 'interrupted' | Outcome {
+  #readDump(sequence: number, take: (m: NetlinkMessage) => void): 'complete' | 'interrupted' | NetlinkOutcome {
     let interrupted = false;
-    let end: Outcome | undefined;
+    let end: NetlinkOutcome | undefined;
     this.#read(
       (m) => {
         if (m.sequence !== sequence) return true; // left over from a dump that was given up
@@ -172,12 +223,12 @@ export class Requests {
   }
 }
 
-const outcomeOf = (a: Acknowledgement): Outcome => ({
+const outcomeOf = (a: Acknowledgement): NetlinkOutcome => ({
   errno: a.errno,
   ...(a.message !== undefined && { message: a.message }),
 });
 /** NLMSG_DONE carries an errno too, without the request's header behind it. */
-function endOfDump(m: NetlinkMessage): Outcome {
+function endOfDump(m: NetlinkMessage): NetlinkOutcome {
   if (m.type === NLMSG.error) {
     const ack = decodeAcknowledgement(m.payload, m.flags);
     return ack.ok ? outcomeOf(ack.value) : { errno: EPROTO };

@@ -5,16 +5,19 @@ import { Batch } from '../batch.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
-const NETLINK_ROUTE = 0;
+/** linux/netlink.h */
+export const NETLINK = { route: 0, netfilter: 12, generic: 16 } as const;
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
 const MSG_TRUNC = 0x20;
 /** Options of a netlink socket that a kernel may be too old for; each then simply stays off. */
 export const NETLINK_OPTION = { shortAcks: 10, extendedAcks: 11, strictChecking: 12 } as const;
 
-/** A socket of rtnetlink as the driver needs it; a test has its own. Received datagrams are views until the next `receive`. */
+/** A netlink socket as the driver needs it; a test has its own. Received datagrams are views until the next `receive`. */
 export interface NetlinkSocket {
   /** The number by which the kernel calls this socket in what it caused. */
   readonly port: number;
@@ -29,6 +32,10 @@ export interface NetlinkSocket {
 }
 
 export type NetlinkSocketOptions = {
+  /** NETLINK_*; rtnetlink unless said. */
+  readonly protocol?: number;
+  /** Bytes of one request; the system's own limit unless said. */
+  readonly sendBuffer?: number;
   /** RTMGRP_* mask; 0 = none. */
   readonly groups: number;
   readonly options: readonly number[];
@@ -48,11 +55,13 @@ function sockaddr(groups: number): Uint8Array {
 }
 
 export function openNetlinkSocket(addon: Addon, o: NetlinkSocketOptions): Result<NetlinkSocket, HostError> {
-  const doing = text('open an rtnetlink socket', '打开 rtnetlink 套接字');
-  const s = addon.open(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  const doing = text('open a netlink socket', '打开 netlink 套接字');
+  const s = addon.open(AF_NETLINK, SOCK_RAW, o.protocol ?? NETLINK.route);
   if (typeof s === 'number') return err(hostError(s, doing));
   if (addon.setOption(s, SOL_SOCKET, SO_RCVBUFFORCE, native32(o.receiveBuffer)) < 0)
     addon.setOption(s, SOL_SOCKET, SO_RCVBUF, native32(o.receiveBuffer));
+  if (o.sendBuffer !== undefined && addon.setOption(s, SOL_SOCKET, SO_SNDBUFFORCE, native32(o.sendBuffer)) < 0)
+    addon.setOption(s, SOL_SOCKET, SO_SNDBUF, native32(o.sendBuffer));
   for (const option of o.options) addon.setOption(s, SOL_NETLINK, option, native32(1));
   const bound = addon.bind(s, sockaddr(o.groups));
   if (bound < 0) {

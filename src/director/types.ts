@@ -1,0 +1,117 @@
+/**
+ * What the pool decides and a plane carries out: virtual services with the servers that are to take packets now.
+ * Between `config.ts` (what the operator wrote) and `planes/` (what the kernel is told) stands `pool/`, which turns
+ * one into the other with the results of the checkers.
+ */
+import type { Family, IpAddress, Result, Text } from '../base/index.ts';
+import type { HostError } from '../host/index.ts';
+import type { Forwarding, Protocol, Scheduler, SchedulerFlag } from './config.ts';
+
+/** `tcp 192.168.1.99:80`, `udp [2001:db8::1]:53`, `fwmark 3 ipv4`: as people read it, and unique in a configuration. */
+export type ServiceKey = string;
+/** `192.168.1.61:80`: unique in its service. */
+export type ServerKey = string;
+
+/** Which packets a service takes. A group of ranges with the same servers is one service for a plane that can, else several. */
+export type ServiceMatch =
+  | {
+      readonly by: 'address';
+      readonly protocol: Protocol;
+      /** Inclusive; one address has `from` equal to `to`. All of one family. */
+      readonly ranges: readonly { readonly from: IpAddress; readonly to: IpAddress }[];
+      /** 0: every port. */
+      readonly port: number;
+    }
+  | { readonly by: 'fwmark'; readonly mark: number; readonly family: Family };
+
+export type WantedServer = {
+  readonly key: ServerKey;
+  readonly address: IpAddress;
+  /** 0: the port that the client asked for. */
+  readonly port: number;
+  /** 0: no new connections; those that are established go on (drain, quiescence). */
+  readonly weight: number;
+  readonly forwarding: Forwarding;
+  readonly upperThreshold?: number;
+  readonly lowerThreshold?: number;
+};
+
+/** A server that is not in `servers` gets no packet any more: its connections are cut. */
+export type WantedService = {
+  readonly key: ServiceKey;
+  readonly match: ServiceMatch;
+  readonly scheduler: Scheduler;
+  readonly flags: readonly SchedulerFlag[];
+  readonly onePacket: boolean;
+  readonly persistence?: {
+    readonly seconds: number;
+    /** Prefix length of the client's address that counts as one client; undefined = the whole address. */
+    readonly granularity?: number;
+    readonly engine?: string;
+  };
+  /** In the order of the configuration, which hashes and rings depend on; the sorry server alone where it serves. */
+  readonly servers: readonly WantedServer[];
+};
+
+/** The IPVS connection-synchronisation daemons that shall run here. */
+export type WantedSync = {
+  readonly role: 'master' | 'backup';
+  readonly interface: string;
+  readonly id: number;
+  readonly maxLength?: number;
+  readonly port: number;
+  readonly ttl?: number;
+  readonly group: IpAddress;
+};
+
+export type Wanted = {
+  readonly services: readonly WantedService[];
+  /** Seconds; what is absent stays as the kernel has it. */
+  readonly timeouts: { readonly tcp?: number; readonly tcpfin?: number; readonly udp?: number };
+  readonly sync: readonly WantedSync[];
+};
+
+export type PlaneName = 'ipvs' | 'nft' | 'bpf' | 'proxy';
+
+/** Since the plane took the server on. A plane that sees one direction only (DR, TUN) leaves the other at 0. */
+export type ServerCounters = {
+  readonly key: ServerKey;
+  readonly connections: number;
+  readonly packetsIn: number;
+  readonly bytesIn: number;
+  readonly packetsOut: number;
+  readonly bytesOut: number;
+  /** Established now, as exactly as the plane can know. */
+  readonly active: number;
+  readonly inactive: number;
+};
+export type ServiceCounters = { readonly key: ServiceKey; readonly servers: readonly ServerCounters[] };
+
+/** What came of one service: `kept` = it was as it should be and nothing was sent to the kernel for it. */
+export type ServiceOutcome = {
+  readonly key: ServiceKey;
+  readonly result: Result<'kept' | 'changed', HostError>;
+};
+/** A service that a plane cannot carry: why, and what would help. */
+export type Refusal = { readonly code: string; readonly text: Text };
+
+/**
+ * A way for packets from clients to servers. Everything is synchronous: kernel planes are told by netlink and bpf(2),
+ * which answer while they are asked.
+ */
+export interface Plane {
+  readonly name: PlaneName;
+  /** Undefined: this plane can carry the service on this kernel. Asked before the service is ever given to `apply`. */
+  refuses(service: WantedService): Refusal | undefined;
+  /**
+   * Makes the kernel hold exactly `wanted`: what is already so is adopted without being touched, also what an earlier
+   * process left; what differs is changed in place; only objects with our own names, or of services that we put there,
+   * are ever removed. One outcome for each wanted service; a failed one does not stop the others.
+   */
+  apply(wanted: Wanted): readonly ServiceOutcome[];
+  counters(): Result<readonly ServiceCounters[], HostError>;
+  /** Called about once a second: emulated schedulers look at their counters, expired state is swept. */
+  tick?(): void;
+  /** `keep`: packets go on flowing without this process, to be adopted by the next one. */
+  close(o: { readonly keep: boolean }): void;
+}
