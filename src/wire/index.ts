@@ -1,6 +1,7 @@
 export * from './ah.ts';
 export * from './arp.ts';
 export * from './bfd.ts';
+export * from './drbd/index.ts';
 export * from './ethernet.ts';
 export * from './icmp.ts';
 export * from './ipv4.ts';

@@ -6,6 +6,7 @@ import { ByteWriter, type Family, type IpAddress, type Result } from '../base/in
 import { decodeAh, encodeAh } from './ah.ts';
 import { decodeArp, encodeArp } from './arp.ts';
 import { decodeBfd, encodeBfd } from './bfd.ts';
+import { drbdCodecs } from './drbd/index.ts';
 import { decodeEthernet, encodeEthernet } from './ethernet.ts';
 import { decodeIcmp, encodeIcmp } from './icmp.ts';
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts';
@@ -69,4 +70,5 @@ export const codecs: readonly Codec[] = [
   codec({ name: 'bfd', decode: decodeBfd, encode: encodeBfd }),
   codec({ name: 'pcap', decode: decodePcap, encode: encodePcap }),
   ...(netlinkCodecs as readonly Codec[]),
+  ...(drbdCodecs as readonly Codec[]),
 ];

@@ -2,8 +2,9 @@
  * Decoding of what follows a header. Reads through a view of the whole buffer, so that the data path makes no object but
  * the packet and the views of its payload.
  */
-import { err, ok, type Result } from '../../base/index.ts';
+import { ok, type Result } from '../../base/index.ts';
 import { DRBD_COMMAND as C, drbdKindOf } from './commands.ts';
+import { badLength, badNumber, safeU64 } from './fields.ts';
 import { decodeParameters } from './parameters.ts';
 import type {
   BarrierId,
@@ -23,18 +24,7 @@ import type {
 export const DATA_HEAD = 24;
 /** The same for P_WSAME. */
 export const WSAME_HEAD = 28;
-const MAX_SAFE_HIGH = 0x20_0000;
-
-/** A u64 as a number; -1 when it is beyond 2^53. */
-export function safeU64(v: DataView, at: number): number {
-  const high = v.getUint32(at);
-  return high >= MAX_SAFE_HIGH ? -1 : high * 0x1_0000_0000 + v.getUint32(at + 4);
-}
 const blockId = (v: DataView, at: number): BlockId => v.getBigUint64(at) as BlockId;
-
-export const badLength = (command: number, have: number, min: number, max = min): Result<never, DrbdError> =>
-  err({ kind: 'length', command, have, min, max });
-export const badNumber = (command: number, at: number): Result<never, DrbdError> => err({ kind: 'number', command, at });
 
 const empty = new Uint8Array(0);
 

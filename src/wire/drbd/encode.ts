@@ -3,7 +3,7 @@ import { ByteWriter, unreachable } from '../../base/index.ts';
 import { DRBD_COMMAND } from './commands.ts';
 import { HEADER_LENGTH, headerForm, writeHeader } from './headers.ts';
 import { putProtocol, putSizes, putSyncParam } from './parameters.ts';
-import type { BlockId, DrbdDialect, DrbdPacket, Sector } from './types.ts';
+import type { BarrierAckPacket, BarrierPacket, BlockAckPacket, BlockId, DataPacket, DrbdDialect, DrbdPacket, Sector } from './types.ts';
 
 const none = new Uint8Array(0);
 /** What goes behind the head without being copied into it. */
@@ -91,13 +91,9 @@ function putBlock(v: DataView, at: number, sector: Sector, id: BlockId): void {
   v.setBigUint64(at + 8, id);
 }
 
-type Short = Exclude<
-  DrbdPacket,
-  { kind: 'P_DATA' | 'P_DATA_REPLY' | 'P_RS_DATA_REPLY' | 'P_BARRIER' | 'P_BARRIER_ACK' | BlockAckKind }
->;
-type BlockAckKind = Extract<DrbdPacket, { kind: 'P_WRITE_ACK' }>['kind'];
+type Other = Exclude<DrbdPacket, DataPacket | BlockAckPacket | BarrierPacket | BarrierAckPacket>;
 
-function putBody(w: ByteWriter, p: Short, d: DrbdDialect): void {
+function putBody(w: ByteWriter, p: Other, d: DrbdDialect): void {
   switch (p.kind) {
     case 'P_WSAME':
       w.u64(BigInt(p.sector)).u64(p.id).u32(p.seq).u32(p.flags).u32(p.size).put(p.digest);

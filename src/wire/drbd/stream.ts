@@ -19,6 +19,9 @@ export const maxBioSize = (version: number): number => (version >= 100 ? 1 << 20
 /** Where the payload of a packet that arrives in pieces is put: exactly `length` bytes. An engine gives a slot of its pool. */
 export type Place = (length: number) => Uint8Array;
 
+/** A packet whose payload is still arriving. */
+type Pending = { readonly header: DrbdHeader; readonly head: Uint8Array; readonly data: Uint8Array; have: number };
+
 export class DrbdStream {
   readonly #place: Place;
   #dialect: DrbdDialect = DRBD_OPENING;
@@ -28,7 +31,7 @@ export class DrbdStream {
   #buffered = 0;
   #view: DataView = new DataView(new ArrayBuffer(0));
   #header: DrbdHeader | undefined;
-  #payload: { head: Uint8Array; data: Uint8Array; have: number } | undefined;
+  #pending: Pending | undefined;
   #consumed = 0;
 
   constructor(place: Place = (n) => new Uint8Array(n)) {
@@ -60,7 +63,7 @@ export class DrbdStream {
   /** The next packet, or undefined until more comes. After an error the stream is of no more use: drop the connection. */
   next(): Result<DrbdPacket | undefined, DrbdError> {
     const d = this.#dialect;
-    if (this.#payload === undefined) {
+    if (this.#pending === undefined) {
       const got = this.#readHeader(d);
       if (!got.ok) return got;
       const header = this.#header;
@@ -71,15 +74,15 @@ export class DrbdStream {
       if (!carriesData(header.command)) {
         if (this.#buffered < whole) return ok(undefined);
         const bytes = this.#gather(whole);
-        return this.#finish(header, whole, decodeFrom(bytes, header, d));
+        return this.#finish(whole, decodeFrom(bytes, header, d));
       }
       const fixed = HEADER_LENGTH[header.form] + headLength(header.command) + d.digestLength;
       if (this.#buffered < Math.min(fixed, whole)) return ok(undefined);
       // Too short for its own head: decoding says so.
-      if (fixed >= whole) return this.#finish(header, whole, decodeFrom(this.#gather(whole), header, d));
-      this.#payload = { head: this.#gather(fixed), data: this.#place(whole - fixed), have: 0 };
+      if (fixed >= whole) return this.#finish(whole, decodeFrom(this.#gather(whole), header, d));
+      this.#pending = { header, head: this.#gather(fixed), data: this.#place(whole - fixed), have: 0 };
     }
-    return this.#fill(d);
+    return this.#fill(this.#pending, d);
   }
 
   #see(at: number): void {
@@ -114,32 +117,24 @@ export class DrbdStream {
     const at = this.#at + HEADER_LENGTH[header.form];
     const got = decodeBody(header.command, header.volume, first, this.#view, at, header.length, d);
     this.#drop(whole);
-    return this.#finish(header, whole, got);
+    return this.#finish(whole, got);
   }
-  #finish(
-    _header: DrbdHeader,
-    whole: number,
-    got: Result<DrbdPacket, DrbdError>,
-  ): Result<DrbdPacket | undefined, DrbdError> {
+  #finish(whole: number, got: Result<DrbdPacket, DrbdError>): Result<DrbdPacket, DrbdError> {
     this.#header = undefined;
     this.#consumed += whole;
     return got;
   }
-  #fill(d: DrbdDialect): Result<DrbdPacket | undefined, DrbdError> {
-    const { head, data } = this.#payload as NonNullable<typeof this.#payload>;
-    let have = (this.#payload as { have: number }).have;
-    while (have < data.length && this.#chunks.length > 0) {
+  #fill(p: Pending, d: DrbdDialect): Result<DrbdPacket | undefined, DrbdError> {
+    while (p.have < p.data.length && this.#chunks.length > 0) {
       const first = this.#chunks[0] as Uint8Array;
-      const n = Math.min(data.length - have, first.length - this.#at);
-      data.set(first.subarray(this.#at, this.#at + n), have);
-      have += n;
+      const n = Math.min(p.data.length - p.have, first.length - this.#at);
+      p.data.set(first.subarray(this.#at, this.#at + n), p.have);
+      p.have += n;
       this.#drop(n);
     }
-    (this.#payload as { have: number }).have = have;
-    if (have < data.length) return ok(undefined);
-    this.#payload = undefined;
-    const header = this.#header as DrbdHeader;
-    return this.#finish(header, head.length + data.length, decodeFrom(head, header, d, data));
+    if (p.have < p.data.length) return ok(undefined);
+    this.#pending = undefined;
+    return this.#finish(p.head.length + p.data.length, decodeFrom(p.head, p.header, d, p.data));
   }
   /** Takes `n` bytes off the front; they must be in the first chunk. */
   #drop(n: number): void {
