@@ -156,7 +156,12 @@ export function drbdPacket(d: DrbdDialect): fc.Arbitrary<DrbdPacket> {
 const runs = record({
   first: fc.boolean(),
   lengths: fc.array(
-    fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 3_000_000 }), fc.maxSafeNat().map((n) => n + 1))
+    fc
+      .oneof(
+        fc.integer({ min: 1, max: 400 }),
+        fc.integer({ min: 1, max: 3_000_000 }),
+        fc.maxSafeNat().map((n) => n + 1),
+      )
       .map((n) => Math.min(n, Number.MAX_SAFE_INTEGER)),
     { maxLength: 20 },
   ),

@@ -3,7 +3,16 @@ import { ByteWriter, unreachable } from '../../base/index.ts';
 import { DRBD_COMMAND } from './commands.ts';
 import { HEADER_LENGTH, headerForm, writeHeader } from './headers.ts';
 import { putProtocol, putSizes, putSyncParam } from './parameters.ts';
-import type { BarrierAckPacket, BarrierPacket, BlockAckPacket, BlockId, DataPacket, DrbdDialect, DrbdPacket, Sector } from './types.ts';
+import type {
+  BarrierAckPacket,
+  BarrierPacket,
+  BlockAckPacket,
+  BlockId,
+  DataPacket,
+  DrbdDialect,
+  DrbdPacket,
+  Sector,
+} from './types.ts';
 
 const none = new Uint8Array(0);
 /** What goes behind the head without being copied into it. */

@@ -11,4 +11,5 @@ export function safeU64(v: DataView, at: number): number {
 }
 export const badLength = (command: number, have: number, min: number, max = min): Result<never, DrbdError> =>
   err({ kind: 'length', command, have, min, max });
-export const badNumber = (command: number, at: number): Result<never, DrbdError> => err({ kind: 'number', command, at });
+export const badNumber = (command: number, at: number): Result<never, DrbdError> =>
+  err({ kind: 'number', command, at });

@@ -1,5 +1,5 @@
 /** Packets of the handshake and of state: what both sides tell each other about versions, settings, sizes, identifiers. */
-import { ByteReader, ByteWriter, err, ok, type Result } from '../../base/index.ts';
+import { ByteReader, type ByteWriter, err, ok, type Result } from '../../base/index.ts';
 import { DRBD_COMMAND as C } from './commands.ts';
 import { badLength, badNumber, safeU64 } from './fields.ts';
 import {

@@ -116,7 +116,13 @@ export function describeState(word: number): string {
 
 /** Only the fields that `mask` touches: `ro:Primary`, `cs:Disconnecting`. Bits of no field stay a number. */
 export function describeChange(mask: number, value: number): string {
-  const names = { role: DRBD_ROLES, peer: DRBD_ROLES, connection: DRBD_CONNECTIONS, disk: DRBD_DISKS, peerDisk: DRBD_DISKS };
+  const names = {
+    role: DRBD_ROLES,
+    peer: DRBD_ROLES,
+    connection: DRBD_CONNECTIONS,
+    disk: DRBD_DISKS,
+    peerDisk: DRBD_DISKS,
+  };
   const labels = { role: 'ro', peer: 'peer', connection: 'cs', disk: 'ds', peerDisk: 'pdsk' };
   const out: string[] = [];
   let rest = mask;

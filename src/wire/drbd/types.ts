@@ -60,7 +60,9 @@ export const AFTER_SPLIT_BRAIN = [
 ] as const;
 export type AfterSplitBrain = (typeof AFTER_SPLIT_BRAIN)[number];
 
-type Of = { /** 0 for packets of the whole connection, and wherever the header has no place for it. */ readonly volume: number };
+type Of = {
+  /** 0 for packets of the whole connection, and wherever the header has no place for it. */ readonly volume: number;
+};
 /** Bytes that the sender leaves as they happen to be in its memory: kept so that encoding gives back what came. 0 when we send. */
 type Padded = { readonly pad: number };
 type Block = { readonly sector: Sector; readonly id: BlockId };
@@ -235,7 +237,7 @@ export type SizesPacket = Of & {
   /** Present exactly when DRBD_FEATURE.writeSame is agreed. */
   readonly limits: QueueLimits | undefined;
 };
-export type StatePacket = Of & { readonly kind: 'P_STATE'; /** See `state.ts`. */ readonly state: number };
+export type StatePacket = Of & { readonly kind: 'P_STATE' /** See `state.ts`. */; readonly state: number };
 export type SyncUuidPacket = Of & { readonly kind: 'P_SYNC_UUID'; readonly uuid: GenerationId };
 export type StateRequestPacket = Of & {
   readonly kind: 'P_STATE_CHG_REQ' | 'P_CONN_ST_CHG_REQ';
@@ -247,7 +249,10 @@ export type StateReplyPacket = Of & {
   /** Signed: 1 success, 2 nothing to do, negative refused. */
   readonly result: number;
 };
-export type DelayProbePacket = Of & { readonly kind: 'P_DELAY_PROBE'; /** Eight bytes, to be ignored. */ readonly bytes: Uint8Array };
+export type DelayProbePacket = Of & {
+  readonly kind: 'P_DELAY_PROBE' /** Eight bytes, to be ignored. */;
+  readonly bytes: Uint8Array;
+};
 
 export type DrbdPacket =
   | DataPacket
@@ -282,7 +287,13 @@ export type DrbdError =
   | { readonly kind: 'header-pad'; readonly have: number }
   | { readonly kind: 'command'; readonly have: number }
   /** A payload that cannot be of this packet: its length, and the least and most that would do. */
-  | { readonly kind: 'length'; readonly command: number; readonly have: number; readonly min: number; readonly max: number }
+  | {
+      readonly kind: 'length';
+      readonly command: number;
+      readonly have: number;
+      readonly min: number;
+      readonly max: number;
+    }
   /** A 64-bit count or place beyond 2^53: no device is so large. */
   | { readonly kind: 'number'; readonly command: number; readonly at: number }
   /** A name that is not printable ASCII, or does not end. */
