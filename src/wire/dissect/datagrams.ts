@@ -39,7 +39,7 @@ function dissectNdp(payload: Uint8Array, path: VrrpPath): Message | undefined {
   return {
     protocol: 'NDP',
     message: m.kind,
-    fields: [['target', target], ['router', router], ['solicited', solicited], ['override', override], ...options], // biome-ignore format: one line
+    fields: [['target', target], ['router', router], ['solicited', solicited], ['override', override], ...options],
   };
 }
 

@@ -78,13 +78,29 @@ export class DrbdConversation implements Conversation {
     const unread = s.buffer.length;
     s.offset += unread + length;
     s.buffer = new Uint8Array(0);
-    return [{ protocol: 'DRBD', message: 'gap', fields: [['missing', length], ['unread', unread]] }]; // biome-ignore format: one line
+    return [
+      {
+        protocol: 'DRBD',
+        message: 'gap',
+        fields: [
+          ['missing', length],
+          ['unread', unread],
+        ],
+      },
+    ];
   }
   end(direction: Direction): Message[] {
     const s = this.#sides[direction];
     const out = this.#found(s);
     if (s.buffer.length > 0)
-      out.push({ protocol: 'DRBD', message: 'cut', fields: [['at', s.offset], ['bytes', s.buffer.length]] }); // biome-ignore format: one line
+      out.push({
+        protocol: 'DRBD',
+        message: 'cut',
+        fields: [
+          ['at', s.offset],
+          ['bytes', s.buffer.length],
+        ],
+      });
     return out;
   }
 
@@ -113,7 +129,12 @@ export class DrbdConversation implements Conversation {
     out.push({
       protocol: 'DRBD',
       message: got.value.kind,
-      fields: [['socket', this.#socket ?? '?'], ['header', form], ['volume', got.value.volume], ...describePacket(got.value)], // biome-ignore format: one line
+      fields: [
+        ['socket', this.#socket ?? '?'],
+        ['header', form],
+        ['volume', got.value.volume],
+        ...describePacket(got.value),
+      ],
     });
     return out;
   }
@@ -140,7 +161,10 @@ export class DrbdConversation implements Conversation {
   /** A word about what was skipped, once the next packet is found. */
   #found(s: Side): Message[] {
     if (s.lost === 0) return [];
-    const fields = [['at', s.offset - s.lost], ['bytes', s.lost]] as const; // biome-ignore format: one line
+    const fields = [
+      ['at', s.offset - s.lost],
+      ['bytes', s.lost],
+    ] as const;
     s.lost = 0;
     return [{ protocol: 'DRBD', message: 'skipped', fields }];
   }
@@ -171,10 +195,15 @@ export class DrbdConversation implements Conversation {
 export const drbdProtocol: StreamProtocol = {
   name: 'DRBD',
   recognises: (b) => {
-    if (b.length < 4) return false;
-    const form = sniffHeader(viewOf(b), 0);
-    // The sixteen bits of h95 alone are too little to be told by.
-    return form === 'h80' || form === 'h100';
+    const v = viewOf(b);
+    if (b.length >= 4 && sniffHeader(v, 0) === 'h80') return true;
+    // In the middle of a payload the next header is looked for: its magic, its zero pad, and a command that exists.
+    for (let at = 0; at + HEADER_LENGTH.h100 <= b.length; at++) {
+      if (b[at] !== 0x86) continue;
+      const header = decodeHeader(v, at, 100);
+      if (header.ok && drbdKindOf(header.value.command) !== undefined) return true;
+    }
+    return false;
   },
   open: () => new DrbdConversation(),
 };

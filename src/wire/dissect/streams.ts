@@ -7,8 +7,10 @@ import { type Conversation, type Direction, errorMessage, type Message, type Str
 /** A protocol that runs over TCP gets its row here. */
 export const STREAM_PROTOCOLS: readonly StreamProtocol[] = [drbdProtocol];
 
-/** First bytes that are waited for before a connection counts as one of no protocol spoken here. */
-const ENOUGH = 16;
+/** Bytes kept of a connection whose protocol is not known yet: behind them it counts as one that is not spoken here. */
+const ENOUGH = 256 * 1024;
+/** A piece of fewer bytes is judged together with those before it. */
+const TELLING = 16;
 
 type Flow = {
   /** The end that `forward` comes from. */
@@ -88,10 +90,10 @@ export class Streams {
     if (flow.conversation === undefined) {
       if (piece.kind === 'gap') return [];
       flow.waiting.push({ direction, bytes: piece.bytes });
-      const opening = this.#opening(flow);
-      const protocol = this.#protocols.find((p) => p.recognises(opening));
+      const telling = piece.bytes.length >= TELLING ? piece.bytes : opening(flow, direction);
+      const protocol = this.#protocols.find((p) => p.recognises(telling));
       if (protocol === undefined) {
-        if (opening.length >= ENOUGH) {
+        if (flow.waiting.reduce((n, w) => n + w.bytes.length, 0) >= ENOUGH) {
           flow.conversation = 'unknown';
           flow.waiting.length = 0;
         }
@@ -106,16 +108,16 @@ export class Streams {
       ? flow.conversation.feed(direction, piece.bytes)
       : flow.conversation.gap(direction, piece.length);
   }
-  /** The first bytes of the direction that spoke first. */
-  #opening(flow: Flow): Uint8Array {
-    const direction = flow.waiting[0]?.direction ?? 'forward';
-    const parts = flow.waiting.filter((w) => w.direction === direction).map((w) => w.bytes);
-    const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-    let at = 0;
-    for (const p of parts) {
-      out.set(p, at);
-      at += p.length;
-    }
-    return out;
+}
+
+/** What has come of one direction so far. */
+function opening(flow: Flow, direction: Direction): Uint8Array {
+  const parts = flow.waiting.filter((w) => w.direction === direction).map((w) => w.bytes);
+  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const p of parts) {
+    out.set(p, at);
+    at += p.length;
   }
+  return out;
 }

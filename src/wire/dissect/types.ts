@@ -32,10 +32,11 @@ export type Conversation = {
   /** Nothing more will come: what was begun and not finished. */
   end(direction: Direction): Message[];
 };
-/** A protocol over TCP is told by the first bytes of a direction, whatever the port. */
+/** A protocol over TCP is told by what is said, whatever the port. */
 export type StreamProtocol = {
   readonly name: string;
-  recognises(firstBytes: Uint8Array): boolean;
+  /** `bytes`: the first of a direction, or of a later segment when the capture begins in the middle. */
+  recognises(bytes: Uint8Array): boolean;
   open(): Conversation;
 };
 

@@ -56,7 +56,10 @@ for (const name of drbdCaptures) {
           got.push(next.value);
         }
       }
-      assert.deepEqual(got, side.map((s) => s.packet)); // biome-ignore format: one line
+      assert.deepEqual(
+        got,
+        side.map((s) => s.packet),
+      );
       assert.equal(stream.buffered, 0);
       assert.equal(stream.consumed, whole.length);
     }
@@ -90,7 +93,13 @@ for (const name of drbdCaptures.filter((n) => /^(01|04|05|12|13|14|18|20|21|23)-
   test(`capture ${name} as text is the golden file`, (t) => {
     const capture = readDrbdCapture(name);
     const start = capture.packets[0]?.at ?? 0;
-    golden(t, `drbd-${name.toLowerCase()}`, dissect(capture).messages.map((m) => renderMessage(m, start)).join('\n')); // biome-ignore format: one line
+    golden(
+      t,
+      `drbd-${name.toLowerCase()}`,
+      dissect(capture)
+        .messages.map((m) => renderMessage(m, start))
+        .join('\n'),
+    );
   });
 
 test('as JSON each line holds one message with its packet, time, ends and fields', () => {
