@@ -6,7 +6,6 @@ import { hex, ip } from '../../../test/support/wire.ts';
 import { us } from '../../base/index.ts';
 import {
   type CapturedPacket,
-  decodeTcp,
   encodeIpv6,
   encodeTcp,
   gratuitousArp,
@@ -77,30 +76,11 @@ test('DRBD over IPv6 is found at any port, its ends in brackets', () => {
 test('a capture that begins in the middle of a packet is read from the next header on, and says what it skipped', () => {
   const { packets } = readDrbdCapture('03-writes-protocol-C');
   const all = dissect({ packets, truncated: false }).messages;
-  const large = packets.findIndex((p) => p.bytes.length > 8000);
-  assert.ok(large > 0);
-  const late = packets.slice(large).map((p, i) => {
-    if (i > 0) return p;
-    // The first thing seen of this direction is the end of its payload.
-    const tcp = decodeTcp(p.bytes.subarray(34));
-    assert.ok(tcp.ok);
-    const cut = 2000;
-    const shorter = encodeTcp({ ...tcp.value, seq: tcp.value.seq + cut, payload: tcp.value.payload.subarray(cut) });
-    const bytes = new Uint8Array(34 + shorter.length);
-    bytes.set(p.bytes.subarray(0, 34));
-    bytes.set(shorter, 34);
-    const v = new DataView(bytes.buffer);
-    v.setUint16(16, v.getUint16(16) - cut);
-    v.setUint16(24, 0);
-    let sum = 0;
-    for (let at = 14; at < 34; at += 2) sum += v.getUint16(at);
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-    v.setUint16(24, ~sum & 0xffff);
-    return { ...p, bytes };
-  });
-  const some = dissect({ packets: late, truncated: false }).messages;
+  // Packets 28 to 88 of the file carry one write of 64 KiB.
+  const some = dissect({ packets: packets.slice(50), truncated: false }).messages;
   const first = some.find((m) => m.protocol === 'DRBD');
-  assert.deepEqual([first?.message, first?.fields[1]?.[0]], ['skipped', 'bytes']);
+  assert.equal(first?.message, 'skipped');
+  assert.ok(Number(first.fields.find(([n]) => n === 'bytes')?.[1]) > 1000);
   const names = some.filter((m) => m.protocol === 'DRBD').map((m) => m.message);
   assert.ok(names.length > 5);
   const rest = names.slice(1);
