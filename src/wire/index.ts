@@ -1,6 +1,8 @@
 export * from './ah.ts';
 export * from './arp.ts';
 export * from './bfd.ts';
+export * from './dissect/index.ts';
+export * from './drbd/index.ts';
 export * from './ethernet.ts';
 export * from './icmp.ts';
 export * from './ipv4.ts';
@@ -12,6 +14,8 @@ export * from './pcap.ts';
 export * from './pseudo.ts';
 export { type Codec, codecs, REGISTRY_PATH } from './registry.ts';
 export type * from './short.ts';
+export * from './tcp.ts';
+export { type TcpPiece, TcpStream } from './tcp-stream.ts';
 export * from './udp.ts';
 export * from './vrrp.ts';
 export * from './vrrp-hmac.ts';
