@@ -23,6 +23,7 @@ import {
   type VrrpChecksum,
   vrrpChecksum,
 } from '../../src/wire/index.ts';
+import { nbdArbitraries } from './nbd.ts';
 import { netlinkArbitraries } from './netlink.ts';
 
 export type CodecSupport = {
@@ -264,7 +265,9 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   ah: { value: ah },
   bfd: { value: bfd },
   pcap: { value: pcap },
-  ...Object.fromEntries(Object.entries(netlinkArbitraries).map(([name, value]) => [name, { value }])),
+  ...Object.fromEntries(
+    Object.entries({ ...netlinkArbitraries, ...nbdArbitraries }).map(([name, value]) => [name, { value }]),
+  ),
 };
 
 /** For tests: the canonical form of an address that is known to be one. */
