@@ -8,6 +8,7 @@ export * from './icmp.ts';
 export * from './ipv4.ts';
 export * from './ipv6.ts';
 export * from './mac.ts';
+export * from './nbd/index.ts';
 export * from './ndp.ts';
 export * from './netlink/index.ts';
 export * from './pcap.ts';

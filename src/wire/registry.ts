@@ -11,6 +11,7 @@ import { decodeEthernet, encodeEthernet } from './ethernet.ts';
 import { decodeIcmp, encodeIcmp } from './icmp.ts';
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts';
 import { decodeIpv6, encodeIpv6 } from './ipv6.ts';
+import { nbdCodecs } from './nbd/index.ts';
 import { decodeNdp, encodeNdp } from './ndp.ts';
 import { netlinkCodecs } from './netlink/index.ts';
 import { decodePcap, encodePcap } from './pcap.ts';
@@ -73,4 +74,5 @@ export const codecs: readonly Codec[] = [
   codec({ name: 'pcap', decode: decodePcap, encode: encodePcap }),
   ...(netlinkCodecs as readonly Codec[]),
   ...(drbdCodecs as readonly Codec[]),
+  ...(nbdCodecs as readonly Codec[]),
 ];

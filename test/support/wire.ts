@@ -25,6 +25,7 @@ import {
   vrrpChecksum,
 } from '../../src/wire/index.ts';
 import { drbdArbitraries } from './drbd.ts';
+import { nbdArbitraries } from './nbd.ts';
 import { netlinkArbitraries } from './netlink.ts';
 
 export type CodecSupport = {
@@ -280,7 +281,10 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   bfd: { value: bfd },
   pcap: { value: pcap },
   ...Object.fromEntries(
-    Object.entries({ ...netlinkArbitraries, ...drbdArbitraries }).map(([name, value]) => [name, { value }]),
+    Object.entries({ ...netlinkArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(([name, value]) => [
+      name,
+      { value },
+    ]),
   ),
 };
 
