@@ -1,14 +1,15 @@
 /**
  * How a protocol is spoken, without a socket: a conversation is a chain of stages, each a pure function of the bytes
- * that have come and are not yet used. Total: whatever comes, a stage waits, goes on, or gives its verdict.
+ * that have come and are not yet used. Total: whatever comes, a stage waits, goes on, or says what it found.
  */
 import { type Text, text } from '../../base/index.ts';
+import type { FoundWeight } from '../check.ts';
 
-export type Verdict =
-  | { readonly passed: true; readonly code: string; readonly reason: Text; readonly weight?: number }
+export type Finding =
+  | { readonly passed: true; readonly code: string; readonly reason: Text; readonly weight?: FoundWeight }
   | { readonly passed: false; readonly code: string; readonly reason: Text };
-export const pass = (code: string, reason: Text): Verdict => ({ passed: true, code, reason });
-export const fail = (code: string, reason: Text): Verdict => ({ passed: false, code, reason });
+export const pass = (code: string, reason: Text): Finding => ({ passed: true, code, reason });
+export const fail = (code: string, reason: Text): Finding => ({ passed: false, code, reason });
 
 export type Move =
   /** More bytes are needed; an end of the stream instead is a failure unless the stage took it into account. */
@@ -16,7 +17,7 @@ export type Move =
   /** `used` of the bytes are done with; `send` goes out; `stage` looks at the rest. */
   | { readonly do: 'next'; readonly used: number; readonly send?: Uint8Array; readonly stage: Stage }
   /** `send`: a farewell, as far as the kernel takes it. */
-  | { readonly do: 'end'; readonly verdict: Verdict; readonly send?: Uint8Array };
+  | { readonly do: 'end'; readonly finding: Finding; readonly send?: Uint8Array };
 /** `ended`: nothing more will come. */
 export type Stage = (have: Uint8Array, ended: boolean) => Move;
 export type Conversation = {
@@ -25,9 +26,9 @@ export type Conversation = {
 };
 
 export const WAIT: Move = { do: 'wait' };
-export const end = (verdict: Verdict, send?: Uint8Array): Move => ({
+export const end = (finding: Finding, send?: Uint8Array): Move => ({
   do: 'end',
-  verdict,
+  finding,
   ...(send && { send }),
 });
 
@@ -45,22 +46,22 @@ const CUT_OFF = fail(
   text('the server closed the connection before its answer was complete', '服务器在应答完整之前关闭了连接'),
 );
 
-/** Carries a conversation from chunk to chunk. What it wants sent and its verdict are taken from the results. */
+/** Carries a conversation from chunk to chunk. */
 export class Dialogue {
   #stage: Stage;
   #have: Uint8Array = new Uint8Array(0);
   #total = 0;
-  #verdict: Verdict | undefined;
+  #finding: Finding | undefined;
 
   constructor(c: Conversation) {
     this.#stage = c.stage;
   }
-  get verdict(): Verdict | undefined {
-    return this.#verdict;
+  get finding(): Finding | undefined {
+    return this.#finding;
   }
   /** What is to be sent now. `bytes` are copied where they must be kept. */
   received(bytes: Uint8Array): readonly Uint8Array[] {
-    if (this.#verdict) return [];
+    if (this.#finding) return [];
     this.#total += bytes.length;
     if (this.#have.length === 0) this.#have = bytes;
     else {
@@ -70,15 +71,15 @@ export class Dialogue {
       this.#have = joined;
     }
     const out = this.#advance(false);
-    if (!this.#verdict && (this.#have.length > MOST_UNREAD || this.#total > MOST_IN_ALL)) this.#verdict = TOO_LONG;
+    if (!this.#finding && (this.#have.length > MOST_UNREAD || this.#total > MOST_IN_ALL)) this.#finding = TOO_LONG;
     // The caller's memory is valid only now.
     this.#have = this.#have.length === 0 ? this.#have : this.#have.slice();
     return out;
   }
   ended(): readonly Uint8Array[] {
-    if (this.#verdict) return [];
+    if (this.#finding) return [];
     const out = this.#advance(true);
-    this.#verdict ??= CUT_OFF;
+    this.#finding ??= CUT_OFF;
     return out;
   }
   #advance(ended: boolean): Uint8Array[] {
@@ -88,7 +89,7 @@ export class Dialogue {
       if (move.do === 'wait') return out;
       if (move.send) out.push(move.send);
       if (move.do === 'end') {
-        this.#verdict = move.verdict;
+        this.#finding = move.finding;
         return out;
       }
       const stuck = move.used === 0 && move.stage === this.#stage;
@@ -103,10 +104,10 @@ export class Dialogue {
 export function converse(
   c: Conversation,
   chunks: readonly Uint8Array[],
-): { readonly sent: readonly Uint8Array[]; readonly verdict: Verdict } {
+): { readonly sent: readonly Uint8Array[]; readonly finding: Finding } {
   const d = new Dialogue(c);
   const sent = c.send ? [c.send] : [];
   for (const chunk of chunks) sent.push(...d.received(chunk));
   sent.push(...d.ended());
-  return { sent, verdict: d.verdict as Verdict };
+  return { sent, finding: d.finding as Finding };
 }

@@ -5,9 +5,10 @@
  * checker down; the very first one does so at once. While down, one full success brings it up.
  */
 import { type Microseconds, seconds, type Text, unreachable, us } from '../../base/index.ts';
+import type { FoundWeight } from '../check.ts';
 import type { CheckTiming } from '../config.ts';
 
-export type Schedule = CheckTiming & {
+export type Schedule = Omit<CheckTiming, 'alpha' | 'logAllFailures'> & {
   /** What a full pass consists of: urls, hosts. All must pass, one after the other. */
   readonly steps: number;
   /** Whether the steps of a pass follow each other at once, or one in each interval. `recovery`: at once while down. */
@@ -27,7 +28,7 @@ export type Outcome = {
   /** From the start of the attempt to its result. */
   readonly latency: Microseconds;
   /** The weight that the check itself found (MISC_CHECK with misc_dynamic, FILE_CHECK). */
-  readonly weight?: number;
+  readonly weight?: FoundWeight;
 };
 
 type Run =
@@ -65,8 +66,9 @@ export type CheckerStep = { readonly state: CheckerState; readonly effects: read
 
 const START_DELAY = seconds(1);
 
-export const startChecker = (s: Schedule, chance: number, now: Microseconds): CheckerState => ({
-  up: !s.alpha,
+/** `up`: where it stands before its first attempt. */
+export const startChecker = (s: Schedule, up: boolean, chance: number, now: Microseconds): CheckerState => ({
+  up,
   tried: false,
   failures: 0,
   step: 0,
@@ -120,9 +122,7 @@ export function stepChecker(s: Schedule, c: CheckerState, e: CheckerEvent, now: 
       return { state: { ...c, run: { is: 'running', since: now } }, effects: [{ do: 'attempt', step: c.step }] };
     case 'finished':
       if (c.run.is !== 'running') return same;
-      return e.outcome.passed
-        ? passed(s, c, c.run.since, e.outcome, now)
-        : failed(s, c, c.run.since, e.outcome, now);
+      return e.outcome.passed ? passed(s, c, c.run.since, e.outcome, now) : failed(s, c, c.run.since, e.outcome, now);
     case 'suspend':
       if (c.run.is === 'suspended') return same;
       return {

@@ -15,8 +15,8 @@ export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';
-export { linuxStreams } from './streams.ts';
 export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';
+export { linuxStreams } from './streams.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */
 export function linuxHost(o: { readonly addon: Addon; readonly log: Log; readonly network: Network }): Host {

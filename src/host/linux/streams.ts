@@ -58,8 +58,7 @@ function openSocket(addon: Addon, to: StreamTarget): SocketHandle | number {
   const steps: (() => number)[] = [];
   if (v6) steps.push(() => set(SOL_IPV6, IPV6_V6ONLY, ON));
   const device = to.interface;
-  if (device !== undefined)
-    steps.push(() => set(SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`)));
+  if (device !== undefined) steps.push(() => set(SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`)));
   const mark = to.mark;
   if (mark !== undefined) steps.push(() => set(SOL_SOCKET, SO_MARK, int32(mark)));
   if (to.probe) {
@@ -153,7 +152,8 @@ export function linuxStreams(addon: Addon): Streams {
           return this.#on.ended();
         }
         // A raw IPv4 socket hands over the IP header too.
-        const skip = this.#to.transport === 'icmp' && !this.#to.address.includes(':') ? ((room[0] as number) & 15) * 4 : 0;
+        const skip =
+          this.#to.transport === 'icmp' && !this.#to.address.includes(':') ? ((room[0] as number) & 15) * 4 : 0;
         this.#on.received(room.subarray(Math.min(skip, n), n));
       }
     }
