@@ -33,7 +33,8 @@ export function reverseName(address: string): string | undefined {
 }
 
 /** A name with its compression resolved, without the last dot; undefined where it is malformed. */
-function nameAt(b: Uint8Array, at: number): { readonly name: string; readonly next: number } | undefined {
+function nameAt(b: Uint8Array, start: number): { readonly name: string; readonly next: number } | undefined {
+  let at = start;
   const labels: string[] = [];
   let next = -1;
   for (let jumps = 0; jumps < 32; ) {

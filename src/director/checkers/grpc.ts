@@ -7,9 +7,7 @@ import { type Finding, fail, pass } from './conversation.ts';
 const STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 
 function varint(n: number): number[] {
-  const out: number[] = [];
-  for (; n > 127; n = Math.floor(n / 128)) out.push((n % 128) | 128);
-  return [...out, n];
+  return n > 127 ? [(n % 128) | 128, ...varint(Math.floor(n / 128))] : [n];
 }
 export function grpcRequest(service: string, authority: string, tls: boolean): Http2Request {
   const name = bytesOf(service);

@@ -133,10 +133,14 @@ export function linuxStreams(addon: Addon): Streams {
       if (!this.#connected) {
         addon.getOption(this.#socket, SOL_SOCKET, SO_ERROR, errorRoom);
         const error = new DataView(errorRoom.buffer).getInt32(0, LITTLE);
-        if (error !== 0) return this.#fail(-error);
+        if (error !== 0) {
+          this.#fail(-error);
+          return;
+        }
         this.#connected = true;
-        this.#watch(EPOLLIN | EPOLLRDHUP);
-        return this.#on.opened();
+        if (!this.#to.probe) this.#watch(EPOLLIN | EPOLLRDHUP);
+        this.#on.opened();
+        return;
       }
       if (events & EPOLLOUT) this.#flush();
       if (!this.#over && events & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)) this.#read();
@@ -145,11 +149,15 @@ export function linuxStreams(addon: Addon): Streams {
       for (let i = 0; i < READS && !this.#over && this.#reading; i++) {
         const n = addon.receiveInto(this.#socket, room);
         if (n === EAGAIN) return;
-        if (n < 0) return this.#fail(n);
+        if (n < 0) {
+          this.#fail(n);
+          return;
+        }
         if (n === 0 && this.#to.transport === 'tcp') {
           this.#reading = false;
           this.#watch(this.#queue.length > 0 ? EPOLLOUT : 0);
-          return this.#on.ended();
+          this.#on.ended();
+          return;
         }
         // A raw IPv4 socket hands over the IP header too.
         const skip =
@@ -210,7 +218,10 @@ export function linuxStreams(addon: Addon): Streams {
     setImmediate(() => {
       if (!closed) on.failed(hostError(failed, doing(to)));
     });
-    return { send: () => {}, close: () => void (closed = true) };
+    const close = (): void => {
+      closed = true;
+    };
+    return { send: () => {}, close };
   }
 
   /** A TCP connection that is handed over once it stands; what takes it returns how to end it. */

@@ -60,7 +60,10 @@ export function overTls(fd: number, o: TlsSettings, doing: Text, on: StreamEvent
     socket = secure(raw, o);
   } catch (e) {
     setImmediate(fail, e); // a key that does not fit its certificate, a file that is no PEM
-    return { send: () => {}, close: () => void (over = true) };
+    const close = (): void => {
+      over = true;
+    };
+    return { send: () => {}, close };
   }
   socket.on('secureConnect', () => over || on.opened());
   socket.on('data', (bytes: Buffer) => over || on.received(bytes));
