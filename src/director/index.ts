@@ -25,7 +25,7 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
-export { type InstanceView, type PoolNotification, serverKey, serviceKey } from './pool/index.ts';
+export { type InstanceView, type PoolNotification, type PoolState, serverKey, serviceKey } from './pool/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
 export type * from './types.ts';
