@@ -20,7 +20,7 @@ import {
   type ServiceOptions,
   virtualAddress,
 } from './options.ts';
-import { Promises, quorumRule, seenServers } from './promises.ts';
+import { learnCheckers, Promises, quorumRule, seenServers } from './promises.ts';
 
 /** What a plane is given beyond the checks' own time: the issue's 50 ms. */
 const GRACE = 50_000;
@@ -81,9 +81,10 @@ export class LbWorld {
     const unchanged = JSON.stringify(same) === JSON.stringify(n.config);
     n.kernel.writes = [];
     for (const i of this.#services.keys()) this.#reconcile(n, i);
+    learnCheckers(n);
     this.world.note(n.host.name, 'process started');
-    n.boot();
     const quiet = unchanged && before !== '[]' && n.kernel.faults === 0 && n.kernel.failing.size === 0;
+    n.boot();
     // What a clock alone may change while nobody ran: the end of a damping.
     const timeless = !this.#services.some((s) => s?.extra === 'damping');
     if (quiet && timeless && n.kernel.writes.length > 0)
@@ -97,6 +98,7 @@ export class LbWorld {
     const until = this.world.now + r.between(5, 40) * SECOND;
     while (this.world.now < until) {
       this.#mishap();
+      this.#check();
       this.#traffic(20);
       this.world.runUntil(this.world.now + Math.floor(r.unit() ** 3 * 6 * SECOND));
     }
@@ -191,6 +193,7 @@ export class LbWorld {
       if (!n.director) continue;
       n.config = configFor(this.#services);
       this.#reconcile(n, service);
+      learnCheckers(n);
       n.kernel.writes = [];
       const failing = new Set(n.kernel.failing);
       n.director.reload(n.config);
@@ -203,6 +206,7 @@ export class LbWorld {
   /** What was known of servers that are gone is forgotten with them. */
   #reconcile(n: Node, service: number): void {
     const key = `tcp ${virtualAddress(service)}:80 `;
+    if (!this.#services[service]) this.#promises.forget(n, key.trim());
     const left = (this.#services[service]?.servers ?? []).map((_, i) => `${key}${realAddress(service, i)}:80`);
     const misc = (this.#services[service]?.servers ?? []).map((s) => s.misc);
     for (const m of [n.verdicts, n.weights, n.drained, n.told])
@@ -332,9 +336,8 @@ export class LbWorld {
       this.#looked[i] = n.kernel.version;
       if (!news && !this.#farm.sick) continue;
       for (const [v, o] of this.#present(n)) {
-        if (n.kernel.failing.has(serviceKey(v))) continue;
         if (news) this.#promises.check(n, v, o, now, false);
-        if (this.#farm.sick) this.#checkDeaths(n, v, o);
+        if (this.#farm.sick && !n.kernel.failing.has(serviceKey(v))) this.#checkDeaths(n, v, o);
       }
     }
   }
