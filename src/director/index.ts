@@ -21,6 +21,15 @@ export type {
   VirtualService,
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
+export {
+  fileLedger,
+  IpvsPlane,
+  type IpvsPlaneOptions,
+  type Ledger,
+  type LvsCounters,
+  type LvsServerRow,
+  type LvsServiceRow,
+} from './planes/ipvs/index.ts';
 export { type InstanceView, type PoolNotification, serverKey, serviceKey } from './pool/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
