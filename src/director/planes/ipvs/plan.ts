@@ -119,7 +119,7 @@ const serverDifference = (wanted: IpvsDestination, is: IpvsDestination): Text | 
 
 function planTimeouts(wanted: Partial<IpvsTimeouts>, actual: IpvsTimeouts): IpvsStep[] {
   const names = ['tcp', 'tcpfin', 'udp'] as const;
-  const reason = difference(names.map((n) => [n, n, actual[n], wanted[n] ?? actual[n]]));
+  const reason = difference(names.map((n) => [n, `${n} `, actual[n], wanted[n] ?? actual[n]]));
   if (reason === undefined) return [];
   const timeouts = { tcp: wanted.tcp ?? 0, tcpfin: wanted.tcpfin ?? 0, udp: wanted.udp ?? 0 };
   return [{ command: { do: 'timeouts', timeouts }, reason }];
