@@ -25,6 +25,15 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export {
+  fileLedger,
+  IpvsPlane,
+  type IpvsPlaneOptions,
+  type Ledger,
+  type LvsCounters,
+  type LvsServerRow,
+  type LvsServiceRow,
+} from './planes/ipvs/index.ts';
 export { type InstanceView, type PoolNotification, type PoolState, serverKey, serviceKey } from './pool/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
