@@ -9,6 +9,7 @@ export * from './mac.ts';
 export * from './ndp.ts';
 export * from './netlink/index.ts';
 export * from './pcap.ts';
+export * from './proxy-protocol.ts';
 export * from './pseudo.ts';
 export { type Codec, codecs, REGISTRY_PATH } from './registry.ts';
 export type * from './short.ts';
