@@ -1,3 +1,4 @@
+export type * from './check.ts';
 export type {
   CheckConnection,
   Checker,
