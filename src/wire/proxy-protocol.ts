@@ -2,8 +2,19 @@
  * The header by which a relay tells a server whom it speaks for: HAProxy's "The PROXY protocol", versions 1 (a line of
  * text) and 2 (binary). It stands once, before the first byte of the connection.
  */
-import { ByteReader, ByteWriter, err, familyOf, type IpAddress, ipBytes, ipFromBytes, ok, parseIp } from '../base/index.ts';
+
 import type { Result } from '../base/index.ts';
+import {
+  ByteReader,
+  ByteWriter,
+  err,
+  familyOf,
+  type IpAddress,
+  ipBytes,
+  ipFromBytes,
+  ok,
+  parseIp,
+} from '../base/index.ts';
 import { type Short, short } from './short.ts';
 
 export type ProxiedPath = {
@@ -142,11 +153,18 @@ export function encodeProxyHeader(h: ProxyHeader): Uint8Array {
   const w = new ByteWriter().put(SIGNATURE).u8((VERSION << 4) | (h.command === 'local' ? LOCAL : PROXY));
   if (h.command !== 'proxy') return w.u8(UNSPECIFIED).u16(0).done();
   const transport = TRANSPORT[h.transport];
-  if ('unix' in h) w.u8((FAMILY.unix << 4) | transport).u16(0).put(h.unix.source).put(h.unix.destination);
+  if ('unix' in h)
+    w.u8((FAMILY.unix << 4) | transport)
+      .u16(0)
+      .put(h.unix.source)
+      .put(h.unix.destination);
   else {
     const { source, destination, sourcePort, destinationPort } = h.path;
     const family = familyOf(source) === 4 ? FAMILY.inet : FAMILY.inet6;
-    w.u8((family << 4) | transport).u16(0).put(ipBytes(source)).put(ipBytes(destination));
+    w.u8((family << 4) | transport)
+      .u16(0)
+      .put(ipBytes(source))
+      .put(ipBytes(destination));
     w.u16(sourcePort).u16(destinationPort);
   }
   for (const { type, value } of h.tlvs) w.u8(type).u16(value.length).put(value);

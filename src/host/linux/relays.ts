@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { err, type IpAddress, ok, parseIp, type Result, text } from '../../base/index.ts';
-import type { HostError, RelayListener, Relays, RelayStream, StreamEnd, StreamEvents } from '../index.ts';
+import type { HostError, RelayListener, RelayStream, Relays, StreamEnd, StreamEvents } from '../index.ts';
 import { hostError } from './addon.ts';
 import { anyAddress, sockaddrIp } from './sockaddr.ts';
 

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { IpAddress } from '../../../base/index.ts';
 import type { Scheduler } from '../../config.ts';
-import { type Arrival, type Candidate, Chooser, hash32 } from './schedule.ts';
+import { hash32 } from '../../ring/index.ts';
+import { type Arrival, type Candidate, Chooser } from './schedule.ts';
 
 const servers = (...weights: number[]): Candidate[] =>
   weights.map((weight, i) => ({ key: `10.0.0.${i + 1}:80`, weight, active: 0 }));
@@ -12,7 +13,7 @@ const arrival = (n = 1, more: Partial<Arrival> = {}): Arrival => ({
   clientPort: 1000 + n,
   destination: '198.51.100.1' as IpAddress,
   tried: new Set(),
-  random: hash32(n),
+  random: hash32(String(n), 1),
   ...more,
 });
 const shares = (scheduler: Scheduler, all: readonly Candidate[], times: number): number[] => {
@@ -25,7 +26,8 @@ const shares = (scheduler: Scheduler, all: readonly Candidate[], times: number):
   return all.map((c) => got.get(c.key) ?? 0);
 };
 
-test('rr takes turns whatever the weights', () => assert.deepEqual(shares('rr', servers(1, 5, 3), 300), [100, 100, 100]));
+test('rr takes turns whatever the weights', () =>
+  assert.deepEqual(shares('rr', servers(1, 5, 3), 300), [100, 100, 100]));
 test('wrr gives each its weight, and never the same one twice where it can be helped', () => {
   assert.deepEqual(shares('wrr', servers(3, 1, 0), 400), [300, 100, 0]);
   const chooser = new Chooser();
@@ -52,7 +54,8 @@ test('fo keeps to the heaviest; ovf goes on to the next when the connections rea
 for (const scheduler of ['sh', 'mh'] as const)
   test(`${scheduler}: a client keeps its server, and a server that goes moves only its own clients`, () => {
     const all = servers(1, 1, 1, 1);
-    const where = (n: number, of: Candidate[]): string | undefined => new Chooser().choose(scheduler, [], of, arrival(n));
+    const where = (n: number, of: Candidate[]): string | undefined =>
+      new Chooser().choose(scheduler, [], of, arrival(n));
     let moved = 0;
     for (let n = 0; n < 1000; n++) {
       const before = where(n, all);
@@ -64,7 +67,7 @@ for (const scheduler of ['sh', 'mh'] as const)
   });
 test('hashes give each server its weight within a tenth', () => {
   const got = shares('mh', servers(1, 2, 3), 6000);
-  got.forEach((n, i) => assert.ok(Math.abs(n / (1000 * (i + 1)) - 1) < 0.1, `${got}`));
+  for (const [i, n] of got.entries()) assert.ok(Math.abs(n / (1000 * (i + 1)) - 1) < 0.1, `${got}`);
 });
 test('the upper threshold closes a server until the lower one, or three quarters, is passed again', () => {
   const chooser = new Chooser();
@@ -79,7 +82,20 @@ test('the upper threshold closes a server until the lower one, or three quarters
   assert.deepEqual([at(8, 3), at(5, 3), at(3, 3), at(2, 3)], [false, false, false, true]);
 });
 test('no scheduler ever gives a server of weight 0, one that was tried, or one that is full, and finds any other', () => {
-  const scheduler = fc.constantFrom<Scheduler>('rr', 'wrr', 'lc', 'wlc', 'sed', 'nq', 'sh', 'mh', 'dh', 'fo', 'ovf', 'twos');
+  const scheduler = fc.constantFrom<Scheduler>(
+    'rr',
+    'wrr',
+    'lc',
+    'wlc',
+    'sed',
+    'nq',
+    'sh',
+    'mh',
+    'dh',
+    'fo',
+    'ovf',
+    'twos',
+  );
   const candidate = fc.record({
     weight: fc.integer({ min: 0, max: 5 }),
     active: fc.integer({ min: 0, max: 9 }),

@@ -1,6 +1,7 @@
 /** Which server the next connection goes to. Pure but for the memory that a scheduler has of its turns. */
-import { type IpAddress, ipBytes, unreachable } from '../../../base/index.ts';
+import { type IpAddress, unreachable } from '../../../base/index.ts';
 import type { Scheduler, SchedulerFlag } from '../../config.ts';
+import { hash32 } from '../../ring/index.ts';
 import type { ServerKey } from '../../types.ts';
 
 export type Candidate = {
@@ -21,21 +22,6 @@ export type Arrival = {
   /** Uniform, 32 bits: `twos` draws with it. */
   readonly random: number;
 };
-
-/** FNV-1a with a final mix: every bit of the input moves every bit of the result. */
-export function hash32(...parts: readonly (Uint8Array | number)[]): number {
-  let h = 0x811c9dc5;
-  const eat = (byte: number): void => {
-    h = Math.imul(h ^ byte, 0x01000193);
-  };
-  for (const p of parts) {
-    if (typeof p === 'number') for (let i = 0; i < 32; i += 8) eat((p >>> i) & 0xff);
-    else for (const byte of p) eat(byte);
-  }
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
 
 export class Chooser {
   #last: ServerKey | undefined;
@@ -68,9 +54,9 @@ export class Chooser {
         return (open.find((c) => c.active === 0) ?? least(open, (c) => (c.active + 1) / c.weight)).key;
       case 'sh':
       case 'mh':
-        return byHash(open, [ipBytes(a.client), withPort(flags) ? a.clientPort : 0]);
+        return byHash(open, withPort(flags) ? `${a.client} ${a.clientPort}` : a.client);
       case 'dh':
-        return byHash(open, [ipBytes(a.destination)]);
+        return byHash(open, a.destination);
       case 'fo':
         return least(open, (c) => -c.weight).key;
       case 'ovf':
@@ -80,7 +66,7 @@ export class Chooser {
         ).key;
       case 'twos': {
         const at = (n: number): Candidate => drawn(open, n) ?? first;
-        return least([at(a.random), at(hash32(a.random))], (c) => c.active / c.weight).key;
+        return least([at(a.random), at(hash32(String(a.random), 0))], (c) => c.active / c.weight).key;
       }
       case 'lblc':
       case 'lblcr':
@@ -129,10 +115,9 @@ function least(of: readonly Candidate[], measure: (c: Candidate) => number): Can
 }
 
 /** Weighted rendezvous hashing: a server that comes or goes moves its own share of the clients and no other's. */
-function byHash(open: readonly Candidate[], what: readonly (Uint8Array | number)[]): ServerKey {
-  const name = new TextEncoder();
+function byHash(open: readonly Candidate[], what: string): ServerKey {
   return least(open, (c) => {
-    const uniform = (hash32(name.encode(c.key), ...what) + 1) / 0x1_0000_0001;
+    const uniform = (hash32(`${c.key} ${what}`, 0) + 1) / 0x1_0000_0001;
     return -Math.log(uniform) / c.weight;
   }).key;
 }

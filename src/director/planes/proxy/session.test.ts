@@ -53,7 +53,10 @@ test('whatever happens in whatever order, each side is destroyed at most once an
   const event = fc.oneof(
     fc.constantFrom<SessionEvent>({ kind: 'connected' }, { kind: 'cut' }, { kind: 'look', bytes: 0 }),
     fc.record({ kind: fc.constant('refused' as const), next: fc.constantFrom('b', undefined) }),
-    fc.record({ kind: fc.constantFrom('ended' as const, 'closed' as const), side: fc.constantFrom('client' as const, 'server' as const) }),
+    fc.record({
+      kind: fc.constantFrom('ended' as const, 'closed' as const),
+      side: fc.constantFrom('client' as const, 'server' as const),
+    }),
   );
   fc.assert(
     fc.property(fc.array(event, { maxLength: 12 }), (events) => {

@@ -67,11 +67,7 @@ const over = (because: SessionEnd, ...effects: SessionEffect[]): SessionStep => 
 });
 const reset = (side: Side): SessionEffect => ({ do: 'destroy', side, how: 'reset' });
 
-function whileConnecting(
-  s: Extract<Session, { is: 'connecting' }>,
-  e: SessionEvent,
-  now: Microseconds,
-): SessionStep {
+function whileConnecting(s: Extract<Session, { is: 'connecting' }>, e: SessionEvent, now: Microseconds): SessionStep {
   switch (e.kind) {
     case 'connected': {
       const ended = { client: false, server: false };
