@@ -8,6 +8,7 @@ export type {
   DnsType,
   Forwarding,
   GroupMember,
+  PoolOptions,
   Protocol,
   RealServer,
   Scheduler,
