@@ -1,1 +1,11 @@
+export type {
+  LbAnswer,
+  LbCheck,
+  LbCounters,
+  LbDocument,
+  LbMatch,
+  LbRequest,
+  LbServer,
+  LbService,
+} from './lb.ts';
 export type { ControlRequest, InstanceStatus, StatusDocument, TrackerStatus, Transition } from './status.ts';
