@@ -31,7 +31,10 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'lb',
     arguments: 'VERB [...]',
-    help: text('virtual servers: status, check, drain, weight, top, metrics', '虚拟服务器：状态、检查、排空、权重、实时、指标'),
+    help: text(
+      'virtual servers: status, check, drain, weight, top, metrics',
+      '虚拟服务器：状态、检查、排空、权重、实时、指标',
+    ),
     run: async (argv) => (await import('./lb/index.ts')).lb(argv),
   },
   {

@@ -21,7 +21,15 @@ export type {
   VirtualService,
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
-export { type InstanceView, type PoolNotification, serverKey, serviceKey } from './pool/index.ts';
+export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
+export {
+  type InstanceView,
+  matchesOf,
+  type PoolNotification,
+  poolConfig,
+  serverKey,
+  serviceKey,
+} from './pool/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
 export type * from './types.ts';

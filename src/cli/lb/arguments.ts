@@ -56,7 +56,9 @@ export function readLbArguments(argv: readonly string[]): Result<LbArguments, Te
       if (word === undefined) continue;
       times[name] = parseDuration(word);
       if (times[name] === undefined)
-        return err(text(`--${name} ${word} is not a time such as 30s or 5m`, `--${name} ${word} 不是时间（例如 30s 或 5m）`));
+        return err(
+          text(`--${name} ${word} is not a time such as 30s or 5m`, `--${name} ${word} 不是时间（例如 30s 或 5m）`),
+        );
     }
     if (v.count !== undefined && !/^[1-9]\d{0,6}$/.test(v.count))
       return err(text(`--count ${v.count} is not a number of screens`, `--count ${v.count} 不是次数`));

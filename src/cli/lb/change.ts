@@ -59,7 +59,10 @@ async function waitEmpty(a: LbArguments, t: Target): Promise<Outcome> {
     const { server } = now.value;
     if (server.drained === undefined)
       return err({
-        text: text(`${server.key} is drained no more: ${server.because.en}`, `${server.key} 的排空已结束：${server.because.zh}`),
+        text: text(
+          `${server.key} is drained no more: ${server.because.en}`,
+          `${server.key} 的排空已结束：${server.because.zh}`,
+        ),
         code: EXIT.failed,
       });
     const left = server.counters === undefined ? 0 : server.counters.active + server.counters.inactive;
@@ -80,7 +83,10 @@ export async function undrain(a: LbArguments): Promise<Outcome> {
   return order(
     a,
     { ask: 'lb-drain', service: service.key, server: server.key, on: false },
-    text(`${server.key} takes new connections of ${service.key} again`, `${server.key} 重新接受 ${service.key} 的新连接`),
+    text(
+      `${server.key} takes new connections of ${service.key} again`,
+      `${server.key} 重新接受 ${service.key} 的新连接`,
+    ),
   );
 }
 
@@ -91,7 +97,9 @@ export async function weight(a: LbArguments): Promise<Outcome> {
   const word = a.names[2] as string;
   const given = word === 'default' ? undefined : /^\d{1,5}$/.test(word) ? Number(word) : Number.NaN;
   if (given !== undefined && !(given <= HEAVIEST))
-    return wrong(text(`${word} is no weight: 0..${HEAVIEST}, or default`, `${word} 不是权重：0..${HEAVIEST} 或 default`));
+    return wrong(
+      text(`${word} is no weight: 0..${HEAVIEST}, or default`, `${word} 不是权重：0..${HEAVIEST} 或 default`),
+    );
   const { service, server } = t.value;
   return order(
     a,
@@ -107,6 +115,9 @@ export async function weight(a: LbArguments): Promise<Outcome> {
           `${server.key} has its configured weight in ${service.key} again`,
           `${server.key} 在 ${service.key} 中恢复配置的权重`,
         )
-      : text(`${server.key} has weight ${given} in ${service.key}`, `${server.key} 在 ${service.key} 中的权重为 ${given}`),
+      : text(
+          `${server.key} has weight ${given} in ${service.key}`,
+          `${server.key} 在 ${service.key} 中的权重为 ${given}`,
+        ),
   );
 }

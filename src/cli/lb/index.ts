@@ -26,7 +26,10 @@ export async function lb([word, ...argv]: readonly string[]): Promise<number> {
 }
 
 export function lbHelp(language: 'en' | 'zh'): string {
-  const usage = text('Usage: holdfast lb VERB [...] [--lang LANG] [-p PIDFILE]', '用法：holdfast lb 命令 [...] [--lang LANG] [-p PIDFILE]');
+  const usage = text(
+    'Usage: holdfast lb VERB [...] [--lang LANG] [-p PIDFILE]',
+    '用法：holdfast lb 命令 [...] [--lang LANG] [-p PIDFILE]',
+  );
   const width = Math.max(...LB_VERBS.map((v) => v.name.length + v.arguments.length + 1));
   const lines = LB_VERBS.map((v) => `  ${`${v.name} ${v.arguments}`.padEnd(width)}  ${v.help[language]}`);
   return `${usage[language]}\n\n${lines.join('\n')}\n`;

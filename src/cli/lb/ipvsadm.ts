@@ -15,7 +15,8 @@ function names(s: LbService): string[] {
     return `${m.protocol.toUpperCase().padEnd(4)} ${range}:${m.port}`;
   });
 }
-const remote = (x: LbServer): string => (x.address.includes(':') ? `[${x.address}]:${x.port}` : `${x.address}:${x.port}`);
+const remote = (x: LbServer): string =>
+  x.address.includes(':') ? `[${x.address}]:${x.port}` : `${x.address}:${x.port}`;
 const inPlane = (s: LbService): readonly LbServer[] => s.servers.filter((x) => x.planeWeight !== undefined);
 const planes = (d: LbDocument): string => [...new Set(d.services.map((s) => s.plane ?? 'none'))].join(', ') || 'none';
 
@@ -53,7 +54,11 @@ export const ipvsStats = (d: LbDocument): string => numbers(d, STATS, (_, x) => 
 export const ipvsRates = (d: LbDocument, rates: ReadonlyMap<string, ReadonlyMap<string, Rates>>): string =>
   numbers(d, RATE, (s, x) => rates.get(s.key)?.get(x.key));
 
-function numbers(d: LbDocument, heads: readonly string[], of: (s: LbService, x: LbServer) => Rates | undefined): string {
+function numbers(
+  d: LbDocument,
+  heads: readonly string[],
+  of: (s: LbService, x: LbServer) => Rates | undefined,
+): string {
   const out = [
     `IP Virtual Server by Holdfast (plane=${planes(d)})`,
     `${'Prot LocalAddress:Port'.padEnd(33)}${heads.map((h) => h.padStart(9)).join('')}`,

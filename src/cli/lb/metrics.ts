@@ -56,15 +56,49 @@ export function metrics(d: LbDocument): string {
       'Whether a plane carries the service and the kernel has all of it.',
       services((s) => flag(s.plane !== undefined && s.refused === undefined)),
     ),
-    ...family('holdfast_lb_service_quorum', 'gauge', 'Whether the quorum is there.', services((s) => flag(s.quorum.up))),
-    ...family('holdfast_lb_service_weight', 'gauge', 'Sum of the weights that live.', services((s) => s.quorum.sum)),
-    ...family('holdfast_lb_server_up', 'gauge', 'Whether the server serves.', servers((x) => flag(x.state === 'up'))),
-    ...family('holdfast_lb_server_weight', 'gauge', 'Weight in the plane; absent: not in it.', servers((x) => x.planeWeight)),
+    ...family(
+      'holdfast_lb_service_quorum',
+      'gauge',
+      'Whether the quorum is there.',
+      services((s) => flag(s.quorum.up)),
+    ),
+    ...family(
+      'holdfast_lb_service_weight',
+      'gauge',
+      'Sum of the weights that live.',
+      services((s) => s.quorum.sum),
+    ),
+    ...family(
+      'holdfast_lb_server_up',
+      'gauge',
+      'Whether the server serves.',
+      servers((x) => flag(x.state === 'up')),
+    ),
+    ...family(
+      'holdfast_lb_server_weight',
+      'gauge',
+      'Weight in the plane; absent: not in it.',
+      servers((x) => x.planeWeight),
+    ),
   ];
   for (const [name, key, help] of COUNTERS)
-    out.push(...family(`holdfast_lb_server_${name}`, 'counter', help, servers((x) => x.counters?.[key])));
+    out.push(
+      ...family(
+        `holdfast_lb_server_${name}`,
+        'counter',
+        help,
+        servers((x) => x.counters?.[key]),
+      ),
+    );
   for (const [name, key, help] of NOW)
-    out.push(...family(`holdfast_lb_server_${name}`, 'gauge', help, servers((x) => x.counters?.[key])));
+    out.push(
+      ...family(
+        `holdfast_lb_server_${name}`,
+        'gauge',
+        help,
+        servers((x) => x.counters?.[key]),
+      ),
+    );
   const checks = d.services.flatMap((s) =>
     s.servers.flatMap((x) =>
       x.checks.map((c) => ({ labels: { service: s.key, server: x.key, check: c.name }, check: c })),

@@ -9,7 +9,13 @@ function find<T extends { readonly key: string }>(all: readonly T[], word: strin
   if (exact.length > 0) return exact;
   const end = all.filter((x) => x.key.replace(/^(tcp|udp|sctp) /, '') === wanted || x.key.startsWith(`${wanted} `));
   if (end.length > 0) return end;
-  return all.filter((x) => x.key.replace(/^(tcp|udp|sctp) /, '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '') === wanted);
+  return all.filter(
+    (x) =>
+      x.key
+        .replace(/^(tcp|udp|sctp) /, '')
+        .replace(/:\d+$/, '')
+        .replace(/^\[|\]$/g, '') === wanted,
+  );
 }
 
 function one<T extends { readonly key: string }>(what: Text, all: readonly T[], word: string): Result<T, Text> {
@@ -17,8 +23,7 @@ function one<T extends { readonly key: string }>(what: Text, all: readonly T[], 
   const [first] = found;
   if (first !== undefined && found.length === 1) return ok(first);
   const keys = (found.length > 0 ? found : all).map((x) => x.key).join(', ');
-  if (found.length > 1)
-    return err(text(`${word} may be any of: ${keys}`, `${word} 可能是以下任意一个：${keys}`));
+  if (found.length > 1) return err(text(`${word} may be any of: ${keys}`, `${word} 可能是以下任意一个：${keys}`));
   return err(
     all.length === 0
       ? text(`there is no ${what.en} ${word}, nor any other`, `没有${what.zh} ${word}，也没有其他${what.zh}`)

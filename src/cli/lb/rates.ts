@@ -8,9 +8,7 @@ const ZERO: Rates = { connections: 0, packetsIn: 0, packetsOut: 0, bytesIn: 0, b
 /** By service key, then server key. A counter that went back was begun anew: it counts from zero. */
 export function ratesOf(before: LbDocument, after: LbDocument): ReadonlyMap<string, ReadonlyMap<string, Rates>> {
   const seconds = Math.max(0.001, (after.at - before.at) / 1000);
-  const old = new Map(
-    before.services.flatMap((s) => s.servers.map((x) => [`${s.key} ${x.key}`, x.counters] as const)),
-  );
+  const old = new Map(before.services.flatMap((s) => s.servers.map((x) => [`${s.key} ${x.key}`, x.counters] as const)));
   return new Map(
     after.services.map((s) => [
       s.key,

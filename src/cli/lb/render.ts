@@ -23,7 +23,9 @@ export function lbTroubles(d: LbDocument): readonly Text[] {
   const out: Text[] = [];
   for (const s of d.services) {
     if (s.plane === undefined)
-      out.push(text(`${s.key} is carried by no plane: ${s.planeBecause.en}`, `${s.key} 没有可用的平面：${s.planeBecause.zh}`));
+      out.push(
+        text(`${s.key} is carried by no plane: ${s.planeBecause.en}`, `${s.key} 没有可用的平面：${s.planeBecause.zh}`),
+      );
     else if (s.refused) out.push(text(`${s.key}: ${s.refused.en}`, `${s.key}：${s.refused.zh}`));
     if (!s.quorum.up)
       out.push(
@@ -35,7 +37,10 @@ export function lbTroubles(d: LbDocument): readonly Text[] {
     for (const x of s.servers)
       if (BAD.has(x.state))
         out.push(
-          text(`${s.key}: ${x.key} is ${x.state}: ${x.because.en}`, `${s.key}：${x.key} ${STATE[x.state].zh}：${x.because.zh}`),
+          text(
+            `${s.key}: ${x.key} is ${x.state}: ${x.because.en}`,
+            `${s.key}：${x.key} ${STATE[x.state].zh}：${x.because.zh}`,
+          ),
         );
   }
   return out;
@@ -56,7 +61,8 @@ export function renderLb(d: LbDocument, language: Language): string {
   const bad = lbTroubles(d);
   const word = bad.length === 0 ? text('healthy', '正常') : text('degraded', '降级');
   const out = [`${text(`director: ${word.en}`, `调度器：${word.zh}`)[language]}\n`];
-  for (const s of d.services) out.push('\n', head(s, language), table([HEADS.map((h) => h[language]), ...rows(s, d.at, language)]));
+  for (const s of d.services)
+    out.push('\n', head(s, language), table([HEADS.map((h) => h[language]), ...rows(s, d.at, language)]));
   out.push('\n');
   if (bad.length === 0) out.push(`${text('Nothing needs you.', '无需处理。')[language]}\n`);
   else {

@@ -37,7 +37,8 @@ export function serveMetrics(where: string, a: LbArguments, render: (d: LbDocume
         return;
       }
       const d = await askDocument(a);
-      if (d.ok) response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(render(d.value));
+      if (d.ok)
+        response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(render(d.value));
       else response.writeHead(503, { 'content-type': 'text/plain; charset=utf-8' }).end(`${d.error.text.en}\n`);
     });
     server.maxConnections = 16;

@@ -125,7 +125,12 @@ export const LB_VERBS: readonly LbVerb[] = [
     help: text('another weight, until it is given back', '临时改变权重'),
     run: weight,
   },
-  { name: 'conns', arguments: '[SERVICE...] [--json]', help: text('connections of each server', '各服务器的连接'), run: conns },
+  {
+    name: 'conns',
+    arguments: '[SERVICE...] [--json]',
+    help: text('connections of each server', '各服务器的连接'),
+    run: conns,
+  },
   {
     name: 'top',
     arguments: '[SERVICE...] [--interval TIME] [--count N]',

@@ -7,7 +7,7 @@ import { Child } from './child.ts';
 
 export type BeatHandlers = {
   /** What is not settled here. */
-  readonly message: (m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' }>) => void;
+  readonly message: (m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' | 'bfd' }>) => void;
   readonly run: (script: Script, exited: (e: Exit) => void) => Running | undefined;
   readonly exit: (how: Text, orderly: boolean) => void;
 };
