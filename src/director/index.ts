@@ -1,4 +1,5 @@
 export type * from './check.ts';
+export { type CheckPorts, type RandomBytes, startCheckRunner } from './checkers/index.ts';
 export type {
   CheckConnection,
   Checker,
@@ -10,9 +11,11 @@ export type {
   GroupMember,
   PoolOptions,
   Protocol,
+  ProtocolChecker,
   RealServer,
   Scheduler,
   SchedulerFlag,
+  Secret,
   SorryServer,
   SyncDaemon,
   UrlCheck,

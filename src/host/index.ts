@@ -2,3 +2,4 @@ export type * from './netlink.ts';
 export * from './plan/index.ts';
 export type * from './ports.ts';
 export type * from './relays.ts';
+export type * from './streams.ts';

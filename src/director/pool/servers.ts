@@ -18,6 +18,7 @@ import { slowStart, weightOf } from './weights.ts';
 export type Ground = 'start' | 'reload' | 'running';
 
 export function initialVerdict(c: Checker): Verdict {
+  if (c.kind === 'fixed') return c.up ? 'up' : 'down';
   const alpha = c.kind === 'bfd' ? c.alpha : c.kind === 'file' ? false : c.timing.alpha;
   return alpha ? 'down' : 'up';
 }
