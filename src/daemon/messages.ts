@@ -5,7 +5,7 @@ import type { BfdInstance } from '../bfd/index.ts';
 import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
 import type { DirectorConfig, DirectorMemory, InstanceView, PoolNotification } from '../director/index.ts';
 import type { Exit, LogEvent } from '../host/index.ts';
-import type { LastWill, Notification, Script, TrackFile, VrrpConfig } from '../vrrp/index.ts';
+import type { LastWill, Notification, Script, VrrpConfig } from '../vrrp/index.ts';
 
 export type BeatSnapshot = {
   readonly instances: readonly InstanceStatus[];
@@ -65,8 +65,6 @@ export type ToDirector =
       /** As for the beat. */
       readonly namespace: string | undefined;
       readonly scripts: Pick<VrrpConfig, 'scriptUser' | 'supplementaryGroups'>;
-      /** FILE_CHECK names them. */
-      readonly files: readonly TrackFile[];
       /** Of the process before it. Looked at only by one that starts. */
       readonly memory: DirectorMemory | undefined;
     }

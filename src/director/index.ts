@@ -24,6 +24,7 @@ export type {
   VirtualService,
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
+export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
 export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
 export {
   type InstanceView,

@@ -2,20 +2,20 @@
 import type { IpAddress, Microseconds, Result } from '../base/index.ts';
 import type { HostError } from './ports.ts';
 
-export type StreamEnd = { readonly address: IpAddress; readonly port: number };
-export type StreamEvents = {
+export type RelayEnd = { readonly address: IpAddress; readonly port: number };
+export type RelayEvents = {
   /** The other side will send no more; all that it sent has been handed on. */
   readonly ended: () => void;
   /** Nothing comes or goes any more. Called once; never by the call that destroys. */
   readonly closed: () => void;
 };
 export interface RelayStream {
-  readonly local: StreamEnd;
-  readonly remote: StreamEnd;
+  readonly local: RelayEnd;
+  readonly remote: RelayEnd;
   /** Bytes of payload. */
   readonly received: number;
   readonly sent: number;
-  on(events: StreamEvents): void;
+  on(events: RelayEvents): void;
   /** For what stands before the relayed bytes. */
   write(bytes: Uint8Array): void;
   /**
@@ -38,7 +38,7 @@ export interface Relays {
   ): Result<RelayListener, HostError>;
   /** `done` is called once, unless cancelled before. */
   connect(
-    o: { readonly to: StreamEnd; readonly source: IpAddress | undefined; readonly timeout: Microseconds },
+    o: { readonly to: RelayEnd; readonly source: IpAddress | undefined; readonly timeout: Microseconds },
     done: (r: Result<RelayStream, HostError>) => void,
   ): () => void;
 }

@@ -156,3 +156,49 @@ test('-P runs no director, -C no VRRP', { skip }, async (t) => {
   await until('the director answers', () => lb(b, 'status').output.includes('proxy'));
   assert.equal(b.holds(VIP), false);
 });
+
+test('a server that dies leaves within its checks, comes back, and both dead leave the sorry server; FIFO and scripts say so', {
+  skip,
+}, async (t) => {
+  const b = new Bench(t);
+  const SORRY = '192.168.1.13';
+  serve(b, SORRY);
+  const script = b.write('n.sh', `#!/bin/sh\necho "$*" >> ${b.folder}/told\n`, 0o755);
+  const reader = b.write('r.sh', `#!/bin/sh\ncat "$1" >> ${b.folder}/fifo.out\n`, 0o755);
+  const check = `TCP_CHECK {\n connect_timeout 1\n retry 0\n }\n notify_up "${script} up"\n notify_down "${script} down"\n`;
+  const more = `delay_loop 1\n sorry_server ${SORRY} 8080\n quorum_down "${script} lost"\n quorum_up "${script} gained"`;
+  const globals = `script_user root\n lvs_notify_fifo ${b.folder}/fifo\n lvs_notify_fifo_script "${reader}"`;
+  const conf = (vrrp + service(more))
+    .replace('script_user root', globals)
+    .replaceAll('weight 1\n', `weight 1\n ${check}`);
+  await pair(b, conf);
+  const upOf = (): (string | undefined)[] => documentOf(b).services[0]?.servers.map((x) => x.state) ?? [];
+  await until(
+    'both are checked',
+    () => documentOf(b).services[0]?.servers.every((x) => x.role === 'sorry' || x.checks[0]?.lastAt) ?? false,
+  );
+  // Nobody listens any more at an address that is gone: the connection is refused or has no route.
+  b.inside('ip', 'addr', 'del', `${A}/32`, 'dev', 'lo');
+  await until('the first is out', () => upOf()[0] === 'down', 15_000);
+  assert.deepEqual([once(b), once(b)], [B, B]);
+  b.inside('ip', 'addr', 'del', `${B}/32`, 'dev', 'lo');
+  await until('the sorry server serves', () => once(b) === SORRY, 15_000);
+  assert.match(lb(b, 'status').output, /has lost its quorum/);
+  assert.equal(lb(b, 'status').status, 8);
+  b.inside('ip', 'addr', 'add', `${A}/32`, 'dev', 'lo');
+  await until('the first serves again', () => once(b) === A, 15_000);
+  const [vs, a] = [`[${VIP}]:tcp:80`, `[${A}]:tcp:8080`];
+  await until(
+    'scripts and FIFO',
+    () => b.read('fifo.out').includes(`VS ${vs} UP`) && b.read('told').includes('gained'),
+    5000,
+  );
+  assert.deepEqual(b.read('fifo.out').trim().split('\n'), [
+    `RS ${a} ${vs} DOWN`,
+    `RS [${B}]:tcp:8080 ${vs} DOWN`,
+    `VS ${vs} DOWN`,
+    `RS ${a} ${vs} UP`,
+    `VS ${vs} UP`,
+  ]);
+  assert.deepEqual(b.read('told').trim().split('\n').sort(), ['down', 'down', 'gained', 'lost', 'up']);
+});

@@ -70,7 +70,7 @@ export class DirectorProcess {
   #configure(m: Configure): void {
     if (this.#works) {
       this.#works.config = m.config;
-      this.#works.checks.use(m);
+      this.#works.checks.use(m.scripts);
       this.#works.director.reload(m.config);
       this.#remember();
       return;
@@ -97,7 +97,7 @@ export class DirectorProcess {
     if (!network.ok) return { ok: false, error: failureText(network.error) };
     const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
     const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader });
-    const checks = new Checks(addon.value, host, m);
+    const checks = new Checks(host, m.scripts);
     const director = new Director(
       m.config,
       { clock: host.clock, log: this.#log, network: host.network, planes, checks: checks.start },

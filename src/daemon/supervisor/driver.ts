@@ -252,7 +252,6 @@ export class Supervisor {
         umask: this.#options.umask ?? config.global.umask,
         namespace: this.#options.namespace ?? config.global.netNamespace,
         scripts: config.vrrp,
-        files: config.vrrp.files,
       },
       { respawn, childWait: config.global.childWait },
     );

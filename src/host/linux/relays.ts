@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { err, type IpAddress, ok, parseIp, type Result, text } from '../../base/index.ts';
-import type { HostError, RelayListener, RelayStream, Relays, StreamEnd, StreamEvents } from '../index.ts';
+import type { HostError, RelayEnd, RelayEvents, RelayListener, RelayStream, Relays } from '../index.ts';
 import { hostError } from './addon.ts';
 import { anyAddress, sockaddrIp } from './sockaddr.ts';
 
@@ -21,16 +21,16 @@ function load(): ListenAddon | undefined {
   }
 }
 
-const endOf = (address: string | undefined, port: number | undefined): StreamEnd => {
+const endOf = (address: string | undefined, port: number | undefined): RelayEnd => {
   const parsed = parseIp((address ?? '').replace(/%.*/, ''));
   return { address: parsed.ok ? parsed.value : anyAddress(4), port: port ?? 0 };
 };
 
 class NetStream implements RelayStream {
-  readonly local: StreamEnd;
-  readonly remote: StreamEnd;
+  readonly local: RelayEnd;
+  readonly remote: RelayEnd;
   readonly #socket: Socket;
-  #events: StreamEvents | undefined;
+  #events: RelayEvents | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -47,7 +47,7 @@ class NetStream implements RelayStream {
   get sent(): number {
     return this.#socket.bytesWritten;
   }
-  on(events: StreamEvents): void {
+  on(events: RelayEvents): void {
     this.#events = events;
   }
   write(bytes: Uint8Array): void {

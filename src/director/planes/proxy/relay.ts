@@ -1,6 +1,6 @@
 /** Drives one session: the sockets of a client and its server. */
 import type { Microseconds } from '../../../base/index.ts';
-import type { Clock, RelayStream, Relays, StreamEnd } from '../../../host/index.ts';
+import type { Clock, RelayEnd, RelayStream, Relays } from '../../../host/index.ts';
 import { encodeProxyHeader, encodeProxyLine } from '../../../wire/index.ts';
 import type { ServerKey } from '../../types.ts';
 import { opening, type Session, type SessionEnd, type SessionEvent, type SessionStep, stepSession } from './session.ts';
@@ -10,7 +10,7 @@ export type HeaderKind = 'none' | 'v1' | 'v2';
 export type RelaySettings = {
   readonly header: HeaderKind;
   /** Undefined: as the route to the server has it. */
-  readonly source: StreamEnd['address'] | undefined;
+  readonly source: RelayEnd['address'] | undefined;
   readonly connectTimeout: Microseconds;
   readonly idleTimeout: Microseconds;
 };
@@ -18,7 +18,7 @@ export type RelayOwner = {
   readonly host: { readonly clock: Pick<Clock, 'now'>; readonly relays: Relays };
   readonly settings: RelaySettings;
   /** Undefined: it is no longer wanted. */
-  readonly whereIs: (server: ServerKey) => StreamEnd | undefined;
+  readonly whereIs: (server: ServerKey) => RelayEnd | undefined;
   readonly nextAfter: (tried: ReadonlySet<ServerKey>) => ServerKey | undefined;
   readonly opened: (server: ServerKey) => void;
   /** It counts with this server now. */

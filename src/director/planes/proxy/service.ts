@@ -1,6 +1,6 @@
 /** One proxied service: its listening sockets, its connections, and what each server has carried. */
 import { err, type IpAddress, ok, type Result } from '../../../base/index.ts';
-import type { Entropy, HostError, RelayListener, RelayStream, StreamEnd } from '../../../host/index.ts';
+import type { Entropy, HostError, RelayEnd, RelayListener, RelayStream } from '../../../host/index.ts';
 import type { ServerCounters, ServerKey, ServiceCounters, WantedService } from '../../types.ts';
 import { Affinity } from './affinity.ts';
 import { addressesOf } from './refusals.ts';
@@ -106,7 +106,7 @@ export class ProxyService {
     return { key: this.#wanted.key, servers };
   }
 
-  #whereIs(key: ServerKey): StreamEnd | undefined {
+  #whereIs(key: ServerKey): RelayEnd | undefined {
     const { match, servers } = this.#wanted;
     const found = servers.find((s) => s.key === key);
     const asked = match.by === 'address' ? match.port : 0;
