@@ -57,6 +57,8 @@ export type DirectorOptions = {
   readonly memory?: DirectorMemory;
   /** Scripts to run, lines for FIFOs, mail. Called after the planes were told. */
   readonly notify: (n: PoolNotification) => void;
+  /** After each change of a pool, before anybody is told: what to hand to the next process, also of one that was killed. Undefined: the pool is gone. */
+  readonly remember?: (service: ServiceKey, memory: PoolMemory | undefined) => void;
 };
 export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolMemory>> };
 
@@ -317,6 +319,7 @@ export class Director {
   #finish(told: readonly [Pool, PoolConfig, readonly Decision[]][]): void {
     this.#placement.apply();
     for (const pool of this.#pools.values()) this.#wake(pool);
+    for (const pool of new Set(told.map(([p]) => p))) this.#remember(pool);
     for (const [, config, decisions] of told) this.#tell(config, decisions);
   }
 
@@ -358,7 +361,12 @@ export class Director {
     this.#want(pool);
     this.#placement.apply();
     this.#wake(pool);
+    this.#remember(pool);
     this.#tell(pool.config, decisions);
+  }
+  #remember(pool: Pool): void {
+    const { key } = pool.config;
+    this.#options.remember?.(key, this.#pools.get(key) === pool ? remember(pool.state) : undefined);
   }
   #wake(pool: Pool): void {
     const due = deadline(pool.config, pool.state);
