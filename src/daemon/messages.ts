@@ -3,7 +3,14 @@ import type { InstanceStatus, LbRequest, TrackerStatus } from '../api/index.ts';
 import type { Diagnostic, Text } from '../base/index.ts';
 import type { BfdInstance } from '../bfd/index.ts';
 import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
-import type { DirectorConfig, DirectorMemory, InstanceView, PoolNotification } from '../director/index.ts';
+import type {
+  DirectorConfig,
+  DirectorMemory,
+  InstanceView,
+  PoolMemory,
+  PoolNotification,
+  ServiceKey,
+} from '../director/index.ts';
 import type { Exit, LogEvent } from '../host/index.ts';
 import type { LastWill, Notification, Script, VrrpConfig } from '../vrrp/index.ts';
 
@@ -78,7 +85,8 @@ export type ToDirector =
 export type FromDirector =
   | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'notify'; readonly notification: PoolNotification }
-  | { readonly kind: 'memory'; readonly memory: DirectorMemory }
+  /** What a later process goes on with; undefined: the service is gone. */
+  | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolMemory | undefined }
   | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
   | { readonly kind: 'stopped' };
 

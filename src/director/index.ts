@@ -29,6 +29,7 @@ export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/in
 export {
   type InstanceView,
   matchesOf,
+  type PoolMemory,
   type PoolNotification,
   poolConfig,
   serverKey,

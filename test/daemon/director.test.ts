@@ -110,7 +110,6 @@ test('SIGKILL of the director: VRRP does not notice, a new one serves, and what 
   const b = new Bench(t);
   const { lines } = await pair(b);
   assert.equal(lb(b, 'drain', `${VIP}:80`, A).status, 0);
-  await sleep(400); // the memory has been told
   const monitor = b.start(['ip', 'monitor', 'address']);
   await sleep(200);
   const before = checkersPid(b);

@@ -19,14 +19,10 @@ type Works = {
   readonly checks: Checks;
   config: DirectorConfig;
 };
-/** Memory is told when it changed, at most so often. */
-const REMEMBER = us(200_000);
-
 export class DirectorProcess {
   readonly #send: (m: FromDirector, sent?: () => void) => void;
   readonly #end: () => void;
   #works: Works | undefined;
-  #remembering = false;
   /** Came before the first configuration. */
   readonly #early: ToDirector[] = [];
 
@@ -72,7 +68,6 @@ export class DirectorProcess {
       this.#works.config = m.config;
       this.#works.checks.use(m.scripts);
       this.#works.director.reload(m.config);
-      this.#remember();
       return;
     }
     const begun = this.#begin(m);
@@ -103,16 +98,13 @@ export class DirectorProcess {
       { clock: host.clock, log: this.#log, network: host.network, planes, checks: checks.start },
       {
         ...(m.memory === undefined ? {} : { memory: m.memory }),
-        notify: (notification) => {
-          this.#send({ kind: 'notify', notification });
-          this.#remember();
-        },
+        notify: (notification) => this.#send({ kind: 'notify', notification }),
+        remember: (service, memory) => this.#send({ kind: 'memory', service, memory }),
       },
     );
     this.#works = { host, director, planes, checks, config: m.config };
     this.#sayWithout(planes, m.config);
     director.start();
-    this.#remember();
     return { ok: true, value: undefined };
   }
   /** P6: without a plane VRRP goes on, and one line says why nothing is forwarded. */
@@ -132,10 +124,7 @@ export class DirectorProcess {
     const starting: LbAnswer = { error: text('the director is starting', '调度进程正在启动') };
     if (!works) return starting;
     const { director, planes, config, host } = works;
-    const outcome = (r: Result<void, Text>): LbAnswer => {
-      if (r.ok) this.#remember();
-      return r.ok ? { done: true } : { error: r.error };
-    };
+    const outcome = (r: Result<void, Text>): LbAnswer => (r.ok ? { done: true } : { error: r.error });
     const force = 'force' in q && q.force === true;
     switch (q.ask) {
       case 'lb':
@@ -158,16 +147,6 @@ export class DirectorProcess {
       default:
         return unreachable(q);
     }
-  }
-  #remember(): void {
-    const works = this.#works;
-    if (works === undefined || this.#remembering) return;
-    this.#remembering = true;
-    const { clock } = works.host;
-    clock.at(us(clock.now() + REMEMBER), () => {
-      this.#remembering = false;
-      this.#send({ kind: 'memory', memory: works.director.memory() });
-    });
   }
   readonly #log: Log = { write: (event) => this.#send({ kind: 'log', event }) };
 }

@@ -1,7 +1,7 @@
 /** The director process as the supervisor sees it: kept running, told what changes, asked on behalf of operators. */
 import type { LbAnswer, LbRequest } from '../../api/index.ts';
 import { type Microseconds, type Text, text, unreachable } from '../../base/index.ts';
-import type { DirectorMemory, InstanceView, PoolNotification } from '../../director/index.ts';
+import type { InstanceView, PoolMemory, PoolNotification, ServiceKey } from '../../director/index.ts';
 import type { LogEvent } from '../../host/index.ts';
 import type { FromDirector, ToDirector } from '../messages.ts';
 import { Child } from './child.ts';
@@ -34,7 +34,7 @@ export class DirectorLink {
   #timer: NodeJS.Timeout | undefined;
   #settings: DirectorSettings | undefined;
   #keep = false;
-  #memory: DirectorMemory | undefined;
+  readonly #memory = new Map<ServiceKey, PoolMemory>();
   #whenStopped: () => void = () => {};
   #options: KeeperOptions = { name: NAME, respawn: true, childWait: 5_000_000 as Microseconds };
   /** What a process that starts must be told besides its configuration. */
@@ -141,7 +141,8 @@ export class DirectorLink {
     if (child.pid !== undefined) this.#on.started(child.pid);
   }
   #configure(): void {
-    if (this.#settings) this.#child?.send({ kind: 'configure', ...this.#settings, memory: this.#memory });
+    if (this.#settings)
+      this.#child?.send({ kind: 'configure', ...this.#settings, memory: { pools: Object.fromEntries(this.#memory) } });
   }
   #exited(child: Child<ToDirector>, how: Text): void {
     if (child !== this.#child) return;
@@ -160,7 +161,8 @@ export class DirectorLink {
         this.#on.notify(m.notification);
         break;
       case 'memory':
-        this.#memory = m.memory;
+        if (m.memory) this.#memory.set(m.service, m.memory);
+        else this.#memory.delete(m.service);
         break;
       case 'answer': {
         const reply = this.#asked.get(m.question);
