@@ -3,6 +3,7 @@ export type {
   LbCheck,
   LbCounters,
   LbDocument,
+  LbFinding,
   LbMatch,
   LbRequest,
   LbServer,

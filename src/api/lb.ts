@@ -114,3 +114,12 @@ export type LbRequest =
     };
 /** `error`: nothing was changed. */
 export type LbAnswer = { readonly done: true } | { readonly error: Text };
+
+/** One cause that `holdfast lb check` found, or that all is well with a server. `hint`: the way out. */
+export type LbFinding = {
+  readonly severity: 'good' | 'warning' | 'error';
+  readonly code: string;
+  readonly server: string | undefined;
+  readonly text: Text;
+  readonly hint?: Text;
+};

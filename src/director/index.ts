@@ -35,6 +35,14 @@ export {
   serverKey,
   serviceKey,
 } from './pool/index.ts';
+export {
+  judge,
+  judgeRealServer,
+  type ProbeFinding,
+  type ProbeServer,
+  type ProbeTarget,
+  probe,
+} from './probe/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
 export type * from './types.ts';

@@ -13,6 +13,7 @@ export * from './proxy-protocol.ts';
 export * from './pseudo.ts';
 export { type Codec, codecs, REGISTRY_PATH } from './registry.ts';
 export type * from './short.ts';
+export * from './tcp.ts';
 export * from './udp.ts';
 export * from './vrrp.ts';
 export * from './vrrp-hmac.ts';

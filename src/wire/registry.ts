@@ -14,6 +14,7 @@ import { decodeNdp, encodeNdp } from './ndp.ts';
 import { netlinkCodecs } from './netlink/index.ts';
 import { decodePcap, encodePcap } from './pcap.ts';
 import { decodeProxyHeader, decodeProxyLine, encodeProxyHeader, encodeProxyLine } from './proxy-protocol.ts';
+import { decodeTcp, encodeTcp } from './tcp.ts';
 import { decodeUdp, encodeUdp } from './udp.ts';
 import { decodeVrrp, encodeVrrp } from './vrrp.ts';
 import { decodeHmacTrailer, encodeHmacTrailer } from './vrrp-hmac.ts';
@@ -66,6 +67,7 @@ export const codecs: readonly Codec[] = [
     }),
   ),
   codec({ name: 'vrrp hmac trailer', decode: decodeHmacTrailer, encode: encodeHmacTrailer }),
+  codec({ name: 'tcp', decode: decodeTcp, encode: encodeTcp }),
   codec({ name: 'ah', decode: decodeAh, encode: encodeAh }),
   codec({ name: 'bfd', decode: decodeBfd, encode: encodeBfd }),
   codec({ name: 'pcap', decode: decodePcap, encode: encodePcap }),

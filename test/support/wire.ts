@@ -21,6 +21,7 @@ import {
   REGISTRY_PATH,
   type ReceivedAdvert,
   sumPseudoHeader,
+  type TcpSegment,
   type UdpDatagram,
   type VrrpChecksum,
   vrrpChecksum,
@@ -119,6 +120,18 @@ const icmp = (family: 4 | 6): fc.Arbitrary<IcmpMessage> =>
     }),
   ) as fc.Arbitrary<IcmpMessage>;
 const udp: fc.Arbitrary<UdpDatagram> = record({ sourcePort: u16, destinationPort: u16, payload: octets(0, 60) });
+const tcp: fc.Arbitrary<TcpSegment> = record({
+  sourcePort: u16,
+  destinationPort: u16,
+  seq: u32,
+  ack: u32,
+  flags: fc.integer({ min: 0, max: 0xfff }),
+  window: u16,
+  checksum: u16,
+  urgent: u16,
+  options: units(4, 0, 10),
+  payload: octets(0, 60),
+});
 const ndpOption: fc.Arbitrary<NdpOption> = fc.oneof(
   record({ kind: fc.constantFrom('source-link-layer' as const, 'target-link-layer' as const), mac }),
   record({ kind: fc.constant('other' as const), type: fc.integer({ min: 3, max: 255 }), data: units(8, 0, 3, 6) }),
@@ -279,6 +292,7 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   'vrrp over IPv6': { value: vrrp(6), repair: repairVrrp(6) },
   'vrrp over IPv4 unicast': { value: vrrp('unicast'), repair: repairVrrp('unicast') },
   'vrrp hmac trailer': { value: hmac },
+  tcp: { value: tcp },
   ah: { value: ah },
   bfd: { value: bfd },
   pcap: { value: pcap },
