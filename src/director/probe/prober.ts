@@ -1,14 +1,7 @@
 /** Sends the probe's packets and collects what comes back. Decides nothing: see judge.ts. */
-import { type IpAddress, type Microseconds, us } from '../../base/index.ts';
+import { type IpAddress, type IpPrefix, ipBytes, ipFromBytes, type Microseconds, us } from '../../base/index.ts';
 import type { Clock, Entropy, FrameSocket, Link, Network, Sockets } from '../../host/index.ts';
-import {
-  ARP_HARDWARE,
-  arpRequest,
-  ETHERNET_BROADCAST,
-  ETHERTYPE,
-  encodeEthernet,
-  type MacAddress,
-} from '../../wire/index.ts';
+import { ARP_HARDWARE, arpRequest, type MacAddress } from '../../wire/index.ts';
 import { covers, wayTo } from '../reach.ts';
 import { type Flow, ipFrame, readFrame, replyTo, resetPacket, type Seen, synPacket, tunnelled } from './packets.ts';
 import type { Evidence, ProbeServer, ProbeTarget, Reply, ServerEvidence } from './types.ts';
@@ -30,6 +23,8 @@ const MAIN_TABLE = 254;
 const NOBODY = '192.0.0.8' as IpAddress;
 const FIRST_PORT = 40_000;
 const PORTS = 20_000;
+/** Addresses that are tried for one that nobody has. */
+const CANDIDATES = 4;
 
 type Pair = { readonly flow: Flow; reply: Reply };
 type Work = {
@@ -43,6 +38,8 @@ type Work = {
   announcesVip: boolean;
   direct: Pair | undefined;
   path: Pair | undefined;
+  /** From an address that nobody has: the server must ask for it, and shows as whom it asks. */
+  stranger: Flow | undefined;
 };
 
 /** Takes about 1.2 s. `done` is called once. Links other than Ethernet are not probed. */
@@ -58,6 +55,8 @@ class Prober {
   readonly #sockets = new Map<number, FrameSocket>();
   readonly #holders = new Set<MacAddress>();
   readonly #own: ReadonlySet<string>;
+  /** Addresses of our subnets, by link, that may be nobody's; those that answer are taken out. */
+  readonly #free = new Map<number, Set<IpAddress>>();
 
   constructor(t: ProbeTarget, ports: ProbePorts, done: (e: Evidence) => void) {
     this.#t = t;
@@ -121,6 +120,7 @@ class Prober {
       announcesVip: false,
       direct: undefined,
       path: undefined,
+      stranger: undefined,
     };
   }
   #rounds(count: number, wait: Microseconds, act: () => void, then: () => void): void {
@@ -141,18 +141,31 @@ class Prober {
       const key = `${link.ifindex} ${target}`;
       if (asked.has(key)) return;
       asked.add(key);
-      const mac = link.mac as MacAddress;
-      const payload = arpRequest(mac, source, target);
-      const frame = { destination: ETHERNET_BROADCAST, source: mac, tags: [], etherType: ETHERTYPE.arp, payload };
-      this.#sockets.get(link.ifindex)?.send(encodeEthernet(frame));
+      this.#sockets.get(link.ifindex)?.send(arpRequest(link.mac as MacAddress, source, target));
     };
-    for (const { link, source, nextHop, local } of this.#works)
-      if (link && source && !local) ask(link, source, nextHop);
+    for (const { link, source, nextHop, local, server } of this.#works) {
+      if (!link || !source || local) continue;
+      ask(link, source, nextHop);
+      if (server.method !== 'direct-routing') continue;
+      for (const candidate of this.#candidates(link.ifindex, source)) ask(link, source, candidate);
+    }
     for (const a of this.#ports.network.addresses()) {
       const link = this.#ports.network.linkByIndex(a.ifindex);
       if (link && this.#sockets.has(a.ifindex) && a.prefix.address !== this.#t.vip && covers(a.prefix, this.#t.vip))
         ask(link, a.prefix.address, this.#t.vip);
     }
+  }
+
+  #candidates(ifindex: number, source: IpAddress): ReadonlySet<IpAddress> {
+    let free = this.#free.get(ifindex);
+    if (free === undefined) {
+      const own = this.#ports.network.addresses();
+      const prefix = own.find((a) => a.ifindex === ifindex && a.prefix.address === source)?.prefix;
+      const last = prefix ? lastAddresses(prefix, CANDIDATES) : [];
+      free = new Set(last.filter((c) => c !== this.#t.vip && !own.some((a) => a.prefix.address === c)));
+      this.#free.set(ifindex, free);
+    }
+    return free;
   }
 
   // ------------------------------------------------------------------------------------------ connections
@@ -175,12 +188,16 @@ class Prober {
       const port = server.port === 0 ? this.#t.port : server.port;
       w.direct = flow(w.source, server.address, port);
       w.path = server.method === 'nat' ? flow(NOBODY, server.address, port) : flow(w.source, this.#t.vip, this.#t.port);
+      const [nobody] = server.method === 'direct-routing' && w.link ? (this.#free.get(w.link.ifindex) ?? []) : [];
+      if (nobody) w.stranger = flow(nobody, this.#t.vip, this.#t.port).flow;
     }
   }
   #knock(): void {
-    for (const w of this.#works)
+    for (const w of this.#works) {
+      if (w.stranger) this.#send(w, synPacket(w.stranger), false);
       for (const pair of [w.direct, w.path])
         if (pair?.reply.is === 'silence') this.#send(w, synPacket(pair.flow), pair === w.path);
+    }
   }
   #send(w: Work, packet: Uint8Array, onPath: boolean): void {
     const { link, mac, source, server } = w;
@@ -196,6 +213,7 @@ class Prober {
         return;
       }
       if (seen.address === this.#t.vip) this.#holders.add(seen.mac);
+      for (const free of this.#free.values()) free.delete(seen.address);
       for (const w of this.#works) if (w.nextHop === seen.address) w.mac ??= seen.mac;
       return;
     }
@@ -235,6 +253,12 @@ class Prober {
   }
 }
 
+/** Host addresses from the end of a subnet, backwards; none of one too small to have spare ones. */
+function lastAddresses(p: IpPrefix, count: number): readonly IpAddress[] {
+  if (p.length > 28) return [];
+  const bytes = ipBytes(p.address).map((b, i) => b | (0xff >> Math.max(0, Math.min(8, p.length - i * 8))));
+  return Array.from({ length: count }, (_, i) => ipFromBytes(bytes.with(3, (bytes[3] as number) - 1 - i)));
+}
 const isEthernet = (l: Link): boolean => l.hardware === ARP_HARDWARE.ethernet && !l.loopback;
 const evidenceOf = (w: Work): ServerEvidence => ({
   local: w.local,
