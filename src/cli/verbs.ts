@@ -44,6 +44,12 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('./lb/index.ts')).lb(['ipvsadm', ...argv]),
   },
   {
+    name: 'wire',
+    arguments: 'decode FILE [--json]',
+    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD'),
+    run: async (argv) => (await import('./wire.ts')).wire(argv),
+  },
+  {
     name: 'version',
     arguments: '',
     help: text('the version', '版本'),

@@ -7,8 +7,8 @@ import type {
   DirectorConfig,
   DirectorMemory,
   InstanceView,
-  PoolMemory,
   PoolNotification,
+  PoolState,
   ServiceKey,
 } from '../director/index.ts';
 import type { Exit, LogEvent } from '../host/index.ts';
@@ -86,7 +86,7 @@ export type FromDirector =
   | { readonly kind: 'log'; readonly event: LogEvent }
   | { readonly kind: 'notify'; readonly notification: PoolNotification }
   /** What a later process goes on with; undefined: the service is gone. */
-  | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolMemory | undefined }
+  | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolState | undefined }
   | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
   | { readonly kind: 'stopped' };
 

@@ -29,11 +29,9 @@ import {
   notificationOf,
   type PoolConfig,
   type PoolEvent,
-  type PoolMemory,
   type PoolNotification,
   type PoolState,
   poolConfig,
-  remember,
   servicesOf,
   step,
   syncOf,
@@ -58,9 +56,9 @@ export type DirectorOptions = {
   /** Scripts to run, lines for FIFOs, mail. Called after the planes were told. */
   readonly notify: (n: PoolNotification) => void;
   /** After each change of a pool, before anybody is told: what to hand to the next process, also of one that was killed. Undefined: the pool is gone. */
-  readonly remember?: (service: ServiceKey, memory: PoolMemory | undefined) => void;
+  readonly remember?: (service: ServiceKey, memory: PoolState | undefined) => void;
 };
-export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolMemory>> };
+export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolState>> };
 
 type Pool = { config: PoolConfig; state: PoolState; cancel: Cancel; dueAt: number };
 const TICK = us(1_000_000);
@@ -151,8 +149,8 @@ export class Director {
   }
 
   memory(): DirectorMemory {
-    const pools: Record<ServiceKey, PoolMemory> = {};
-    for (const [key, pool] of this.#pools) pools[key] = remember(pool.state);
+    const pools: Record<ServiceKey, PoolState> = {};
+    for (const [key, pool] of this.#pools) pools[key] = pool.state;
     return { pools };
   }
 
@@ -366,7 +364,7 @@ export class Director {
   }
   #remember(pool: Pool): void {
     const { key } = pool.config;
-    this.#options.remember?.(key, this.#pools.get(key) === pool ? remember(pool.state) : undefined);
+    this.#options.remember?.(key, this.#pools.get(key) === pool ? pool.state : undefined);
   }
   #wake(pool: Pool): void {
     const due = deadline(pool.config, pool.state);

@@ -29,8 +29,8 @@ export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/in
 export {
   type InstanceView,
   matchesOf,
-  type PoolMemory,
   type PoolNotification,
+  type PoolState,
   poolConfig,
   serverKey,
   serviceKey,

@@ -6,10 +6,12 @@ import { ByteWriter, type Family, type IpAddress, type Result } from '../base/in
 import { decodeAh, encodeAh } from './ah.ts';
 import { decodeArp, encodeArp } from './arp.ts';
 import { decodeBfd, encodeBfd } from './bfd.ts';
+import { drbdCodecs } from './drbd/index.ts';
 import { decodeEthernet, encodeEthernet } from './ethernet.ts';
 import { decodeIcmp, encodeIcmp } from './icmp.ts';
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts';
 import { decodeIpv6, encodeIpv6 } from './ipv6.ts';
+import { nbdCodecs } from './nbd/index.ts';
 import { decodeNdp, encodeNdp } from './ndp.ts';
 import { netlinkCodecs } from './netlink/index.ts';
 import { decodePcap, encodePcap } from './pcap.ts';
@@ -74,4 +76,6 @@ export const codecs: readonly Codec[] = [
   codec({ name: 'proxy protocol 1', decode: decodeProxyLine, encode: encodeProxyLine }),
   codec({ name: 'proxy protocol 2', decode: decodeProxyHeader, encode: encodeProxyHeader }),
   ...(netlinkCodecs as readonly Codec[]),
+  ...(drbdCodecs as readonly Codec[]),
+  ...(nbdCodecs as readonly Codec[]),
 ];

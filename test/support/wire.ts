@@ -26,6 +26,8 @@ import {
   type VrrpChecksum,
   vrrpChecksum,
 } from '../../src/wire/index.ts';
+import { drbdArbitraries } from './drbd.ts';
+import { nbdArbitraries } from './nbd.ts';
 import { netlinkArbitraries } from './netlink.ts';
 
 export type CodecSupport = {
@@ -298,7 +300,12 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   pcap: { value: pcap },
   'proxy protocol 1': { value: fc.option(anyPath, { nil: undefined }).map((path) => ({ path })) },
   'proxy protocol 2': { value: proxyHeader },
-  ...Object.fromEntries(Object.entries(netlinkArbitraries).map(([name, value]) => [name, { value }])),
+  ...Object.fromEntries(
+    Object.entries({ ...netlinkArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(([name, value]) => [
+      name,
+      { value },
+    ]),
+  ),
 };
 
 /** For tests: the canonical form of an address that is known to be one. */

@@ -1,7 +1,7 @@
 /** The director process as the supervisor sees it: kept running, told what changes, asked on behalf of operators. */
 import type { LbAnswer, LbRequest } from '../../api/index.ts';
 import { type Microseconds, type Text, text, unreachable } from '../../base/index.ts';
-import type { InstanceView, PoolMemory, PoolNotification, ServiceKey } from '../../director/index.ts';
+import type { InstanceView, PoolNotification, PoolState, ServiceKey } from '../../director/index.ts';
 import type { LogEvent } from '../../host/index.ts';
 import type { FromDirector, ToDirector } from '../messages.ts';
 import { Child } from './child.ts';
@@ -34,7 +34,7 @@ export class DirectorLink {
   #timer: NodeJS.Timeout | undefined;
   #settings: DirectorSettings | undefined;
   #keep = false;
-  readonly #memory = new Map<ServiceKey, PoolMemory>();
+  readonly #memory = new Map<ServiceKey, PoolState>();
   #whenStopped: () => void = () => {};
   #options: KeeperOptions = { name: NAME, respawn: true, childWait: 5_000_000 as Microseconds };
   /** What a process that starts must be told besides its configuration. */

@@ -6,9 +6,9 @@ import type { PoolOptions, RealServer, VirtualServer } from '../config.ts';
 import { exampleCheck, exampleServer, exampleService } from '../example.ts';
 import { poolConfig } from './config.ts';
 import { describeDecision } from './describe.ts';
-import { begin, deadline, remember, step } from './machine.ts';
+import { begin, deadline, step } from './machine.ts';
 import { notificationOf } from './notify.ts';
-import type { Decision, PoolConfig, PoolEvent, PoolMemory, PoolState } from './types.ts';
+import type { Decision, PoolConfig, PoolEvent, PoolState } from './types.ts';
 import { serversOf, sorryServes } from './wanted.ts';
 
 const second = (n: number): Microseconds => us(n * 1_000_000);
@@ -31,13 +31,15 @@ const make = (more: Partial<VirtualServer> = {}, servers: readonly Partial<RealS
     { notifyAtStart: false },
   );
 
+/** As it is handed to a later process. */
+const asJson = (s: PoolState): PoolState => JSON.parse(JSON.stringify(s)) as PoolState;
 /** A pool in the hands of a test. */
 class Hand {
   config: PoolConfig;
   state: PoolState;
   now: Microseconds = us(0);
   readonly said: Decision[] = [];
-  constructor(config: PoolConfig, memory?: PoolMemory) {
+  constructor(config: PoolConfig, memory?: PoolState) {
     this.config = config;
     const first = begin(config, this.now, memory);
     this.state = first.state;
@@ -204,7 +206,7 @@ test('a reload stirs nothing that did not change, takes out what is gone, and br
 test('a restart goes on where the process before it was: dead servers, drains, weights', () => {
   const hand = new Hand(make({}, [{}, {}, {}])).check(A, 'down').feed({ kind: 'drain', server: B, until: undefined });
   hand.feed({ kind: 'weight', server: '192.168.1.13:80', weight: 9 });
-  const again = new Hand(hand.config, remember(hand.state));
+  const again = new Hand(hand.config, asJson(hand.state));
   assert.deepEqual(again.plan, hand.plan);
   assert.deepEqual(again.heard, []);
 });
@@ -295,7 +297,7 @@ test('the floor: checks alone leave no fewer servers, the last good ones stay, a
     [`${A}=1`, `${C}=1`],
     'a good one takes the place of the older bad one',
   );
-  const again = new Hand(hand.check(A, 'down', second(5)).config, remember(hand.state));
+  const again = new Hand(hand.check(A, 'down', second(5)).config, asJson(hand.state));
   assert.deepEqual(again.plan, hand.plan, 'a restart does not empty it either');
 });
 
