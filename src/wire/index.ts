@@ -8,6 +8,7 @@ export * from './ipv6.ts';
 export * from './mac.ts';
 export * from './ndp.ts';
 export * from './netlink/index.ts';
+export * from './nftables/index.ts';
 export * from './pcap.ts';
 export * from './pseudo.ts';
 export { type Codec, codecs, REGISTRY_PATH } from './registry.ts';

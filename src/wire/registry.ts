@@ -12,6 +12,7 @@ import { decodeIpv4, encodeIpv4 } from './ipv4.ts';
 import { decodeIpv6, encodeIpv6 } from './ipv6.ts';
 import { decodeNdp, encodeNdp } from './ndp.ts';
 import { netlinkCodecs } from './netlink/index.ts';
+import { nftablesCodecs } from './nftables/index.ts';
 import { decodePcap, encodePcap } from './pcap.ts';
 import { decodeUdp, encodeUdp } from './udp.ts';
 import { decodeVrrp, encodeVrrp } from './vrrp.ts';
@@ -69,4 +70,5 @@ export const codecs: readonly Codec[] = [
   codec({ name: 'bfd', decode: decodeBfd, encode: encodeBfd }),
   codec({ name: 'pcap', decode: decodePcap, encode: encodePcap }),
   ...(netlinkCodecs as readonly Codec[]),
+  ...(nftablesCodecs as readonly Codec[]),
 ];

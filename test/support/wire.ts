@@ -24,6 +24,7 @@ import {
   vrrpChecksum,
 } from '../../src/wire/index.ts';
 import { netlinkArbitraries } from './netlink.ts';
+import { nftablesArbitraries } from './nftables.ts';
 
 export type CodecSupport = {
   readonly value: fc.Arbitrary<unknown>;
@@ -264,7 +265,9 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   ah: { value: ah },
   bfd: { value: bfd },
   pcap: { value: pcap },
-  ...Object.fromEntries(Object.entries(netlinkArbitraries).map(([name, value]) => [name, { value }])),
+  ...Object.fromEntries(
+    Object.entries({ ...netlinkArbitraries, ...nftablesArbitraries }).map(([name, value]) => [name, { value }]),
+  ),
 };
 
 /** For tests: the canonical form of an address that is known to be one. */
