@@ -8,6 +8,7 @@ export type {
   DnsType,
   Forwarding,
   GroupMember,
+  PoolOptions,
   Protocol,
   RealServer,
   Scheduler,
@@ -19,3 +20,8 @@ export type {
   VirtualServerGroup,
   VirtualService,
 } from './config.ts';
+export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
+export { type InstanceView, type PoolNotification, serverKey, serviceKey } from './pool/index.ts';
+export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
+export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
+export type * from './types.ts';
