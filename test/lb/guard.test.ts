@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { IpAddress } from '../../src/base/index.ts';
-import { Guard, type GuardEntry, guardSets, planGuard, GUARD_TABLE } from '../../src/director/planes/guard/index.ts';
+import { GUARD_TABLE, Guard, type GuardEntry, guardSets, planGuard } from '../../src/director/planes/guard/index.ts';
 import { describeCommands } from '../../src/director/planes/nftables/index.ts';
 import { linuxNetlink, loadAddon } from '../../src/host/linux/index.ts';
 import { ownNetwork } from '../../src/host/linux/namespace.fixture.ts';

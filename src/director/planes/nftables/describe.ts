@@ -18,7 +18,7 @@ const valuesText = (fields: readonly Field[], values: readonly Value[]): string 
 function elementText(s: SetSpec, e: ElementSpec, keyOnly: boolean): string {
   const key = valuesText(s.key, e.key);
   if (keyOnly || s.data === undefined) return key;
-  return `${key} : ${s.data === 'verdict' ? `jump ${e.jump}` : valuesText(s.data, e.data ?? [])}`;
+  return `${key} : ${s.data === 'verdict' ? `goto ${e.goto}` : valuesText(s.data, e.data ?? [])}`;
 }
 
 const HOOK_NAMES = ['prerouting', 'input', 'forward', 'output', 'postrouting'];
@@ -75,6 +75,9 @@ const STATES: Readonly<Record<number, string>> = {
   64: 'untracked',
 };
 const OPERATORS = { eq: '', neq: '!= ', lt: '< ', lte: '<= ', gt: '> ', gte: '>= ' } as const;
+/** Nothing stands for equality, but behind a mask. */
+const comparison = (what: string, op: keyof typeof OPERATORS, value: Uint8Array): string =>
+  `${what} ${op === 'eq' && what.includes('&') ? '== ' : OPERATORS[op]}${constantText(what, value)}`;
 const verdictText = (v: NftVerdict): string => ('chain' in v ? `${v.code} ${v.chain}` : v.code);
 
 /** What each register holds, as text, while the rule is walked. */
@@ -143,7 +146,7 @@ export function ruleText(rule: RuleSpec, keyWords: (set: string) => number | und
         break;
       }
       case 'cmp':
-        out.push(`${r.one(e.from)} ${OPERATORS[e.op]}${constantText(r.one(e.from), e.value)}`);
+        out.push(comparison(r.one(e.from), e.op, e.value));
         break;
       case 'range':
         out.push(`${r.one(e.from)} ${OPERATORS[e.op]}${bytesText(e.low)}-${bytesText(e.high)}`);

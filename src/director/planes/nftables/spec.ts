@@ -19,7 +19,7 @@ export type Value = IpAddress | number;
 export type SetSpec = {
   readonly name: string;
   readonly key: readonly Field[];
-  /** A map. `verdict`: what it finds is a chain to go through. */
+  /** A map. `verdict`: what it finds is a chain to go on in. */
   readonly data?: readonly Field[] | 'verdict';
   /** Each element counts packets and bytes that found it. */
   readonly counter?: true;
@@ -29,7 +29,7 @@ export type SetSpec = {
 export type ElementSpec = {
   readonly key: readonly Value[];
   readonly data?: readonly Value[];
-  readonly jump?: string;
+  readonly goto?: string;
 };
 export type RuleSpec = readonly NftExpression[];
 export type ChainSpec = {
@@ -108,7 +108,7 @@ export function wireSet(t: TableName, s: SetSpec): NftSet {
 export function wireElement(s: SetSpec, e: ElementSpec, keyOnly: boolean): NftElement {
   const key = valueBytes(s.key, e.key);
   if (keyOnly || s.data === undefined) return { key };
-  if (s.data === 'verdict') return { key, verdict: { code: 'jump', chain: e.jump ?? '' } };
+  if (s.data === 'verdict') return { key, verdict: { code: 'goto', chain: e.goto ?? '' } };
   return { key, data: valueBytes(s.data, e.data ?? []) };
 }
 /** Undefined for an element that is not of this set's form. */
@@ -116,7 +116,7 @@ export function readElement(s: SetSpec, e: NftElement): ElementSpec | undefined 
   const key = readValues(s.key, e.key);
   if (key === undefined) return undefined;
   if (s.data === undefined) return { key };
-  if (s.data === 'verdict') return e.verdict?.code === 'jump' ? { key, jump: e.verdict.chain } : undefined;
+  if (s.data === 'verdict') return e.verdict?.code === 'goto' ? { key, goto: e.verdict.chain } : undefined;
   const data = e.data && readValues(s.data, e.data);
   return data && { key, data };
 }
