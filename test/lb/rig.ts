@@ -148,7 +148,7 @@ export class Rig {
             {
               links: { eth0: { to: 'lan', addresses: [`${real(i, 4)}/24`, `${real(i, 6)}/64`] } },
               sysctls: { 'net.ipv4.conf.all.arp_ignore': '1', 'net.ipv4.conf.all.arp_announce': '2' },
-              routes: ['10.77.1.0/24 via 10.77.2.1', '-6 fd77:1::/64 via fd77:2::1'],
+              routes: ['10.77.1.0/24 via 10.77.2.1', 'fd77:1::/64 via fd77:2::1'],
             },
           ]),
         ),
@@ -240,5 +240,8 @@ export const service = (
     ...rest,
   };
 };
-export const tally = (names: readonly string[]): Record<string, number> =>
-  names.reduce<Record<string, number>>((n, x) => ({ ...n, [x]: (n[x] ?? 0) + 1 }), {});
+export function tally(names: readonly string[]): Record<string, number> {
+  const n: Record<string, number> = {};
+  for (const x of names) n[x] = (n[x] ?? 0) + 1;
+  return n;
+}

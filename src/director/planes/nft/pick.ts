@@ -99,8 +99,15 @@ export function pickRules(
     startWith(id, mark),
     [mark.get(0), ...key, lookup(stick.name, 0, 0), mark.set(0)],
     remember,
-    // Nobody is remembered, or one that takes nothing new: that is forgotten, since an update would keep it.
-    [nobody(id), mark.set(0), ...key, { is: 'dynset', op: 'delete', set: stick.name, key: 0 }],
+    // Nobody is remembered, or one that takes nothing new: that is forgotten, since an update would keep it. Of a map
+    // the kernel wants a value named here too, which it does not look at.
+    [
+      nobody(id),
+      mark.set(0),
+      ...key,
+      mark.get(data),
+      { is: 'dynset', op: 'delete', set: stick.name, key: 0, data },
+    ],
     ...pick,
     remember,
   ];

@@ -12,7 +12,7 @@ const choosing: RuleSpec = [
   numgen,
   jhash,
   { is: 'lookup', set: counted.name, from: 0 },
-  { is: 'dynset', op: 'delete', set: dynamic.name, key: 0 },
+  { is: 'dynset', op: 'delete', set: dynamic.name, key: 0, data: 1 },
 ];
 const needs: Record<'nat' | 'direct', { readonly table: TableName; readonly rules: readonly RuleSpec[] }> = {
   nat: {
