@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { NftPlane, type NftPlaneOptions } from '../../src/director/planes/nft/index.ts';
 import { linuxNetlink, loadAddon, openNetwork } from '../../src/host/linux/index.ts';
+import { CT_MSG } from '../../src/wire/index.ts';
 
 const addon = loadAddon();
 if (!addon.ok) throw new Error(addon.error.doing.en);
@@ -24,7 +25,13 @@ for await (const line of createInterface({ input: process.stdin })) {
     answer({ refused, outcomes, ms: Number(process.hrtime.bigint() - start) / 1e6 });
   } else if (verb === 'counters') answer(plane.counters());
   else if (verb === 'tick') answer(plane.tick() ?? null);
-  else if (verb === 'close') {
+  else if (verb === 'flush-conntrack') {
+    // What a director has that takes over: no entry at all.
+    const channel = linuxNetlink(addon.value).open('netfilter');
+    if (!channel.ok) throw new Error(channel.error.doing.en);
+    answer(channel.value.transact([{ type: CT_MSG.delete, flags: 0, write: (w) => w.zeros(4) }]));
+    channel.value.close();
+  } else if (verb === 'close') {
     plane.close(value);
     answer('closed');
     break;

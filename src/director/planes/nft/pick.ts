@@ -101,13 +101,7 @@ export function pickRules(
     remember,
     // Nobody is remembered, or one that takes nothing new: that is forgotten, since an update would keep it. Of a map
     // the kernel wants a value named here too, which it does not look at.
-    [
-      nobody(id),
-      mark.set(0),
-      ...key,
-      mark.get(data),
-      { is: 'dynset', op: 'delete', set: stick.name, key: 0, data },
-    ],
+    [nobody(id), mark.set(0), ...key, mark.get(data), { is: 'dynset', op: 'delete', set: stick.name, key: 0, data }],
     ...pick,
     remember,
   ];
