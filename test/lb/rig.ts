@@ -47,7 +47,7 @@ const KEEPER = `
 const http = require('http'), agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 let socket;
 const ask = () => {
-  const q = http.get(process.argv[1], { agent, timeout: 3000 }, (r) => {
+  const q = http.get(process.argv[1], { agent, timeout: 20000 }, (r) => {
     let b = ''; r.on('data', (d) => b += d);
     r.on('end', () => { console.log(b); setTimeout(ask, 20); });
   });

@@ -75,9 +75,9 @@ export function imageOf(
   };
   const servers = service.servers.map(
     (s): ImageServer => ({
-      number: numbers.get(identity(s)) ?? take(),
+      number: numbers.get(identity({ address: s.address, port: mode.portOf(s) })) ?? take(),
       address: s.address,
-      port: s.port,
+      port: mode.portOf(s),
       open: s.weight > 0,
       device: o.device(s.address),
     }),
