@@ -11,6 +11,7 @@ export * from './mac.ts';
 export * from './nbd/index.ts';
 export * from './ndp.ts';
 export * from './netlink/index.ts';
+export * from './nftables/index.ts';
 export * from './pcap.ts';
 export * from './proxy-protocol.ts';
 export * from './pseudo.ts';

@@ -14,6 +14,7 @@ import { decodeIpv6, encodeIpv6 } from './ipv6.ts';
 import { nbdCodecs } from './nbd/index.ts';
 import { decodeNdp, encodeNdp } from './ndp.ts';
 import { netlinkCodecs } from './netlink/index.ts';
+import { nftablesCodecs } from './nftables/index.ts';
 import { decodePcap, encodePcap } from './pcap.ts';
 import { decodeProxyHeader, decodeProxyLine, encodeProxyHeader, encodeProxyLine } from './proxy-protocol.ts';
 import { decodeTcp, encodeTcp } from './tcp.ts';
@@ -78,4 +79,5 @@ export const codecs: readonly Codec[] = [
   ...(netlinkCodecs as readonly Codec[]),
   ...(drbdCodecs as readonly Codec[]),
   ...(nbdCodecs as readonly Codec[]),
+  ...(nftablesCodecs as readonly Codec[]),
 ];

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { type Family, hostLength, type IpAddress, type IpPrefix, ipFromBytes } from '../../src/base/index.ts';
 import type {
   Acknowledgement,
+  ConntrackEntry,
+  ConntrackTuple,
   Link,
   LinkAddress,
   Neighbour,
@@ -221,6 +223,23 @@ const acknowledgement: fc.Arbitrary<Acknowledgement> = record(
   { requiredKeys: ['errno', 'request'] },
 );
 
+const tuple = (f: Family): fc.Arbitrary<ConntrackTuple> =>
+  record({ source: address(f), destination: address(f), protocol: u8, sourcePort: u16, destinationPort: u16 });
+const conntrack: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
+  record<ConntrackEntry, 'family' | 'original' | 'reply' | 'status' | 'mark'>(
+    {
+      family: fc.constant(f),
+      original: tuple(f),
+      reply: tuple(f),
+      status: u32,
+      mark: u32,
+      timeout: u32,
+      tcpState: fc.constantFrom('none', 'established', 'time-wait', 'syn-sent2'),
+    } as never,
+    { requiredKeys: ['family', 'original', 'reply', 'status', 'mark'] },
+  ),
+);
+
 export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], fc.Arbitrary<unknown>> = {
   'netlink messages': messages,
   'netlink acknowledgement': acknowledgement,
@@ -229,4 +248,5 @@ export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], 
   'rtnetlink route': route,
   'rtnetlink rule': rule,
   'rtnetlink neighbour': neighbour,
+  'conntrack entry': conntrack,
 };

@@ -29,6 +29,7 @@ import {
 import { drbdArbitraries } from './drbd.ts';
 import { nbdArbitraries } from './nbd.ts';
 import { netlinkArbitraries } from './netlink.ts';
+import { nftablesArbitraries } from './nftables.ts';
 
 export type CodecSupport = {
   readonly value: fc.Arbitrary<unknown>;
@@ -301,7 +302,7 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   'proxy protocol 1': { value: fc.option(anyPath, { nil: undefined }).map((path) => ({ path })) },
   'proxy protocol 2': { value: proxyHeader },
   ...Object.fromEntries(
-    Object.entries({ ...netlinkArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(([name, value]) => [
+    Object.entries({ ...netlinkArbitraries, ...nftablesArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(([name, value]) => [
       name,
       { value },
     ]),

@@ -1,4 +1,5 @@
 import { decodeAddress, encodeAddress } from './address.ts';
+import { decodeConntrack, encodeConntrack } from './conntrack.ts';
 import { decodeLink, encodeLink } from './link.ts';
 import {
   type Acknowledgement,
@@ -25,4 +26,5 @@ export const netlinkCodecs = [
   { name: 'rtnetlink route', decode: decodeRoute, encode: encodeRoute },
   { name: 'rtnetlink rule', decode: decodeRule, encode: encodeRule },
   { name: 'rtnetlink neighbour', decode: decodeNeighbour, encode: encodeNeighbour },
+  { name: 'conntrack entry', decode: decodeConntrack, encode: encodeConntrack },
 ] as const;

@@ -30,6 +30,14 @@ export class NetlinkWriter extends ByteWriter {
     return this.attrBytes(type, new ByteWriter(2).u16(v).done());
   }
   /** Network order. */
+  attrBe32(type: number, v: number): this {
+    return this.#head(type, 4)
+      .u8(v >>> 24)
+      .u8(v >>> 16)
+      .u8(v >>> 8)
+      .u8(v);
+  }
+  /** Network order. */
   attrBe64(type: number, v: bigint): this {
     return this.attrBytes(type, new ByteWriter(8).u64(v).done());
   }
