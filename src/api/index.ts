@@ -1,3 +1,4 @@
+export { type IpvsadmHead, type IpvsadmView, renderIpvsadm } from './ipvsadm.ts';
 export type {
   LbAnswer,
   LbCheck,

@@ -25,6 +25,15 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export {
+  fileLedger,
+  IpvsPlane,
+  type IpvsPlaneOptions,
+  type Ledger,
+  type LvsCounters,
+  type LvsServerRow,
+  type LvsServiceRow,
+} from './planes/ipvs/index.ts';
 export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
 export {
   type InstanceView,

@@ -302,10 +302,9 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   'proxy protocol 1': { value: fc.option(anyPath, { nil: undefined }).map((path) => ({ path })) },
   'proxy protocol 2': { value: proxyHeader },
   ...Object.fromEntries(
-    Object.entries({ ...netlinkArbitraries, ...nftablesArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(([name, value]) => [
-      name,
-      { value },
-    ]),
+    Object.entries({ ...netlinkArbitraries, ...nftablesArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(
+      ([name, value]) => [name, { value }],
+    ),
   ),
 };
 
