@@ -34,7 +34,24 @@ export {
   type LvsServerRow,
   type LvsServiceRow,
 } from './planes/ipvs/index.ts';
-export { type InstanceView, type PoolNotification, type PoolState, serverKey, serviceKey } from './pool/index.ts';
+export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
+export {
+  type InstanceView,
+  matchesOf,
+  type PoolNotification,
+  type PoolState,
+  poolConfig,
+  serverKey,
+  serviceKey,
+} from './pool/index.ts';
+export {
+  judge,
+  judgeRealServer,
+  type ProbeFinding,
+  type ProbeServer,
+  type ProbeTarget,
+  probe,
+} from './probe/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
 export type * from './types.ts';
