@@ -16,6 +16,8 @@ import {
   macFromBytes,
   type NdpMessage,
   type NdpOption,
+  type ProxiedPath,
+  type ProxyHeader,
   REGISTRY_PATH,
   type ReceivedAdvert,
   sumPseudoHeader,
@@ -25,7 +27,9 @@ import {
   vrrpChecksum,
 } from '../../src/wire/index.ts';
 import { drbdArbitraries } from './drbd.ts';
+import { nbdArbitraries } from './nbd.ts';
 import { netlinkArbitraries } from './netlink.ts';
+import { nftablesArbitraries } from './nftables.ts';
 
 export type CodecSupport = {
   readonly value: fc.Arbitrary<unknown>;
@@ -235,6 +239,22 @@ const pcap: fc.Arbitrary<Capture> = fc.constantFrom(...Object.values(LINK_TYPE))
   }),
 );
 
+const proxiedPath = (address: typeof ip4): fc.Arbitrary<ProxiedPath> =>
+  record({ source: address, destination: address, sourcePort: u16, destinationPort: u16 });
+const anyPath = fc.oneof(proxiedPath(ip4), proxiedPath(ip6));
+const transport = fc.constantFrom('stream' as const, 'datagram' as const);
+const tlvs = fc.array(record({ type: u8, value: octets(0, 40) }), { maxLength: 3 });
+const proxyHeader: fc.Arbitrary<ProxyHeader> = fc.oneof(
+  record({ command: fc.constantFrom('local' as const, 'unspecified' as const) }),
+  record({ command: fc.constant('proxy' as const), transport, path: anyPath, tlvs }),
+  record({
+    command: fc.constant('proxy' as const),
+    transport,
+    unix: record({ source: octets(108, 108), destination: octets(108, 108) }),
+    tlvs,
+  }),
+);
+
 const putU16 = (b: Uint8Array, at: number, v: number): void => {
   b[at] = v >> 8;
   b[at + 1] = v & 0xff;
@@ -279,8 +299,12 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   ah: { value: ah },
   bfd: { value: bfd },
   pcap: { value: pcap },
+  'proxy protocol 1': { value: fc.option(anyPath, { nil: undefined }).map((path) => ({ path })) },
+  'proxy protocol 2': { value: proxyHeader },
   ...Object.fromEntries(
-    Object.entries({ ...netlinkArbitraries, ...drbdArbitraries }).map(([name, value]) => [name, { value }]),
+    Object.entries({ ...netlinkArbitraries, ...nftablesArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(
+      ([name, value]) => [name, { value }],
+    ),
   ),
 };
 
