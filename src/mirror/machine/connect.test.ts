@@ -14,9 +14,11 @@ import {
   decodeState,
   describeState,
   type GenerationId,
+  sector,
 } from '../../wire/index.ts';
 import { NO_GENERATION } from '../metadata/index.ts';
 import {
+  agreeSize,
   type ConnectConfig,
   type ConnectEffect,
   type ConnectState,
@@ -208,6 +210,46 @@ test('settings that differ are named with both values, and end in StandAlone', (
   const [v] = c.volumes;
   assert.ok(v);
   assert.equal(ended({ volumes: [{ ...v, verifyAlg: 'sha1' }] }), 'verify-alg differs: sha1 here, crc32c there');
+});
+test('the agreed size is what the captured kernels exported', () => {
+  for (const [name, secret] of [
+    ['01-first-connect-idle', undefined],
+    ['05-disconnect-reconnect-bitmap-resync', undefined],
+    ['12-auth-two-volumes-connect-clear-bitmap', 'not-a-secret'],
+  ] as const)
+    for (const openedData of [true, false]) {
+      const h = hearing(name, openedData);
+      const c = configOf(h, secret);
+      for (const e of replay(h, c).effects)
+        if (e.kind === 'decided')
+          assert.equal(e.size.size, c.volumes.find((v) => v.volume === e.volume)?.sizes.currentSize, name);
+    }
+});
+test('a disk with good data is never cut to fit the peer, an empty one is', () => {
+  const sizes = {
+    diskSize: sector(1000),
+    userSize: sector(0),
+    currentSize: sector(900),
+    maxBioSize: 1 << 20,
+    limits: undefined,
+  };
+  const peer = {
+    kind: 'P_SIZES',
+    volume: 0,
+    queueOrderType: 0,
+    growFlags: 0,
+    ...sizes,
+    diskSize: sector(800),
+  } as const;
+  const refused = agreeSize({ disk: 'UpToDate', sizes }, peer);
+  assert.match(refused.ok ? '' : refused.error.en, /800 sectors .* 900 hold data/);
+  assert.deepEqual(agreeSize({ disk: 'Inconsistent', sizes }, peer), { ok: true, value: { size: 800, userSize: 0 } });
+  const capped = { ...peer, diskSize: sector(5000), userSize: sector(950) };
+  assert.deepEqual(agreeSize({ disk: 'UpToDate', sizes }, capped), { ok: true, value: { size: 950, userSize: 950 } });
+  const diskless = { ...peer, diskSize: sector(0) };
+  assert.deepEqual(agreeSize({ disk: 'UpToDate', sizes }, diskless), { ok: true, value: { size: 1000, userSize: 0 } });
+  const none = { ...sizes, diskSize: sector(0), currentSize: sector(0) };
+  assert.deepEqual(agreeSize({ disk: 'Diskless', sizes: none }, peer), { ok: true, value: { size: 900, userSize: 0 } });
 });
 test('the peer that opened the data socket is called back at once, and silence ends the attempt', () => {
   const c = configOf(hearing('01-first-connect-idle', true));

@@ -6,17 +6,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import {
-  DRBD_CONNECTIONS,
   DRBD_DISKS,
   DRBD_OPENING,
   DRBD_ROLES,
   DRBD_UUID_FLAG,
   type DrbdConnection,
-  type DrbdDisk,
   type DrbdPacket,
   decodeState,
   digestLengthOf,
-  encodeState,
   type FeaturesPacket,
   type SizesPacket,
   type StatePacket,
@@ -24,8 +21,10 @@ import {
   type UuidsPacket,
 } from '../../wire/index.ts';
 import { type Decision, decideHandshake } from '../metadata/index.ts';
-import { protocolMismatch, protocolPacket, syncParamMismatch } from './agreement.ts';
+import { protocolMismatch, syncParamMismatch } from './agreement.ts';
+import { agreeSize } from './sizes.ts';
 import { fittingDisks } from './state.ts';
+import { parameterPackets, roleOf, stateWord } from './tell.ts';
 import type {
   ConnectConfig,
   ConnectEffect,
@@ -217,50 +216,13 @@ function onAuth(
   );
 }
 
-const stateWord = (
-  connection: DrbdConnection,
-  roles: readonly [number, number],
-  disks: readonly [DrbdDisk, DrbdDisk],
-): number =>
-  encodeState({
-    role: roles[0],
-    peer: roles[1],
-    connection: DRBD_CONNECTIONS.indexOf(connection),
-    disk: DRBD_DISKS.indexOf(disks[0]),
-    peerDisk: DRBD_DISKS.indexOf(disks[1]),
-    suspended: false,
-    afterDependencyPaused: false,
-    peerPaused: false,
-    userPaused: false,
-    suspendedNoData: false,
-    suspendedFencing: false,
-  });
-const roleOf = (primary: boolean): number => DRBD_ROLES.indexOf(primary ? 'Primary' : 'Secondary');
-
 /** All that we have to tell goes at once, without waiting for the peer's. */
-function tellParameters(c: ConnectConfig, s: ConnectState): ConnectStep {
-  const packets: DrbdPacket[] = [protocolPacket(c)];
-  for (const v of c.volumes) {
-    const { volume, resyncRate, verifyAlg, csumsAlg, controller } = v;
-    packets.push({ kind: 'P_SYNC_PARAM89', volume, resyncRate, verifyAlg, csumsAlg, controller });
-    packets.push({ kind: 'P_SIZES', volume, ...v.sizes, queueOrderType: 0, growFlags: 0 });
-    if (v.disk !== 'Diskless')
-      packets.push({
-        kind: 'P_UUIDS',
-        volume,
-        uuids: v.uuids,
-        bits: v.bits,
-        flags:
-          (c.discardMyData ? DRBD_UUID_FLAG.discardMyData : 0) | (v.crashedPrimary ? DRBD_UUID_FLAG.crashedPrimary : 0),
-      });
-    packets.push({
-      kind: 'P_STATE',
-      volume,
-      state: stateWord('WFConnection', [roleOf(v.primary), 0], [v.disk, 'DUnknown']),
-    });
-  }
-  return go(s, { is: 'parameters', protocol: undefined, peers: new Map(), decided: new Set() }, ...packets.map(send));
-}
+const tellParameters = (c: ConnectConfig, s: ConnectState): ConnectStep =>
+  go(
+    s,
+    { is: 'parameters', protocol: undefined, peers: new Map(), decided: new Set() },
+    ...parameterPackets(c).map(send),
+  );
 
 function onParameter(
   c: ConnectConfig,
@@ -316,6 +278,10 @@ function decide(
 ): ConnectStep {
   const theirs = decodeState(word);
   const peerDisk = DRBD_DISKS[theirs.disk] ?? 'DUnknown';
+  if (peer.sizes === undefined) return end(s, text('P_STATE came before P_SIZES', 'P_STATE 先于 P_SIZES 到达'), true);
+  const agreed = agreeSize(mine, peer.sizes);
+  if (!agreed.ok) return end(s, agreed.error, false);
+  const size = agreed.value;
   let connection: DrbdConnection = 'Connected';
   let decision: Decision | undefined;
   if (mine.disk !== 'Diskless' && peer.uuids !== undefined) {
@@ -342,7 +308,10 @@ function decide(
       const words = (l: 'en' | 'zh'): string =>
         (decision?.reasons ?? []).map((r) => r[l]).join(l === 'en' ? '; ' : '；');
       const over = end(s, text(words('en'), words('zh')), false);
-      return { state: over.state, effects: [{ kind: 'decided', volume: mine.volume, decision }, ...over.effects] };
+      return {
+        state: over.state,
+        effects: [{ kind: 'decided', volume: mine.volume, size, decision }, ...over.effects],
+      };
     }
     if (decision.outcome.do === 'source') connection = 'WFBitMapS';
     if (decision.outcome.do === 'target') connection = 'WFBitMapT';
@@ -357,7 +326,7 @@ function decide(
   return go(
     s,
     all ? { is: 'connected' } : { ...phase, decided },
-    { kind: 'decided', volume: mine.volume, decision },
+    { kind: 'decided', volume: mine.volume, size, decision },
     send({ kind: 'P_STATE', volume: mine.volume, state }),
   );
 }

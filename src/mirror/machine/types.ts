@@ -14,6 +14,7 @@ import type {
   UuidsPacket,
 } from '../../wire/index.ts';
 import type { AfterSb, Decision, RoleConflict } from '../metadata/index.ts';
+import type { AgreedSize } from './sizes.ts';
 
 /** One volume as it stands when the connection begins. */
 export type VolumeFacts = {
@@ -89,6 +90,12 @@ export type ConnectEffect =
   | { readonly kind: 'send'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
   /** How everything from here on is read and written. */
   | { readonly kind: 'agree'; readonly dialect: DrbdDialect }
-  | { readonly kind: 'decided'; readonly volume: number; readonly decision: Decision | undefined }
+  /** `decision` is undefined where one side has no disk: there is nothing to compare. */
+  | {
+      readonly kind: 'decided';
+      readonly volume: number;
+      readonly size: AgreedSize;
+      readonly decision: Decision | undefined;
+    }
   | { readonly kind: 'close'; readonly because: Text; readonly retry: boolean };
 export type ConnectStep = { readonly state: ConnectState; readonly effects: readonly ConnectEffect[] };
