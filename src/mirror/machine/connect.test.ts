@@ -14,6 +14,7 @@ import {
   decodeState,
   describeState,
   type GenerationId,
+  type QueueLimits,
   sector,
 } from '../../wire/index.ts';
 import { NO_GENERATION } from '../metadata/index.ts';
@@ -55,6 +56,17 @@ function hearing(name: string, openedData: boolean): Heard {
 }
 const of = <K extends DrbdPacket['kind']>(packets: readonly DrbdPacket[], kind: K, volume = 0) =>
   packets.find((p) => p.kind === kind && p.volume === volume) as Extract<DrbdPacket, { kind: K }> | undefined;
+const LIMITS: QueueLimits = {
+  physicalBlockSize: 512,
+  logicalBlockSize: 512,
+  alignmentOffset: 0,
+  ioMin: 512,
+  ioOpt: 0,
+  discardEnabled: 1,
+  discardZeroesData: 0,
+  writeSameCapable: 0,
+  pad: 0,
+};
 /** The settings that the kernel had, read off what it told. */
 function configOf(h: Heard, secret?: string): ConnectConfig {
   const p = of(h.mine, 'P_PROTOCOL') as unknown as
@@ -88,7 +100,7 @@ function configOf(h: Heard, secret?: string): ConnectConfig {
         uuids: uuids.uuids,
         bits: uuids.bits,
         crashedPrimary: (uuids.flags & DRBD_UUID_FLAG.crashedPrimary) !== 0,
-        sizes,
+        sizes: { ...sizes, limits: sizes.limits ?? LIMITS },
         resyncRate: sync.resyncRate,
         verifyAlg: sync.verifyAlg,
         csumsAlg: sync.csumsAlg,
@@ -140,6 +152,7 @@ for (const [name, secret, last] of [
   ['05-disconnect-reconnect-bitmap-resync', undefined, { first: 'cs:WFBitMapS', second: 'cs:WFBitMapT' }],
   ['07-reconnect-resync-after-verify', undefined, { first: 'cs:WFBitMapS', second: 'cs:WFBitMapT' }],
   ['12-auth-two-volumes-connect-clear-bitmap', 'not-a-secret', { first: 'cs:Connected', second: 'cs:Connected' }],
+  ['24-userspace-peer-full-sync', undefined, { first: 'cs:WFBitMapS', second: 'cs:WFBitMapT' }],
 ] as const)
   for (const openedData of [true, false])
     test(`in the place of the kernel that ${openedData ? 'opened' : 'accepted'} the data socket of capture ${name} the machine says what it said`, () => {
@@ -231,7 +244,7 @@ test('a disk with good data is never cut to fit the peer, an empty one is', () =
     userSize: sector(0),
     currentSize: sector(900),
     maxBioSize: 1 << 20,
-    limits: undefined,
+    limits: LIMITS,
   };
   const peer = {
     kind: 'P_SIZES',

@@ -221,7 +221,7 @@ const tellParameters = (c: ConnectConfig, s: ConnectState): ConnectStep =>
   go(
     s,
     { is: 'parameters', protocol: undefined, peers: new Map(), decided: new Set() },
-    ...parameterPackets(c).map(send),
+    ...parameterPackets(c, s.dialect).map(send),
   );
 
 function onParameter(

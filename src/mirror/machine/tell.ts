@@ -2,9 +2,11 @@
 import {
   DRBD_CONNECTIONS,
   DRBD_DISKS,
+  DRBD_FEATURE,
   DRBD_ROLES,
   DRBD_UUID_FLAG,
   type DrbdConnection,
+  type DrbdDialect,
   type DrbdDisk,
   type DrbdPacket,
   encodeState,
@@ -33,12 +35,16 @@ export const stateWord = (
 export const roleOf = (primary: boolean): number => DRBD_ROLES.indexOf(primary ? 'Primary' : 'Secondary');
 
 /** In the order in which the kernel tells them. */
-export function parameterPackets(c: ConnectConfig): readonly DrbdPacket[] {
+export function parameterPackets(c: ConnectConfig, d: DrbdDialect): readonly DrbdPacket[] {
   const packets: DrbdPacket[] = [protocolPacket(c)];
   for (const v of c.volumes) {
     const { volume, resyncRate, verifyAlg, csumsAlg, controller } = v;
     packets.push({ kind: 'P_SYNC_PARAM89', volume, resyncRate, verifyAlg, csumsAlg, controller });
-    packets.push({ kind: 'P_SIZES', volume, ...v.sizes, queueOrderType: 0, growFlags: 0 });
+    const { diskSize, userSize, currentSize, maxBioSize } = v.sizes;
+    // The peer takes P_SIZES for malformed when the limits are there without the feature, or the feature without them.
+    const limits = (d.features & DRBD_FEATURE.writeSame) === 0 ? undefined : v.sizes.limits;
+    const asked = { diskSize, userSize, currentSize, maxBioSize, limits, queueOrderType: 0, growFlags: 0 };
+    packets.push({ kind: 'P_SIZES', volume, ...asked });
     if (v.disk !== 'Diskless')
       packets.push({
         kind: 'P_UUIDS',

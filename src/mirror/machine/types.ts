@@ -6,6 +6,7 @@ import type {
   DrbdPacket,
   DrbdSocket,
   ProtocolPacket,
+  QueueLimits,
   ResyncController,
   SizesPacket,
   StatePacket,
@@ -25,7 +26,10 @@ export type VolumeFacts = {
   readonly uuids: UuidSet;
   readonly bits: number;
   readonly crashedPrimary: boolean;
-  readonly sizes: Pick<SizesPacket, 'diskSize' | 'userSize' | 'currentSize' | 'maxBioSize' | 'limits'>;
+  readonly sizes: Pick<SizesPacket, 'diskSize' | 'userSize' | 'currentSize' | 'maxBioSize'> & {
+    /** Told when DRBD_FEATURE.writeSame is agreed. */
+    readonly limits: QueueLimits;
+  };
   readonly resyncRate: number;
   readonly verifyAlg: string;
   readonly csumsAlg: string;
