@@ -67,6 +67,8 @@ export type ToDirector =
       readonly generation: number;
       readonly config: DirectorConfig;
       readonly proxyHeader: 'none' | 'v1' | 'v2';
+      /** The file that says which of IPVS's services are ours. */
+      readonly ledger: string;
       readonly process: ProcessSettings;
       readonly umask: number | undefined;
       /** As for the beat. */

@@ -91,7 +91,7 @@ export class DirectorProcess {
     const network = openNetwork(addon.value, this.#log);
     if (!network.ok) return { ok: false, error: failureText(network.error) };
     const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
-    const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader });
+    const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader, ledger: m.ledger });
     const checks = new Checks(host, m.scripts);
     const director = new Director(
       m.config,
@@ -103,20 +103,9 @@ export class DirectorProcess {
       },
     );
     this.#works = { host, director, planes, checks, config: m.config };
-    this.#sayWithout(planes, m.config);
     director.start();
     return { ok: true, value: undefined };
   }
-  /** P6: without a plane VRRP goes on, and one line says why nothing is forwarded. */
-  #sayWithout(planes: readonly Plane[], config: DirectorConfig): void {
-    if (planes.some((p) => p.name !== 'proxy') || config.virtualServers.length === 0) return;
-    const words = text(
-      'this kernel offers no plane for virtual servers: nothing is forwarded, VRRP goes on; --lb-plane=proxy carries TCP through this process',
-      '本机内核不提供虚拟服务器数据面：不转发任何报文，VRRP 继续运行；--lb-plane=proxy 可经由本进程承载 TCP',
-    );
-    this.#log.write({ level: 'error', code: 'director.no-plane', text: words });
-  }
-
   // ---------------------------------------------------------------------------------------------- the rest of life
 
   #answer(q: LbRequest): unknown {

@@ -248,6 +248,7 @@ export class Supervisor {
         generation: this.#generation,
         config: directorConfig(config.director, { vrrpOnly: only === 'vrrp', plane }),
         proxyHeader,
+        ledger: (this.#world as World).paths.ledger,
         process: config.global.processes.checker,
         umask: this.#options.umask ?? config.global.umask,
         namespace: this.#options.namespace ?? config.global.netNamespace,
