@@ -118,14 +118,14 @@ test('seed.conf: both servers serve by DR, a dead director process breaks nothin
   );
   assert.match((await d.run(['ip', '-o', 'addr'])).stdout, /192\.168\.1\.99/);
 
-  await web1.stop();
+  await web1.kill();
   await until('the first server is out', () => served(visitor, ['s2']), 60_000);
-  await web2.stop();
+  await web2.kill();
   await until('the sorry page', () => served(visitor, ['sorry']), 60_000);
   await start(s1, web('s1'));
   await until('the first server is back', () => served(visitor, ['s1']), 60_000);
 
-  process.kill(daemon.pid() as number, 'SIGTERM');
+  await daemon.kill();
   await daemon.exited;
   assert.doesNotMatch((await d.run(['ip', '-o', 'addr'])).stdout, /192\.168\.1\.99/);
 });
