@@ -80,6 +80,8 @@ export type ToDirector =
   | { readonly kind: 'instance'; readonly name: string; readonly view: InstanceView }
   | { readonly kind: 'bfd'; readonly name: string; readonly up: boolean }
   | { readonly kind: 'ask'; readonly question: number; readonly request: LbRequest }
+  /** Answered with `alive`. */
+  | { readonly kind: 'live' }
   /** `keep`: what the kernel forwards goes on (`-I`). */
   | { readonly kind: 'stop'; readonly keep: boolean };
 
@@ -90,6 +92,7 @@ export type FromDirector =
   /** What a later process goes on with; undefined: the service is gone. */
   | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolState | undefined }
   | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
+  | { readonly kind: 'alive' }
   | { readonly kind: 'stopped' };
 
 /** Asked of the reader process, which ends after its answer. */

@@ -3,7 +3,7 @@ import type { LbAnswer, LbRequest } from '../../api/index.ts';
 import { type Result, type Text, text, unreachable, us } from '../../base/index.ts';
 import { Director, type DirectorConfig, type Plane } from '../../director/index.ts';
 import type { Host, Log } from '../../host/index.ts';
-import { linuxHost, loadAddon, openNetwork } from '../../host/linux/index.ts';
+import { type Addon, linuxHost, loadAddon, openNetwork, setPriority } from '../../host/linux/index.ts';
 import { enterNamespace, failureText } from '../handover/namespace.ts';
 import type { FromDirector, ToDirector } from '../messages.ts';
 import { Checks } from './checks.ts';
@@ -47,6 +47,9 @@ export class DirectorProcess {
       case 'ask':
         this.#send({ kind: 'answer', question: m.question, document: this.#answer(m.request) });
         break;
+      case 'live':
+        this.#send({ kind: 'alive' });
+        break;
       case 'stop':
         this.#works?.director.stop({ keep: m.keep });
         this.#send({ kind: 'stopped' }, this.#end);
@@ -88,6 +91,7 @@ export class DirectorProcess {
       const entered = enterNamespace(addon.value, m.namespace);
       if (!entered.ok) return { ok: false, error: failureText(entered.error) };
     }
+    this.#schedule(addon.value, m.process);
     const network = openNetwork(addon.value, this.#log);
     if (!network.ok) return { ok: false, error: failureText(network.error) };
     const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
@@ -106,6 +110,21 @@ export class DirectorProcess {
     director.start();
     return { ok: true, value: undefined };
   }
+  /** `checker_priority` and its like: ordinary scheduling unless they say otherwise. */
+  #schedule(addon: Addon, s: Configure['process']): void {
+    const report = setPriority(addon, {
+      ...(s.realTime === undefined ? {} : { realtime: s.realTime }),
+      ...(s.nice === undefined ? {} : { nice: s.nice }),
+      ...(s.cpus.length === 0 ? {} : { processors: s.cpus }),
+    });
+    for (const outcome of Object.values(report)) {
+      if (outcome === undefined || outcome.ok) continue;
+      const why = failureText(outcome.error);
+      const words = text(`${why.en}: going on without it`, `${why.zh}：将在没有它的情况下继续运行`);
+      this.#log.write({ level: 'warning', code: 'director.priority', text: words });
+    }
+  }
+
   // ---------------------------------------------------------------------------------------------- the rest of life
 
   #answer(q: LbRequest): unknown {
