@@ -96,6 +96,8 @@ export class Director {
     this.#look(told);
     this.#arrange();
     this.#finish(told);
+    for (const key of Object.keys(this.#options.memory?.pools ?? {}))
+      if (!this.#pools.has(key)) this.#options.remember?.(key, undefined);
     this.#checks = this.#ports.checks((r) => this.#report(r));
     this.#setChecks();
     this.#unwatch = network.watch((c) => this.#networkChanged(c));
