@@ -10,6 +10,7 @@ import { linuxSysctl } from './sysctl.ts';
 export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
 export { Batch } from './batch.ts';
 export { linuxClock } from './clock.ts';
+export { linuxFiles } from './files.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
 export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
