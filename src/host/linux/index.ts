@@ -14,6 +14,7 @@ export { linuxFiles } from './files.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
 export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
+export { linuxProcesses } from './processes.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';
 export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';

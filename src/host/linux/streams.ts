@@ -57,7 +57,7 @@ function openSocket(addon: Addon, to: StreamTarget): SocketHandle | number {
   if (typeof s === 'number') return s;
   const set = (level: number, option: number, value: Uint8Array): number => addon.setOption(s, level, option, value);
   const steps: (() => number)[] = [];
-  if (v6) steps.push(() => set(SOL_IPV6, IPV6_V6ONLY, ON));
+  if (v6 && to.transport !== 'icmp') steps.push(() => set(SOL_IPV6, IPV6_V6ONLY, ON));
   const device = to.interface;
   if (device !== undefined) steps.push(() => set(SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`)));
   const mark = to.mark;
