@@ -1,7 +1,7 @@
 /** The checkers over Linux's own ports against real servers: nginx, Node's TLS and HTTP/2, the kernel. In a network namespace of its own. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,12 +10,12 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { seconds, us } from '../../src/base/index.ts';
-import type { Checker, CheckReport, CheckSpec } from '../../src/director/index.ts';
-import { startCheckRunner } from '../../src/director/index.ts';
-import { linuxClock, linuxFiles, linuxProcesses, linuxStreams, loadAddon } from '../../src/host/linux/index.ts';
+import { seconds } from '../../src/base/index.ts';
+import type { Checker } from '../../src/director/index.ts';
+import { loadAddon } from '../../src/host/linux/index.ts';
 import { ownNetwork } from '../../src/host/linux/namespace.fixture.ts';
 import { ip } from '../support/wire.ts';
+import { at, first, said, timing } from './live.ts';
 
 const loaded = loadAddon();
 assert.ok(loaded.ok, 'npm run setup builds the addon');
@@ -25,43 +25,6 @@ chmodSync(folder, 0o755); // nginx's workers are another user
 after(() => rmSync(folder, { recursive: true, force: true }));
 const ipCommand = (line: string): void => void execFileSync('ip', line.split(' '));
 
-const timing = {
-  interval: seconds(1),
-  retry: 0,
-  retryDelay: seconds(1),
-  warmup: us(0),
-  alpha: false,
-  logAllFailures: false,
-};
-const at = (port: number, o: object = {}) => ({ address: ip('127.0.0.1'), port, timeout: seconds(2), ...o });
-/** What the first attempt of a checker finds. */
-function first(checker: Checker, tls?: object): Promise<CheckReport> {
-  return new Promise((resolve) => {
-    const clock = linuxClock(addon);
-    const processes = linuxProcesses(addon);
-    const runner = startCheckRunner(
-      {
-        clock,
-        streams: linuxStreams(addon),
-        files: linuxFiles,
-        entropy: { u32: () => 0 },
-        log: { write: () => {} },
-        run: (s, exited) => processes.run({ argv: s.argv }, exited),
-      },
-      randomBytes,
-      (r) => {
-        runner.close();
-        resolve(r);
-      },
-    );
-    const spec: CheckSpec = { id: 'x', service: 's', server: 'r', checker, initial: 'up', suspended: false };
-    runner.set([spec], tls ? { tls } : {});
-  });
-}
-const said = async (checker: Checker, tls?: object): Promise<string> => {
-  const r = await first(checker, tls);
-  return `${r.verdict}: ${r.reason.en}`;
-};
 const url = (o: object = {}) => ({ path: '/', statusCodes: [{ from: 200, to: 299 }], tlsCompliant: false, ...o });
 const http = (port: number, o: object = {}, u: object = {}): Checker => ({
   kind: 'http',
