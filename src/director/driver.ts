@@ -2,17 +2,7 @@
  * The director: configuration, checkers, pools, planes and the addresses of this host, joined. It decides nothing. What
  * an event changes is in the planes before the event's turn is over, and is told to people and scripts after that.
  */
-import {
-  compareIp,
-  err,
-  type IpAddress,
-  type Microseconds,
-  ok,
-  type Result,
-  type Text,
-  text,
-  us,
-} from '../base/index.ts';
+import { err, type Microseconds, ok, type Result, type Text, text, us } from '../base/index.ts';
 import type { Cancel, Clock, Log, NetChange, Network } from '../host/index.ts';
 import type { CheckReport, CheckRunner, CheckSpec, StartChecks } from './check.ts';
 import type { DirectorConfig } from './config.ts';
@@ -25,21 +15,19 @@ import {
   type InstanceView,
   isNews,
   levelOf,
-  matchesOf,
   notificationOf,
   type PoolConfig,
   type PoolEvent,
   type PoolNotification,
   type PoolState,
-  poolConfig,
+  poolConfigs,
   servicesOf,
   step,
   syncOf,
-  twice,
   widest,
 } from './pool/index.ts';
-import { refusedServers, wayTo } from './reach.ts';
 import { type DirectorStatus, serviceStatus } from './status.ts';
+import { eventsOf, survey } from './survey.ts';
 import type { Plane, ServerKey, ServiceKey } from './types.ts';
 
 export type DirectorPorts = {
@@ -62,7 +50,6 @@ export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolS
 
 type Pool = { config: PoolConfig; state: PoolState; cancel: Cancel; dueAt: number };
 const TICK = us(1_000_000);
-const MAIN_TABLE = 254;
 
 export class Director {
   readonly #ports: DirectorPorts;
@@ -222,51 +209,23 @@ export class Director {
   // ------------------------------------------------------------------------------------------ inside
 
   #poolConfigs(): PoolConfig[] {
-    const { virtualServers, notifyAtStart } = this.#config;
-    const { once, again } = twice(
-      virtualServers.map((v) => poolConfig(v, { notifyAtStart })),
-      (c) => c.key,
-    );
-    for (const c of again)
-      this.#refuse(c.key, text(`${c.key} is written twice; the first is used`, `${c.key} 重复出现；使用第一个`));
-    return once.map((c) => {
-      const servers = twice(c.servers, (s) => s.key);
-      for (const s of servers.again)
-        this.#refuse(
-          c.key,
-          text(`${s.key} of ${c.key} is written twice; the first is used`, `${c.key} 的 ${s.key} 重复出现；使用第一个`),
-        );
-      return { ...c, servers: servers.once };
-    });
-  }
-  #refuse(service: ServiceKey, words: Text): void {
-    this.#ports.log.write({ level: 'error', code: 'lb.refused', text: words, fields: { service } });
+    const { configs, repeated } = poolConfigs(this.#config);
+    for (const { service, text: words } of repeated)
+      this.#ports.log.write({ level: 'error', code: 'lb.refused', text: words, fields: { service } });
+    return configs;
   }
 
   /** Where the host's addresses and routes matter: which servers can be reached, and whose checks pause. */
   #look(told: [Pool, PoolConfig, readonly Decision[]][]): boolean {
     const { network, clock } = this.#ports;
-    const addresses = network.addresses();
-    const direct = [...this.#pools.values()].some((p) =>
-      p.config.servers.some((s) => s.server.forwarding.method === 'direct-routing'),
+    const here = survey(
+      network,
+      [...this.#pools.values()].map((p) => p.config),
     );
-    const routes = (direct ? ([4, 6] as const) : []).flatMap((family) => {
-      const read = network.routes({ family, table: MAIN_TABLE });
-      return read.ok ? read.value : [];
-    });
-    const ways = new Map<IpAddress, ReturnType<typeof wayTo>>();
-    const way = (a: IpAddress): ReturnType<typeof wayTo> => {
-      const known = ways.get(a) ?? wayTo(a, routes, addresses);
-      ways.set(a, known);
-      return known;
-    };
-    const held = addresses.map((a) => a.prefix.address);
     let changed = false;
     for (const pool of this.#pools.values()) {
       const { config } = pool;
-      const events: PoolEvent[] = [{ kind: 'refused', servers: refusedServers(config, this.#config.groups, way) }];
-      if (config.service.haSuspend) events.push({ kind: 'suspend', on: !this.#isHere(config, held) });
-      else if (pool.state.suspended) events.push({ kind: 'suspend', on: false });
+      const events = eventsOf(config, this.#config.groups, here);
       for (const e of events) {
         const { state, decisions } = step(config, pool.state, e, clock.now());
         if (state === pool.state) continue;
@@ -276,12 +235,6 @@ export class Director {
       }
     }
     return changed;
-  }
-  /** A mark has no address that could be here or not. */
-  #isHere(c: PoolConfig, held: readonly IpAddress[]): boolean {
-    const ranges = matchesOf(c, this.#config.groups).flatMap((m) => (m.match.by === 'address' ? m.match.ranges : []));
-    if (ranges.length === 0) return true;
-    return held.some((a) => ranges.some((r) => compareIp(r.from, a) <= 0 && compareIp(a, r.to) <= 0));
   }
   #networkChanged(c: NetChange): void {
     if (c.kind === 'rule' || c.kind === 'rule-gone' || c.kind === 'link') return;
