@@ -23,7 +23,7 @@ import {
   supervisorDeadline,
 } from './machine.ts';
 import { readInProcess } from './reading.ts';
-import { directorSettings, notifyConfig } from './shares.ts';
+import { directorSettings, notFollowed, notifyConfig } from './shares.ts';
 import { World } from './world.ts';
 
 export type SupervisorHost = Pick<Host, 'clock' | 'network' | 'sockets' | 'processes' | 'log'>;
@@ -188,6 +188,7 @@ export class Supervisor {
     saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
     this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
     for (const line of config.description?.split('\n') ?? []) this.#log('notice', 'config.dump', verbatim(line));
+    for (const words of notFollowed(config)) this.#log('warning', 'director.not-followed', words);
     this.#configureDirector();
     const work = config.vrrp.instances.length > 0 && this.#options.only !== 'checkers';
     this.#feed({ kind: 'read', outcome: 'good', work: work || this.#options.always });

@@ -1,4 +1,5 @@
 /** What each process and the notifier are told of one configuration. Pure. */
+import { type Text, text } from '../../base/index.ts';
 import type { DirectorConfig, PlaneName } from '../../director/index.ts';
 import type { KeepalivedOptions } from '../command/options.ts';
 import type { ReadConfig } from '../messages.ts';
@@ -38,6 +39,27 @@ const scriptDefaults = ({ scriptUser, supplementaryGroups }: ReadConfig['vrrp'])
   supplementaryGroups,
   ...(scriptUser === undefined ? {} : { scriptUser }),
 });
+
+/** What a configuration wishes and is not followed: one line each. */
+export function notFollowed({ global, director }: Pick<ReadConfig, 'global' | 'director'>): readonly Text[] {
+  if (director.virtualServers.length === 0) return [];
+  const out: Text[] = [];
+  if (director.flushAtStart || director.flushAtStop === 'all')
+    out.push(
+      text(
+        'lvs_flush: virtual servers of others in this kernel stay; only what is ours is adopted, changed and removed',
+        'lvs_flush：内核中他人的虚拟服务器保持不变；只接管、更改和移除属于本程序的部分',
+      ),
+    );
+  if (global.ipvsNamespace !== undefined)
+    out.push(
+      text(
+        'lvs_netns is not followed: virtual servers are in the namespace of the daemon (net_namespace)',
+        'lvs_netns 不生效：虚拟服务器位于守护进程所在的网络命名空间（net_namespace）',
+      ),
+    );
+  return out;
+}
 
 /** A FIFO that VRRP and the checkers have in common is opened once, and its reader started once. */
 export function notifyConfig({ vrrp, director }: Pick<ReadConfig, 'vrrp' | 'director'>): NotifyConfig {
