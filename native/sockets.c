@@ -678,7 +678,8 @@ static napi_value js_epoll_memory(napi_env env, napi_callback_info info) {
 
 /*
  * epollSet(epoll, socket, number, events): watch the socket for these EPOLL* events from now on, under a number of the
- * caller's; 0 events: no more. A socket that is closed leaves by itself.
+ * caller's, and tell once of each change (edge-triggered); set again, it tells anew of what is so. 0 events: no more.
+ * A socket that is closed leaves by itself.
  */
 static napi_value js_epoll_set(napi_env env, napi_callback_info info) {
   struct arguments a;
@@ -688,9 +689,9 @@ static napi_value js_epoll_set(napi_env env, napi_callback_info info) {
       !(s = take_open_handle_at(&a, 1, ONLY_SOCKET)) || !take_int(&a, 2, 0, INT32_MAX, &number) ||
       !take_int(&a, 3, 0, INT32_MAX, &events))
     return NULL;
-  struct epoll_event e = {.events = (uint32_t)events, .data.u32 = (uint32_t)number};
-  int r = epoll_ctl(h->fd, events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, s->fd, &e);
-  if (r < 0 && errno == ENOENT && events) r = epoll_ctl(h->fd, EPOLL_CTL_ADD, s->fd, &e);
+  struct epoll_event e = {.events = (uint32_t)events | EPOLLET, .data.u32 = (uint32_t)number};
+  int r = epoll_ctl(h->fd, events ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->fd, &e);
+  if (r < 0 && errno == EEXIST && events) r = epoll_ctl(h->fd, EPOLL_CTL_MOD, s->fd, &e);
   return outcome(env, r);
 }
 

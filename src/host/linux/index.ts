@@ -11,9 +11,11 @@ export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type 
 export { Batch } from './batch.ts';
 export { type BlockQueueOptions, linuxBlocks } from './blocks/index.ts';
 export { linuxClock } from './clock.ts';
+export { linuxFiles } from './files.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
 export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
+export { linuxProcesses } from './processes.ts';
 export { linuxRelays } from './relays.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';
