@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { type Family, hostLength, type IpAddress, type IpPrefix, ipFromBytes } from '../../src/base/index.ts';
 import type {
   Acknowledgement,
+  ConntrackEntry,
+  ConntrackTuple,
   GenericFamily,
   IpvsDaemon,
   IpvsDestination,
@@ -227,6 +229,23 @@ const acknowledgement: fc.Arbitrary<Acknowledgement> = record(
   { requiredKeys: ['errno', 'request'] },
 );
 
+const tuple = (f: Family): fc.Arbitrary<ConntrackTuple> =>
+  record({ source: address(f), destination: address(f), protocol: u8, sourcePort: u16, destinationPort: u16 });
+const conntrack: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
+  record<ConntrackEntry, 'family' | 'original' | 'reply' | 'status' | 'mark'>(
+    {
+      family: fc.constant(f),
+      original: tuple(f),
+      reply: tuple(f),
+      status: u32,
+      mark: u32,
+      timeout: u32,
+      tcpState: fc.constantFrom('none', 'established', 'time-wait', 'syn-sent2'),
+    } as never,
+    { requiredKeys: ['family', 'original', 'reply', 'status', 'mark'] },
+  ),
+);
+
 const genericFamily: fc.Arbitrary<GenericFamily> = record({ id: u16, name, version: u32 });
 const u64 = fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn });
 const ipvsStats: fc.Arbitrary<IpvsStats> = record({
@@ -292,6 +311,7 @@ export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], 
   'rtnetlink route': route,
   'rtnetlink rule': rule,
   'rtnetlink neighbour': neighbour,
+  'conntrack entry': conntrack,
   'generic netlink family': genericFamily,
   'ipvs service': ipvsService,
   'ipvs destination': ipvsDestination,

@@ -1,4 +1,5 @@
 import { decodeAddress, encodeAddress } from './address.ts';
+import { decodeConntrack, encodeConntrack } from './conntrack.ts';
 import { decodeGenericFamily, encodeGenericFamily } from './generic.ts';
 import { decodeIpvsDestination, decodeIpvsService, encodeIpvsDestination, encodeIpvsService } from './ipvs.ts';
 import {
@@ -35,6 +36,7 @@ export const netlinkCodecs = [
   { name: 'rtnetlink route', decode: decodeRoute, encode: encodeRoute },
   { name: 'rtnetlink rule', decode: decodeRule, encode: encodeRule },
   { name: 'rtnetlink neighbour', decode: decodeNeighbour, encode: encodeNeighbour },
+  { name: 'conntrack entry', decode: decodeConntrack, encode: encodeConntrack },
   { name: 'generic netlink family', decode: decodeGenericFamily, encode: encodeGenericFamily },
   { name: 'ipvs service', decode: decodeIpvsService, encode: encodeIpvsService },
   { name: 'ipvs destination', decode: decodeIpvsDestination, encode: encodeIpvsDestination },

@@ -1,5 +1,15 @@
 export { decodeAddress, encodeAddress, writeAddress, writeAddressDump } from './address.ts';
 export { netlinkCodecs } from './codecs.ts';
+export {
+  type ConntrackEntry,
+  type ConntrackFilter,
+  type ConntrackTcpState,
+  type ConntrackTuple,
+  CT_MSG,
+  decodeConntrack,
+  encodeConntrack,
+  writeConntrackFilter,
+} from './conntrack.ts';
 export { encapFault } from './encap.ts';
 export {
   CTRL_CMD,
