@@ -1,6 +1,6 @@
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type { HostError, Log, Netlink, NetlinkOutcome } from '../../../host/index.ts';
-import type { IpvsInfo } from '../../../wire/index.ts';
+import { IPVS_CMD, type IpvsInfo, writeIpvsHead } from '../../../wire/index.ts';
 import type {
   Plane,
   Refusal,
@@ -12,7 +12,7 @@ import type {
 } from '../../types.ts';
 import { type IpvsKey, IpvsReader } from './actual.ts';
 import { Claims, type Comparison } from './claims.ts';
-import { commandError, isRace, requestOf } from './commands.ts';
+import { commandError, errnoName, isRace, requestOf } from './commands.ts';
 import { countServers } from './counters.ts';
 import { type IpvsFamily, openFamily } from './family.ts';
 import { type Ledger, Property } from './ledger.ts';
@@ -183,6 +183,17 @@ export class IpvsPlane implements Plane {
     this.#o.log.write({ level: 'warning', code: 'lb.ipvs', text: t });
   }
 
+  /** Everything, also what others put there: for operators who ask for it (`lvs_flush`), before the first `apply`. */
+  flush(): Result<void, HostError> {
+    const family = this.#open();
+    if (!family.ok) return family;
+    const { channel, id } = family.value;
+    const [outcome] = channel.transact([{ type: id, flags: 0, write: (w) => void writeIpvsHead(w, IPVS_CMD.flush) }]);
+    this.#table = undefined;
+    const errno = outcome?.errno ?? 0;
+    const doing = text('flush the IPVS table', '清空 IPVS 表');
+    return errno === 0 ? ok(undefined) : err({ code: errnoName(errno), doing });
+  }
   counters(): Result<readonly ServiceCounters[], HostError> {
     const reader = this.#reader();
     if (!reader.ok) return reader;
