@@ -29,11 +29,9 @@ import {
   notificationOf,
   type PoolConfig,
   type PoolEvent,
-  type PoolMemory,
   type PoolNotification,
   type PoolState,
   poolConfig,
-  remember,
   servicesOf,
   step,
   syncOf,
@@ -57,8 +55,10 @@ export type DirectorOptions = {
   readonly memory?: DirectorMemory;
   /** Scripts to run, lines for FIFOs, mail. Called after the planes were told. */
   readonly notify: (n: PoolNotification) => void;
+  /** After each change of a pool, before anybody is told: what to hand to the next process, also of one that was killed. Undefined: the pool is gone. */
+  readonly remember?: (service: ServiceKey, memory: PoolState | undefined) => void;
 };
-export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolMemory>> };
+export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolState>> };
 
 type Pool = { config: PoolConfig; state: PoolState; cancel: Cancel; dueAt: number };
 const TICK = us(1_000_000);
@@ -96,6 +96,8 @@ export class Director {
     this.#look(told);
     this.#arrange();
     this.#finish(told);
+    for (const key of Object.keys(this.#options.memory?.pools ?? {}))
+      if (!this.#pools.has(key)) this.#options.remember?.(key, undefined);
     this.#checks = this.#ports.checks((r) => this.#report(r));
     this.#setChecks();
     this.#unwatch = network.watch((c) => this.#networkChanged(c));
@@ -149,8 +151,8 @@ export class Director {
   }
 
   memory(): DirectorMemory {
-    const pools: Record<ServiceKey, PoolMemory> = {};
-    for (const [key, pool] of this.#pools) pools[key] = remember(pool.state);
+    const pools: Record<ServiceKey, PoolState> = {};
+    for (const [key, pool] of this.#pools) pools[key] = pool.state;
     return { pools };
   }
 
@@ -317,6 +319,7 @@ export class Director {
   #finish(told: readonly [Pool, PoolConfig, readonly Decision[]][]): void {
     this.#placement.apply();
     for (const pool of this.#pools.values()) this.#wake(pool);
+    for (const pool of new Set(told.map(([p]) => p))) this.#remember(pool);
     for (const [, config, decisions] of told) this.#tell(config, decisions);
   }
 
@@ -358,7 +361,12 @@ export class Director {
     this.#want(pool);
     this.#placement.apply();
     this.#wake(pool);
+    this.#remember(pool);
     this.#tell(pool.config, decisions);
+  }
+  #remember(pool: Pool): void {
+    const { key } = pool.config;
+    this.#options.remember?.(key, this.#pools.get(key) === pool ? pool.state : undefined);
   }
   #wake(pool: Pool): void {
     const due = deadline(pool.config, pool.state);

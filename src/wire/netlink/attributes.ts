@@ -66,6 +66,9 @@ export class Attributes {
   u32(type: number): number | undefined {
     return this.#exactly(type, 4)?.getUint32(0, LITTLE);
   }
+  u64(type: number): bigint | undefined {
+    return this.#exactly(type, 8)?.getBigUint64(0, LITTLE);
+  }
   /** Network order. */
   be16(type: number): number | undefined {
     return this.#exactly(type, 2)?.getUint16(0);
