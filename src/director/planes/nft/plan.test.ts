@@ -8,6 +8,7 @@ import type { WantedService } from '../../types.ts';
 import { describeCommands, type ElementSpec, planTable, type SetSpec, type TableSpec } from '../nftables/index.ts';
 import { type Adoption, adopt } from './adopt.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS } from './direct.ts';
+import { natFindings } from './findings.ts';
 import {
   chainName,
   commandsOf,
@@ -211,4 +212,17 @@ test('what nft cannot carry is refused with a code, and what it can is not', () 
   );
   const lacks = { code: 'EOPNOTSUPP', doing: { en: 'no nf_tables', zh: '没有 nf_tables' } } as never;
   assert.equal(refusesNft(service([1]), { ...offer, lacks: { nat: lacks, direct: undefined } })?.code, 'nft-kernel');
+});
+
+test('settings of the host that stand in the way of NAT are named, with the way out', () => {
+  const settings: Record<string, string> = {
+    'net.ipv4.ip_forward': '0',
+    'net.ipv4.conf.all.send_redirects': '0',
+    'net.ipv4.conf.eth0/5.send_redirects': '1',
+    'net.netfilter.nf_conntrack_tcp_loose': '0',
+  };
+  const codes = (s: WantedService) => natFindings([s], (n) => settings[n], ['eth0.5']).map((f) => f.code);
+  assert.deepEqual(codes(service([1])), ['nat-forwarding', 'nat-redirects']);
+  assert.deepEqual(codes(service([1], { scheduler: 'mh' })), ['nat-forwarding', 'nat-redirects', 'nat-loose']);
+  assert.deepEqual(codes(service([1], {}, 'direct-routing')), []);
 });
