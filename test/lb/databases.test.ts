@@ -78,7 +78,10 @@ test('MariaDB: greeting, login, a query, and what is refused', async (t) => {
   if (!(await ownNetwork(t, addon))) return;
   const data = folderFor(t);
   execFileSync('mariadb-install-db', [`--datadir=${data}/d`, '--user=root', '--skip-test-db'], { stdio: 'ignore' });
-  writeFileSync(join(data, 'init'), "CREATE USER u@localhost IDENTIFIED BY 'secret';\nGRANT SELECT ON *.* TO u@localhost;\n");
+  writeFileSync(
+    join(data, 'init'),
+    "CREATE USER u@localhost IDENTIFIED BY 'secret';\nGRANT SELECT ON *.* TO u@localhost;\n",
+  );
   const server = spawn(
     'setpriv',
     [

@@ -27,6 +27,7 @@ const ERRORS: Readonly<Record<string, string>> = {
   'fifo-repeated': 'global_defs {\n notify_fifo /f\n vrrp_notify_fifo /f\n}\n',
   'group-member-repeated': vi('', 'A') + vi('', 'B', 2) + group('G', 'A', 'B') + group('H', 'A', 'B'),
   'ip-family-unneeded': vs(`ip_family inet\n${rs()}`),
+  'regex-unusable': vs(rs('HTTP_GET {\n url {\n path /\n regex a++\n }\n}')),
   'name-repeated': vi('', 'A') + vi('', 'A', 2),
   'persistence-off': vs(`persistence_granularity 24\n${rs()}`),
   'port-missing': vs(rs(), '10.0.0.1'),
