@@ -65,6 +65,7 @@ const WARNINGS: Readonly<Record<string, string>> = {
   'route-or-deprecated': vi('virtual_routes {\n10.1.0.0/16 via 10.0.0.9 dev eth0 or 10.0.0.8\n}'),
   'route-untracked': vi('virtual_routes {\n10.1.0.0/16 via 10.0.0.9\n}'),
   'reload-repeat-alone': 'global_defs {\nreload_repeat\n}\n',
+  'tls-compliant-unseen': vs(rs('SSL_GET {\ntls_compliant\nurl {\npath /\n}\n}')),
   'url-path-missing': vs(rs('HTTP_GET {\nurl {\n}\n}')),
   'vrrp-ah-master': vi('state MASTER\npriority 9\nauthentication {\nauth_type AH\nauth_pass x\n}'),
   'vrrp-auth-pass-long': vi('authentication {\nauth_pass 123456789\n}'),

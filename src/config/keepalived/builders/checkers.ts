@@ -140,6 +140,16 @@ export function buildCheckers(
         continue;
       }
       const s = (tls ? (h as ValueOf<'SSL_GET'>['values']) : {}) as Partial<ValueOf<'SSL_GET'>['values']>;
+      const compliant = [s.tls_compliant, ...h.url.map((u) => u.value.values.tls_compliant)].find((t) => t?.value);
+      if (compliant)
+        report.warn(
+          'tls-compliant-unseen',
+          compliant.keyword,
+          text(
+            'whether a server says close_notify before it closes is not seen here; its answer is judged all the same',
+            '此处无法得知服务器关闭前是否发送 close_notify；应答仍照常判断',
+          ),
+        );
       const host = h.virtualhost?.value ?? d.virtualHost;
       out.push({
         kind: 'http',
