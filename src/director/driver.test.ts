@@ -33,6 +33,7 @@ class Desk {
   refuses: Partial<Record<PlaneName, string>> = {};
   fails: string | undefined;
   addresses: string[] = [];
+  surveys = 0;
   gateway: string | undefined;
   readonly director: Director;
   #report: (r: CheckReport) => void = () => {};
@@ -88,8 +89,11 @@ class Desk {
       links: () => [],
       linkByName: () => undefined,
       linkByIndex: () => undefined,
-      addresses: () =>
-        this.addresses.map((a) => ({ ifindex: 2, prefix: { address: a as IpAddress, length: 24 }, scope: 'global' })),
+      addresses: () => {
+        this.surveys++;
+        const held = this.addresses as IpAddress[];
+        return held.map((address) => ({ ifindex: 2, prefix: { address, length: 24 }, scope: 'global' }));
+      },
       routes: () =>
         ok(
           this.gateway === undefined
@@ -153,7 +157,8 @@ class Desk {
   }
   move(addresses: string[]): void {
     this.addresses = addresses;
-    this.#changed({ kind: 'resync' });
+    for (let i = 0; i < 50; i++) this.#changed({ kind: 'resync' });
+    this.wait(0);
   }
   wait(seconds: number): void {
     const end = this.now + seconds * 1_000_000;
@@ -291,8 +296,10 @@ test('ha_suspend: checks run while the address is here, and pause when it goes',
   const desk = new Desk(exampleDirector([pair({ haSuspend: true }), pair({ service: at(98) })]));
   const paused = (): (boolean | undefined)[] => desk.specs.map((s) => s.suspended);
   assert.deepEqual(paused(), [true, true, false, false]);
+  const looked = desk.surveys;
   desk.move(['192.168.1.99']);
   assert.deepEqual(paused(), [false, false, false, false]);
+  assert.equal(desk.surveys, looked + 1, 'fifty notices of one moment are looked into once');
   desk.check(A, 'down');
   desk.move([]);
   desk.check(A, 'up');

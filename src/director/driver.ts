@@ -27,7 +27,7 @@ import {
   widest,
 } from './pool/index.ts';
 import { type DirectorStatus, serviceStatus } from './status.ts';
-import { eventsOf, survey } from './survey.ts';
+import { newsOf, type Survey, survey } from './survey.ts';
 import type { Plane, ServerKey, ServiceKey } from './types.ts';
 
 export type DirectorPorts = {
@@ -49,6 +49,8 @@ export type DirectorOptions = {
 export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolState>> };
 
 type Pool = { config: PoolConfig; state: PoolState; cancel: Cancel; dueAt: number };
+/** Decisions of a pool, in the words of a configuration that has what they are about. */
+type Told = readonly [Pool, PoolConfig, readonly Decision[]];
 const TICK = us(1_000_000);
 
 export class Director {
@@ -61,6 +63,9 @@ export class Director {
   #pools = new Map<ServiceKey, Pool>();
   #byCheck = new Map<string, { readonly pool: Pool; readonly server: ServerKey }>();
   #checks: CheckRunner | undefined;
+  #here: Survey | undefined;
+  #looking = false;
+  #cancelLook: Cancel = () => {};
   #cancelTick: Cancel = () => {};
   #unwatch: Cancel = () => {};
 
@@ -73,7 +78,7 @@ export class Director {
 
   start(): void {
     const { clock, network } = this.#ports;
-    const told: [Pool, PoolConfig, readonly Decision[]][] = [];
+    const told: Told[] = [];
     for (const config of this.#poolConfigs()) {
       const { state, decisions } = begin(config, clock.now(), this.#options.memory?.pools[config.key]);
       const pool: Pool = { config, state, cancel: () => {}, dueAt: Infinity };
@@ -97,7 +102,7 @@ export class Director {
     const before = this.#pools;
     this.#config = config;
     this.#pools = new Map();
-    const told: [Pool, PoolConfig, readonly Decision[]][] = [];
+    const told: Told[] = [];
     for (const c of this.#poolConfigs()) {
       const old = before.get(c.key);
       const { state, decisions } = old ? step(c, old.state, { kind: 'reload' }, now) : begin(c, now);
@@ -126,6 +131,7 @@ export class Director {
     this.#checks?.close();
     this.#unwatch();
     this.#cancelTick();
+    this.#cancelLook();
     for (const pool of this.#pools.values()) pool.cancel();
     this.#placement.close(o);
     if (o.keep) return;
@@ -216,41 +222,44 @@ export class Director {
   }
 
   /** Where the host's addresses and routes matter: which servers can be reached, and whose checks pause. */
-  #look(told: [Pool, PoolConfig, readonly Decision[]][]): boolean {
+  #look(told: Told[], before?: Survey): boolean {
     const { network, clock } = this.#ports;
-    const here = survey(
+    this.#here = survey(
       network,
       [...this.#pools.values()].map((p) => p.config),
     );
+    const news = newsOf(this.#here, before, this.#config.groups);
     let changed = false;
     for (const pool of this.#pools.values()) {
-      const { config } = pool;
-      const events = eventsOf(config, this.#config.groups, here);
-      for (const e of events) {
-        const { state, decisions } = step(config, pool.state, e, clock.now());
+      for (const e of news(pool.config)) {
+        const { state, decisions } = step(pool.config, pool.state, e, clock.now());
         if (state === pool.state) continue;
         pool.state = state;
         changed = true;
-        told.push([pool, config, decisions]);
+        told.push([pool, pool.config, decisions]);
       }
     }
     return changed;
   }
+  /** Notices come in crowds, when an instance takes over: they are looked into once, as soon as all that are queued have been read. */
   #networkChanged(c: NetChange): void {
-    if (c.kind === 'rule' || c.kind === 'rule-gone' || c.kind === 'link') return;
-    const told: [Pool, PoolConfig, readonly Decision[]][] = [];
-    if (!this.#look(told)) return;
-    this.#arrange();
-    this.#finish(told);
-    this.#setChecks();
+    if (c.kind === 'rule' || c.kind === 'rule-gone' || c.kind === 'link' || this.#looking) return;
+    this.#looking = true;
+    this.#cancelLook = this.#ports.clock.at(this.#ports.clock.now(), () => {
+      this.#looking = false;
+      const told: Told[] = [];
+      if (!this.#look(told, this.#here)) return;
+      this.#arrange();
+      this.#finish(told);
+      this.#setChecks();
+    });
   }
 
   #arrange(): void {
     this.#placement.arrange(
       [...this.#pools.values()].map(({ config, state }) => {
-        const able = config.servers.filter((_, i) => state.servers[i]?.refused === undefined);
         const asked = config.service.options?.plane;
-        return { key: config.key, widest: widest({ ...config, servers: able }, this.#config.groups), asked };
+        return { key: config.key, widest: widest(config, state, this.#config.groups), asked };
       }),
     );
     this.#share();
@@ -269,7 +278,7 @@ export class Director {
   #want(pool: Pool): void {
     this.#placement.want(pool.config.key, servicesOf(pool.config, pool.state, this.#config.groups));
   }
-  #finish(told: readonly [Pool, PoolConfig, readonly Decision[]][]): void {
+  #finish(told: readonly Told[]): void {
     this.#placement.apply();
     for (const pool of this.#pools.values()) this.#wake(pool);
     for (const pool of new Set(told.map(([p]) => p))) this.#remember(pool);
