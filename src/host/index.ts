@@ -2,3 +2,5 @@ export type * from './blocks.ts';
 export type * from './netlink.ts';
 export * from './plan/index.ts';
 export type * from './ports.ts';
+export { Regions } from './regions.ts';
+export type * from './streams.ts';

@@ -16,6 +16,7 @@ export { type Priority, type PriorityReport, setPriority } from './priority.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';
 export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';
+export { DuplexBytes, openStreams } from './streams/index.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */
 export function linuxHost(o: { readonly addon: Addon; readonly log: Log; readonly network: Network }): Host {

@@ -5,7 +5,7 @@
 import { constants as os } from 'node:os';
 import type { Result } from '../../../base/index.ts';
 import type { BlockOpenOptions, BlockQueue, BlockRegion, HostError } from '../../index.ts';
-import { Regions } from '../../regions.ts';
+import { Regions } from '../../index.ts';
 import { OPERATION, type UringAddon } from './addon.ts';
 import { LinuxBlockDevice } from './device.ts';
 import type { Engine } from './engine.ts';
