@@ -77,6 +77,7 @@ export class Connection {
   end(because: ConnectionEnd, tls?: HostError): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.transmission?.abandon();
     this.stream.close();
     this.#events.ended(this, because, tls);
   }

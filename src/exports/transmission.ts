@@ -157,6 +157,11 @@ export class Transmission {
     this.#endIfDone();
   }
 
+  /** Ends it at once; nothing is answered any more. */
+  abandon(): void {
+    this.#end('stopped');
+  }
+
   get #reading(): boolean {
     return !this.#gone && !this.isWaiting && !this.#pieceOut && this.#farewell < 0 && !this.#stopping;
   }
