@@ -9,14 +9,17 @@ const START_MS = 20_000;
 /** Ticks of /proc/PID/stat in a second: USER_HZ, 100 on every Linux. */
 const TICKS = 100;
 
-export type ServerKind = 'holdfast' | 'holdfast-fs' | 'qemu-nbd' | 'nbdkit';
+/** The second and third are Holdfast with one of its parts exchanged. */
+export type ServerKind = 'holdfast' | 'node:net' | 'thread pool' | 'qemu-nbd' | 'nbdkit';
 
 /** Past the page cache where the server can: nbdkit's file plugin only goes through it. */
 function command(kind: ServerKind, file: string, socket: string): readonly string[] {
   switch (kind) {
     case 'holdfast':
       return [join(root, 'bin/holdfast'), 'export', `x=${file}`, '--socket', socket];
-    case 'holdfast-fs':
+    case 'node:net':
+      return [process.execPath, '--max-semi-space-size=1', join(import.meta.dirname, 'node-net.ts'), file, socket];
+    case 'thread pool':
       return [join(root, 'bin/holdfast'), 'export', `x=${file}`, '--socket', socket, '--engine', 'fs'];
     case 'qemu-nbd':
       return ['qemu-nbd', '-f', 'raw', '-x', 'x', '-t', '-e', '8', '-k', socket, '--cache=none', '--aio=native', file];
@@ -37,7 +40,7 @@ export class Server {
   }
   /** `folder` is the caller's, and empty of sockets of this kind. */
   static async start(kind: ServerKind, file: string, folder: string): Promise<Server> {
-    const socket = join(folder, `${kind}.sock`);
+    const socket = join(folder, `${kind.replace(/\W/g, '-')}.sock`);
     const [program = '', ...argv] = command(kind, file, socket);
     // Of a bench that is killed nothing stays behind.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...argv], {
