@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 const src = resolve(import.meta.dirname, '../src');
 
-const parts = ['vrrp', 'bfd', 'director', 'exports'] as const;
+const parts = ['vrrp', 'bfd', 'director', 'mirror', 'exports'] as const;
 const mayImport: Record<string, readonly string[]> = {
   base: [],
   wire: ['base'],
@@ -16,10 +16,11 @@ const mayImport: Record<string, readonly string[]> = {
   bfd: ['base', 'wire', 'host'],
   director: ['base', 'wire', 'host'],
   exports: ['base', 'wire', 'host'],
+  mirror: ['base', 'wire', 'host'],
   config: ['base', ...parts.map((p) => `${p}/config.ts`)],
   api: ['base', ...parts.map((p) => `${p}:types`)],
   daemon: ['base', 'wire', 'host', 'host/linux', 'config', 'api', ...parts],
-  cli: ['base', 'api', 'daemon:entry'],
+  cli: ['base', 'wire', 'api', 'daemon:entry'],
   sim: ['base', 'wire', 'host', 'config', 'api', 'daemon', ...parts],
   lab: ['base', 'api', 'cli', 'host', 'host/linux'],
 };

@@ -1,7 +1,7 @@
 /** The same export server with its sockets from node:net: what the addon's sockets are measured against. Arguments: file, socket. */
 import { createServer } from 'node:net';
 import { DEFAULT_OPTIONS, ExportServer, fileBackend, requirementsOf } from '../../src/exports/index.ts';
-import type { Stream } from '../../src/host/index.ts';
+import type { ServerStream } from '../../src/host/index.ts';
 import { DuplexBytes, linuxBlocks, linuxClock, loadAddon } from '../../src/host/linux/index.ts';
 
 const [file = '', path = ''] = process.argv.slice(2);
@@ -24,7 +24,7 @@ const backend = fileBackend(blocks.value, device.value);
 server.value.add({ name: 'x', description: '', readOnly: false, backend, clients: undefined });
 createServer((socket) => {
   const moved = new DuplexBytes(socket);
-  const stream: Stream = {
+  const stream: ServerStream = {
     peer: 'node:net',
     receive: (into, from, to) => moved.receive(into, from, to),
     send: (a, from, to, b, from2, to2) => moved.send(a, from, to, b, from2, to2),

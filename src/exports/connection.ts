@@ -1,5 +1,5 @@
 /** One client, from its first byte: frames of the handshake for the machine, then the transmission. */
-import type { HostError, Stream, TlsFiles } from '../host/index.ts';
+import type { HostError, ServerStream, TlsFiles } from '../host/index.ts';
 import { CLIENT_FLAGS_BYTES, decodeOptionHeader, OPTION_HEADER_BYTES } from '../wire/index.ts';
 import { Incoming } from './incoming.ts';
 import {
@@ -29,7 +29,7 @@ export type ConnectionEvents = Omit<TransmissionEvents, 'ended'> & {
 };
 
 export class Connection {
-  readonly stream: Stream;
+  readonly stream: ServerStream;
   transmission: Transmission | undefined;
   readonly #policy: HandshakePolicy;
   readonly #tls: TlsFiles | undefined;
@@ -46,7 +46,7 @@ export class Connection {
   #ended = false;
 
   constructor(o: {
-    readonly stream: Stream;
+    readonly stream: ServerStream;
     readonly policy: HandshakePolicy;
     readonly tls: TlsFiles | undefined;
     readonly slots: Slots;

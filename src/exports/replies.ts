@@ -2,7 +2,7 @@
  * The outgoing side of a connection: replies gathered in one buffer and sent together. Payloads up to a small slot's size
  * are copied behind their header; larger ones go from the slab in the same call, and their slot is free when they are gone.
  */
-import type { Stream } from '../host/index.ts';
+import type { ServerStream } from '../host/index.ts';
 
 const OUT_BYTES = 128 * 1024;
 /** A reply's headers, an error's words, a short list of extents. */
@@ -14,7 +14,7 @@ const none = new Uint8Array(0);
 export class Outgoing {
   readonly bytes = new Uint8Array(OUT_BYTES);
   readonly view = new DataView(this.bytes.buffer);
-  readonly #stream: Stream;
+  readonly #stream: ServerStream;
   #from = 0;
   /** Where the next header is written. */
   to = 0;
@@ -25,7 +25,7 @@ export class Outgoing {
   readonly #gone: (slot: number) => void;
 
   /** `gone`: the payload of this slot is no longer needed. */
-  constructor(stream: Stream, gone: (slot: number) => void) {
+  constructor(stream: ServerStream, gone: (slot: number) => void) {
     this.#stream = stream;
     this.#gone = gone;
   }

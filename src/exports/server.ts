@@ -8,10 +8,10 @@ import type {
   Clock,
   HostError,
   Log,
-  Stream,
+  ServerStream,
   StreamAddress,
   StreamListener,
-  Streams,
+  StreamServer,
   TlsFiles,
 } from '../host/index.ts';
 import { Connection, type ConnectionEnd } from './connection.ts';
@@ -26,7 +26,7 @@ const MAX_CONNECTIONS = 256;
 
 export type ServerHost = {
   readonly blocks: BlockQueue;
-  readonly streams: Streams;
+  readonly streams: StreamServer;
   readonly clock: Clock;
   readonly log: Log;
 };
@@ -137,7 +137,7 @@ export class ExportServer {
     return listener;
   }
   /** A client, however it came here. */
-  accept(stream: Stream): void {
+  accept(stream: ServerStream): void {
     if (this.#connections.size >= MAX_CONNECTIONS || this.#stopped) {
       stream.close();
       return;

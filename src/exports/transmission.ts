@@ -3,7 +3,7 @@
  * whatever order they are ready. It makes no object a request and stops reading when slots run out, so that a client can
  * neither fill the memory nor starve others for long.
  */
-import type { Stream } from '../host/index.ts';
+import type { ServerStream } from '../host/index.ts';
 import {
   EXTENDED_REQUEST_BYTES,
   getU64,
@@ -47,7 +47,7 @@ export class Transmission {
   isDirty = false;
   isWaiting = false;
   readonly #backend: ExportBackend;
-  readonly #stream: Stream;
+  readonly #stream: ServerStream;
   readonly #in: Incoming;
   readonly #out: Outgoing;
   readonly #slots: Slots;
@@ -89,7 +89,7 @@ export class Transmission {
   #wantsWrite = false;
 
   constructor(o: {
-    readonly stream: Stream;
+    readonly stream: ServerStream;
     readonly incoming: Incoming;
     /** What the handshake has not got rid of yet. */
     readonly outgoing: Outgoing | undefined;

@@ -3,4 +3,6 @@ export type * from './netlink.ts';
 export * from './plan/index.ts';
 export type * from './ports.ts';
 export { Regions } from './regions.ts';
+export type * from './relays.ts';
+export type * from './stream-server.ts';
 export type * from './streams.ts';

@@ -1,41 +1,71 @@
-/** Stream sockets of a server, read into memory that stands ready: no object for each chunk. */
-import type { IpAddress, Result } from '../base/index.ts';
-import type { HostError } from './ports.ts';
+/**
+ * Connections that this host opens to ask a question: TCP, TLS on it, HTTP/2 on either, connected UDP, and ICMP echo.
+ * Many short ones at once: a director looks at thousands of servers each second.
+ */
+import type { IpAddress } from '../base/index.ts';
+import type { Cancel, HostError } from './ports.ts';
 
-export type StreamAddress =
-  /** Made with mode 0600; a socket that nobody listens on any more is replaced. */
-  | { readonly kind: 'unix'; readonly path: string }
-  /** Port 0 lets the kernel choose. */
-  | { readonly kind: 'tcp'; readonly address: IpAddress; readonly port: number };
-
-/** Files in PEM form, read anew for each connection, so that a renewed certificate needs no restart. */
-export type TlsFiles = {
-  readonly certificate: string;
-  readonly key: string;
-  /** Of those who sign clients' certificates; with it, a client without a valid one is refused. */
-  readonly clientAuthority: string | undefined;
+export type StreamTarget = {
+  readonly transport: 'tcp' | 'udp' | 'icmp';
+  readonly address: IpAddress;
+  /** ICMP: 0. */
+  readonly port: number;
+  readonly source?: IpAddress;
+  readonly sourcePort?: number;
+  /** SO_BINDTODEVICE: packets leave by it and no other. */
+  readonly interface?: string;
+  /** SO_MARK. */
+  readonly mark?: number;
+  /**
+   * TCP: nothing but whether it can be connected to. The acknowledgement that ends the handshake is held back and the
+   * connection is reset, so that the program behind the port never sees it and no TIME_WAIT is left on either side.
+   */
+  readonly probe?: boolean;
 };
 
+/** PEM texts. Nothing is verified without `ca`: a check asks whether a server serves, not who it is. */
+export type TlsSettings = {
+  readonly serverName?: string;
+  /** ALPN, most wanted first. */
+  readonly protocols?: readonly string[];
+  readonly ca?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly passphrase?: string;
+};
+
+/** After `failed` nothing more is called, nor after `close()`. All are called later than the call that opened it. */
+export type StreamEvents = {
+  /** Connected, and TLS is agreed upon. */
+  opened(): void;
+  /** TCP: what came. UDP and ICMP: one datagram. Valid only during the call. */
+  received(bytes: Uint8Array): void;
+  /** The peer sends no more. */
+  ended(): void;
+  /** `ECONNREFUSED`, `EHOSTUNREACH`, ...; for TLS the library's code (`ERR_SSL_...`, `CERT_...`). */
+  failed(error: HostError): void;
+};
 export interface Stream {
-  /** For people: `192.0.2.1:50311`, `unix`. */
-  readonly peer: string;
-  /** Bytes received; 0 at the end of the stream; a negative errno, -EAGAIN when nothing is there now. */
-  receive(into: Uint8Array, from: number, to: number): number;
-  /** Bytes taken of `first` and then `second`; a negative errno, -EAGAIN when there is no room now. What was taken may be overwritten. */
-  send(first: Uint8Array, from: number, to: number, second: Uint8Array, from2: number, to2: number): number;
-  /** Called whenever what `interest` asked for is so; it begins with readable. Once. */
-  watch(ready: () => void): void;
-  interest(readable: boolean, writable: boolean): void;
-  /** Goes on as a TLS server. Neither receive nor send until `done`. `identity`: the common name of a verified client certificate. */
-  startTls(files: TlsFiles, done: (r: Result<{ readonly identity: string | undefined }, HostError>) => void): void;
-  /** Twice is harmless. */
+  /** Queued where the kernel does not take it at once. UDP, ICMP: one datagram. */
+  send(bytes: Uint8Array): void;
   close(): void;
 }
-export interface StreamListener {
-  /** The port, where it is TCP. */
-  readonly port: number;
-  close(): void;
-}
+
+export type Http2Request = {
+  /** Pseudo-headers (`:method`, `:path`, `:scheme`, `:authority`) included. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+};
+export type Http2Events = {
+  answered(status: number, headers: Readonly<Record<string, string>>): void;
+  received(bytes: Uint8Array): void;
+  /** The answer is complete; trailers where there are any. */
+  ended(trailers: Readonly<Record<string, string>>): void;
+  failed(error: HostError): void;
+};
+
 export interface Streams {
-  listen(address: StreamAddress, accepted: (s: Stream) => void): Result<StreamListener, HostError>;
+  connect(to: StreamTarget, tls: TlsSettings | undefined, on: StreamEvents): Stream;
+  /** One request on a connection of its own: by ALPN with TLS, else with prior knowledge (RFC 9113 section 3.3). */
+  http2(to: StreamTarget, tls: TlsSettings | undefined, request: Http2Request, on: Http2Events): Cancel;
 }

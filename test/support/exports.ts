@@ -8,7 +8,7 @@ import {
   ExportServer,
   type ServerOptions,
 } from '../../src/exports/index.ts';
-import type { BlockQueue, BlockRegion, Clock, Stream } from '../../src/host/index.ts';
+import type { BlockQueue, BlockRegion, Clock, ServerStream } from '../../src/host/index.ts';
 import {
   CHUNK_HEADER_BYTES,
   decodeChunk,
@@ -136,7 +136,7 @@ export class MemoryDisk implements ExportBackend {
 }
 
 /** A connection's two directions, with as much room as the test gives. */
-export class MemoryStream implements Stream {
+export class MemoryStream implements ServerStream {
   readonly peer = 'test';
   /** What the server has not received yet. */
   input: number[] = [];

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { languageOf, ok, type Result, text } from '../../base/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, type FileBackend, fileBackend, requirementsOf } from '../../exports/index.ts';
 import type { BlockQueue, HostError, Log, StreamAddress } from '../../host/index.ts';
-import { linuxBlocks, linuxClock, linuxLog, loadAddon, openStreams } from '../../host/linux/index.ts';
+import { linuxBlocks, linuxClock, linuxLog, linuxStreamServer, loadAddon } from '../../host/linux/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { type ExportCommand, exportHelp, parseExportCommand } from './options.ts';
 
@@ -62,7 +62,7 @@ type Started = {
 function start(c: ExportCommand, language: 'en' | 'zh'): Result<Started, HostError> {
   const addon = loadAddon();
   if (!addon.ok) return addon;
-  const streams = openStreams();
+  const streams = linuxStreamServer();
   if (!streams.ok) return streams;
   const readable = tlsReadable(c);
   if (!readable.ok) return readable;
