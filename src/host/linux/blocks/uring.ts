@@ -34,6 +34,7 @@ export function uringEngine(addon: UringAddon, entries: number, slabBytes: numbe
       again = true;
       return;
     }
+    if (queued === 0) return; // completions wake by themselves
     delivering = true;
     do {
       again = false;
