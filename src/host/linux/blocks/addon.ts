@@ -22,6 +22,7 @@ export interface UringAddon {
   submit(r: Ring, n: number): number;
   watch(r: Ring, ready: (n: number) => void): number;
   deferred(r: Ring): boolean;
+  registered(r: Ring): boolean;
   close(r: Ring): void;
   geometry(fd: number, out: Float64Array): number;
   seek(fd: number, offset: number, hole: 0 | 1): number;

@@ -247,6 +247,7 @@ test('the addon refuses wrong arguments with a code, and never crashes', () => {
     submit: 2,
     watch: 2,
     deferred: 1,
+    registered: 1,
     geometry: 2,
     seek: 3,
     allocate: 5,
