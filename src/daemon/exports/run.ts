@@ -37,6 +37,8 @@ export async function runExport(argv: readonly string[]): Promise<number> {
   return await new Promise<number>((resolve) => {
     let ending = false;
     const end = (): void => {
+      // Who says it twice does not want to wait for a disk that never answers.
+      if (ending) resolve(EXIT.failed);
       if (ending) return;
       ending = true;
       server.stop(() => {
