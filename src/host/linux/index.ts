@@ -20,6 +20,7 @@ export { linuxRelays } from './relays.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';
 export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';
+export { DuplexBytes, linuxStreamServer } from './stream-server/index.ts';
 export { linuxStreams } from './streams.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */
