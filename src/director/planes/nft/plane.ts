@@ -20,13 +20,14 @@ import type {
   Wanted,
   WantedService,
 } from '../../types.ts';
-import { Guard, guardEntries } from '../guard/index.ts';
+import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
 import { MARK_MASK, MARK_TAG, serverMark } from '../marks.ts';
 import { errnoText, type TableSpec } from '../nftables/index.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, flows } from './direct.ts';
 import { emulatedWeights, type Load } from './emulate.ts';
 import { Half, type SharedElements } from './half.ts';
 import { counterSets, natAdoption, natMode, natTable, replies } from './nat.ts';
+import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
 import { refusesNft } from './refuse.ts';
@@ -47,6 +48,13 @@ const RING = 1021;
 const READ_IN_TICK = 50_000;
 const ENOENT = 2;
 const UNKNOWN_DEVICE = 0;
+
+const KEPT: ServiceOutcome['result'] = ok('kept');
+
+/** More changed services than this are looked for among all. */
+const FEW = 100;
+/** `whole`: the services are all there shall be; `redo`: the kernel's devices may be others. */
+export type Extent = { readonly whole: boolean; readonly redo: boolean };
 
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
@@ -73,7 +81,7 @@ export class NftPlane implements Plane {
   readonly #guard: Guard;
   readonly #nat: Half;
   readonly #direct: Half;
-  readonly #natSpec: TableSpec;
+  #natSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
   readonly #unwatch: Cancel;
@@ -81,10 +89,15 @@ export class NftPlane implements Plane {
   /** Links or addresses are others than when direct routing was last told. */
   #moved = false;
   #wanted: Wanted | undefined;
+  /** The last `apply` failed nowhere. */
+  #settled = false;
+  /** Outcomes of an `apply` that changes nothing. */
+  #kept: readonly ServiceOutcome[] = [];
   /** By mark, from the last look. */
   #active = new Map<number, Active>();
   readonly #weights = new Map<ServiceKey, readonly number[]>();
   #pause = 0;
+  readonly #persistence = new Map<string, Persistence>();
   /** What is known of each table: somebody needs it, or it is surely not there. */
   readonly #table: Record<'nat' | 'direct', 'unknown' | 'there' | 'gone'> = { nat: 'unknown', direct: 'unknown' };
 
@@ -94,10 +107,9 @@ export class NftPlane implements Plane {
     this.#guard = guard;
     const ring = o.ring ?? RING;
     const device = (a: IpAddress): number => this.#device(a) ?? UNKNOWN_DEVICE;
-    this.#natSpec = natTable({ masquerade: o.masquerade ?? false });
     const nat = { mode: natMode, adoption: natAdoption, ring, device: () => 0, shared: sharedReplies };
-    this.#nat = new Half(channel, this.#natSpec, nat);
-    const spec = this.#directTable();
+    this.#nat = new Half(channel, this.#natTable([]), nat);
+    const spec = this.#directTable([]);
     this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, ring, device });
     const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
     this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
@@ -123,7 +135,18 @@ export class NftPlane implements Plane {
     this.#addresses ??= this.#o.network.addresses();
     return neighbourDevice(a, this.#addresses);
   }
-  #directTable(): TableSpec {
+  /** Kinds of persistence that there ever were: their chains stay, since a service may still go through them. */
+  #kinds(services: readonly WantedService[]): readonly Persistence[] {
+    for (const p of persistences(services)) this.#persistence.set(JSON.stringify(p), p);
+    return [...this.#persistence.values()];
+  }
+  #natTable(services: readonly WantedService[]): TableSpec {
+    const o = { masquerade: this.#o.masquerade ?? false, persistence: this.#kinds(services) };
+    const key = JSON.stringify(o);
+    if (this.#natSpec?.key !== key) this.#natSpec = { key, spec: natTable(o) };
+    return this.#natSpec.spec;
+  }
+  #directTable(services: readonly WantedService[]): TableSpec {
     const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
     const t = this.#wanted?.timeouts;
     const timeouts = {
@@ -131,8 +154,9 @@ export class NftPlane implements Plane {
       finMs: t?.tcpfin ? t.tcpfin * 1000 : FLOW_TIMEOUTS.finMs,
       udpMs: t?.udp ? t.udp * 1000 : FLOW_TIMEOUTS.udpMs,
     };
-    const key = JSON.stringify([interfaces, timeouts]);
-    if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable({ interfaces, timeouts }) };
+    const o = { interfaces, timeouts, persistence: this.#kinds(services) };
+    const key = JSON.stringify(o);
+    if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
     return this.#directSpec.spec;
   }
 
@@ -141,55 +165,116 @@ export class NftPlane implements Plane {
   }
 
   apply(wanted: Wanted): readonly ServiceOutcome[] {
+    const few = this.#fewChanged(wanted);
     this.#wanted = wanted;
-    const keys = new Set(wanted.services.map((s) => s.key));
+    if (few !== undefined) return this.#reconcileFew(few);
+    const watched = wanted.services.filter(needsLoads);
+    const keys = new Set(watched.map((s) => s.key));
     for (const key of this.#weights.keys()) if (!keys.has(key)) this.#weights.delete(key);
-    for (const s of wanted.services) if (needsLoads(s)) this.#weigh(s);
+    for (const s of watched) this.#weigh(s);
     return this.#reconcile();
   }
-
+  /**
+   * The places of services that are others than at the last `apply`, where these are few and stand where they stood: of
+   * ten thousand services nothing is looked at but their identity. Undefined: everything must be looked at.
+   */
+  #fewChanged(wanted: Wanted): readonly number[] | undefined {
+    const [before, now] = [this.#wanted?.services, wanted.services];
+    if (!this.#settled || this.#moved || before?.length !== now.length) return undefined;
+    if (JSON.stringify(wanted.timeouts) !== JSON.stringify(this.#wanted?.timeouts)) return undefined;
+    const places: number[] = [];
+    for (let i = 0; i < now.length; i++) {
+      const [a, b] = [before[i] as WantedService, now[i] as WantedService];
+      if (a === b) continue;
+      if (a.key !== b.key || isDirect(a) !== isDirect(b) || places.length === FEW) return undefined;
+      places.push(i);
+    }
+    return places;
+  }
+  #reconcileFew(places: readonly number[]): readonly ServiceOutcome[] {
+    const outcomes = this.#kept.slice();
+    const services = places.map((i) => this.#wanted?.services[i] as WantedService);
+    for (const s of services)
+      if (needsLoads(s)) this.#weigh(s);
+      else this.#weights.delete(s.key);
+    const results = this.#tell(services, false);
+    this.#settled = [...results.values()].every((r) => r.ok);
+    places.forEach((i) => {
+      const key = outcomes[i]?.key as ServiceKey;
+      outcomes[i] = { key, result: results.get(key) ?? KEPT };
+    });
+    return outcomes;
+  }
   #reconcile(): ServiceOutcome[] {
     const wanted = this.#wanted?.services ?? [];
-    const [direct, nat] = [wanted.filter(isDirect), wanted.filter((s) => !isDirect(s))];
-    const guarded = this.#guard.set('nft', guardEntries(direct));
-    const moved = this.#moved;
-    this.#moved = false;
+    const results = this.#tell(wanted, true);
+    this.#settled = [...results.values()].every((r) => r.ok);
+    this.#kept = wanted.map(({ key }) => ({ key, result: KEPT }));
+    return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
+  }
+  /** What came of those that are not as they were. `whole`: these are all, and what else is there goes. */
+  #tell(services: readonly WantedService[], whole: boolean): Map<ServiceKey, ServiceOutcome['result']> {
+    const direct: WantedService[] = [];
+    const nat: WantedService[] = [];
+    for (const s of services) (isDirect(s) ? direct : nat).push(s);
+    const moved = whole && this.#moved;
+    if (whole) this.#moved = false;
     const results = new Map<ServiceKey, ServiceOutcome['result']>();
-    this.#run(this.#nat, 'nat', this.#natSpec, nat, false, results);
-    this.#run(this.#direct, 'direct', this.#directTable(), direct, moved, results);
-    return wanted.map(({ key }) => {
-      const result = results.get(key) ?? err({ code: 'EIO', doing: text('tell nf_tables', '写入 nf_tables') });
-      return { key, result: !guarded.ok && direct.some((s) => s.key === key) && result.ok ? guarded : result };
-    });
+    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, { whole, redo: false }, results);
+    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, { whole, redo: moved }, results);
+    return results;
   }
   #run(
     half: Half,
     mode: 'nat' | 'direct',
-    spec: TableSpec,
+    spec: () => TableSpec,
     services: readonly WantedService[],
-    redo: boolean,
+    o: Extent,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): void {
-    if (this.#lacks[mode] !== undefined) {
-      for (const s of services) results.set(s.key, err(this.#lacks[mode] as HostError));
-      return;
-    }
+    if (services.length === 0 && !o.whole) return;
+    const failed = this.#carry(half, mode, spec, services, o, results);
+    if (failed !== undefined) for (const s of services) results.set(s.key, err(failed));
+  }
+  /** An error here is of all services. */
+  #carry(
+    half: Half,
+    mode: 'nat' | 'direct',
+    spec: () => TableSpec,
+    services: readonly WantedService[],
+    o: Extent,
+    results: Map<ServiceKey, ServiceOutcome['result']>,
+  ): HostError | undefined {
+    const lacks = this.#lacks[mode];
+    if (lacks !== undefined) return lacks;
     // A table that nobody needs is not made; one that was left, or is no longer needed, goes.
     if (services.length === 0) {
-      if (this.#table[mode] !== 'gone') half.remove();
+      if (this.#table[mode] === 'gone') return undefined;
+      half.remove();
+      if (mode === 'direct') this.#guard.set('nft', []);
       this.#table[mode] = 'gone';
-      return;
+      return undefined;
     }
+    const first = this.#table[mode] !== 'there';
+    const ready = half.prepare(spec());
+    if (!ready.ok) return ready.error;
     this.#table[mode] = 'there';
-    const ready = half.prepare(spec);
-    if (!ready.ok) {
-      for (const s of services) results.set(s.key, ready);
-      return;
+    const pending = half.compare(services, (s) => this.#weights.get(s.key), o);
+    // The guard stands before the first packet, and until after the last.
+    const guarded = (list: readonly (WantedService | undefined)[]): GuardEntry[] =>
+      mode === 'nat' ? [] : guardEntries(list.filter((s) => s !== undefined));
+    const add = guarded(first ? services : pending.changes.map((c) => c.service));
+    const remove = guarded(pending.changes.map((c) => c.before));
+    if (mode === 'direct' && (first || add.length > 0)) {
+      const done = first ? this.#guard.set('nft', add) : this.#guard.adjust('nft', { add, remove: [] });
+      if (!done.ok) return done.error;
     }
-    const { outcomes, cut } = half.apply(services, (s) => this.#weights.get(s.key), redo);
+    const { outcomes, cut } = half.apply(pending);
     half.sweep();
+    if (remove.length > 0) this.#guard.adjust('nft', { add, remove });
     for (const [key, r] of outcomes) results.set(key, r);
     if (mode === 'nat' && cut.length > 0) this.#cut(cut);
+    return undefined;
   }
   /** Connections with these marks are forgotten: their next packet finds no server of theirs. */
   #cut(marks: readonly number[]): void {
