@@ -25,6 +25,7 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export { Guard, type GuardEntry, guardEntries } from './planes/guard/index.ts';
 export {
   fileLedger,
   IpvsPlane,
@@ -34,7 +35,7 @@ export {
   type LvsServerRow,
   type LvsServiceRow,
 } from './planes/ipvs/index.ts';
-export { natFindings, NftPlane, type NftPlaneOptions } from './planes/nft/index.ts';
+export { NftPlane, type NftPlaneOptions, natFindings } from './planes/nft/index.ts';
 export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
 export {
   type InstanceView,
