@@ -678,7 +678,8 @@ static napi_value js_epoll_memory(napi_env env, napi_callback_info info) {
 
 /*
  * epollSet(epoll, socket, number, events): watch the socket for these EPOLL* events from now on, under a number of the
- * caller's; 0 events: no more. A socket that is closed leaves by itself.
+ * caller's, and tell once of each change (edge-triggered); set again, it tells anew of what is so. 0 events: no more.
+ * A socket that is closed leaves by itself.
  */
 static napi_value js_epoll_set(napi_env env, napi_callback_info info) {
   struct arguments a;
@@ -688,9 +689,9 @@ static napi_value js_epoll_set(napi_env env, napi_callback_info info) {
       !(s = take_open_handle_at(&a, 1, ONLY_SOCKET)) || !take_int(&a, 2, 0, INT32_MAX, &number) ||
       !take_int(&a, 3, 0, INT32_MAX, &events))
     return NULL;
-  struct epoll_event e = {.events = (uint32_t)events, .data.u32 = (uint32_t)number};
-  int r = epoll_ctl(h->fd, events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, s->fd, &e);
-  if (r < 0 && errno == ENOENT && events) r = epoll_ctl(h->fd, EPOLL_CTL_ADD, s->fd, &e);
+  struct epoll_event e = {.events = (uint32_t)events | EPOLLET, .data.u32 = (uint32_t)number};
+  int r = epoll_ctl(h->fd, events ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->fd, &e);
+  if (r < 0 && errno == EEXIST && events) r = epoll_ctl(h->fd, EPOLL_CTL_MOD, s->fd, &e);
   return outcome(env, r);
 }
 
@@ -715,6 +716,14 @@ static int take_ready(struct handle *h) {
     *out++ = (int32_t)ready[i].events;
   }
   return n;
+}
+
+/* epollTake(epoll): sockets ready right now, in the memory; what watch() would tell of at the next turn. */
+static napi_value js_epoll_take(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "epollTake", 1, &a) || !(h = take_open_handle(&a, ONLY_EPOLL))) return NULL;
+  return integer(env, take_ready(h));
 }
 
 /* ------------------------------------------------------------------------------------------ watching */
@@ -982,6 +991,7 @@ NAPI_MODULE_INIT() {
       {"epoll", js_epoll},
       {"epollMemory", js_epoll_memory},
       {"epollSet", js_epoll_set},
+      {"epollTake", js_epoll_take},
       {"watch", js_watch},
       {"unwatch", js_unwatch},
       {"keepAlive", js_keep_alive},

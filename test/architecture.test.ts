@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 const src = resolve(import.meta.dirname, '../src');
 
-const parts = ['vrrp', 'bfd', 'director', 'mirror'] as const;
+const parts = ['vrrp', 'bfd', 'director', 'mirror', 'exports'] as const;
 const mayImport: Record<string, readonly string[]> = {
   base: [],
   wire: ['base'],
@@ -15,6 +15,7 @@ const mayImport: Record<string, readonly string[]> = {
   vrrp: ['base', 'wire', 'host'],
   bfd: ['base', 'wire', 'host'],
   director: ['base', 'wire', 'host'],
+  exports: ['base', 'wire', 'host'],
   mirror: ['base', 'wire', 'host'],
   config: ['base', ...parts.map((p) => `${p}/config.ts`)],
   api: ['base', ...parts.map((p) => `${p}:types`)],

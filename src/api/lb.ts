@@ -55,7 +55,9 @@ export type LbService = {
   readonly scheduler: string;
   readonly flags: readonly string[];
   readonly onePacket: boolean;
-  readonly persistenceSeconds: number | undefined;
+  readonly persistence:
+    | { readonly seconds: number; readonly granularity?: number; readonly engine?: string }
+    | undefined;
   /** Undefined: no plane carries it, and `planeBecause` says why. */
   readonly plane: string | undefined;
   readonly planeBecause: Text;

@@ -67,6 +67,8 @@ export type ToDirector =
       readonly generation: number;
       readonly config: DirectorConfig;
       readonly proxyHeader: 'none' | 'v1' | 'v2';
+      /** The file that says which of IPVS's services are ours. */
+      readonly ledger: string;
       readonly process: ProcessSettings;
       readonly umask: number | undefined;
       /** As for the beat. */
@@ -78,6 +80,8 @@ export type ToDirector =
   | { readonly kind: 'instance'; readonly name: string; readonly view: InstanceView }
   | { readonly kind: 'bfd'; readonly name: string; readonly up: boolean }
   | { readonly kind: 'ask'; readonly question: number; readonly request: LbRequest }
+  /** Answered with `alive`. */
+  | { readonly kind: 'live' }
   /** `keep`: what the kernel forwards goes on (`-I`). */
   | { readonly kind: 'stop'; readonly keep: boolean };
 
@@ -88,6 +92,7 @@ export type FromDirector =
   /** What a later process goes on with; undefined: the service is gone. */
   | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolState | undefined }
   | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
+  | { readonly kind: 'alive' }
   | { readonly kind: 'stopped' };
 
 /** Asked of the reader process, which ends after its answer. */

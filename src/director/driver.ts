@@ -2,17 +2,7 @@
  * The director: configuration, checkers, pools, planes and the addresses of this host, joined. It decides nothing. What
  * an event changes is in the planes before the event's turn is over, and is told to people and scripts after that.
  */
-import {
-  compareIp,
-  err,
-  type IpAddress,
-  type Microseconds,
-  ok,
-  type Result,
-  type Text,
-  text,
-  us,
-} from '../base/index.ts';
+import { err, type Microseconds, ok, type Result, type Text, text, us } from '../base/index.ts';
 import type { Cancel, Clock, Log, NetChange, Network } from '../host/index.ts';
 import type { CheckReport, CheckRunner, CheckSpec, StartChecks } from './check.ts';
 import type { DirectorConfig } from './config.ts';
@@ -25,21 +15,19 @@ import {
   type InstanceView,
   isNews,
   levelOf,
-  matchesOf,
   notificationOf,
   type PoolConfig,
   type PoolEvent,
   type PoolNotification,
   type PoolState,
-  poolConfig,
+  poolConfigs,
   servicesOf,
   step,
   syncOf,
-  twice,
   widest,
 } from './pool/index.ts';
-import { refusedServers, wayTo } from './reach.ts';
 import { type DirectorStatus, serviceStatus } from './status.ts';
+import { newsOf, type Survey, survey } from './survey.ts';
 import type { Plane, ServerKey, ServiceKey } from './types.ts';
 
 export type DirectorPorts = {
@@ -61,8 +49,9 @@ export type DirectorOptions = {
 export type DirectorMemory = { readonly pools: Readonly<Record<ServiceKey, PoolState>> };
 
 type Pool = { config: PoolConfig; state: PoolState; cancel: Cancel; dueAt: number };
+/** Decisions of a pool, in the words of a configuration that has what they are about. */
+type Told = readonly [Pool, PoolConfig, readonly Decision[]];
 const TICK = us(1_000_000);
-const MAIN_TABLE = 254;
 
 export class Director {
   readonly #ports: DirectorPorts;
@@ -74,6 +63,9 @@ export class Director {
   #pools = new Map<ServiceKey, Pool>();
   #byCheck = new Map<string, { readonly pool: Pool; readonly server: ServerKey }>();
   #checks: CheckRunner | undefined;
+  #here: Survey | undefined;
+  #looking = false;
+  #cancelLook: Cancel = () => {};
   #cancelTick: Cancel = () => {};
   #unwatch: Cancel = () => {};
 
@@ -86,7 +78,7 @@ export class Director {
 
   start(): void {
     const { clock, network } = this.#ports;
-    const told: [Pool, PoolConfig, readonly Decision[]][] = [];
+    const told: Told[] = [];
     for (const config of this.#poolConfigs()) {
       const { state, decisions } = begin(config, clock.now(), this.#options.memory?.pools[config.key]);
       const pool: Pool = { config, state, cancel: () => {}, dueAt: Infinity };
@@ -110,7 +102,7 @@ export class Director {
     const before = this.#pools;
     this.#config = config;
     this.#pools = new Map();
-    const told: [Pool, PoolConfig, readonly Decision[]][] = [];
+    const told: Told[] = [];
     for (const c of this.#poolConfigs()) {
       const old = before.get(c.key);
       const { state, decisions } = old ? step(c, old.state, { kind: 'reload' }, now) : begin(c, now);
@@ -139,6 +131,7 @@ export class Director {
     this.#checks?.close();
     this.#unwatch();
     this.#cancelTick();
+    this.#cancelLook();
     for (const pool of this.#pools.values()) pool.cancel();
     this.#placement.close(o);
     if (o.keep) return;
@@ -222,82 +215,51 @@ export class Director {
   // ------------------------------------------------------------------------------------------ inside
 
   #poolConfigs(): PoolConfig[] {
-    const { virtualServers, notifyAtStart } = this.#config;
-    const { once, again } = twice(
-      virtualServers.map((v) => poolConfig(v, { notifyAtStart })),
-      (c) => c.key,
-    );
-    for (const c of again)
-      this.#refuse(c.key, text(`${c.key} is written twice; the first is used`, `${c.key} 重复出现；使用第一个`));
-    return once.map((c) => {
-      const servers = twice(c.servers, (s) => s.key);
-      for (const s of servers.again)
-        this.#refuse(
-          c.key,
-          text(`${s.key} of ${c.key} is written twice; the first is used`, `${c.key} 的 ${s.key} 重复出现；使用第一个`),
-        );
-      return { ...c, servers: servers.once };
-    });
-  }
-  #refuse(service: ServiceKey, words: Text): void {
-    this.#ports.log.write({ level: 'error', code: 'lb.refused', text: words, fields: { service } });
+    const { configs, repeated } = poolConfigs(this.#config);
+    for (const { service, text: words } of repeated)
+      this.#ports.log.write({ level: 'error', code: 'lb.refused', text: words, fields: { service } });
+    return configs;
   }
 
   /** Where the host's addresses and routes matter: which servers can be reached, and whose checks pause. */
-  #look(told: [Pool, PoolConfig, readonly Decision[]][]): boolean {
+  #look(told: Told[], before?: Survey): boolean {
     const { network, clock } = this.#ports;
-    const addresses = network.addresses();
-    const direct = [...this.#pools.values()].some((p) =>
-      p.config.servers.some((s) => s.server.forwarding.method === 'direct-routing'),
+    this.#here = survey(
+      network,
+      [...this.#pools.values()].map((p) => p.config),
     );
-    const routes = (direct ? ([4, 6] as const) : []).flatMap((family) => {
-      const read = network.routes({ family, table: MAIN_TABLE });
-      return read.ok ? read.value : [];
-    });
-    const ways = new Map<IpAddress, ReturnType<typeof wayTo>>();
-    const way = (a: IpAddress): ReturnType<typeof wayTo> => {
-      const known = ways.get(a) ?? wayTo(a, routes, addresses);
-      ways.set(a, known);
-      return known;
-    };
-    const held = addresses.map((a) => a.prefix.address);
+    const news = newsOf(this.#here, before, this.#config.groups);
     let changed = false;
     for (const pool of this.#pools.values()) {
-      const { config } = pool;
-      const events: PoolEvent[] = [{ kind: 'refused', servers: refusedServers(config, this.#config.groups, way) }];
-      if (config.service.haSuspend) events.push({ kind: 'suspend', on: !this.#isHere(config, held) });
-      else if (pool.state.suspended) events.push({ kind: 'suspend', on: false });
-      for (const e of events) {
-        const { state, decisions } = step(config, pool.state, e, clock.now());
+      for (const e of news(pool.config)) {
+        const { state, decisions } = step(pool.config, pool.state, e, clock.now());
         if (state === pool.state) continue;
         pool.state = state;
         changed = true;
-        told.push([pool, config, decisions]);
+        told.push([pool, pool.config, decisions]);
       }
     }
     return changed;
   }
-  /** A mark has no address that could be here or not. */
-  #isHere(c: PoolConfig, held: readonly IpAddress[]): boolean {
-    const ranges = matchesOf(c, this.#config.groups).flatMap((m) => (m.match.by === 'address' ? m.match.ranges : []));
-    if (ranges.length === 0) return true;
-    return held.some((a) => ranges.some((r) => compareIp(r.from, a) <= 0 && compareIp(a, r.to) <= 0));
-  }
+  /** Notices come in crowds, when an instance takes over: they are looked into once, as soon as all that are queued have been read. */
   #networkChanged(c: NetChange): void {
-    if (c.kind === 'rule' || c.kind === 'rule-gone' || c.kind === 'link') return;
-    const told: [Pool, PoolConfig, readonly Decision[]][] = [];
-    if (!this.#look(told)) return;
-    this.#arrange();
-    this.#finish(told);
-    this.#setChecks();
+    if (c.kind === 'rule' || c.kind === 'rule-gone' || c.kind === 'link' || this.#looking) return;
+    this.#looking = true;
+    this.#cancelLook = this.#ports.clock.at(this.#ports.clock.now(), () => {
+      this.#looking = false;
+      const told: Told[] = [];
+      if (!this.#look(told, this.#here)) return;
+      this.#arrange();
+      this.#finish(told);
+      this.#setChecks();
+    });
   }
 
   #arrange(): void {
     this.#placement.arrange(
       [...this.#pools.values()].map(({ config, state }) => {
-        const able = config.servers.filter((_, i) => state.servers[i]?.refused === undefined);
         const asked = config.service.options?.plane;
-        return { key: config.key, widest: widest({ ...config, servers: able }, this.#config.groups), asked };
+        return { key: config.key, widest: widest(config, state, this.#config.groups), asked };
       }),
     );
     this.#share();
@@ -316,7 +278,7 @@ export class Director {
   #want(pool: Pool): void {
     this.#placement.want(pool.config.key, servicesOf(pool.config, pool.state, this.#config.groups));
   }
-  #finish(told: readonly [Pool, PoolConfig, readonly Decision[]][]): void {
+  #finish(told: readonly Told[]): void {
     this.#placement.apply();
     for (const pool of this.#pools.values()) this.#wake(pool);
     for (const pool of new Set(told.map(([p]) => p))) this.#remember(pool);

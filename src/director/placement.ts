@@ -122,13 +122,16 @@ export class Placement {
     return out;
   }
   #tell(plane: Plane, placed: readonly Placed[]): void {
-    const services = placed.flatMap((p) => p.service ?? []);
+    const services: WantedService[] = [];
+    for (const p of placed) if (p.service) services.push(p.service);
     const { timeouts, sync } = this.#shared;
     const outcomes = plane.apply({ services, timeouts, sync: plane.name === 'ipvs' ? sync : [] });
-    const failed = new Map(outcomes.flatMap((o) => (o.result.ok ? [] : [[o.key, o.result.error] as const])));
+    const failed = new Map<ServiceKey, HostError>();
+    for (const o of outcomes) if (!o.result.ok) failed.set(o.key, o.result.error);
     for (const p of placed) {
       p.told = true;
-      this.#outcome(plane, p, failed.get(p.key));
+      const error = failed.size === 0 ? undefined : failed.get(p.key);
+      if (error || p.error) this.#outcome(plane, p, error);
     }
   }
   /** A failure is told once, and once more when it is over; meanwhile it is tried again. */

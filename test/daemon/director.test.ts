@@ -121,6 +121,31 @@ test('SIGKILL of the director: VRRP does not notice, a new one serves, and what 
   assert.deepEqual(gone, []);
 });
 
+test('a director that hangs delays neither VRRP nor its status, and orders to it are refused in time', {
+  skip,
+}, async (t) => {
+  const b = new Bench(t);
+  await pair(b);
+  const monitor = b.start(['ip', 'monitor', 'address']);
+  process.kill(checkersPid(b), 'SIGSTOP');
+  try {
+    const asked = performance.now();
+    const answer = lb(b, 'drain', `${VIP}:80`, A);
+    assert.equal(answer.status, 1);
+    assert.match(answer.output, /does not answer/);
+    assert.ok(performance.now() - asked < 20_000);
+    const status = b.command('status', '--json', '-p', b.pidFile);
+    assert.equal(JSON.parse(status.output).instances[0].state, 'MASTER');
+    assert.deepEqual(
+      monitor.lines.filter((l) => l.text.startsWith('Deleted') && l.text.includes(VIP)),
+      [],
+    );
+  } finally {
+    process.kill(checkersPid(b), 'SIGCONT');
+  }
+  await until('it answers again', () => lb(b, 'undrain', `${VIP}:80`, A).status === 0, 10_000);
+});
+
 test('reload: a service that did not change keeps its connections; one that is new comes, one that is gone is cut', {
   skip,
 }, async (t) => {

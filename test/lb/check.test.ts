@@ -127,7 +127,7 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
     await sh(lab.host('intruder'), `ip addr del ${VIP}/24 dev ens33`);
   });
   await t.test('a program that listens on its own address only, or not at all', async () => {
-    server.kill();
+    await server.kill();
     await server.exited;
     assert.deepEqual(await dr(), ['not-listening']);
     server = s1.spawn(listen(S1));
@@ -149,7 +149,7 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
     await s1.powerCut();
     assert.deepEqual(await dr(), ['no-arp']);
   });
-  daemon.kill();
+  await daemon.kill();
 });
 
 test('a real server checks itself', { skip }, async () => {

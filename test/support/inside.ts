@@ -12,6 +12,8 @@ import { Vm } from '../../src/lab/vm/index.ts';
 import type { Reported } from './json-reporter.ts';
 import { withoutGuests } from './vm.ts';
 
+/** What the runner leaves of its five minutes once a guest is up. */
+const INSIDE_MS = 230_000;
 const MARK = 'HOLDFAST-TEST ';
 const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
 const here = (module: string): boolean =>
@@ -37,15 +39,15 @@ async function inNamespace(argv: readonly string[]): Promise<Said> {
   return { stdout: program.text('stdout'), stderr: program.text('stderr') };
 }
 
-/** Runs the files inside, one after the other, and each of their tests counts as one of `t`. */
+/** Runs the file inside, and each of its tests counts as one of `t`. */
 export async function runInside(
   t: TestContext,
-  files: readonly string[],
+  file: string,
   o: { readonly modules: readonly string[] },
 ): Promise<void> {
   if (o.modules.every(here) && process.getuid?.() === 0) {
     t.diagnostic('in a network namespace of this machine');
-    for (const file of files) await tell(t, file, await inNamespace(runner(file)));
+    await tell(t, file, await inNamespace(runner(file)));
     return;
   }
   const missing = await withoutGuests();
@@ -55,14 +57,15 @@ export async function runInside(
   }
   t.diagnostic('in a guest');
   await using vm = await Vm.start({ memory: 1024 });
-  for (const file of files) await tell(t, file, await vm.run(runner(file), { timeout: 200_000 }));
+  await tell(t, file, await vm.run(runner(file), { timeout: INSIDE_MS }));
 }
 async function tell(t: TestContext, file: string, said: Said): Promise<void> {
   const lines = said.stdout.split('\n').filter((l) => l.startsWith(MARK));
   const results = lines.map((l) => JSON.parse(l.slice(MARK.length)) as Reported);
   assert.ok(results.length > 0, `${file} reported nothing: ${said.stdout}${said.stderr}`);
   for (const r of results)
-    await t.test(r.name, { skip: r.skip ?? false }, () => {
+    await t.test(r.name, { skip: r.skip ?? false }, (inner) => {
+      inner.diagnostic(`${r.ms} ms inside`);
       if (r.failure !== undefined) assert.fail(r.failure);
     });
 }

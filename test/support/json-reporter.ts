@@ -1,7 +1,12 @@
 /** A reporter of node:test for another process to read: one JSON document for each top-level test, one line each. */
 import type { TestEvent } from 'node:test/reporters';
 
-export type Reported = { readonly name: string; readonly failure?: string; readonly skip?: string };
+export type Reported = {
+  readonly name: string;
+  readonly failure?: string;
+  readonly skip?: string;
+  readonly ms: number;
+};
 
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const e of events) {
@@ -12,6 +17,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     const failure = error && (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? error.message));
     const told: Reported = {
       name,
+      ms: Math.round(e.data.details.duration_ms),
       ...(failure !== undefined && { failure }),
       ...(skip !== undefined && skip !== false && { skip: String(skip) }),
     };

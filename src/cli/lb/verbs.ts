@@ -5,7 +5,7 @@ import { err, ok, type Result, type Text, text } from '../../base/index.ts';
 import { EXIT } from '../../daemon/index.ts';
 import type { LbArguments } from './arguments.ts';
 import { drain, undrain, weight } from './change.ts';
-import { ipvsRates, ipvsStats, ipvsTable } from './ipvsadm.ts';
+import { ipvsTable } from './ipvsadm.ts';
 import { metrics } from './metrics.ts';
 import { findService } from './names.ts';
 import { ratesOf } from './rates.ts';
@@ -83,12 +83,12 @@ async function ipvsadm(a: LbArguments): Promise<Outcome> {
   if (a.rate) {
     const two = await twice(a);
     if (!two.ok) return two;
-    say(ipvsRates(two.value.after, ratesOf(two.value.before, two.value.after)));
+    say(ipvsTable(two.value.after, 'rate', ratesOf(two.value.before, two.value.after)));
     return ok(EXIT.done);
   }
   const d = await named(a);
   if (!d.ok) return d;
-  say(a.stats ? ipvsStats(d.value) : ipvsTable(d.value));
+  say(ipvsTable(d.value, a.stats ? 'stats' : 'list'));
   return ok(EXIT.done);
 }
 async function exposition(a: LbArguments): Promise<Outcome> {

@@ -88,6 +88,7 @@ test('pid files are where keepalived 2.2.7 of Debian has them, and the control s
     vrrp: '/run/vrrp.pid',
     checkers: '/run/checkers.pid',
     socket: '/run/holdfast/keepalived.sock',
+    ledger: '/run/holdfast/keepalived.ipvs',
   });
   assert.equal(pidPaths({ pidDirectory: true, instance: 'a' }).main, '/run/keepalived/keepalived_a.pid');
   assert.equal(pidPaths({ pidDirectory: false, namespace: 'n' }).main, '/run/keepalived/keepalived_n/keepalived.pid');

@@ -18,12 +18,13 @@ export type PidPaths = {
   readonly vrrp: string;
   readonly checkers: string;
   readonly socket: string;
+  readonly ledger: string;
 };
 
 /**
  * `/run/keepalived.pid` and `/run/vrrp.pid` (Debian's 2.2.7; its manual calls the second keepalived_vrrp.pid); with
  * `use_pid_dir` in /run/keepalived, and a named namespace has a directory of its own in that. The control socket stands beside a given pid file, otherwise in
- * /run/holdfast.
+ * /run/holdfast, and the ledger of what is ours in the kernel's IPVS table stands beside it.
  */
 export function pidPaths(p: PidPlaces): PidPaths {
   const suffix = p.instance ? `_${p.instance}` : '';
@@ -36,7 +37,7 @@ export function pidPaths(p: PidPlaces): PidPaths {
   const socket = p.pidFile
     ? socketBeside(p.pidFile)
     : `/run/holdfast/keepalived${p.namespace ? `@${p.namespace}` : ''}${suffix}.sock`;
-  return { main, vrrp, checkers, socket };
+  return { main, vrrp, checkers, socket, ledger: socket.replace(/\.sock$/, '.ipvs') };
 }
 const dropExtension = (pidFile: string): string => pidFile.replace(/\.pid$/, '');
 export const socketBeside = (pidFile: string): string => `${dropExtension(pidFile)}.sock`;

@@ -52,7 +52,7 @@ function serviceOf(s: ServiceStatus, v: VirtualServer, config: DirectorConfig, a
     scheduler: s.scheduler,
     flags: v.flags,
     onePacket: v.onePacket,
-    persistenceSeconds: s.persistenceSeconds,
+    persistence: v.persistence,
     plane: nowhere ? undefined : first?.plane,
     planeBecause: (nowhere ?? first)?.why ?? text('it has no addresses', '没有地址'),
     refused: failed[0],

@@ -3,7 +3,7 @@ import type { LbAnswer, LbRequest } from '../../api/index.ts';
 import { type Result, type Text, text, unreachable, us } from '../../base/index.ts';
 import { Director, type DirectorConfig, type Plane } from '../../director/index.ts';
 import type { Host, Log } from '../../host/index.ts';
-import { linuxHost, loadAddon, openNetwork } from '../../host/linux/index.ts';
+import { type Addon, linuxHost, loadAddon, openNetwork, setPriority } from '../../host/linux/index.ts';
 import { enterNamespace, failureText } from '../handover/namespace.ts';
 import type { FromDirector, ToDirector } from '../messages.ts';
 import { Checks } from './checks.ts';
@@ -47,6 +47,9 @@ export class DirectorProcess {
       case 'ask':
         this.#send({ kind: 'answer', question: m.question, document: this.#answer(m.request) });
         break;
+      case 'live':
+        this.#send({ kind: 'alive' });
+        break;
       case 'stop':
         this.#works?.director.stop({ keep: m.keep });
         this.#send({ kind: 'stopped' }, this.#end);
@@ -88,10 +91,11 @@ export class DirectorProcess {
       const entered = enterNamespace(addon.value, m.namespace);
       if (!entered.ok) return { ok: false, error: failureText(entered.error) };
     }
+    this.#schedule(addon.value, m.process);
     const network = openNetwork(addon.value, this.#log);
     if (!network.ok) return { ok: false, error: failureText(network.error) };
     const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
-    const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader });
+    const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader, ledger: m.ledger });
     const checks = new Checks(host, m.scripts);
     const director = new Director(
       m.config,
@@ -103,18 +107,22 @@ export class DirectorProcess {
       },
     );
     this.#works = { host, director, planes, checks, config: m.config };
-    this.#sayWithout(planes, m.config);
     director.start();
     return { ok: true, value: undefined };
   }
-  /** P6: without a plane VRRP goes on, and one line says why nothing is forwarded. */
-  #sayWithout(planes: readonly Plane[], config: DirectorConfig): void {
-    if (planes.some((p) => p.name !== 'proxy') || config.virtualServers.length === 0) return;
-    const words = text(
-      'this kernel offers no plane for virtual servers: nothing is forwarded, VRRP goes on; --lb-plane=proxy carries TCP through this process',
-      '本机内核不提供虚拟服务器数据面：不转发任何报文，VRRP 继续运行；--lb-plane=proxy 可经由本进程承载 TCP',
-    );
-    this.#log.write({ level: 'error', code: 'director.no-plane', text: words });
+  /** `checker_priority` and its like: ordinary scheduling unless they say otherwise. */
+  #schedule(addon: Addon, s: Configure['process']): void {
+    const report = setPriority(addon, {
+      ...(s.realTime === undefined ? {} : { realtime: s.realTime }),
+      ...(s.nice === undefined ? {} : { nice: s.nice }),
+      ...(s.cpus.length === 0 ? {} : { processors: s.cpus }),
+    });
+    for (const outcome of Object.values(report)) {
+      if (outcome === undefined || outcome.ok) continue;
+      const why = failureText(outcome.error);
+      const words = text(`${why.en}: going on without it`, `${why.zh}：将在没有它的情况下继续运行`);
+      this.#log.write({ level: 'warning', code: 'director.priority', text: words });
+    }
   }
 
   // ---------------------------------------------------------------------------------------------- the rest of life

@@ -27,11 +27,14 @@ export type DirectorHandlers = {
 const NAME = text('the director process', '调度进程');
 /** An answer waits for the planes' counters, which are read by netlink. */
 const ANSWER_WITHIN = 4000;
+/** How often it is asked whether it lives. */
+const LIVE_EVERY = 5000;
 
 export class DirectorLink {
   #state = initialKeeper;
   #child: Child<ToDirector> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #living: NodeJS.Timeout | undefined;
   #settings: DirectorSettings | undefined;
   #keep = false;
   readonly #memory = new Map<ServiceKey, PoolState>();
@@ -139,6 +142,9 @@ export class DirectorLink {
     for (const [name, view] of this.#instances) child.send({ kind: 'instance', name, view });
     for (const [name, up] of this.#sessions) child.send({ kind: 'bfd', name, up });
     if (child.pid !== undefined) this.#on.started(child.pid);
+    clearInterval(this.#living);
+    this.#living = setInterval(() => child.send({ kind: 'live' }), LIVE_EVERY);
+    this.#living.unref();
   }
   #configure(): void {
     if (this.#settings)
@@ -147,6 +153,7 @@ export class DirectorLink {
   #exited(child: Child<ToDirector>, how: Text): void {
     if (child !== this.#child) return;
     this.#child = undefined;
+    clearInterval(this.#living);
     for (const [, reply] of this.#asked)
       reply({ error: text('the director process died meanwhile', '调度进程在此期间终止') } satisfies LbAnswer);
     this.#asked.clear();
@@ -170,6 +177,9 @@ export class DirectorLink {
         reply?.(m.document);
         break;
       }
+      case 'alive':
+        this.#feed({ kind: 'heard' });
+        break;
       case 'stopped':
         break;
       default:

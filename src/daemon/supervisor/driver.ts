@@ -8,11 +8,10 @@ import type { KeepalivedOptions } from '../command/options.ts';
 import { pidPaths, takePidFile } from '../command/pidfile.ts';
 import { executeWill } from '../handover/will.ts';
 import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig, RenderedDiagnostic } from '../messages.ts';
-import { replaceFile } from '../safe-file.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
 import { DirectorLink } from './director-link.ts';
-import { dataDump, dumpPaths, statisticsDump } from './dump.ts';
+import { type DumpKind, writeDump } from './dump.ts';
 import { logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
 import { History, STATES } from './history.ts';
 import {
@@ -24,7 +23,7 @@ import {
   supervisorDeadline,
 } from './machine.ts';
 import { readInProcess } from './reading.ts';
-import { directorConfig, notifyConfig } from './shares.ts';
+import { directorSettings, notFollowed, notifyConfig } from './shares.ts';
 import { World } from './world.ts';
 
 export type SupervisorHost = Pick<Host, 'clock' | 'network' | 'sockets' | 'processes' | 'log'>;
@@ -38,7 +37,6 @@ export type SupervisorPorts = {
   readonly ready: () => void;
   readonly end: (code: number) => void;
 };
-export type DumpKind = 'data' | 'stats' | 'json';
 
 export class Supervisor {
   #state: SupervisorState = initialSupervisor;
@@ -89,23 +87,7 @@ export class Supervisor {
   dump(kind: DumpKind): void {
     const global = this.#config?.global;
     if (global === undefined) return;
-    const path = dumpPaths(global)[kind];
-    this.#document((status, snapshot) => {
-      const statistics = snapshot?.statistics ?? {};
-      const content =
-        kind === 'data'
-          ? dataDump(status)
-          : kind === 'stats'
-            ? statisticsDump(statistics)
-            : `${JSON.stringify({ ...status, statistics }, null, 2)}\n`;
-      try {
-        replaceFile(path, content);
-        this.#log('notice', 'dump.written', text(`written to ${path}`, `已写入 ${path}`));
-      } catch (e) {
-        const why = e instanceof Error ? e.message : String(e);
-        this.#log('error', 'dump.failed', text(`cannot write ${path}: ${why}`, `无法写入 ${path}：${why}`));
-      }
-    });
+    this.#document((status, snapshot) => writeDump(kind, global, status, snapshot?.statistics ?? {}, this.#ports.log));
   }
   clearStatistics(): void {
     this.#beat?.send({ kind: 'clear-statistics' });
@@ -206,6 +188,7 @@ export class Supervisor {
     saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
     this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
     for (const line of config.description?.split('\n') ?? []) this.#log('notice', 'config.dump', verbatim(line));
+    for (const words of notFollowed(config)) this.#log('warning', 'director.not-followed', words);
     this.#configureDirector();
     const work = config.vrrp.instances.length > 0 && this.#options.only !== 'checkers';
     this.#feed({ kind: 'read', outcome: 'good', work: work || this.#options.always });
@@ -242,19 +225,11 @@ export class Supervisor {
   #configureDirector(): void {
     const config = this.#config;
     if (config === undefined || !this.#prepared) return;
-    const { only, respawn, plane, proxyHeader } = this.#options;
-    this.#director.configuration(
-      {
-        generation: this.#generation,
-        config: directorConfig(config.director, { vrrpOnly: only === 'vrrp', plane }),
-        proxyHeader,
-        process: config.global.processes.checker,
-        umask: this.#options.umask ?? config.global.umask,
-        namespace: this.#options.namespace ?? config.global.netNamespace,
-        scripts: config.vrrp,
-      },
-      { respawn, childWait: config.global.childWait },
-    );
+    const ledger = (this.#world as World).paths.ledger;
+    this.#director.configuration(directorSettings(config, this.#options, { generation: this.#generation, ledger }), {
+      respawn: this.#options.respawn,
+      childWait: config.global.childWait,
+    });
   }
 
   // ---------------------------------------------------------------------------------------------- the beat process

@@ -1,7 +1,10 @@
 /** The dumps that signals ask for: data and statistics as text, and everything as JSON. */
 import type { StatusDocument } from '../../api/index.ts';
+import { text } from '../../base/index.ts';
 import type { GlobalConfig } from '../../config/index.ts';
+import type { Log } from '../../host/index.ts';
 import type { BeatSnapshot } from '../messages.ts';
+import { replaceFile } from '../safe-file.ts';
 
 export type DumpPaths = { readonly data: string; readonly stats: string; readonly json: string };
 export function dumpPaths(g: GlobalConfig): DumpPaths {
@@ -11,6 +14,34 @@ export function dumpPaths(g: GlobalConfig): DumpPaths {
     stats: g.statsDumpFile ?? `/tmp/keepalived${suffix}.stats`,
     json: g.jsonDumpFile ?? `/tmp/keepalived${suffix}.json`,
   };
+}
+
+export type DumpKind = 'data' | 'stats' | 'json';
+/** What cannot be written is logged; nothing depends on it. */
+export function writeDump(
+  kind: DumpKind,
+  global: GlobalConfig,
+  status: StatusDocument,
+  statistics: BeatSnapshot['statistics'],
+  log: Log,
+): void {
+  const path = dumpPaths(global)[kind];
+  const content: Record<DumpKind, () => string> = {
+    data: () => dataDump(status),
+    stats: () => statisticsDump(statistics),
+    json: () => `${JSON.stringify({ ...status, statistics }, null, 2)}\n`,
+  };
+  try {
+    replaceFile(path, content[kind]());
+    log.write({ level: 'notice', code: 'dump.written', text: text(`written to ${path}`, `已写入 ${path}`) });
+  } catch (e) {
+    const why = e instanceof Error ? e.message : String(e);
+    log.write({
+      level: 'error',
+      code: 'dump.failed',
+      text: text(`cannot write ${path}: ${why}`, `无法写入 ${path}：${why}`),
+    });
+  }
 }
 
 const iso = (t: number): string => new Date(t).toISOString();

@@ -66,6 +66,24 @@ test('a stop is waited for, then forced; the end is told once', () => {
   assert.deepEqual(did, [['start', 'configure'], ['stop'], [], ['kill'], ['stopped']]);
   assert.deepEqual(play([[0, { kind: 'stop' }]]).did, [['stopped']]);
 });
+test('one that is silent for 30 s is ended and followed by another; a supervisor that slept itself hears first', () => {
+  const { did, state } = play([
+    [0, work],
+    [20, { kind: 'heard' }],
+    [49, { kind: 'tick' }],
+    [50.5, { kind: 'tick' }],
+    [50.6, exit],
+  ]);
+  assert.deepEqual(did.slice(1), [[], [], ['log', 'kill'], ['log', 'start', 'configure']]);
+  assert.equal(state.kept.is, 'running');
+  assert.deepEqual(
+    play([
+      [0, work],
+      [300, { kind: 'tick' }],
+    ]).did[1],
+    [],
+  );
+});
 test('without respawn its death ends the daemon', () => {
   const { did } = play(
     [

@@ -2,12 +2,13 @@
  * A process that is kept running while there is work for it, and whose death harms nobody else: the director, whose
  * planes the kernel keeps while it is away. Pure; driver.ts does what the effects say.
  */
-import { type Microseconds, type Text, text, unreachable, us } from '../../base/index.ts';
+import { type Microseconds, seconds, type Text, text, unreachable, us } from '../../base/index.ts';
 import { backoff, QUIET } from './machine.ts';
 
 export type Kept =
   | { readonly is: 'none' }
-  | { readonly is: 'running'; readonly since: Microseconds }
+  /** `heard`: when it last said that it lives. */
+  | { readonly is: 'running'; readonly since: Microseconds; readonly heard: Microseconds }
   /** It died; the next one starts at `until`. */
   | { readonly is: 'down'; readonly until: Microseconds }
   /** Told to stop; killed at `by`. */
@@ -17,6 +18,7 @@ export type KeeperOptions = { readonly name: Text; readonly respawn: boolean; re
 export type KeeperEvent =
   /** A configuration is in force; `work`: there is something for the process in it. */
   | { readonly kind: 'configuration'; readonly work: boolean }
+  | { readonly kind: 'heard' }
   | { readonly kind: 'exit'; readonly how: Text }
   | { readonly kind: 'stop' }
   | { readonly kind: 'tick' };
@@ -29,11 +31,26 @@ export type KeeperEffect =
   | { readonly do: 'log'; readonly level: 'error' | 'warning'; readonly code: string; readonly text: Text };
 export type KeeperStep = { readonly state: KeeperState; readonly effects: readonly KeeperEffect[] };
 
+/** Longer than any start or reload takes on a slow machine. A process that hangs would leave dead servers in the planes. */
+export const SILENCE = seconds(30);
+/** A verdict that comes so much late was made by a process that itself did not run, and hears first. */
+const LATE = seconds(1);
+
 export const initialKeeper: KeeperState = { kept: { is: 'none' }, deaths: 0 };
 
 export function keeperDeadline({ kept }: KeeperState): Microseconds | undefined {
-  if (kept.is === 'down') return kept.until;
-  return kept.is === 'stopping' ? kept.by : undefined;
+  switch (kept.is) {
+    case 'none':
+      return undefined;
+    case 'running':
+      return us(kept.heard + SILENCE);
+    case 'down':
+      return kept.until;
+    case 'stopping':
+      return kept.by;
+    default:
+      return unreachable(kept);
+  }
 }
 
 export function stepKeeper(o: KeeperOptions, s: KeeperState, e: KeeperEvent, now: Microseconds): KeeperStep {
@@ -42,6 +59,8 @@ export function stepKeeper(o: KeeperOptions, s: KeeperState, e: KeeperEvent, now
     case 'configuration':
       if (kept.is === 'running') return { state: s, effects: [{ do: 'configure' }] };
       return kept.is === 'none' && e.work ? start(s, now) : { state: s, effects: [] };
+    case 'heard':
+      return { state: kept.is === 'running' ? { ...s, kept: { ...kept, heard: now } } : s, effects: [] };
     case 'exit':
       return exited(o, s, e.how, now);
     case 'stop':
@@ -52,6 +71,7 @@ export function stepKeeper(o: KeeperOptions, s: KeeperState, e: KeeperEvent, now
       const due = keeperDeadline(s);
       if (due === undefined || now < due) return { state: s, effects: [] };
       if (kept.is === 'down') return start(s, now);
+      if (kept.is === 'running') return silent(o, s, kept, now, now - due > LATE);
       return { state: { ...s, kept: { is: 'stopping', by: us(now + o.childWait) } }, effects: [{ do: 'kill' }] };
     }
     default:
@@ -60,9 +80,26 @@ export function stepKeeper(o: KeeperOptions, s: KeeperState, e: KeeperEvent, now
 }
 
 const start = (s: KeeperState, now: Microseconds): KeeperStep => ({
-  state: { ...s, kept: { is: 'running', since: now } },
+  state: { ...s, kept: { is: 'running', since: now, heard: now } },
   effects: [{ do: 'start' }, { do: 'configure' }],
 });
+
+/** It is ended; its exit follows, and a new one adopts what it left. */
+function silent(
+  o: KeeperOptions,
+  s: KeeperState,
+  kept: Extract<Kept, { is: 'running' }>,
+  now: Microseconds,
+  late: boolean,
+): KeeperStep {
+  const state: KeeperState = { ...s, kept: { ...kept, heard: now } };
+  if (late) return { state, effects: [] };
+  const words = text(
+    `${o.name.en} has not answered for ${SILENCE / 1e6} s and is ended`,
+    `${o.name.zh}已 ${SILENCE / 1e6} 秒没有应答，将被终止`,
+  );
+  return { state, effects: [{ do: 'log', level: 'error', code: 'director.silent', text: words }, { do: 'kill' }] };
+}
 
 function exited(o: KeeperOptions, s: KeeperState, how: Text, now: Microseconds): KeeperStep {
   const { kept } = s;

@@ -36,6 +36,23 @@ test('a control request is one of the known ones, and nothing else is', () => {
   for (const bad of ['', 'null', '{}', '{"ask":"shutdown"}', '[1]', '{'])
     assert.equal(parseRequest(bad).ok, false, bad);
 });
+test('orders to the director are taken whole or not at all', () => {
+  const who = { service: 's', server: 'x' };
+  const drain = { ask: 'lb-drain', ...who, on: true, forMs: 5000 };
+  assert.deepEqual(parseRequest(JSON.stringify({ ...drain, more: 1 })), { ok: true, value: drain });
+  assert.deepEqual(parseRequest(JSON.stringify({ ask: 'lb-weight', ...who, weight: 3, force: true })), {
+    ok: true,
+    value: { ask: 'lb-weight', ...who, force: true, weight: 3 },
+  });
+  for (const bad of [
+    { ask: 'lb-drain', ...who },
+    { ask: 'lb-drain', service: 's', on: true },
+    { ...drain, forMs: -1 },
+    { ...drain, server: 7 },
+    { ask: 'lb-weight', ...who, weight: '3' },
+  ])
+    assert.equal(parseRequest(JSON.stringify(bad)).ok, false, JSON.stringify(bad));
+});
 test('history keeps where each instance came from, leaves out what is no state, and survives a dead process', () => {
   const h = new History();
   h.add('a', 'BACKUP', verbatim('x'), 1);

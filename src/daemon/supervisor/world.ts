@@ -21,11 +21,11 @@ export class World {
   readonly notifier: Notifier;
   readonly #mailer: LazyMailer;
   readonly #control: Control;
-  readonly #paths: PidPaths;
+  readonly paths: PidPaths;
 
   constructor(config: ReadConfig, paths: PidPaths, host: SupervisorHost, accounts: Accounts, answer: Answer) {
     this.host = host;
-    this.#paths = paths;
+    this.paths = paths;
     this.runner = new ScriptRunner(config.vrrp, host, accounts);
     this.#mailer = new LazyMailer(host.log);
     this.notifier = new Notifier(notifyConfig(config), {
@@ -39,7 +39,7 @@ export class World {
     );
   }
   childStarted(which: 'vrrp' | 'checkers', pid: number): void {
-    const path = this.#paths[which];
+    const path = this.paths[which];
     try {
       writePidFile(path, pid);
     } catch (e) {
@@ -61,10 +61,10 @@ export class World {
     );
     await this.notifier.close();
     this.#control.close();
-    removePidFile(this.#paths.socket);
-    removePidFile(this.#paths.vrrp);
-    removePidFile(this.#paths.checkers);
-    removePidFile(this.#paths.main);
+    removePidFile(this.paths.socket);
+    removePidFile(this.paths.vrrp);
+    removePidFile(this.paths.checkers);
+    removePidFile(this.paths.main);
   }
 }
 

@@ -54,7 +54,7 @@ export type CheckerEvent =
 export type CheckerEffect =
   | { readonly do: 'attempt'; readonly step: number }
   | { readonly do: 'abandon' }
-  /** A full pass, or a failure. `turned`: the verdict is another than before. `failures` of `retry` + 1 while up. */
+  /** One attempt. `turned`: the verdict is another than before. `failures` of `retry` + 1 while up. */
   | {
       readonly do: 'result';
       readonly up: boolean;
@@ -91,7 +91,7 @@ function passed(s: Schedule, c: CheckerState, since: Microseconds, outcome: Outc
     const at = atOnce ? now : pause(s, since, c.up, now);
     return {
       state: { ...c, tried: true, failures: 0, step: c.step + 1, run: { is: 'waiting', at } },
-      effects: [],
+      effects: [{ do: 'result', up: c.up, turned: false, outcome, failures: 0 }],
     };
   }
   return {

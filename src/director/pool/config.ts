@@ -1,5 +1,7 @@
 /** One pool's configuration from the operator's, with the keys and checker ids by which everything else names its parts. */
-import type { VirtualServer } from '../config.ts';
+import { type Text, text } from '../../base/index.ts';
+import type { DirectorConfig, VirtualServer } from '../config.ts';
+import type { ServiceKey } from '../types.ts';
 import { checkIds, serverKey, serviceKey } from './names.ts';
 import type { PoolConfig } from './types.ts';
 
@@ -17,8 +19,32 @@ export function poolConfig(service: VirtualServer, o: { readonly notifyAtStart: 
   };
 }
 
-/** What is written twice and could only be told apart by its place. The first of each is kept. */
-export function twice<T>(items: readonly T[], key: (t: T) => string): { readonly once: T[]; readonly again: T[] } {
+export type Repeated = { readonly service: ServiceKey; readonly text: Text };
+
+/** One pool for each virtual server. Of what is written twice, and could only be told apart by its place, the first is used. */
+export function poolConfigs(d: DirectorConfig): { readonly configs: PoolConfig[]; readonly repeated: Repeated[] } {
+  const repeated: Repeated[] = [];
+  const pools = twice(
+    d.virtualServers.map((v) => poolConfig(v, d)),
+    (c) => c.key,
+  );
+  for (const { key } of pools.again)
+    repeated.push({
+      service: key,
+      text: text(`${key} is written twice; the first is used`, `${key} 重复出现；使用第一个`),
+    });
+  const configs = pools.once.map((c) => {
+    const servers = twice(c.servers, (s) => s.key);
+    for (const { key } of servers.again)
+      repeated.push({
+        service: c.key,
+        text: text(`${key} of ${c.key} is written twice; the first is used`, `${c.key} 的 ${key} 重复出现；使用第一个`),
+      });
+    return servers.again.length === 0 ? c : { ...c, servers: servers.once };
+  });
+  return { configs, repeated };
+}
+function twice<T>(items: readonly T[], key: (t: T) => string): { readonly once: T[]; readonly again: T[] } {
   const seen = new Set<string>();
   const once: T[] = [];
   const again: T[] = [];

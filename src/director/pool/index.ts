@@ -1,4 +1,4 @@
-export { poolConfig, twice } from './config.ts';
+export { poolConfig, poolConfigs } from './config.ts';
 export { describeBecause, describeDecision, levelOf } from './describe.ts';
 export { begin, deadline, step } from './machine.ts';
 export { checkName, endpoint, serverKey, serviceKey } from './names.ts';

@@ -63,7 +63,8 @@ export function decideServers(
     invariant(p.key === x.key, 'servers are in the order of their configuration');
     const sound = x.healthy && x.heldUntil === undefined && x.refused === undefined;
     const alive = sound || kept.has(x.key);
-    const weighed = { ...x, weight: weightOf(p, x) };
+    const weight = weightOf(p, x);
+    const weighed = weight === x.weight ? x : { ...x, weight };
     return conclude(c, known.get(x.key), weighed, alive, sound, now, ground, decisions);
   });
   return { servers: out, decisions };
@@ -114,7 +115,7 @@ function conclude(
     const why: Because = alive && ground === 'reload' ? { why: 'configured' } : because;
     if (ground === 'reload' || c.notifyAtStart)
       decisions.push({ do: 'server', server: x.key, to: alive ? 'up' : 'down', because: why, weight: x.weight, tell });
-    return { ...x, alive, since: now, because: why };
+    return alive === x.alive && why.why === x.because.why ? x : { ...x, alive, since: now, because: why };
   }
   if (alive !== old.alive) {
     decisions.push({ do: 'server', server: x.key, to: alive ? 'up' : 'down', because, weight: x.weight, tell });
@@ -127,7 +128,7 @@ function conclude(
     (because.why === 'floor' || because.why === 'damped' || old.because.why === 'floor')
   )
     decisions.push({ do: 'held', server: x.key, alive, because });
-  return { ...x, alive, because };
+  return alive === x.alive && because === x.because ? x : { ...x, alive, because };
 }
 
 function reasonFor(

@@ -23,6 +23,7 @@ const EPOLLOUT = 4;
 const EPOLLERR = 8;
 const EPOLLHUP = 16;
 const EPOLLRDHUP = 0x2000;
+const EVERYTHING = EPOLLIN | EPOLLOUT | EPOLLRDHUP;
 const EINPROGRESS = -115;
 const EAGAIN = -11;
 
@@ -56,7 +57,7 @@ function openSocket(addon: Addon, to: StreamTarget): SocketHandle | number {
   if (typeof s === 'number') return s;
   const set = (level: number, option: number, value: Uint8Array): number => addon.setOption(s, level, option, value);
   const steps: (() => number)[] = [];
-  if (v6) steps.push(() => set(SOL_IPV6, IPV6_V6ONLY, ON));
+  if (v6 && to.transport !== 'icmp') steps.push(() => set(SOL_IPV6, IPV6_V6ONLY, ON));
   const device = to.interface;
   if (device !== undefined) steps.push(() => set(SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(`${device}\0`)));
   const mark = to.mark;
@@ -91,16 +92,25 @@ export function linuxStreams(addon: Addon): Streams {
   let numbers = 0;
   let epoll: EpollHandle | undefined;
   let ready = new Int32Array(0);
+  /** The memory is being read: it must not be filled anew. */
+  let working = false;
+
+  /** A number is never used twice, so a stale event of a connection closed in this turn finds nothing. */
+  function work(n: number): void {
+    working = true;
+    try {
+      for (let i = 0; i < n; i++) open.get(ready[i * 2] as number)?.ready(ready[i * 2 + 1] as number);
+    } finally {
+      working = false;
+    }
+  }
 
   function poller(): EpollHandle {
     if (epoll) return epoll;
     const e = addon.epoll();
     invariant(typeof e !== 'number', 'the kernel gives an epoll');
     ready = new Int32Array(addon.epollMemory(e, READY_SLOTS));
-    addon.watch(e, (n) => {
-      // A number is never used twice, so a stale event of a connection closed in this turn finds nothing.
-      for (let i = 0; i < n; i++) open.get(ready[i * 2] as number)?.ready(ready[i * 2 + 1] as number);
-    });
+    addon.watch(e, work);
     epoll = e;
     return e;
   }
@@ -112,7 +122,7 @@ export function linuxStreams(addon: Addon): Streams {
     readonly #number: number;
     #connected = false;
     #over = false;
-    #reading = true;
+    #ended = false;
     #queue: Uint8Array[] = [];
 
     constructor(socket: SocketHandle, to: StreamTarget, on: StreamEvents) {
@@ -124,46 +134,54 @@ export function linuxStreams(addon: Addon): Streams {
       this.#number = numbers;
       if (open.size === 0) addon.keepAlive(poller(), true);
       open.set(this.#number, this);
-      this.#watch(EPOLLOUT);
+      this.#watch();
     }
-    #watch(events: number): void {
-      addon.epollSet(poller(), this.#socket, this.#number, events);
+    /** Told of every change once, which is one system call for the whole connection; again: told anew of what is so. */
+    #watch(): void {
+      addon.epollSet(poller(), this.#socket, this.#number, EVERYTHING);
     }
     ready(events: number): void {
       if (!this.#connected) {
-        addon.getOption(this.#socket, SOL_SOCKET, SO_ERROR, errorRoom);
-        const error = new DataView(errorRoom.buffer).getInt32(0, LITTLE);
-        if (error !== 0) {
-          this.#fail(-error);
-          return;
+        if (events & (EPOLLERR | EPOLLHUP)) {
+          const error = this.#pendingError();
+          if (error !== 0) {
+            this.#fail(-error);
+            return;
+          }
         }
         this.#connected = true;
-        if (!this.#to.probe) this.#watch(EPOLLIN | EPOLLRDHUP);
         this.#on.opened();
-        return;
-      }
-      if (events & EPOLLOUT) this.#flush();
-      if (!this.#over && events & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)) this.#read();
+      } else if (events & EPOLLOUT && this.#queue.length > 0) this.#flush();
+      if (!this.#over && events & (EPOLLIN | EPOLLERR | EPOLLHUP | EPOLLRDHUP)) this.#read(events);
     }
-    #read(): void {
-      for (let i = 0; i < READS && !this.#over && this.#reading; i++) {
+    #pendingError(): number {
+      addon.getOption(this.#socket, SOL_SOCKET, SO_ERROR, errorRoom);
+      return new DataView(errorRoom.buffer).getInt32(0, LITTLE);
+    }
+    #read(events: number): void {
+      const datagrams = this.#to.transport !== 'tcp';
+      // A short read has emptied the stream, unless its end is behind it.
+      const ending = (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) !== 0;
+      for (let i = 0; i < READS; i++) {
+        if (this.#over || this.#ended) return;
         const n = addon.receiveInto(this.#socket, room);
         if (n === EAGAIN) return;
         if (n < 0) {
           this.#fail(n);
           return;
         }
-        if (n === 0 && this.#to.transport === 'tcp') {
-          this.#reading = false;
-          this.#watch(this.#queue.length > 0 ? EPOLLOUT : 0);
+        if (n === 0 && !datagrams) {
+          this.#ended = true;
           this.#on.ended();
           return;
         }
         // A raw IPv4 socket hands over the IP header too.
-        const skip =
-          this.#to.transport === 'icmp' && !this.#to.address.includes(':') ? ((room[0] as number) & 15) * 4 : 0;
+        const raw = this.#to.transport === 'icmp' && !this.#to.address.includes(':');
+        const skip = raw ? ((room[0] as number) & 15) * 4 : 0;
         this.#on.received(room.subarray(Math.min(skip, n), n));
+        if (n < ROOM && !datagrams && !ending) return;
       }
+      if (!this.#over && !this.#ended) this.#watch();
     }
     send(bytes: Uint8Array): void {
       if (this.#over) return;
@@ -174,13 +192,12 @@ export function linuxStreams(addon: Addon): Streams {
       while (this.#queue.length > 0) {
         const first = this.#queue[0] as Uint8Array;
         const n = addon.send(this.#socket, first, undefined, undefined, 0);
-        // Also what the peer's reset makes of it: reading tells of it, behind what came before.
-        if (n < 0 && n !== EAGAIN) this.#queue = [];
-        else if (n < 0) break;
+        if (n === EAGAIN) return; // told when there is room
+        // What the peer's reset makes of it is not told here: reading does, behind what came before.
+        if (n < 0) this.#queue = [];
         else if (n < first.length) this.#queue[0] = first.subarray(n);
         else this.#queue.shift();
       }
-      this.#watch((this.#reading ? EPOLLIN | EPOLLRDHUP : 0) | (this.#queue.length > 0 ? EPOLLOUT : 0));
     }
     #fail(errno: number): void {
       this.close();
@@ -188,7 +205,7 @@ export function linuxStreams(addon: Addon): Streams {
     }
     /** Out of the books, and the descriptor to whoever goes on with it. */
     detach(): number {
-      this.#watch(0);
+      addon.epollSet(poller(), this.#socket, this.#number, 0);
       this.#forget();
       return addon.detach(this.#socket);
     }
@@ -248,6 +265,13 @@ export function linuxStreams(addon: Addon): Streams {
       if (!tls) return start(to, on);
       invariant(to.transport === 'tcp', 'TLS is spoken over TCP');
       return handOver(to, on.failed, (fd) => overTls(fd, tls, doing(to), on));
+    },
+    drain() {
+      if (!epoll || working) return;
+      for (let n = READY_SLOTS; n === READY_SLOTS; ) {
+        n = addon.epollTake(epoll);
+        work(n);
+      }
     },
     http2(to, tls, request, on) {
       invariant(to.transport === 'tcp', 'HTTP/2 is spoken over TCP');

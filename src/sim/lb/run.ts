@@ -171,7 +171,8 @@ export class LbWorld {
       }
       case 1:
       case 2:
-        if (n.director.undrain(key, name).ok) n.drained.delete(at);
+        n.drained.delete(at);
+        n.director.undrain(key, name);
         return;
       default: {
         const weight = r.pick([undefined, 0, 1, 4]);
@@ -249,12 +250,12 @@ export class LbWorld {
     for (const n of this.#nodes) {
       n.kernel.faults = 0;
       if (!n.alive) this.#boot(n);
+      n.drained.clear();
       for (const v of n.config.virtualServers)
         for (const s of v.realServers) {
           n.director?.undrain(serviceKey(v), serverKey(v, s));
           n.director?.setWeight(serviceKey(v), serverKey(v, s), undefined, { force: true });
         }
-      n.drained.clear();
       n.told.clear();
     }
     if (!this.#nodes[this.#active]?.host.holds(virtualAddress(0))) this.#moveAddresses(this.#active);
