@@ -25,6 +25,7 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export { Guard, type GuardEntry, guardEntries } from './planes/guard/index.ts';
 export {
   fileLedger,
   IpvsPlane,
