@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { codecs } from '../src/wire/index.ts';
-import { codecSupport } from './support/wire.ts';
+import { allSupport as codecSupport, allCodecs as codecs } from './support/codecs.ts';
 
 test('every codec in the registry has values to be tried with, and the names are unique', () => {
   assert.deepEqual(codecs.map((c) => c.name).sort(), Object.keys(codecSupport).sort());

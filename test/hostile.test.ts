@@ -8,12 +8,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Random } from '../src/base/index.ts';
-import { codecs } from '../src/wire/index.ts';
-import { codecSupport } from './support/wire.ts';
+import { allSupport as codecSupport, allCodecs as codecs } from './support/codecs.ts';
 
 const runs = Number(process.env['HOLDFAST_FUZZ'] ?? 5_000);
 const seed = Number(process.env['HOLDFAST_SEED'] ?? Math.floor(Math.random() * 0x1_0000_0000));
-const LONGEST = 2048;
+const LONGEST = 4096 + 512;
 
 const hexOf = (b: Uint8Array): string => Buffer.from(b).toString('hex');
 

@@ -3,7 +3,7 @@
  * polynomial. Eight bytes a turn through eight tables.
  */
 const POLYNOMIAL = 0x82f63b78;
-const TABLES = new Uint32Array(8 * 256);
+const TABLES = new Int32Array(8 * 256);
 for (let n = 0; n < 256; n++) {
   let c = n;
   for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ POLYNOMIAL : c >>> 1;

@@ -258,9 +258,8 @@ export class Director {
   #arrange(): void {
     this.#placement.arrange(
       [...this.#pools.values()].map(({ config, state }) => {
-        const able = config.servers.filter((_, i) => state.servers[i]?.refused === undefined);
         const asked = config.service.options?.plane;
-        return { key: config.key, widest: widest({ ...config, servers: able }, this.#config.groups), asked };
+        return { key: config.key, widest: widest(config, state, this.#config.groups), asked };
       }),
     );
     this.#share();

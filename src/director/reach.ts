@@ -1,8 +1,8 @@
 /** Which real servers can be reached in their mode at all. What cannot work is one clear line at the start, not packets that vanish. */
 import { type Family, familyOf, type IpAddress, type IpPrefix, ipBytes, type Text, text } from '../base/index.ts';
 import type { LinkAddress, Route } from '../host/index.ts';
-import type { VirtualServerGroup } from './config.ts';
-import type { PoolConfig, PoolServer } from './pool/index.ts';
+import type { RealServer, VirtualServerGroup } from './config.ts';
+import type { PoolConfig } from './pool/index.ts';
 import { crosses, matchesOf } from './pool/index.ts';
 import type { ServerKey } from './types.ts';
 
@@ -41,8 +41,11 @@ const isLoopback = (a: IpAddress): boolean =>
   a === '::1' || covers({ address: '127.0.0.0' as IpAddress, length: 8 }, a);
 
 /** Undefined: nothing speaks against it. */
-function against(p: PoolServer, matches: ReturnType<typeof matchesOf>, way: (a: IpAddress) => Way): Text | undefined {
-  const { server } = p;
+function against(
+  server: Pick<RealServer, 'address' | 'port' | 'forwarding'>,
+  matches: ReturnType<typeof matchesOf>,
+  way: (a: IpAddress) => Way,
+): Text | undefined {
   const { method } = server.forwarding;
   const families: Family[] = [...new Set(matches.map((m) => m.family))];
   if (families.length > 0 && !families.some((f) => crosses(server, f))) {
@@ -75,12 +78,13 @@ export function refusedServers(
   c: PoolConfig,
   groups: readonly VirtualServerGroup[],
   way: (a: IpAddress) => Way,
-): Map<ServerKey, Text> {
+): { readonly servers: ReadonlyMap<ServerKey, Text>; readonly sorry: Text | undefined } {
   const matches = matchesOf(c, groups);
-  const out = new Map<ServerKey, Text>();
+  const servers = new Map<ServerKey, Text>();
   for (const p of c.servers) {
-    const why = against(p, matches, way);
-    if (why) out.set(p.key, why);
+    const why = against(p.server, matches, way);
+    if (why) servers.set(p.key, why);
   }
-  return out;
+  const { sorryServer } = c.service;
+  return { servers, sorry: sorryServer && against(sorryServer, matches, way) };
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type IpAddress, text } from '../base/index.ts';
+import { type IpAddress, text, us } from '../base/index.ts';
 import type { Route } from '../host/index.ts';
 import type { Scheduler } from './config.ts';
 import { exampleServer, exampleService } from './example.ts';
-import { poolConfig } from './pool/index.ts';
+import { begin, poolConfig } from './pool/index.ts';
 import { widest } from './pool/wanted.ts';
 import { refusedServers, type Way, wayTo } from './reach.ts';
 import { choosePlane } from './select.ts';
@@ -24,7 +24,8 @@ const service = (
   more: { upperThreshold?: number } = {},
 ): WantedService => {
   const servers = [exampleServer('192.168.1.11', { forwarding: { method }, ...more })];
-  return widest(poolConfig(exampleService(servers, { scheduler }), { notifyAtStart: false }), [])[0] as WantedService;
+  const c = poolConfig(exampleService(servers, { scheduler }), { notifyAtStart: false });
+  return widest(c, begin(c, us(0)).state, [])[0] as WantedService;
 };
 const chosen = (
   s: WantedService,
@@ -106,7 +107,7 @@ test('the longest prefix says how an address is reached, then the lowest metric'
 
 const refused = (server: Parameters<typeof exampleServer>, way: Way = { is: 'on-link' }): string | undefined =>
   refusedServers(poolConfig(exampleService([exampleServer(...server)]), { notifyAtStart: false }), [], () => way)
-    .values()
+    .servers.values()
     .next().value?.en;
 
 test('direct routing to another port, across a gateway or to another family is refused in one line that names the way out', () => {
@@ -132,4 +133,16 @@ test('NAT may change the port, TUN may cross subnets and families, and no route 
   assert.equal(refused(['2001:db8::1', { forwarding }], way), undefined);
   assert.equal(refused(['10.9.0.1'], { is: 'unknown' }), undefined);
   assert.equal(refused(['127.0.0.1'], { is: 'local' }), undefined);
+});
+
+test('a sorry server is held to the same', () => {
+  const sorryServer = {
+    address: '127.0.0.1' as IpAddress,
+    port: 8080,
+    forwarding: { method: 'direct-routing' },
+    inhibitOnFailure: false,
+  } as const;
+  const c = poolConfig(exampleService([exampleServer('192.168.1.11')], { sorryServer }), { notifyAtStart: false });
+  const { servers, sorry } = refusedServers(c, [], () => ({ is: 'local' }));
+  assert.deepEqual([servers.size, sorry?.en.slice(0, 25)], [0, 'DR cannot change the port']);
 });

@@ -157,12 +157,14 @@ function sorryStatus(
     {
       key,
       role: 'sorry',
-      state: serves ? 'up' : 'standby',
+      state: s.sorryRefused ? 'refused' : serves ? 'up' : 'standby',
       drained: undefined,
       since: s.quorum.since,
-      because: serves
-        ? { en: 'the quorum is lost', zh: '已失去法定数' }
-        : { en: 'it stands in when the quorum is lost', zh: '失去法定数时由其服务' },
+      because: s.sorryRefused
+        ? s.sorryRefused
+        : serves
+          ? { en: 'the quorum is lost', zh: '已失去法定数' }
+          : { en: 'it stands in when the quorum is lost', zh: '失去法定数时由其服务' },
       weight: 1,
       planeWeight: plan.get(key)?.weight,
       method: v.sorryServer.forwarding.method,

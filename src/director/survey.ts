@@ -18,8 +18,9 @@ export type Survey = {
 export function survey(network: Network, pools: readonly PoolConfig[]): Survey {
   const addresses = network.addresses();
   const direct = new Set<IpAddress>();
-  for (const c of pools)
-    for (const { server } of c.servers) if (server.forwarding.method === 'direct-routing') direct.add(server.address);
+  for (const { servers, service } of pools)
+    for (const s of [...servers.map((p) => p.server), ...(service.sorryServer ? [service.sorryServer] : [])])
+      if (s.forwarding.method === 'direct-routing') direct.add(s.address);
   const routes: Route[] = [];
   if (direct.size > 0)
     for (const family of [4, 6] as const)
@@ -48,7 +49,7 @@ export function newsOf(
     const out: PoolEvent[] = [];
     if (moved) {
       const way = (a: IpAddress): Way => here.ways.get(a) ?? { is: 'unknown' };
-      out.push({ kind: 'refused', servers: refusedServers(c, groups, way) });
+      out.push({ kind: 'refused', ...refusedServers(c, groups, way) });
     }
     if (before === undefined || c.service.haSuspend)
       out.push({ kind: 'suspend', on: c.service.haSuspend && !isHere(c, groups, here.held) });

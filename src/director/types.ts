@@ -49,7 +49,7 @@ export type WantedService = {
     readonly granularity?: number;
     readonly engine?: string;
   };
-  /** In the order of the configuration, which hashes and rings depend on; the sorry server alone where it serves. */
+  /** In the order of the configuration. Where the sorry server serves, beside it are only servers of weight 0: drained, or inhibited. */
   readonly servers: readonly WantedServer[];
 };
 

@@ -1,2 +1,3 @@
+export * from './machine/index.ts';
 export { metadataCodecs } from './metadata/codecs.ts';
 export * from './metadata/index.ts';

@@ -152,6 +152,15 @@ export function describeDecision(c: PoolConfig, d: Decision, now?: Microseconds)
             `${c.key} 的检查暂停：其地址不在本机（ha_suspend）`,
           )
         : text(`checks of ${c.key} go on: its address is on this host`, `${c.key} 的检查继续：其地址在本机`);
+    case 'sorry-refused': {
+      const name = sorryName(c);
+      return d.refusal
+        ? text(
+            `the sorry server ${name} of ${c.key} is never used: ${d.refusal.en}`,
+            `${c.key} 的道歉服务器 ${name} 不会被使用：${d.refusal.zh}`,
+          )
+        : text(`the sorry server ${name} of ${c.key} can be reached now`, `${c.key} 的道歉服务器 ${name} 现已可达`);
+    }
     default:
       return unreachable(d);
   }
@@ -190,6 +199,8 @@ export function levelOf(d: Decision): LogLevel {
       return d.to === 'up' ? 'notice' : 'error';
     case 'held':
       return d.alive && d.because.why === 'floor' ? 'warning' : 'notice';
+    case 'sorry-refused':
+      return d.refusal ? 'error' : 'notice';
     case 'gone':
     case 'weight':
     case 'drain':

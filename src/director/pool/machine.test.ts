@@ -305,10 +305,22 @@ test('a server that cannot be reached in its mode never takes part, and says why
   const hand = new Hand(make()).feed({
     kind: 'refused',
     servers: new Map([[A, text('DR cannot change the port', 'x')]]),
+    sorry: undefined,
   });
   assert.deepEqual(hand.check(A, 'down').check(A, 'up').plan, [`${B}=1`]);
   assert.match(hand.lines[0] ?? '', /is down: DR cannot change the port/);
-  assert.equal(hand.feed({ kind: 'refused', servers: new Map() }).plan.length, 2);
+  assert.equal(hand.feed({ kind: 'refused', servers: new Map(), sorry: undefined }).plan.length, 2);
+});
+
+test('a sorry server that cannot be reached never stands in: the living go on without their quorum', () => {
+  const hand = new Hand(make({ quorum: 2, sorryServer }));
+  hand.feed({ kind: 'refused', servers: new Map(), sorry: text('DR cannot change the port', 'x') });
+  assert.deepEqual(hand.check(A, 'down').plan, [`${B}=1`]);
+  assert.deepEqual(hand.feed({ kind: 'refused', servers: new Map(), sorry: undefined }).plan, [`${SORRY}=1`]);
+  assert.equal(
+    hand.lines[0],
+    'the sorry server 127.0.0.1:80 of tcp 192.168.1.99:80 is never used: DR cannot change the port',
+  );
 });
 
 // ------------------------------------------------------------------------------------------ any history

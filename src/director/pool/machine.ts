@@ -31,7 +31,7 @@ export function begin(c: PoolConfig, now: Microseconds, memory?: PoolState): Poo
   const servers = c.servers.map((s) => freshServer(s, now));
   // Optimistic: a pool that starts with too little loses its quorum at once, one that starts with enough never gained it.
   const quorum: QuorumState = { up: true, since: now, sum: 0, changedAt: 0 };
-  return settle(c, { servers, quorum, suspended: false }, servers, now, 'start');
+  return settle(c, { servers, quorum, suspended: false, sorryRefused: undefined }, servers, now, 'start');
 }
 
 /** Never mutates `s`; returns it as it is when nothing changed. */
@@ -83,14 +83,11 @@ export function step(c: PoolConfig, s: PoolState, e: PoolEvent, now: Microsecond
       return { state: { ...s, suspended: e.on }, decisions: [{ do: 'suspend', on: e.on }] };
     case 'refused': {
       const same = s.servers.every((x) => x.refused?.en === e.servers.get(x.key)?.en);
-      if (same) return { state: s, decisions: NONE };
-      return settle(
-        c,
-        s,
-        s.servers.map((x) => ({ ...x, refused: e.servers.get(x.key) })),
-        now,
-        'running',
-      );
+      const sorry = s.sorryRefused?.en === e.sorry?.en;
+      if (same && sorry) return { state: s, decisions: NONE };
+      const servers = s.servers.map((x) => ({ ...x, refused: e.servers.get(x.key) }));
+      const told: Decision[] = sorry ? [] : [{ do: 'sorry-refused', refusal: e.sorry }];
+      return settle(c, { ...s, sorryRefused: e.sorry }, servers, now, 'running', told);
     }
     case 'reload':
       return reload(c, s, now);
@@ -194,8 +191,8 @@ function settle(
   const known = ground === 'start' ? [] : before.servers;
   const decided = decideServers(c, known, servers, now, ground);
   const decisions: Decision[] = [...told, ...decided.decisions];
-  const quorum = decideQuorum(c, before.quorum, decided.servers, now, ground, decisions);
-  return { state: { servers: decided.servers, quorum, suspended: before.suspended }, decisions };
+  const quorum = decideQuorum(c, before, decided.servers, now, ground, decisions);
+  return { state: { ...before, servers: decided.servers, quorum }, decisions };
 }
 
 /**
@@ -204,17 +201,18 @@ function settle(
  */
 function decideQuorum(
   c: PoolConfig,
-  q: QuorumState,
+  before: PoolState,
   servers: readonly ServerState[],
   now: Microseconds,
   ground: Ground,
   decisions: Decision[],
 ): QuorumState {
+  const q = before.quorum;
   const sum = servers.reduce((n, x) => n + (x.alive && !x.drained ? x.weight : 0), 0);
   const { quorum, hysteresis, sorryServer } = c.service;
   const up = q.up ? sum > 0 && sum >= quorum - hysteresis : sum >= quorum + hysteresis;
   if (up === q.up) return sum === q.sum ? q : { ...q, sum };
-  const sorry = sorryServer === undefined ? undefined : up ? 'out' : 'in';
+  const sorry = sorryServer === undefined || before.sorryRefused ? undefined : up ? 'out' : 'in';
   const tell = ground !== 'start' || c.notifyAtStart;
   decisions.push({ do: 'quorum', to: up ? 'up' : 'down', sum, sorry, tell });
   return { up, since: now, sum, changedAt: sum };

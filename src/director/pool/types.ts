@@ -88,6 +88,8 @@ export type PoolState = {
   readonly quorum: QuorumState;
   /** The virtual address is elsewhere: results of checks count for nothing. */
   readonly suspended: boolean;
+  /** Why the sorry server cannot be reached: it then never stands in, and the living go on. */
+  readonly sorryRefused: Text | undefined;
 };
 
 export type PoolEvent =
@@ -104,7 +106,7 @@ export type PoolEvent =
   | { readonly kind: 'weight'; readonly server: ServerKey; readonly weight: number | undefined }
   | { readonly kind: 'suspend'; readonly on: boolean }
   /** All servers that cannot be reached in their mode; the others are no longer refused. */
-  | { readonly kind: 'refused'; readonly servers: ReadonlyMap<ServerKey, Text> }
+  | { readonly kind: 'refused'; readonly servers: ReadonlyMap<ServerKey, Text>; readonly sorry: Text | undefined }
   /** The configuration that `step` is given is a new one. */
   | { readonly kind: 'reload' }
   /** It is taken down for good: `omega` tells of it. */
@@ -146,6 +148,8 @@ export type Decision =
       readonly sorry: 'in' | 'out' | undefined;
       readonly tell: boolean;
     }
-  | { readonly do: 'suspend'; readonly on: boolean };
+  | { readonly do: 'suspend'; readonly on: boolean }
+  /** Undefined: it can be reached now. */
+  | { readonly do: 'sorry-refused'; readonly refusal: Text | undefined };
 
 export type PoolStep = { readonly state: PoolState; readonly decisions: readonly Decision[] };

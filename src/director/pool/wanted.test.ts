@@ -138,7 +138,7 @@ test('real configurations with groups, marks, quorum and inhibit have a service 
     assert.ok(d.virtualServers.length > 0, name);
     for (const v of d.virtualServers) {
       const c = poolConfig(v, { notifyAtStart: false });
-      const wanted = widest(c, d.groups);
+      const wanted = widest(c, begin(c, us(0)).state, d.groups);
       assert.ok(wanted.length > 0, `${name}: ${c.key}`);
       for (const s of wanted) {
         assert.ok(!seen.has(`${name} ${s.key}`), `${name}: ${s.key} twice`);

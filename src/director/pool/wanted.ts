@@ -6,9 +6,9 @@ import { serverKey, serverPort } from './names.ts';
 import type { PoolConfig, PoolServer, PoolState, ServerState } from './types.ts';
 import { planWeight } from './weights.ts';
 
-/** The sorry server stands in: the quorum is lost, and there is one. */
-export const sorryServes = (c: PoolConfig, s: Pick<PoolState, 'quorum'>): boolean =>
-  !s.quorum.up && c.service.sorryServer !== undefined;
+/** The sorry server stands in: the quorum is lost, and there is one that can be reached. */
+export const sorryServes = (c: PoolConfig, s: PoolState): boolean =>
+  !s.quorum.up && c.service.sorryServer !== undefined && s.sorryRefused === undefined;
 
 /**
  * keepalived: a server that is down is taken out, or has weight 0 with inhibit_on_failure; while the sorry server
@@ -50,7 +50,7 @@ export function serversOf(c: PoolConfig, s: PoolState): WantedServer[] {
     if (weight !== undefined) out.push(real(c, p, weight));
   });
   const { sorryServer } = c.service;
-  if (!sorryServer) return out;
+  if (!sorryServer || s.sorryRefused) return out;
   const serves = sorryServes(c, s);
   if (!serves && !sorryServer.inhibitOnFailure) return out;
   const stands = sorry(c, sorryServer, serves ? 1 : 0);
@@ -61,11 +61,12 @@ export function serversOf(c: PoolConfig, s: PoolState): WantedServer[] {
   return out;
 }
 
-/** Every server that could ever be wanted, as if all served: what a plane must be able to carry. */
-export const widest = (c: PoolConfig, groups: readonly VirtualServerGroup[]): WantedService[] => {
-  const servers = c.servers.map((p) => real(c, p, p.server.weight));
-  const x = c.service.sorryServer;
-  if (x && !servers.some((s) => s.key === serverKey(c.service, x))) servers.push(sorry(c, x, 1));
+/** Every server that can be reached, as if all served: what a plane must be able to carry. */
+export const widest = (c: PoolConfig, s: PoolState, groups: readonly VirtualServerGroup[]): WantedService[] => {
+  const able = c.servers.filter((_, i) => s.servers[i]?.refused === undefined);
+  const servers = able.map((p) => real(c, p, p.server.weight));
+  const x = s.sorryRefused ? undefined : c.service.sorryServer;
+  if (x && !servers.some((w) => w.key === serverKey(c.service, x))) servers.push(sorry(c, x, 1));
   return servicesWith(c, groups, servers);
 };
 

@@ -75,5 +75,7 @@ function isComplete(
     if (left === 0) return true;
     number = (number - 1) >>> 0;
   }
-  return blank.has(alBlockIndex(g, number));
+  // The beginning: transaction 0, or one whose predecessor's block was never written.
+  const first = (number + 1) >>> 0;
+  return blank.size > 0 && (first === 0 || blank.has(alBlockIndex(g, number)));
 }

@@ -17,6 +17,7 @@ function popcount(word: number): number {
   x = (x & 0x3333_3333) + ((x >>> 2) & 0x3333_3333);
   return (((x + (x >>> 4)) & 0x0f0f_0f0f) * 0x0101_0101) >>> 24;
 }
+const wordOf = (bit: number): number => Math.floor(bit / 32);
 /** Bits `from`..`to` of a word, both included. */
 const maskOf = (from: number, to: number): number => ((ONES << from) & (ONES >>> (31 - to))) >>> 0;
 
@@ -46,7 +47,7 @@ export class Bitmap {
     return this.#count;
   }
   has(bit: number): boolean {
-    return (((this.#words[bit >>> 5] as number) >>> (bit & 31)) & 1) === 1;
+    return (((this.#words[wordOf(bit)] as number) >>> (bit & 31)) & 1) === 1;
   }
   /** Sets the bits of the range that are on the device; returns how many were clear. */
   set(r: BitRange): number {
@@ -113,7 +114,7 @@ export class Bitmap {
       const word = v.getUint32(at, true);
       const first = from + at * 8;
       if (word === 0 || first >= this.bits) continue;
-      added += this.#write(first >>> 5, this.#bounded(first, word), true);
+      added += this.#write(wordOf(first), this.#bounded(first, word), true);
     }
     return added;
   }
@@ -145,8 +146,9 @@ export class Bitmap {
 
   #padEnd(): void {
     const end = Math.ceil(this.bits / EXTENT_BITS) * EXTENT_BITS;
-    for (let i = this.bits >>> 5; i < end >>> 5; i++)
-      this.#words[i] = (this.#words[i] as number) | (i === this.bits >>> 5 ? maskOf(this.bits & 31, 31) : ONES);
+    const partial = wordOf(this.bits);
+    for (let i = partial; i < wordOf(end); i++)
+      this.#words[i] = (this.#words[i] as number) | (i === partial ? maskOf(this.bits & 31, 31) : ONES);
   }
   /** Without the bits of a word that are behind the end. */
   #bounded(first: number, word: number): number {
@@ -157,7 +159,7 @@ export class Bitmap {
   #each(r: BitRange, one: (index: number, mask: number) => void): void {
     const to = Math.min(r.to, this.bits);
     if (r.from >= to) return;
-    const [first, last] = [Math.floor(r.from / 32), Math.floor((to - 1) / 32)];
+    const [first, last] = [wordOf(r.from), wordOf(to - 1)];
     for (let i = first; i <= last; i++) one(i, maskOf(i === first ? r.from & 31 : 0, i === last ? (to - 1) & 31 : 31));
   }
   #change(r: BitRange, set: boolean): number {
@@ -180,7 +182,7 @@ export class Bitmap {
   /** The first bit at or behind `from` that differs from `skip`, a whole word of the other value. */
   #next(from: number, skip: number): number | undefined {
     if (from >= this.bits) return undefined;
-    let i = from >>> 5;
+    let i = wordOf(from);
     let word = (((this.#words[i] as number) ^ skip) & maskOf(from & 31, 31)) >>> 0;
     while (word === 0) {
       i++;

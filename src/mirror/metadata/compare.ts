@@ -57,10 +57,15 @@ export function compareGenerations(c: Comparison): Compared {
   const { current: pc, bitmap: pb, history: ph } = c.peer.uuids;
   const [H0, H1] = H;
   const [h0, h1] = ph;
-  const result = (rule: number, verdict: Verdict, corrected?: Compared['corrected']): Compared => ({
+  const result = (
+    rule: number,
+    verdict: Verdict,
+    corrected?: Compared['corrected'],
+    reason = REASONS[rule],
+  ): Compared => ({
     rule,
     verdict,
-    reason: REASONS[rule] as Text,
+    reason: reason as Text,
     ...(corrected === undefined ? {} : { corrected }),
   });
   /** Below 91 a lost packet at the end or start of a resync cannot be made good. */
@@ -79,7 +84,7 @@ export function compareGenerations(c: Comparison): Compared {
       return same(H0, pb) && same(H1, h0)
         ? mended(35, target(), { peer: rotated(c.peer.uuids) })
         : mended(37, target());
-    return crashed(c, result);
+    return sameGeneration(c, (rule, verdict, reason) => result(rule, verdict, undefined, reason));
   }
   if (same(C, pb)) return result(50, target());
   if (same(C, h0) && (c.version < 96 ? same(H0, h1) : same(pb, plusOffset(h0))))
@@ -96,9 +101,9 @@ export function compareGenerations(c: Comparison): Compared {
 }
 
 /** The same generation on both sides: only a primary that crashed can have written more. */
-function crashed(c: Comparison, result: (rule: number, v: Verdict) => Compared): Compared {
+function sameGeneration(c: Comparison, result: (rule: number, v: Verdict, reason?: Text) => Compared): Compared {
   const [mine, peer] = [c.mine.crashedPrimary, c.peer.crashedPrimary];
-  if (!mine && !peer) return result(38, equal);
+  if (!mine && !peer) return result(40, equal, SAME);
   if ((c.mine.primary || c.peer.primary) && (c.features & DRBD_FEATURE.writeSame) !== 0) {
     if (c.mine.primary && c.peer.primary) return result(41, { is: 'split-brain', ambiguous: true });
     return result(41, c.mine.primary ? source() : target());
@@ -107,9 +112,7 @@ function crashed(c: Comparison, result: (rule: number, v: Verdict) => Compared):
   return result(40, mine ? source() : target());
 }
 
-/** The log of the kernel calls both rules of equal generations 40; 38 is without any crash, 40 with. */
-export const kernelRule = (rule: number): number => (rule === 38 ? 40 : rule);
-
+const SAME = text('both have the same generation', '两端为同一代数据');
 const REASONS: Readonly<Record<number, Text>> = {
   10: text('both disks are new: there is nothing to copy', '两块磁盘都是新的：无需复制'),
   20: text('this disk is new and the peer has data', '本机磁盘是新的，对端有数据'),
@@ -118,7 +121,6 @@ const REASONS: Readonly<Record<number, Text>> = {
   35: text('a resync from the peer was done; the peer missed its end', '来自对端的重同步已完成，对端错过了结束'),
   36: text('a resync to the peer was being finished when the connection was lost', '向对端的重同步收尾时连接中断'),
   37: text('a resync from the peer was being finished when the connection was lost', '来自对端的重同步收尾时连接中断'),
-  38: text('both have the same generation', '两端为同一代数据'),
   40: text(
     'the same generation, but a primary crashed: what it wrote last is copied',
     '同一代数据，但有主节点崩溃过：复制其最后的写入',

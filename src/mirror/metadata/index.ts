@@ -1,6 +1,7 @@
 export * from './activity-log.ts';
 export * from './al-block.ts';
 export * from './al-replay.ts';
+export * from './apply-al.ts';
 export * from './bitmap.ts';
 export * from './compare.ts';
 export * from './handshake.ts';

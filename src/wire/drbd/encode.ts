@@ -3,6 +3,7 @@ import { ByteWriter, unreachable } from '../../base/index.ts';
 import { DRBD_COMMAND } from './commands.ts';
 import { HEADER_LENGTH, headerForm, writeHeader } from './headers.ts';
 import { putProtocol, putSizes, putSyncParam } from './parameters.ts';
+import { Slab } from './slab.ts';
 import type {
   BarrierAckPacket,
   BarrierPacket,
@@ -24,16 +25,15 @@ const payloadOf = (p: DrbdPacket): Uint8Array =>
 /** Header, fixed part and digest: all but the payload of P_DATA, its replies and P_WSAME, which the header's length counts. */
 export function encodeHead(p: DrbdPacket, d: DrbdDialect): Uint8Array {
   switch (p.kind) {
-    // The data path: one buffer, written once.
+    // The data path: written once, where it stays.
     case 'P_DATA':
     case 'P_DATA_REPLY':
     case 'P_RS_DATA_REPLY': {
-      const length = 24 + p.digest.length + p.data.length;
-      const [out, v, at] = start(p, d, length, 24 + p.digest.length);
-      putBlock(v, at, p.sector, p.id);
-      v.setUint32(at + 16, p.seq);
-      v.setUint32(at + 20, p.flags);
-      if (p.digest.length > 0) out.set(p.digest, at + 24);
+      const out = start(p, d, 24 + p.digest.length + p.data.length, 24 + p.digest.length);
+      putBlock(p.sector, p.id);
+      slab.view.setUint32(body + 16, p.seq);
+      slab.view.setUint32(body + 20, p.flags);
+      if (p.digest.length > 0) out.set(p.digest, out.length - p.digest.length);
       return out;
     }
     case 'P_RECV_ACK':
@@ -47,24 +47,24 @@ export function encodeHead(p: DrbdPacket, d: DrbdDialect): Uint8Array {
     case 'P_RS_IS_IN_SYNC':
     case 'P_RS_CANCEL':
     case 'P_RETRY_WRITE': {
-      const [out, v, at] = start(p, d, 24, 24);
-      putBlock(v, at, p.sector, p.id);
-      v.setUint32(at + 16, p.size);
-      v.setUint32(at + 20, p.seq);
+      const out = start(p, d, 24, 24);
+      putBlock(p.sector, p.id);
+      slab.view.setUint32(body + 16, p.size);
+      slab.view.setUint32(body + 20, p.seq);
       return out;
     }
     case 'P_BARRIER':
     case 'P_BARRIER_ACK': {
-      const [out, v, at] = start(p, d, 8, 8);
-      v.setUint32(at, p.barrier);
-      v.setUint32(at + 4, p.kind === 'P_BARRIER' ? p.pad : p.setSize);
+      const out = start(p, d, 8, 8);
+      slab.view.setUint32(body, p.barrier);
+      slab.view.setUint32(body + 4, p.kind === 'P_BARRIER' ? p.pad : p.setSize);
       return out;
     }
     default: {
       const w = new ByteWriter(64);
       putBody(w, p, d);
-      const [out, , at] = start(p, d, w.length + payloadOf(p).length, w.length);
-      out.set(w.done(), at);
+      const out = start(p, d, w.length + payloadOf(p).length, w.length);
+      out.set(w.done(), out.length - w.length);
       return out;
     }
   }
@@ -81,23 +81,26 @@ export function encodePacket(p: DrbdPacket, d: DrbdDialect): Uint8Array {
   return out;
 }
 
-/** A buffer with the header in it and room for `room` bytes behind; `length` is what the header says. */
-function start(p: DrbdPacket, d: DrbdDialect, length: number, room: number): [Uint8Array, DataView, number] {
+const slab = new Slab();
+/** Where the body begins in `slab.view`, for the packet that `start` began. */
+let body = 0;
+
+/** Bytes with the header in them and room for `room` more behind; `length` is what the header says. */
+function start(p: DrbdPacket, d: DrbdDialect, length: number, room: number): Uint8Array {
   // The first packet and the features always travel in the oldest form, whatever is agreed on the other socket.
   const opening = p.kind === 'P_INITIAL_DATA' || p.kind === 'P_INITIAL_META' || p.kind === 'P_CONNECTION_FEATURES';
   const form = headerForm(opening ? 0 : d.version, length);
   if (form === 'h80' && length > 0xffff) throw new Error(`bug: ${p.kind} of ${length} bytes below protocol 95`);
-  const at = HEADER_LENGTH[form];
-  const out = new Uint8Array(at + room);
-  const v = new DataView(out.buffer);
-  writeHeader(v, { form, command: DRBD_COMMAND[p.kind], volume: p.volume, length });
-  return [out, v, at];
+  const out = slab.take(HEADER_LENGTH[form] + room);
+  writeHeader(slab.view, slab.offset, form, DRBD_COMMAND[p.kind], p.volume, length);
+  body = slab.offset + HEADER_LENGTH[form];
+  return out;
 }
 
-function putBlock(v: DataView, at: number, sector: Sector, id: BlockId): void {
-  v.setUint32(at, Math.floor(sector / 0x1_0000_0000));
-  v.setUint32(at + 4, sector % 0x1_0000_0000);
-  v.setBigUint64(at + 8, id);
+function putBlock(sector: Sector, id: BlockId): void {
+  slab.view.setUint32(body, Math.floor(sector / 0x1_0000_0000));
+  slab.view.setUint32(body + 4, sector % 0x1_0000_0000);
+  slab.view.setBigUint64(body + 8, id);
 }
 
 type Other = Exclude<DrbdPacket, DataPacket | BlockAckPacket | BarrierPacket | BarrierAckPacket>;

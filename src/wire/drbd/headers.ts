@@ -46,25 +46,32 @@ export function decodeHeader(v: DataView, at: number, version: number): Result<D
   return err({ kind: 'magic', have: magic });
 }
 
-/** Writes a header into `v` at 0 and returns its length. */
-export function writeHeader(v: DataView, h: DrbdHeader): number {
-  switch (h.form) {
+/** Writes a header at `at`; its length is HEADER_LENGTH of its form. */
+export function writeHeader(
+  v: DataView,
+  at: number,
+  form: HeaderForm,
+  command: number,
+  volume: number,
+  length: number,
+): void {
+  switch (form) {
     case 'h80':
-      v.setUint32(0, MAGIC_80);
-      v.setUint16(4, h.command);
-      v.setUint16(6, h.length);
-      return 8;
+      v.setUint32(at, MAGIC_80);
+      v.setUint16(at + 4, command);
+      v.setUint16(at + 6, length);
+      return;
     case 'h95':
-      v.setUint16(0, MAGIC_95);
-      v.setUint16(2, h.command);
-      v.setUint32(4, h.length);
-      return 8;
+      v.setUint16(at, MAGIC_95);
+      v.setUint16(at + 2, command);
+      v.setUint32(at + 4, length);
+      return;
     case 'h100':
-      v.setUint32(0, MAGIC_100);
-      v.setUint16(4, h.volume);
-      v.setUint16(6, h.command);
-      v.setUint32(8, h.length);
-      v.setUint32(12, 0);
-      return 16;
+      v.setUint32(at, MAGIC_100);
+      v.setUint16(at + 4, volume);
+      v.setUint16(at + 6, command);
+      v.setUint32(at + 8, length);
+      v.setUint32(at + 12, 0);
+      return;
   }
 }
