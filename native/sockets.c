@@ -718,6 +718,14 @@ static int take_ready(struct handle *h) {
   return n;
 }
 
+/* epollTake(epoll): sockets ready right now, in the memory; what watch() would tell of at the next turn. */
+static napi_value js_epoll_take(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "epollTake", 1, &a) || !(h = take_open_handle(&a, ONLY_EPOLL))) return NULL;
+  return integer(env, take_ready(h));
+}
+
 /* ------------------------------------------------------------------------------------------ watching */
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
@@ -983,6 +991,7 @@ NAPI_MODULE_INIT() {
       {"epoll", js_epoll},
       {"epollMemory", js_epoll_memory},
       {"epollSet", js_epoll_set},
+      {"epollTake", js_epoll_take},
       {"watch", js_watch},
       {"unwatch", js_unwatch},
       {"keepAlive", js_keep_alive},

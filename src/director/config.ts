@@ -5,6 +5,8 @@
  */
 import type { Family, IpAddress, Microseconds } from '../base/index.ts';
 
+export { patternProblem } from './checkers/regex.ts';
+
 /** A program to run: words already split, the user resolved by name when it runs. */
 export type DirectorScript = {
   readonly argv: readonly [string, ...string[]];

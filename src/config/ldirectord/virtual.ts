@@ -218,6 +218,7 @@ function checkWords(
     command: command.length > 0 ? (command as [string, ...string[]]) : ['/bin/true'],
     request: w.text('request'),
     receive: w.text('receive'),
+    receiveAt: w.get('receive')?.valueAt,
     head:
       w.read('httpmethod', (c, d) => readOneOf(c, { ...d, value: d.value.toUpperCase() }, ['GET', 'HEAD'] as const)) ===
       'HEAD',
@@ -280,7 +281,11 @@ function realServers(
   const forwarding = readMethod(c, how);
   const weight = weightAt ? readNumber(c, { ...d, value: weightAt.word, valueAt: weightAt.at }, 0, 65535) : 1;
   if (!endpoints || !forwarding || weight === undefined) return [];
-  const override = { request: quoted?.[1], receive: quoted?.[2] };
+  const override = {
+    request: quoted?.[1],
+    receive: quoted?.[2],
+    at: quoted?.[2] === undefined ? checks.receiveAt : d.valueAt,
+  };
   return endpoints.flatMap((e: Endpoint): RealServer[] => {
     const mapped = forwarding.method !== 'nat' && !marked && e.port !== undefined && e.port !== virtualPort;
     if (mapped && e === endpoints[0])

@@ -220,3 +220,9 @@ export function compilePattern(pattern: string, o: PatternOptions = {}): Result<
     },
   });
 }
+
+/** Why a pattern cannot be used here; undefined: it can. For the readers of configuration files. */
+export function patternProblem(pattern: string, options: readonly string[] = []): Text | undefined {
+  const p = compilePattern(pattern, { options });
+  return p.ok ? undefined : p.error;
+}

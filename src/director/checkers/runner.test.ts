@@ -24,6 +24,8 @@ class World {
   readonly watches = new Map<string, () => void>();
   readonly reports: CheckReport[] = [];
   readonly logged: string[] = [];
+  /** What has come and was not yet read. */
+  readonly queued: (() => void)[] = [];
   readonly sessions = new Map<string, (up: boolean) => void>();
   readonly runner: CheckRunner;
   constructor() {
@@ -65,6 +67,9 @@ class World {
             };
           },
           http2: () => () => {},
+          drain: () => {
+            for (const f of this.queued.splice(0)) f();
+          },
         },
         run: (s, exited) => {
           const p = { argv: s.argv, exited, signals: [] as string[] };
@@ -133,6 +138,27 @@ test('a TCP check: connected, refused, silent; each with its reason and latency'
   w.pass(2 + 3);
   assert.deepEqual([w.last.verdict, w.last.failures, w.last.reason.en], ['down', 2, 'not connected within 3 s']);
   assert.equal(w.last.latency, 3 * S);
+});
+
+test('a process that slept takes neither what it did not read nor its own sleep for a silence', () => {
+  const w = new World();
+  w.runner.set([spec(tcp)], {});
+  w.pass(1);
+  w.queued.push(() => w.connections[0]?.on.opened());
+  w.now += 20 * S;
+  w.pass(0);
+  assert.deepEqual([w.last.good, w.reports.length], [true, 1], 'it had been connected all the time');
+  w.pass(10);
+  w.now += 5 * S;
+  w.pass(0);
+  assert.equal(w.reports.length, 1, 'fired 2 s late: as much is waited again');
+  w.pass(1);
+  w.connections[1]?.on.opened();
+  assert.deepEqual([w.last.good, w.reports.length], [true, 2]);
+  w.pass(10);
+  w.now += 5 * S;
+  w.pass(2);
+  assert.deepEqual([w.last.good, w.last.reason.en], [false, 'not connected within 3 s'], 'once, and not for ever');
 });
 
 test('a reload leaves an equal checker alone, starts a changed one afresh, and ends one that is gone', () => {

@@ -58,6 +58,7 @@ test('every function refuses every wrong kind of argument in every place, and ne
     epoll: [],
     epollMemory: [poll, 4],
     epollSet: [poll, socket, 1, 1],
+    epollTake: [poll],
     watch: [socket, nothing],
     unwatch: [socket],
     keepAlive: [socket, true],

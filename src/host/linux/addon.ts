@@ -54,6 +54,8 @@ export interface Addon {
   epollMemory(e: EpollHandle, slots: number): ArrayBuffer;
   /** Tell once of each change of `events` of `s` (edge-triggered), and now of what is so; 0: no more. A socket that is closed leaves by itself, one that is detached does not. */
   epollSet(e: EpollHandle, s: SocketHandle, number: number, events: number): number;
+  /** Sockets that are ready right now, without waiting for the event loop's turn. */
+  epollTake(e: EpollHandle): number;
   /**
    * Sockets: one batch and one call for each wake; `n` < 0 is an error that was pending on the socket (-ENOBUFS: packets were lost),
    * and watching goes on. Timers: `n` is 1. Epoll: `n` sockets are ready. What the callback throws goes to `uncaughtException`.
