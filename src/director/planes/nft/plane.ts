@@ -27,7 +27,7 @@ import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, flows } from '.
 import { emulatedWeights, type Load } from './emulate.ts';
 import { Half, type SharedElements } from './half.ts';
 import { counterSets, natAdoption, natMode, natTable, replies } from './nat.ts';
-import { persistences } from './pick.ts';
+import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
 import { refusesNft } from './refuse.ts';
@@ -50,6 +50,11 @@ const ENOENT = 2;
 const UNKNOWN_DEVICE = 0;
 
 const KEPT: ServiceOutcome['result'] = ok('kept');
+
+/** More changed services than this are looked for among all. */
+const FEW = 100;
+/** `whole`: the services are all there shall be; `redo`: the kernel's devices may be others. */
+export type Extent = { readonly whole: boolean; readonly redo: boolean };
 
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
@@ -84,10 +89,15 @@ export class NftPlane implements Plane {
   /** Links or addresses are others than when direct routing was last told. */
   #moved = false;
   #wanted: Wanted | undefined;
+  /** The last `apply` failed nowhere. */
+  #settled = false;
+  /** Outcomes of an `apply` that changes nothing. */
+  #kept: readonly ServiceOutcome[] = [];
   /** By mark, from the last look. */
   #active = new Map<number, Active>();
   readonly #weights = new Map<ServiceKey, readonly number[]>();
   #pause = 0;
+  readonly #persistence = new Map<string, Persistence>();
   /** What is known of each table: somebody needs it, or it is surely not there. */
   readonly #table: Record<'nat' | 'direct', 'unknown' | 'there' | 'gone'> = { nat: 'unknown', direct: 'unknown' };
 
@@ -125,8 +135,13 @@ export class NftPlane implements Plane {
     this.#addresses ??= this.#o.network.addresses();
     return neighbourDevice(a, this.#addresses);
   }
+  /** Kinds of persistence that there ever were: their chains stay, since a service may still go through them. */
+  #kinds(services: readonly WantedService[]): readonly Persistence[] {
+    for (const p of persistences(services)) this.#persistence.set(JSON.stringify(p), p);
+    return [...this.#persistence.values()];
+  }
   #natTable(services: readonly WantedService[]): TableSpec {
-    const o = { masquerade: this.#o.masquerade ?? false, persistence: persistences(services) };
+    const o = { masquerade: this.#o.masquerade ?? false, persistence: this.#kinds(services) };
     const key = JSON.stringify(o);
     if (this.#natSpec?.key !== key) this.#natSpec = { key, spec: natTable(o) };
     return this.#natSpec.spec;
@@ -139,7 +154,7 @@ export class NftPlane implements Plane {
       finMs: t?.tcpfin ? t.tcpfin * 1000 : FLOW_TIMEOUTS.finMs,
       udpMs: t?.udp ? t.udp * 1000 : FLOW_TIMEOUTS.udpMs,
     };
-    const o = { interfaces, timeouts, persistence: persistences(services) };
+    const o = { interfaces, timeouts, persistence: this.#kinds(services) };
     const key = JSON.stringify(o);
     if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
     return this.#directSpec.spec;
@@ -150,34 +165,75 @@ export class NftPlane implements Plane {
   }
 
   apply(wanted: Wanted): readonly ServiceOutcome[] {
+    const few = this.#fewChanged(wanted);
     this.#wanted = wanted;
-    const keys = new Set(wanted.services.map((s) => s.key));
+    if (few !== undefined) return this.#reconcileFew(few);
+    const watched = wanted.services.filter(needsLoads);
+    const keys = new Set(watched.map((s) => s.key));
     for (const key of this.#weights.keys()) if (!keys.has(key)) this.#weights.delete(key);
-    for (const s of wanted.services) if (needsLoads(s)) this.#weigh(s);
+    for (const s of watched) this.#weigh(s);
     return this.#reconcile();
   }
-
+  /**
+   * The places of services that are others than at the last `apply`, where these are few and stand where they stood: of
+   * ten thousand services nothing is looked at but their identity. Undefined: everything must be looked at.
+   */
+  #fewChanged(wanted: Wanted): readonly number[] | undefined {
+    const [before, now] = [this.#wanted?.services, wanted.services];
+    if (!this.#settled || this.#moved || before?.length !== now.length) return undefined;
+    if (JSON.stringify(wanted.timeouts) !== JSON.stringify(this.#wanted?.timeouts)) return undefined;
+    const places: number[] = [];
+    for (let i = 0; i < now.length; i++) {
+      const [a, b] = [before[i] as WantedService, now[i] as WantedService];
+      if (a === b) continue;
+      if (a.key !== b.key || isDirect(a) !== isDirect(b) || places.length === FEW) return undefined;
+      places.push(i);
+    }
+    return places;
+  }
+  #reconcileFew(places: readonly number[]): readonly ServiceOutcome[] {
+    const outcomes = this.#kept.slice();
+    const services = places.map((i) => this.#wanted?.services[i] as WantedService);
+    for (const s of services)
+      if (needsLoads(s)) this.#weigh(s);
+      else this.#weights.delete(s.key);
+    const results = this.#tell(services, false);
+    this.#settled = [...results.values()].every((r) => r.ok);
+    places.forEach((i) => {
+      const key = outcomes[i]?.key as ServiceKey;
+      outcomes[i] = { key, result: results.get(key) ?? KEPT };
+    });
+    return outcomes;
+  }
   #reconcile(): ServiceOutcome[] {
     const wanted = this.#wanted?.services ?? [];
+    const results = this.#tell(wanted, true);
+    this.#settled = [...results.values()].every((r) => r.ok);
+    this.#kept = wanted.map(({ key }) => ({ key, result: KEPT }));
+    return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
+  }
+  /** What came of those that are not as they were. `whole`: these are all, and what else is there goes. */
+  #tell(services: readonly WantedService[], whole: boolean): Map<ServiceKey, ServiceOutcome['result']> {
     const direct: WantedService[] = [];
     const nat: WantedService[] = [];
-    for (const s of wanted) (isDirect(s) ? direct : nat).push(s);
-    const moved = this.#moved;
-    this.#moved = false;
+    for (const s of services) (isDirect(s) ? direct : nat).push(s);
+    const moved = whole && this.#moved;
+    if (whole) this.#moved = false;
     const results = new Map<ServiceKey, ServiceOutcome['result']>();
-    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, false, results);
-    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, moved, results);
-    return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
+    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, { whole, redo: false }, results);
+    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, { whole, redo: moved }, results);
+    return results;
   }
   #run(
     half: Half,
     mode: 'nat' | 'direct',
     spec: () => TableSpec,
     services: readonly WantedService[],
-    redo: boolean,
+    o: Extent,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): void {
-    const failed = this.#carry(half, mode, spec, services, redo, results);
+    if (services.length === 0 && !o.whole) return;
+    const failed = this.#carry(half, mode, spec, services, o, results);
     if (failed !== undefined) for (const s of services) results.set(s.key, err(failed));
   }
   /** An error here is of all services. */
@@ -186,7 +242,7 @@ export class NftPlane implements Plane {
     mode: 'nat' | 'direct',
     spec: () => TableSpec,
     services: readonly WantedService[],
-    redo: boolean,
+    o: Extent,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): HostError | undefined {
     const lacks = this.#lacks[mode];
@@ -203,7 +259,7 @@ export class NftPlane implements Plane {
     const ready = half.prepare(spec());
     if (!ready.ok) return ready.error;
     this.#table[mode] = 'there';
-    const pending = half.compare(services, (s) => this.#weights.get(s.key), redo);
+    const pending = half.compare(services, (s) => this.#weights.get(s.key), o);
     // The guard stands before the first packet, and until after the last.
     const guarded = (list: readonly (WantedService | undefined)[]): GuardEntry[] =>
       mode === 'nat' ? [] : guardEntries(list.filter((s) => s !== undefined));
