@@ -8,6 +8,7 @@ import { linuxSysctl } from './sysctl.ts';
 
 export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
 export { Batch } from './batch.ts';
+export { linuxBpf } from './bpf/index.ts';
 export { linuxClock } from './clock.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
 export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
