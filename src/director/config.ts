@@ -175,6 +175,26 @@ export type VirtualService =
   | { readonly by: 'fwmark'; readonly mark: number; readonly family: Family }
   | { readonly by: 'group'; readonly group: string; readonly protocol: Protocol };
 
+/** What keepalived.conf has no words for. All is off where it is absent. */
+export type PoolOptions = {
+  /** Undefined: the best that the kernel offers. `proxy` is never chosen by itself. */
+  readonly plane?: 'ipvs' | 'nft' | 'bpf' | 'proxy';
+  /** A server that comes back is given its weight in tenths over this time. Not with `fo` and `ovf`, whose weights are no shares. */
+  readonly slowStart?: Microseconds;
+  /**
+   * A server that fails more than `after` times, with less than `forget` between two failures, stays out after its
+   * recovery: `first`, then twice as long each time, at most `most`, from the failure on.
+   */
+  readonly damping?: {
+    readonly after: number;
+    readonly first: Microseconds;
+    readonly most: Microseconds;
+    readonly forget: Microseconds;
+  };
+  /** Checks alone never leave fewer servers than this: those that were good last are kept. */
+  readonly floor?: number;
+};
+
 export type VirtualServer = {
   readonly service: VirtualService;
   readonly scheduler: Scheduler;
@@ -201,6 +221,7 @@ export type VirtualServer = {
   readonly quorumDown?: DirectorScript;
   readonly smtpAlert: boolean;
   readonly snmpName?: string;
+  readonly options?: PoolOptions;
   readonly sorryServer?: SorryServer;
   readonly realServers: readonly RealServer[];
 };

@@ -1,3 +1,4 @@
+export type * from './check.ts';
 export type {
   CheckConnection,
   Checker,
@@ -7,6 +8,7 @@ export type {
   DnsType,
   Forwarding,
   GroupMember,
+  PoolOptions,
   Protocol,
   RealServer,
   Scheduler,

@@ -1,0 +1,8 @@
+export { poolConfig, twice } from './config.ts';
+export { describeBecause, describeDecision, levelOf } from './describe.ts';
+export { begin, deadline, remember, step } from './machine.ts';
+export { checkName, endpoint, serverKey, serviceKey } from './names.ts';
+export { notificationOf, type PoolNotification } from './notify.ts';
+export { isNews } from './servers.ts';
+export type * from './types.ts';
+export { crosses, type InstanceView, matchesOf, serversOf, servicesOf, sorryServes, syncOf, widest } from './wanted.ts';

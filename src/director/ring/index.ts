@@ -1,0 +1,3 @@
+export { hash32 } from './hash.ts';
+export { maglev, NOBODY, RING_SIZES, type RingServer } from './maglev.ts';
+export { quotas, wrrSequence } from './wrr.ts';
