@@ -5,8 +5,7 @@ import type { Bpf, BpfAttachment, BpfLink, BpfObject, BpfProgram, HostError, Lin
 export type XdpMode = 'no' | 'native' | 'generic';
 
 /** Ethernet devices that frames of others come in by: what is enslaved hands them to its master, which is one itself. */
-export const carriesClients = (l: Link): boolean =>
-  l.hardware === 1 && !l.loopback && l.adminUp && l.master === 0;
+export const carriesClients = (l: Link): boolean => l.hardware === 1 && !l.loopback && l.adminUp && l.master === 0;
 
 type Place = { readonly ifindex: number; readonly where: BpfAttachment };
 const textOf = (p: Place): string => `link-${p.ifindex}-${p.where}`;

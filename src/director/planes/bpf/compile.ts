@@ -1,5 +1,15 @@
 /** A wanted service as it shall lie in the maps, with the places that it already has there. */
-import { err, type Family, familyOf, hostLength, type IpAddress, ipBytes, ipFromBytes, ok, type Result } from '../../../base/index.ts';
+import {
+  err,
+  type Family,
+  familyOf,
+  hostLength,
+  type IpAddress,
+  ipBytes,
+  ipFromBytes,
+  ok,
+  type Result,
+} from '../../../base/index.ts';
 import type { Scheduler } from '../../config.ts';
 import { maglev, NOBODY, RING_SIZES, wrrSequence } from '../../ring/index.ts';
 import type { Refusal, WantedServer, WantedService } from '../../types.ts';
@@ -20,7 +30,8 @@ export function prefixesOf(from: IpAddress, to: IpAddress): { address: IpAddress
   const last = number(to);
   for (let at = number(from); at <= last; ) {
     let free = 0;
-    while (free < bits && (at & ((1n << BigInt(free + 1)) - 1n)) === 0n && at + (1n << BigInt(free + 1)) - 1n <= last) free++;
+    while (free < bits && (at & ((1n << BigInt(free + 1)) - 1n)) === 0n && at + (1n << BigInt(free + 1)) - 1n <= last)
+      free++;
     out.push({ address: text(at), length: bits - free });
     at += 1n << BigInt(free);
   }
@@ -73,11 +84,20 @@ export function hashingOf(s: WantedService, family: Family): Hashing {
 /** Rings by what they are made from: services with the same servers have the same one. */
 export class RingCache {
   readonly #known = new Map<string, Int32Array>();
-  get(inTurn: boolean, size: number, servers: readonly { readonly key: string; readonly weight: number }[]): Int32Array {
+  get(
+    inTurn: boolean,
+    size: number,
+    servers: readonly { readonly key: string; readonly weight: number }[],
+  ): Int32Array {
     const name = `${inTurn} ${size} ${servers.map((s) => `${s.key}*${s.weight}`).join(' ')}`;
     const known = this.#known.get(name);
     if (known) return known;
-    const made = inTurn ? wrrSequence(servers.map((s) => s.weight), size) : maglev(servers, size);
+    const made = inTurn
+      ? wrrSequence(
+          servers.map((s) => s.weight),
+          size,
+        )
+      : maglev(servers, size);
     if (this.#known.size >= 64) this.#known.delete(this.#known.keys().next().value as string);
     this.#known.set(name, made);
     return made;
@@ -85,7 +105,9 @@ export class RingCache {
 }
 
 const sameTarget = (row: ServerRow, s: WantedServer, way: Way): boolean =>
-  row.address === s.address && row.port === s.port && (row.way.send === way.send || row.way.send === 'here' || way.send === 'here');
+  row.address === s.address &&
+  row.port === s.port &&
+  (row.way.send === way.send || row.way.send === 'here' || way.send === 'here');
 
 export type Compiler = {
   readonly allocator: Allocator;
@@ -96,7 +118,11 @@ export type Compiler = {
 };
 
 /** Takes places of `c.allocator` for what `actual` does not have; those no longer needed are the caller's to give back. */
-export function compile(s: WantedService, actual: ServiceTable | undefined, c: Compiler): Result<ServiceTable, Refusal> {
+export function compile(
+  s: WantedService,
+  actual: ServiceTable | undefined,
+  c: Compiler,
+): Result<ServiceTable, Refusal> {
   const entries = entriesOf(s) as readonly Entry[];
   const ways: Way[] = [];
   for (const server of s.servers) {
@@ -113,7 +139,10 @@ export function compile(s: WantedService, actual: ServiceTable | undefined, c: C
     return { id, serial, address: server.address, port: server.port, weight: server.weight, way };
   });
   const inTurn = s.onePacket && IN_TURN.includes(s.scheduler);
-  const weighted = s.servers.map((x) => ({ key: x.key, weight: s.scheduler === 'rr' ? Math.min(1, c.weight(s, x)) : c.weight(s, x) }));
+  const weighted = s.servers.map((x) => ({
+    key: x.key,
+    weight: s.scheduler === 'rr' ? Math.min(1, c.weight(s, x)) : c.weight(s, x),
+  }));
   const size = weighted.some((x) => x.weight > 0) ? ringSize(servers.length, actual?.ring.length ?? 0) : 0;
   const indices = size === 0 ? new Int32Array(0) : c.rings.get(inTurn, size, weighted);
   const ring = Uint32Array.from(indices, (i) => (i === NOBODY ? 0 : (servers[i] as ServerRow).id));

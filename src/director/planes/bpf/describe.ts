@@ -32,7 +32,10 @@ function hashText(h: Hashing): string {
 function shares(slots: Uint32Array): string {
   const count = new Map<number, number>();
   for (const s of slots) count.set(s, (count.get(s) ?? 0) + 1);
-  return [...count].sort((a, b) => a[0] - b[0]).map(([id, n]) => `server ${id} x ${n}`).join(', ');
+  return [...count]
+    .sort((a, b) => a[0] - b[0])
+    .map(([id, n]) => `server ${id} x ${n}`)
+    .join(', ');
 }
 
 /** One line for each change, the same for the same plan: for logs and golden files. */

@@ -3,7 +3,14 @@ import { familyOf, type IpAddress, ipBytes, ipFromBytes } from '../../../base/in
 import type { Protocol } from '../../config.ts';
 import { BLOCK_SLOTS, type Entry, type Hashing, type ServerRow, type ServiceTable, type Way } from './tables.ts';
 
-export const BYTES = { serviceKey: 20, rangeKey: 24, service: 40, server: 72, ring: BLOCK_SLOTS * 4, counters: 32 } as const;
+export const BYTES = {
+  serviceKey: 20,
+  rangeKey: 24,
+  service: 40,
+  server: 72,
+  ring: BLOCK_SLOTS * 4,
+  counters: 32,
+} as const;
 const PROTOCOL: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
 const protocolOf = (n: number): Protocol => (n === 6 ? 'tcp' : n === 17 ? 'udp' : 'sctp');
 const FLAG = { source: 1, sourcePort: 2, destination: 4, destinationPort: 8, stateless: 16, inTurn: 32 } as const;
@@ -34,7 +41,12 @@ export function serviceKey(e: Entry): Uint8Array {
 export function readServiceKey(b: Uint8Array): Entry {
   const family = b[19] as number;
   const length = family === 4 ? 32 : 128;
-  return { address: addressAt(b, 0, family), length, protocol: protocolOf(b[18] as number), port: view(b).getUint16(16) };
+  return {
+    address: addressAt(b, 0, family),
+    length,
+    protocol: protocolOf(b[18] as number),
+    port: view(b).getUint16(16),
+  };
 }
 export function rangeKey(e: Entry): Uint8Array {
   const b = new Uint8Array(BYTES.rangeKey);
@@ -78,7 +90,8 @@ export function serviceValue(t: ServiceTable): Uint8Array {
     (t.stateless ? FLAG.stateless : 0) |
     (t.inTurn ? FLAG.inTurn : 0);
   v.setUint32(12, flags, true);
-  for (let bit = 0; bit < h.sourceBits; bit++) b[16 + (bit >> 3)] = (b[16 + (bit >> 3)] as number) | (0x80 >> (bit & 7));
+  for (let bit = 0; bit < h.sourceBits; bit++)
+    b[16 + (bit >> 3)] = (b[16 + (bit >> 3)] as number) | (0x80 >> (bit & 7));
   return b;
 }
 export function readServiceValue(b: Uint8Array): ServiceValue {
@@ -127,7 +140,10 @@ export function serverValue(service: number, r: ServerRow, mac?: MacPair): Uint8
   return b;
 }
 /** Undefined where there is none. */
-export function readServer(id: number, b: Uint8Array): { readonly service: number; readonly row: ServerRow } | undefined {
+export function readServer(
+  id: number,
+  b: Uint8Array,
+): { readonly service: number; readonly row: ServerRow } | undefined {
   const v = view(b);
   const send = (Object.keys(SEND) as Way['send'][]).find((s) => SEND[s] === b[14]);
   if (send === undefined) return undefined;

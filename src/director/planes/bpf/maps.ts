@@ -1,21 +1,53 @@
 /** The maps in the kernel: made or adopted, read, written by the changes of a plan, made larger. */
 import { ok, type Result } from '../../../base/index.ts';
 import type { Bpf, BpfMap, BpfObject, HostError } from '../../../host/index.ts';
-import { BYTES, isExact, type MacPair, rangeKey, readRangeKey, readServer, readServiceKey, readServiceValue, serverValue, serviceKey, type ServiceValue, serviceValue, u32 } from './layout.ts';
+import {
+  BYTES,
+  isExact,
+  type MacPair,
+  rangeKey,
+  readRangeKey,
+  readServer,
+  readServiceKey,
+  readServiceValue,
+  type ServiceValue,
+  serverValue,
+  serviceKey,
+  serviceValue,
+  u32,
+} from './layout.ts';
 import { type Change, PHASES } from './plan.ts';
 import { BLOCK_SLOTS, blocksFor, type Entry, type ServerRow, type ServiceTable } from './tables.ts';
 
-export const NAMES = ['config', 'services', 'ranges', 'rings', 'servers', 'counters', 'events', 'flows4', 'flows6', 'fragments', 'directors'] as const;
+export const NAMES = [
+  'config',
+  'services',
+  'ranges',
+  'rings',
+  'servers',
+  'counters',
+  'events',
+  'flows4',
+  'flows6',
+  'fragments',
+  'directors',
+] as const;
 export type MapName = (typeof NAMES)[number];
 /** How many entries each of the growing maps must have. */
-export type Need = { readonly services: number; readonly ranges: number; readonly rings: number; readonly servers: number };
+export type Need = {
+  readonly services: number;
+  readonly ranges: number;
+  readonly rings: number;
+  readonly servers: number;
+};
 const LEAST: Need = { services: 1024, ranges: 1024, rings: 64, servers: 1024 };
 
 const PROGRAMS = ['tc_director', 'xdp_director', 'xdp_pass'] as const;
 export type FlowSizes = { readonly flows4: number; readonly flows6: number };
 
 /** A quarter more than is needed now, to the next power of two: growing copies everything. */
-const sizeFor = (need: number, least: number): number => Math.max(least, 2 ** Math.ceil(Math.log2(Math.max(1, need * 1.25))));
+const sizeFor = (need: number, least: number): number =>
+  Math.max(least, 2 ** Math.ceil(Math.log2(Math.max(1, need * 1.25))));
 
 export class Maps {
   readonly #bpf: Bpf;
@@ -158,7 +190,11 @@ export class Maps {
    * Larger maps with the same content, and the programs for them; flows, fragments and events stay. The caller puts the
    * programs in place of the old ones, which go on with the old maps until then, and calls the result.
    */
-  grow(need: Need, tables: readonly ServiceTable[], mac: (row: ServerRow) => MacPair | undefined): Result<() => Result<void, HostError>, HostError> {
+  grow(
+    need: Need,
+    tables: readonly ServiceTable[],
+    mac: (row: ServerRow) => MacPair | undefined,
+  ): Result<() => Result<void, HostError>, HostError> {
     const use = new Map<string, BpfMap>(this.#maps);
     const entries: Record<string, number> = {};
     for (const name of Object.keys(LEAST) as (keyof Need)[]) {
@@ -193,7 +229,11 @@ export class Maps {
       return ok(undefined);
     });
   }
-  #fill(tables: readonly ServiceTable[], mac: (row: ServerRow) => MacPair | undefined, counters: BpfMap | undefined): Result<void, HostError> {
+  #fill(
+    tables: readonly ServiceTable[],
+    mac: (row: ServerRow) => MacPair | undefined,
+    counters: BpfMap | undefined,
+  ): Result<void, HostError> {
     const changes: Change[] = tables.flatMap((t): Change[] => [
       ...t.servers.map((row): Change => ({ do: 'server-set', service: t.id, row })),
       ...Array.from({ length: blocksFor(t.ring.length) }, (_, i): Change => {
@@ -227,7 +267,7 @@ function setAll(map: BpfMap, keys: readonly Uint8Array[], values: readonly Uint8
   if (!key || !value) return ok(undefined);
   if (keys.length === 1) return map.set(key, value);
   const [k, v] = [new Uint8Array(key.length * keys.length), new Uint8Array(value.length * keys.length)];
-  keys.forEach((b, i) => k.set(b, i * key.length));
-  values.forEach((b, i) => v.set(b, i * value.length));
+  for (const [i, b] of keys.entries()) k.set(b, i * key.length);
+  for (const [i, b] of values.entries()) v.set(b, i * value.length);
   return map.setMany(k, v, keys.length);
 }

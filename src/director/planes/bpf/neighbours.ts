@@ -29,7 +29,9 @@ export class Neighbours {
   }
   /** Reads the tables of these servers' devices; those that are newly wanted are asked for. */
   look(rows: readonly ServerRow[]): void {
-    const direct = rows.flatMap((r) => (r.way.send === 'direct' ? [{ ifindex: r.way.ifindex, address: r.address }] : []));
+    const direct = rows.flatMap((r) =>
+      r.way.send === 'direct' ? [{ ifindex: r.way.ifindex, address: r.address }] : [],
+    );
     const fresh = direct.filter((d) => !this.#asked.has(keyOf(d.ifindex, d.address)));
     if (fresh.length > 0) this.#ask(fresh);
     const macs = new Map<string, string>();

@@ -12,10 +12,17 @@ export type Change =
   | { readonly do: 'service-remove'; readonly entry: Entry }
   | { readonly do: 'server-clear'; readonly id: number };
 
-export const PHASES: readonly Change['do'][] = ['server-set', 'ring-set', 'service-set', 'service-remove', 'server-clear'];
+export const PHASES: readonly Change['do'][] = [
+  'server-set',
+  'ring-set',
+  'service-set',
+  'service-remove',
+  'server-clear',
+];
 
 function sameRow(a: ServerRow, b: ServerRow): boolean {
-  if (a.id !== b.id || a.serial !== b.serial || a.address !== b.address || a.port !== b.port || a.weight !== b.weight) return false;
+  if (a.id !== b.id || a.serial !== b.serial || a.address !== b.address || a.port !== b.port || a.weight !== b.weight)
+    return false;
   const [x, y] = [a.way, b.way];
   if (x.send === 'here' || y.send === 'here') return x.send === y.send;
   if (x.send !== y.send || x.ifindex !== y.ifindex) return false;

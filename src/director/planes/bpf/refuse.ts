@@ -7,7 +7,10 @@ const UNKNOWN: readonly Scheduler[] = ['lblc', 'lblcr'];
 
 /** What can be said of a service without looking at this host. */
 export function refusalOf(s: WantedService): Refusal | undefined {
-  const say = (code: string, en: string, zh: string): Refusal => ({ code, text: text(`${s.key}: ${en}`, `${s.key}：${zh}`) });
+  const say = (code: string, en: string, zh: string): Refusal => ({
+    code,
+    text: text(`${s.key}: ${en}`, `${s.key}：${zh}`),
+  });
   if (s.match.by === 'fwmark')
     return say(
       'bpf-fwmark',
@@ -15,7 +18,11 @@ export function refusalOf(s: WantedService): Refusal | undefined {
       'bpf 平面先于防火墙标记运行；地址、区段与端口的组无需标记即可匹配',
     );
   if (UNKNOWN.includes(s.scheduler))
-    return say('bpf-scheduler', `no scheduler ${s.scheduler} in the bpf plane; mh keeps a client at its server`, `bpf 平面没有调度算法 ${s.scheduler}；mh 可使客户端固定于同一服务器`);
+    return say(
+      'bpf-scheduler',
+      `no scheduler ${s.scheduler} in the bpf plane; mh keeps a client at its server`,
+      `bpf 平面没有调度算法 ${s.scheduler}；mh 可使客户端固定于同一服务器`,
+    );
   const { port, ranges } = s.match;
   const families = new Set(ranges.map((r) => familyOf(r.from)));
   if (ranges.length === 0 || families.size > 1)
@@ -29,9 +36,17 @@ export function refusalOf(s: WantedService): Refusal | undefined {
         `${x.key} 的端口与虚拟服务不同：${tunnel ? 'TUN' : 'DR'} 不修改端口；请用 NAT`,
       );
     if (!tunnel && !families.has(familyOf(x.address)))
-      return say('bpf-family', `${x.key} is of another family than the service: only TUN does that`, `${x.key} 与虚拟服务地址族不同：仅 TUN 支持`);
+      return say(
+        'bpf-family',
+        `${x.key} is of another family than the service: only TUN does that`,
+        `${x.key} 与虚拟服务地址族不同：仅 TUN 支持`,
+      );
     if (x.upperThreshold !== undefined)
-      return say('bpf-threshold', `${x.key} has a limit of connections, which DR and TUN can only guess at; ipvs and nft count`, `${x.key} 有连接数上限，DR 与 TUN 无法准确计数；请用 ipvs 或 nft`);
+      return say(
+        'bpf-threshold',
+        `${x.key} has a limit of connections, which DR and TUN can only guess at; ipvs and nft count`,
+        `${x.key} 有连接数上限，DR 与 TUN 无法准确计数；请用 ipvs 或 nft`,
+      );
   }
   return undefined;
 }

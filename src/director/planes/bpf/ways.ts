@@ -35,7 +35,9 @@ function onLink(f: Facts, a: IpAddress): Link | undefined {
 function routed(f: Facts, a: IpAddress): Link | undefined {
   const best = f.routes
     .filter((r) => r.family === familyOf(a) && r.type === 'unicast' && (!r.destination || contains(r.destination, a)))
-    .sort((x, y) => (y.destination?.length ?? 0) - (x.destination?.length ?? 0) || (x.metric ?? 0) - (y.metric ?? 0))[0];
+    .sort(
+      (x, y) => (y.destination?.length ?? 0) - (x.destination?.length ?? 0) || (x.metric ?? 0) - (y.metric ?? 0),
+    )[0];
   const ifindex = best?.hops[0]?.ifindex;
   return f.links.find((l) => l.ifindex === ifindex);
 }
@@ -44,7 +46,8 @@ function routed(f: Facts, a: IpAddress): Link | undefined {
 function sourceOn(f: Facts, link: Link, to: IpAddress): IpAddress | undefined {
   const host = familyOf(to) === 4 ? 32 : 128;
   const own = f.addresses.filter(
-    (x) => x.ifindex === link.ifindex && familyOf(x.prefix.address) === familyOf(to) && x.scope !== 'link' && !x.tentative,
+    (x) =>
+      x.ifindex === link.ifindex && familyOf(x.prefix.address) === familyOf(to) && x.scope !== 'link' && !x.tentative,
   );
   return (own.find((x) => contains(x.prefix, to)) ?? own.find((x) => x.prefix.length < host) ?? own[0])?.prefix.address;
 }
@@ -53,7 +56,11 @@ export function wayTo(f: Facts, s: WantedServer): Result<Way, Refusal> {
   const { forwarding, address } = s;
   if (f.addresses.some((a) => a.prefix.address === address)) return ok({ send: 'here' });
   if (forwarding.method === 'nat')
-    return refuse('bpf-nat', `${s.key}: the bpf plane does DR and TUN; NAT is for nft or ipvs`, `${s.key}：bpf 平面支持 DR 与 TUN；NAT 请用 nft 或 ipvs`);
+    return refuse(
+      'bpf-nat',
+      `${s.key}: the bpf plane does DR and TUN; NAT is for nft or ipvs`,
+      `${s.key}：bpf 平面支持 DR 与 TUN；NAT 请用 nft 或 ipvs`,
+    );
   if (forwarding.method !== 'tunnel') {
     const link = onLink(f, address);
     if (!link)
@@ -64,16 +71,32 @@ export function wayTo(f: Facts, s: WantedServer): Result<Way, Refusal> {
       );
     return link.hardware === ETHERNET
       ? ok({ send: 'direct', ifindex: link.ifindex })
-      : refuse('bpf-not-ethernet', `${s.key}: ${link.name} is no Ethernet interface`, `${s.key}：${link.name} 不是以太网接口`);
+      : refuse(
+          'bpf-not-ethernet',
+          `${s.key}: ${link.name} is no Ethernet interface`,
+          `${s.key}：${link.name} 不是以太网接口`,
+        );
   }
   if (forwarding.checksum !== 'none')
-    return refuse('bpf-tunnel-checksum', `${s.key}: tunnels of the bpf plane carry no checksum of their own`, `${s.key}：bpf 平面的隧道不带校验和`);
+    return refuse(
+      'bpf-tunnel-checksum',
+      `${s.key}: tunnels of the bpf plane carry no checksum of their own`,
+      `${s.key}：bpf 平面的隧道不带校验和`,
+    );
   const link = onLink(f, address) ?? routed(f, address);
   const source = link && sourceOn(f, link, address);
   if (!link || source === undefined)
-    return refuse('bpf-no-route', `${s.key}: no route to ${address}, or no own address to send from`, `${s.key}：没有到 ${address} 的路由，或没有可用的源地址`);
+    return refuse(
+      'bpf-no-route',
+      `${s.key}: no route to ${address}, or no own address to send from`,
+      `${s.key}：没有到 ${address} 的路由，或没有可用的源地址`,
+    );
   if (link.hardware !== ETHERNET)
-    return refuse('bpf-not-ethernet', `${s.key}: ${link.name} is no Ethernet interface`, `${s.key}：${link.name} 不是以太网接口`);
+    return refuse(
+      'bpf-not-ethernet',
+      `${s.key}: ${link.name} is no Ethernet interface`,
+      `${s.key}：${link.name} 不是以太网接口`,
+    );
   const guePort = forwarding.type === 'gue' ? (forwarding.port ?? 6080) : 0;
   return ok({ send: forwarding.type, ifindex: link.ifindex, source, mtu: link.mtu, guePort });
 }

@@ -1,0 +1,342 @@
+/** The bpf plane: what is wanted, through the plan, into the maps; the programs on the devices; and what they counted. */
+import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
+import type { Bpf, HostError, Log, Netlink, Network } from '../../../host/index.ts';
+import type {
+  Plane,
+  Refusal,
+  ServerCounters,
+  ServiceCounters,
+  ServiceKey,
+  ServiceOutcome,
+  Wanted,
+  WantedService,
+} from '../../types.ts';
+import { Allocator } from './allocate.ts';
+import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
+import { compile, entriesOf, RingCache } from './compile.ts';
+import { BYTES, isExact, u32 } from './layout.ts';
+import { Maps } from './maps.ts';
+import { Neighbours } from './neighbours.ts';
+import { type Change, PHASES, planService } from './plan.ts';
+import { refusalOf } from './refuse.ts';
+import { sameService } from './same.ts';
+import { blocksFor, entryText, type ServerRow, type ServiceTable, type Way } from './tables.ts';
+import { type Facts, wayTo } from './ways.ts';
+
+export type GuardedEntry = { readonly address: string; readonly protocol: number; readonly port: number };
+export type BpfPlaneOptions = {
+  readonly bpf: Bpf;
+  readonly network: Network;
+  readonly netlink: Netlink;
+  readonly log: Log;
+  /** Where maps and links are pinned, of this network namespace alone: `/run/holdfast/bpf`. */
+  readonly folder: string;
+  /** Names of the devices that clients' packets come in by; undefined: every Ethernet device that is up and not enslaved. */
+  readonly interfaces?: readonly string[];
+  /** Send early, in the driver or just behind it. Native needs a driver that can; on veth both ends need a program. */
+  readonly xdp?: XdpMode;
+  /** How many flows are remembered; the oldest unused is forgotten for a new one. */
+  readonly flows?: { readonly ip4: number; readonly ip6: number };
+  /** Link addresses of the other directors, where directors are real servers too: what they send is for this host. */
+  readonly directors?: readonly string[];
+};
+
+/** What the guard lets through to this host's stack: the tag of planes/marks.ts. */
+const HERE_MARK = 0xa000_0000;
+const CONFIG = { ranges: 1, directors: 2 } as const;
+const MAIN_TABLE = 254;
+
+type Held = {
+  /** As last applied; undefined: it is to be looked at again. */
+  wanted: WantedService | undefined;
+  table: ServiceTable;
+};
+
+export class BpfPlane implements Plane {
+  readonly name = 'bpf';
+  readonly #o: BpfPlaneOptions;
+  readonly #missing: HostError | undefined;
+  readonly #attachments: Attachments;
+  readonly #neighbours: Neighbours;
+  readonly #unwatch: () => void;
+  readonly #rings = new RingCache();
+  readonly #ways = new Map<string, Result<Way, Refusal>>();
+  #facts: Facts | undefined;
+  #maps: Maps | undefined;
+  #allocator = new Allocator([]);
+  #held = new Map<ServiceKey, Held>();
+  /** Found in the kernel and not yet claimed by a service, by the text of each entry. */
+  #orphans = new Map<string, ServiceTable>();
+  /** What each server's row was written with, for XDP. */
+  readonly #written = new Map<number, string>();
+  #programsChanged = true;
+
+  constructor(o: BpfPlaneOptions) {
+    this.#o = o;
+    this.#missing = o.bpf.missing();
+    this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no');
+    this.#neighbours = new Neighbours(o.network, o.netlink);
+    this.#unwatch = o.network.watch(() => {
+      this.#facts = undefined;
+      this.#ways.clear();
+    });
+  }
+
+  refuses(s: WantedService): Refusal | undefined {
+    if (this.#missing) return { code: 'bpf-missing', text: this.#missing.doing };
+    const fingerprint = this.#o.bpf.fingerprint('director');
+    if (!fingerprint.ok) return { code: 'bpf-object', text: fingerprint.error.doing };
+    const plain = refusalOf(s);
+    if (plain) return plain;
+    for (const server of s.servers) {
+      const way = this.#way(server);
+      if (!way.ok) return way.error;
+    }
+    return undefined;
+  }
+  #way(s: WantedService['servers'][number]): Result<Way, Refusal> {
+    const f = s.forwarding;
+    const key = `${s.address} ${f.method === 'tunnel' ? `${f.type} ${f.port} ${f.checksum}` : f.method}`;
+    let known = this.#ways.get(key);
+    if (!known) {
+      known = wayTo(this.#readFacts(), s);
+      this.#ways.set(key, known);
+    }
+    return known;
+  }
+  #readFacts(): Facts {
+    if (!this.#facts) {
+      const { network } = this.#o;
+      const routes = ([4, 6] as const).flatMap((family) => {
+        const found = network.routes({ family, table: MAIN_TABLE });
+        return found.ok ? [...found.value] : [];
+      });
+      this.#facts = { links: network.links(), addresses: network.addresses(), routes };
+    }
+    return this.#facts;
+  }
+
+  #open(): Result<Maps, HostError> {
+    if (this.#maps) return ok(this.#maps);
+    if (this.#missing) return err(this.#missing);
+    const flows = this.#o.flows ?? { ip4: 262_144, ip6: 65_536 };
+    const maps = Maps.open(this.#o.bpf, this.#o.folder, { flows4: flows.ip4, flows6: flows.ip6 });
+    if (!maps.ok) return maps;
+    const tables = maps.value.read();
+    if (!tables.ok) return tables;
+    this.#allocator = new Allocator(tables.value);
+    for (const t of tables.value) for (const e of t.entries) this.#orphans.set(entryText(e), t);
+    this.#maps = maps.value;
+    return maps;
+  }
+
+  apply(wanted: Wanted): readonly ServiceOutcome[] {
+    const maps = this.#open();
+    if (!maps.ok) return wanted.services.map((s) => ({ key: s.key, result: maps }));
+    const failed = new Map<ServiceKey, HostError>();
+    const changed = new Map<
+      ServiceKey,
+      { service: WantedService; before: ServiceTable | undefined; table: ServiceTable; changes: Change[] }
+    >();
+    for (const s of wanted.services) {
+      const held = this.#held.get(s.key);
+      if (held?.wanted && sameService(held.wanted, s)) continue;
+      const before = held?.table ?? this.#adopt(s);
+      const table = this.#compile(s, before);
+      if (!table.ok) failed.set(s.key, { code: 'EINVAL', doing: table.error.text });
+      else {
+        const changes = planService(table.value, before);
+        changed.set(s.key, { service: s, before, table: table.value, changes });
+      }
+    }
+    const gone = this.#gone(wanted);
+    const removals = gone.flatMap((t) => planService(undefined, t));
+    const all = [...[...changed.values()].flatMap((c) => c.changes), ...removals];
+    const done = this.#write(
+      all,
+      [...changed.values()].map((c) => c.table),
+    );
+    for (const [key, c] of changed) {
+      // Where the whole did not go through, each alone: one service's fault is not another's.
+      const own = done.ok ? done : (this.#maps as Maps).write(c.changes, (r) => this.#neighbours.macs(r));
+      if (own.ok) this.#keep(key, c.service, c.before, c.table);
+      else {
+        failed.set(key, own.error);
+        this.#held.set(key, { wanted: undefined, table: c.table });
+      }
+    }
+    for (const t of gone) this.#release(t, undefined);
+    if (!done.ok) (this.#maps as Maps).write(removals, () => undefined);
+    this.#configure();
+    const attached = this.#attach();
+    if (!attached.ok) this.#o.log.write({ level: 'error', code: 'lb.bpf-attach', text: this.#words(attached.error) });
+    return wanted.services.map((s) => {
+      const error = failed.get(s.key) ?? (attached.ok ? undefined : attached.error);
+      if (error) return { key: s.key, result: err(error) };
+      return { key: s.key, result: ok((changed.get(s.key)?.changes.length ?? 0) > 0 ? 'changed' : 'kept') };
+    });
+  }
+  #words(e: HostError): Text {
+    return text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`);
+  }
+  #compile(s: WantedService, before: ServiceTable | undefined): Result<ServiceTable, Refusal> {
+    const refused = refusalOf(s);
+    if (refused) return err(refused);
+    return compile(s, before, {
+      allocator: this.#allocator,
+      rings: this.#rings,
+      way: (server) => this.#way(server),
+      weight: (_, server) => server.weight,
+    });
+  }
+  /** What an earlier process left for one of this service's entries. */
+  #adopt(s: WantedService): ServiceTable | undefined {
+    if (this.#orphans.size === 0) return undefined;
+    const table = (entriesOf(s) ?? []).map((e) => this.#orphans.get(entryText(e))).find((t) => t !== undefined);
+    for (const e of table?.entries ?? []) this.#orphans.delete(entryText(e));
+    return table;
+  }
+  /** Services that are held, or were left, and not wanted. */
+  #gone(wanted: Wanted): ServiceTable[] {
+    const keys = new Set(wanted.services.map((s) => s.key));
+    const gone = [...new Set(this.#orphans.values())];
+    this.#orphans.clear();
+    for (const [key, h] of this.#held) {
+      if (keys.has(key)) continue;
+      gone.push(h.table);
+      this.#held.delete(key);
+    }
+    return gone;
+  }
+  #keep(key: ServiceKey, wanted: WantedService, before: ServiceTable | undefined, table: ServiceTable): void {
+    if (before) this.#release(before, table);
+    this.#held.set(key, { wanted, table });
+  }
+  /** Gives back the places of `old` that `now` does not have. */
+  #release(old: ServiceTable, now: ServiceTable | undefined): void {
+    const kept = new Set(now?.servers.map((r) => r.id));
+    for (const r of old.servers) {
+      if (kept.has(r.id)) continue;
+      this.#allocator.servers.give(r.id);
+      this.#written.delete(r.id);
+    }
+    if (!now) this.#allocator.services.give(old.id);
+    const moved = !now || now.block !== old.block || blocksFor(now.ring.length) !== blocksFor(old.ring.length);
+    if (moved && old.ring.length > 0) this.#allocator.blocks.give(old.block, blocksFor(old.ring.length));
+  }
+
+  #write(changes: readonly Change[], coming: readonly ServiceTable[]): Result<void, HostError> {
+    const maps = this.#maps as Maps;
+    if (changes.length === 0) return ok(undefined);
+    const tables = [...[...this.#held.values()].map((h) => h.table), ...coming];
+    if ((this.#o.xdp ?? 'no') !== 'no') this.#neighbours.look(tables.flatMap((t) => t.servers));
+    const macs = (r: ServerRow) => this.#neighbours.macs(r);
+    for (const c of changes) if (c.do === 'server-set') this.#written.set(c.row.id, this.#neighbours.textOf(c.row));
+    const need = this.#need(tables);
+    if (maps.tooSmall(need)) {
+      const held = [...this.#held.values()].map((h) => h.table);
+      const swap = maps.grow(need, held, macs);
+      if (!swap.ok) return swap;
+      const swapped = swap.value();
+      if (!swapped.ok) return swapped;
+      this.#programsChanged = true;
+      const written = maps.write(
+        PHASES.flatMap((p) => changes.filter((c) => c.do === p)),
+        macs,
+      );
+      return written.ok ? this.#attach() : written;
+    }
+    return maps.write(changes, macs);
+  }
+  #need(tables: readonly ServiceTable[]) {
+    let exact = 0;
+    let ranges = 0;
+    for (const t of tables) for (const e of t.entries) isExact(e) ? exact++ : ranges++;
+    return { services: exact, ranges, rings: this.#allocator.blocks.end, servers: this.#allocator.servers.end };
+  }
+  #configure(): void {
+    const maps = this.#maps as Maps;
+    const ranges = [...this.#held.values()].some((h) => h.table.entries.some((e) => !isExact(e)));
+    const directors = this.#o.directors ?? [];
+    const value = new Uint8Array(8);
+    const v = new DataView(value.buffer);
+    v.setUint32(0, (ranges ? CONFIG.ranges : 0) | (directors.length > 0 ? CONFIG.directors : 0), true);
+    v.setUint32(4, HERE_MARK, true);
+    for (const mac of directors) {
+      const key = new Uint8Array(8);
+      key.set(mac.split(':').map((h) => Number.parseInt(h, 16)));
+      maps.map('directors').set(key, new Uint8Array(4));
+    }
+    maps.map('config').set(u32(0), value);
+  }
+  #attach(): Result<void, HostError> {
+    const { interfaces, network } = this.#o;
+    const links = network.links().filter((l) => (interfaces ? interfaces.includes(l.name) : carriesClients(l)));
+    const done = this.#attachments.set((this.#maps as Maps).object, links, this.#programsChanged);
+    if (done.ok) this.#programsChanged = false;
+    return done;
+  }
+
+  counters(): Result<readonly ServiceCounters[], HostError> {
+    const map = this.#maps?.map('counters');
+    if (!map) return ok([]);
+    const out = [...this.#held].map(
+      ([key, h]): ServiceCounters => ({
+        key,
+        servers: h.table.servers.map((row, i): ServerCounters => {
+          const n = sum(map.get(u32(row.id)));
+          const active = Math.max(0, n.connections - n.closed);
+          const name = h.wanted?.servers[i]?.key ?? `${row.address}:${row.port}`;
+          return {
+            key: name,
+            connections: n.connections,
+            packetsIn: n.packets,
+            bytesIn: n.bytes,
+            packetsOut: 0,
+            bytesOut: 0,
+            active,
+            inactive: Math.min(n.closed, n.connections),
+          };
+        }),
+      }),
+    );
+    return ok(out);
+  }
+
+  /** New devices get their programs; link addresses of servers are followed. */
+  tick(): void {
+    if (!this.#maps) return;
+    const attached = this.#attach();
+    if (!attached.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-attach', text: this.#words(attached.error) });
+    if ((this.#o.xdp ?? 'no') === 'no') return;
+    const rows = [...this.#held.values()].flatMap((h) => h.table.servers.map((row) => ({ service: h.table.id, row })));
+    this.#neighbours.look(rows.map((r) => r.row));
+    const stale = rows.filter(({ row }) => this.#written.get(row.id) !== this.#neighbours.textOf(row));
+    for (const { row } of stale) this.#written.set(row.id, this.#neighbours.textOf(row));
+    this.#maps.write(
+      stale.map(({ service, row }): Change => ({ do: 'server-set', service, row })),
+      (r) => this.#neighbours.macs(r),
+    );
+  }
+
+  close(o: { readonly keep: boolean }): void {
+    this.#unwatch();
+    this.#attachments.close(o);
+    this.#maps?.close(o);
+  }
+}
+
+type Sums = { packets: number; bytes: number; connections: number; closed: number };
+/** Of all processors. */
+function sum(value: Uint8Array | undefined): Sums {
+  const out = { packets: 0, bytes: 0, connections: 0, closed: 0 };
+  if (!value) return out;
+  const v = new DataView(value.buffer, value.byteOffset, value.length);
+  for (let at = 0; at < value.length; at += BYTES.counters) {
+    out.packets += Number(v.getBigUint64(at, true));
+    out.bytes += Number(v.getBigUint64(at + 8, true));
+    out.connections += Number(v.getBigUint64(at + 16, true));
+    out.closed += Number(v.getBigUint64(at + 24, true));
+  }
+  return out;
+}
