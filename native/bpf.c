@@ -271,7 +271,9 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
   if (fd < 0) return outcome(env, fd);
   snprintf(link, sizeof link, "/proc/self/fd/%ld", fd);
   ssize_t n = readlink(link, target, sizeof target - 1);
-  const char *want = kind == MAP ? "anon_inode:bpf-map" : kind == PROGRAM ? "anon_inode:bpf-prog" : "anon_inode:bpf_link";
+  for (char *c = target; *c; c++)
+    if (*c == '_') *c = '-'; /* the kernel writes bpf_link where the link was made and bpf-link where it was found */
+  const char *want = kind == MAP ? "anon-inode:bpf-map" : kind == PROGRAM ? "anon-inode:bpf-prog" : "anon-inode:bpf-link";
   if (n < 0 || strcmp(target, want) != 0) {
     close((int)fd);
     return number(env, -EINVAL);
