@@ -5,7 +5,7 @@ import type { Forwarding, Scheduler } from '../../src/director/index.ts';
 import type { BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
 import type { ServiceCounters, ServiceOutcome, Wanted, WantedServer, WantedService } from '../../src/director/types.ts';
 import { type Host, type HostDefinition, Lab, type Program, startResponder } from '../../src/lab/index.ts';
-import type { PlaneCommand } from './plane-main.ts';
+import type { PlaneCommand, RunResult } from './plane-main.ts';
 
 export const VIP4 = '10.8.0.99';
 export const VIP6 = 'fd00:8::99';
@@ -94,6 +94,10 @@ export class RemotePlane {
   }
   async tick(): Promise<void> {
     await this.#ask({ do: 'tick' });
+  }
+  async run(program: 'tc_director' | 'xdp_director', frames: readonly Uint8Array[], repeat = 1): Promise<RunResult[]> {
+    const hex = frames.map((f) => Buffer.from(f).toString('hex'));
+    return (await this.#ask({ do: 'run', program, frames: hex, repeat })) as never;
   }
   async close(keep: boolean): Promise<void> {
     await this.#ask({ do: 'close', keep });

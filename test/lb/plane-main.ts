@@ -2,16 +2,26 @@
  * A bpf plane in a process of its own, inside a lab's host: takes one JSON command a line, answers one a line.
  * Argument: JSON of the options.
  */
+import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { BpfPlane, type BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
 import type { Wanted } from '../../src/director/types.ts';
+import type { BpfMap, BpfObject, BpfProgram } from '../../src/host/index.ts';
 import { linuxBpf, linuxLog, linuxNetlink, loadAddon, openNetwork } from '../../src/host/linux/index.ts';
 
 export type PlaneCommand =
   | { readonly do: 'apply'; readonly wanted: Wanted }
   | { readonly do: 'refuses'; readonly wanted: Wanted }
   | { readonly do: 'counters' | 'tick' }
+  /** Runs a program on made-up frames (hex), with the maps that are pinned; one result for each. */
+  | {
+      readonly do: 'run';
+      readonly program: 'tc_director' | 'xdp_director';
+      readonly frames: readonly string[];
+      readonly repeat?: number;
+    }
   | { readonly do: 'close'; readonly keep: boolean };
+export type RunResult = { readonly verdict: number; readonly nanoseconds: number; readonly packet: string };
 
 function must<T>(r: { ok: true; value: T } | { ok: false; error: unknown }): T {
   if (!r.ok) throw new Error(JSON.stringify(r.error));
@@ -22,14 +32,26 @@ const addon = must(loadAddon());
 const log = linuxLog(addon, { language: 'en', least: 'notice', console: { fd: 2, details: true } });
 const network = must(openNetwork(addon, log));
 const netlink = linuxNetlink(addon);
-const plane = new BpfPlane({
-  folder: '/run/holdfast-bpf',
-  ...options,
-  bpf: must(linuxBpf(netlink)),
-  network,
-  netlink,
-  log,
-});
+const bpf = must(linuxBpf(netlink));
+const folder = options.folder ?? '/run/holdfast-bpf';
+const plane = new BpfPlane({ ...options, folder, bpf, network, netlink, log });
+
+let loaded: BpfObject | undefined;
+function runFrames(c: PlaneCommand & { readonly do: 'run' }): RunResult[] {
+  const use = new Map<string, BpfMap>();
+  for (const name of readdirSync(folder)) {
+    const map = bpf.openMap(`${folder}/${name}`);
+    if (map.ok) use.set(name, map.value);
+  }
+  loaded ??= must(bpf.load('director', { programs: ['tc_director', 'xdp_director'], use }));
+  const program = loaded.programs.get(c.program) as BpfProgram;
+  const ifindex = network.linkByName('eth0')?.ifindex ?? 1;
+  return c.frames.map((hex) => {
+    const frame = new Uint8Array(Buffer.from(hex, 'hex'));
+    const r = must(program.run(frame, { ifindex, repeat: c.repeat ?? 1 }));
+    return { verdict: r.verdict, nanoseconds: r.nanoseconds, packet: Buffer.from(r.packet).toString('hex') };
+  });
+}
 
 function answer(c: PlaneCommand): unknown {
   switch (c.do) {
@@ -44,6 +66,8 @@ function answer(c: PlaneCommand): unknown {
       return must(plane.counters());
     case 'tick':
       return plane.tick();
+    case 'run':
+      return runFrames(c);
     case 'close':
       plane.close({ keep: c.keep });
       setImmediate(() => process.exit(0));
