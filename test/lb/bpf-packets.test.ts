@@ -6,6 +6,9 @@ import { BpfRig, PORT, service, VIP4, VIP6, wanted } from './bpf-rig.ts';
 import { type FrameSpec, frame, icmpError } from './frames.ts';
 import type { RunResult } from './plane-main.ts';
 
+/** plane-main.ts, which must not be run here. */
+const REFUSED = -1;
+
 const TC = { ok: 0, shot: 2, redirect: 7 } as const;
 const XDP = { drop: 1, pass: 2, tx: 3 } as const;
 const servers = [{ n: 1 }, { n: 2 }, { n: 3 }];
@@ -118,7 +121,8 @@ test(`hostile frames (seed ${SEED}): no crash, and nothing is sent that is not f
         const b = frames[i] as Uint8Array;
         if (sent) assert.ok(vips.includes(address(b, b[12] === 0x86)), `sent: ${Buffer.from(b).toString('hex')}`);
         const known: readonly number[] = Object.values(program === 'tc_director' ? TC : XDP);
-        assert.ok(known.includes(r.verdict), `verdict ${r.verdict}`);
+        const refused = r.verdict === REFUSED && b.length < 54;
+        assert.ok(known.includes(r.verdict) || refused, `verdict ${r.verdict} for ${b.length} bytes`);
       }
     }
 });
