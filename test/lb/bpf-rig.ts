@@ -75,7 +75,7 @@ export class RemotePlane {
     const answers = (): string[] =>
       this.program.lines.filter((l) => l.from === 'stdout' && l.text.startsWith('answer ')).map((l) => l.text.slice(7));
     this.program.write(`${JSON.stringify(c)}\n`);
-    for (let i = 0; i < 2000; i++) {
+    for (let i = 0; i < 12_000; i++) {
       const answer = answers()[n - 1];
       if (answer !== undefined) return JSON.parse(answer);
       if (!this.program.running && i > 20) break;
@@ -98,6 +98,12 @@ export class RemotePlane {
   async run(program: 'tc_director' | 'xdp_director', frames: readonly Uint8Array[], repeat = 1): Promise<RunResult[]> {
     const hex = frames.map((f) => Buffer.from(f).toString('hex'));
     return (await this.#ask({ do: 'run', program, frames: hex, repeat })) as never;
+  }
+  async inject(
+    frame: Uint8Array,
+    o: { readonly repeat: number; readonly ports: number; readonly drop: boolean },
+  ): Promise<number> {
+    return (await this.#ask({ do: 'inject', frame: Buffer.from(frame).toString('hex'), ...o })) as never;
   }
   async close(keep: boolean): Promise<void> {
     await this.#ask({ do: 'close', keep });

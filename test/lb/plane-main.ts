@@ -20,6 +20,15 @@ export type PlaneCommand =
       readonly frames: readonly string[];
       readonly repeat?: number;
     }
+  /** A frame, `repeat` times, into the real stack behind eth0, or dropped there; the nanoseconds of each. */
+  | {
+      readonly do: 'inject';
+      readonly frame: string;
+      readonly repeat: number;
+      /** Source ports that the frames go over; 0: as it is. */
+      readonly ports: number;
+      readonly drop: boolean;
+    }
   | { readonly do: 'close'; readonly keep: boolean };
 /** The kernel's test run does not take frames that are shorter than an IP header of the type that they claim. */
 const REFUSED = -1;
@@ -57,6 +66,23 @@ function runFrames(c: PlaneCommand & { readonly do: 'run' }): RunResult[] {
   });
 }
 
+let generator: BpfObject | undefined;
+const XDP_DROP = 1;
+const XDP_PASS = 2;
+function inject(c: PlaneCommand & { readonly do: 'inject' }): number {
+  generator ??= must(bpf.load('generator', { programs: ['xdp_generator'] }));
+  const frame = new Uint8Array(Buffer.from(c.frame, 'hex'));
+  const template = new Uint8Array(76);
+  template.set(frame.subarray(0, 64));
+  const v = new DataView(template.buffer);
+  v.setUint32(64, c.drop ? XDP_DROP : XDP_PASS, true);
+  v.setUint32(68, c.ports, true);
+  must((generator.maps.get('templates') as BpfMap).set(new Uint8Array(4), template));
+  const ifindex = network.linkByName('eth0')?.ifindex ?? 1;
+  const program = generator.programs.get('xdp_generator') as BpfProgram;
+  return must(program.run(frame, { ifindex, repeat: c.repeat, live: true })).nanoseconds;
+}
+
 function answer(c: PlaneCommand): unknown {
   switch (c.do) {
     case 'apply': {
@@ -72,6 +98,8 @@ function answer(c: PlaneCommand): unknown {
       return plane.tick();
     case 'run':
       return runFrames(c);
+    case 'inject':
+      return inject(c);
     case 'close':
       plane.close({ keep: c.keep });
       setImmediate(() => process.exit(0));
