@@ -12,6 +12,7 @@
 #include <linux/bpf.h>
 #include <math.h>
 #include <node_api.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -435,6 +436,10 @@ static napi_value js_load_program(napi_env env, napi_callback_info info) {
   union bpf_attr attr = {.prog_type = type, .insn_cnt = (uint32_t)(n / 8), .insns = pointer(instructions),
                          .license = pointer(license), .expected_attach_type = attach};
   memcpy(attr.prog_name, name, strlen(name));
+  /* The verifier gives up with EAGAIN where a signal is pending, as a profiler's always is: they wait. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   long fd = bpf(BPF_PROG_LOAD, &attr);
   if (fd < 0 && room > 0 && (errno == EACCES || errno == EINVAL || errno == EPERM || errno == E2BIG)) {
     attr.log_level = 1;
@@ -442,6 +447,9 @@ static napi_value js_load_program(napi_env env, napi_callback_info info) {
     attr.log_buf = pointer(log);
     fd = bpf(BPF_PROG_LOAD, &attr);
   }
+  int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = error;
   return object_or_error(env, PROGRAM, fd);
 }
 

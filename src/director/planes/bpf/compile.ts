@@ -81,7 +81,10 @@ export function hashingOf(s: WantedService, family: Family): Hashing {
   return byAll;
 }
 
-/** Rings by what they are made from: services with the same servers have the same one. */
+/**
+ * Rings by what they are made from: services with the same servers have the same one. Servers are told apart by their
+ * addresses, since ports never change here: a thousand services of the same ten servers share one ring.
+ */
 export class RingCache {
   readonly #known = new Map<string, Int32Array>();
   get(
@@ -89,16 +92,13 @@ export class RingCache {
     size: number,
     servers: readonly { readonly key: string; readonly weight: number }[],
   ): Int32Array {
-    const name = `${inTurn} ${size} ${servers.map((s) => `${s.key}*${s.weight}`).join(' ')}`;
+    let name = `${inTurn} ${size}`;
+    for (const s of servers) name += ` ${s.key}*${s.weight}`;
     const known = this.#known.get(name);
     if (known) return known;
-    const made = inTurn
-      ? wrrSequence(
-          servers.map((s) => s.weight),
-          size,
-        )
-      : maglev(servers, size);
-    if (this.#known.size >= 64) this.#known.delete(this.#known.keys().next().value as string);
+    const weights = servers.map((s) => s.weight);
+    const made = inTurn ? wrrSequence(weights, size) : maglev(servers, size);
+    if (this.#known.size >= 1024) this.#known.delete(this.#known.keys().next().value as string);
     this.#known.set(name, made);
     return made;
   }
@@ -139,13 +139,17 @@ export function compile(
     return { id, serial, address: server.address, port: server.port, weight: server.weight, way };
   });
   const inTurn = s.onePacket && IN_TURN.includes(s.scheduler);
-  const weighted = s.servers.map((x) => ({
-    key: x.key,
-    weight: s.scheduler === 'rr' ? Math.min(1, c.weight(s, x)) : c.weight(s, x),
-  }));
+  const weighted = s.servers.map((x) => {
+    const weight = c.weight(s, x);
+    return { key: x.address, weight: s.scheduler === 'rr' ? Math.min(1, weight) : weight };
+  });
   const size = weighted.some((x) => x.weight > 0) ? ringSize(servers.length, actual?.ring.length ?? 0) : 0;
-  const indices = size === 0 ? new Int32Array(0) : c.rings.get(inTurn, size, weighted);
-  const ring = Uint32Array.from(indices, (i) => (i === NOBODY ? 0 : (servers[i] as ServerRow).id));
+  const ring = new Uint32Array(size);
+  const indices = size === 0 ? undefined : c.rings.get(inTurn, size, weighted);
+  for (let slot = 0; indices && slot < size; slot++) {
+    const i = indices[slot] as number;
+    ring[slot] = i === NOBODY ? 0 : (servers[i] as ServerRow).id;
+  }
   const fits = actual !== undefined && blocksFor(actual.ring.length) === blocksFor(size) && size > 0;
   const block = fits ? actual.block : size === 0 ? 0 : c.allocator.blocks.take(blocksFor(size));
   const same = actual && fits && actual.ring.length === size && actual.ring.every((id, i) => id === ring[i]);

@@ -18,6 +18,17 @@ const SEND: Record<Way['send'], number> = { direct: 1, here: 2, ipip: 3, gue: 4,
 const RANGE_HEAD_BITS = 32;
 
 const view = (b: Uint8Array): DataView => new DataView(b.buffer, b.byteOffset, b.length);
+/** Addresses come again and again: servers in many services, both in rows and in rings. */
+const parsed = new Map<IpAddress, Uint8Array>();
+function bytesOf(a: IpAddress): Uint8Array {
+  let b = parsed.get(a);
+  if (!b) {
+    if (parsed.size >= 65_536) parsed.clear();
+    b = ipBytes(a);
+    parsed.set(a, b);
+  }
+  return b;
+}
 const addressAt = (b: Uint8Array, at: number, family: number): IpAddress =>
   ipFromBytes(b.subarray(at, at + (family === 4 ? 4 : 16)));
 
@@ -32,7 +43,7 @@ export const isExact = (e: Entry): boolean => e.length === (familyOf(e.address) 
 
 export function serviceKey(e: Entry): Uint8Array {
   const b = new Uint8Array(BYTES.serviceKey);
-  b.set(ipBytes(e.address));
+  b.set(bytesOf(e.address));
   view(b).setUint16(16, e.port);
   b[18] = PROTOCOL[e.protocol];
   b[19] = familyOf(e.address);
@@ -55,7 +66,7 @@ export function rangeKey(e: Entry): Uint8Array {
   b[4] = PROTOCOL[e.protocol];
   b[5] = familyOf(e.address);
   v.setUint16(6, e.port);
-  b.set(ipBytes(e.address), 8);
+  b.set(bytesOf(e.address), 8);
   return b;
 }
 export function readRangeKey(b: Uint8Array): Entry {
@@ -115,29 +126,33 @@ export function readServiceValue(b: Uint8Array): ServiceValue {
 }
 
 export type MacPair = { readonly server: Uint8Array; readonly own: Uint8Array };
-/** `mac`: where both link addresses are known, XDP sends by itself. */
-export function serverValue(service: number, r: ServerRow, mac?: MacPair): Uint8Array {
-  const b = new Uint8Array(BYTES.server);
-  const v = view(b);
-  v.setUint32(0, r.serial, true);
-  v.setUint32(4, service, true);
-  v.setUint32(8, r.way.send === 'here' ? 0 : r.way.ifindex, true);
-  v.setUint16(12, r.port, true);
-  b[14] = SEND[r.way.send];
-  b[15] = familyOf(r.address);
-  b.set(ipBytes(r.address), 16);
+/** Into `b` at `at`, which is zero before. `mac`: where both link addresses are known, XDP sends by itself. */
+export function writeServer(
+  b: Uint8Array,
+  v: DataView,
+  at: number,
+  service: number,
+  r: ServerRow,
+  mac?: MacPair,
+): void {
+  v.setUint32(at, r.serial, true);
+  v.setUint32(at + 4, service, true);
+  v.setUint32(at + 8, r.way.send === 'here' ? 0 : r.way.ifindex, true);
+  v.setUint16(at + 12, r.port, true);
+  b[at + 14] = SEND[r.way.send];
+  b[at + 15] = familyOf(r.address);
+  b.set(bytesOf(r.address), at + 16);
   if (r.way.send !== 'here' && r.way.send !== 'direct') {
-    b.set(ipBytes(r.way.source), 32);
-    v.setUint16(48, Math.min(r.way.mtu, 0xffff), true);
-    v.setUint16(50, r.way.guePort);
+    b.set(bytesOf(r.way.source), at + 32);
+    v.setUint16(at + 48, Math.min(r.way.mtu, 0xffff), true);
+    v.setUint16(at + 50, r.way.guePort);
   }
   if (mac) {
-    b.set(mac.server, 52);
-    b.set(mac.own, 58);
-    b[66] = 1;
+    b.set(mac.server, at + 52);
+    b.set(mac.own, at + 58);
+    b[at + 66] = 1;
   }
-  v.setUint16(64, r.weight, true);
-  return b;
+  v.setUint16(at + 64, r.weight, true);
 }
 /** Undefined where there is none. */
 export function readServer(

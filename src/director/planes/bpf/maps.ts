@@ -11,10 +11,10 @@ import {
   readServiceKey,
   readServiceValue,
   type ServiceValue,
-  serverValue,
   serviceKey,
   serviceValue,
   u32,
+  writeServer,
 } from './layout.ts';
 import { type Change, PHASES } from './plan.ts';
 import { BLOCK_SLOTS, blocksFor, type Entry, type ServerRow, type ServiceTable } from './tables.ts';
@@ -137,35 +137,30 @@ export class Maps {
     }
     return ok(undefined);
   }
+  /** All changes are of one kind. */
   #writePhase(changes: readonly Change[], mac: (row: ServerRow) => MacPair | undefined): Result<void, HostError> {
-    const writes = new Map<MapName, { keys: Uint8Array[]; values: Uint8Array[] }>();
-    const put = (name: MapName, key: Uint8Array, value: Uint8Array): void => {
-      let w = writes.get(name);
-      if (!w) {
-        w = { keys: [], values: [] };
-        writes.set(name, w);
-      }
-      w.keys.push(key);
-      w.values.push(value);
-    };
+    const n = changes.length;
+    const servers = new Rows(BYTES.server, n);
+    const rings = new Rows(BYTES.ring, n);
+    const counters = new Rows(this.map('counters').storedBytes, n);
+    const services = { exact: [] as Uint8Array[][], ranges: [] as Uint8Array[][] };
     for (const c of changes) {
       switch (c.do) {
         case 'server-set':
-          put('servers', u32(c.row.id), serverValue(c.service, c.row, mac(c.row)));
+          servers.add(c.row.id, (b, v, at) => writeServer(b, v, at, c.service, c.row, mac(c.row)));
           break;
         case 'server-clear':
-          put('servers', u32(c.id), new Uint8Array(BYTES.server));
-          put('counters', u32(c.id), new Uint8Array(this.map('counters').storedBytes));
+          servers.add(c.id);
+          counters.add(c.id);
           break;
-        case 'ring-set': {
-          const value = new Uint8Array(BLOCK_SLOTS * 4);
-          value.set(new Uint8Array(c.slots.buffer, c.slots.byteOffset, c.slots.byteLength));
-          put('rings', u32(c.block), value);
+        case 'ring-set':
+          rings.add(c.block, (b, _, at) =>
+            b.set(new Uint8Array(c.slots.buffer, c.slots.byteOffset, c.slots.byteLength), at),
+          );
           break;
-        }
         case 'service-set':
-          if (isExact(c.entry)) put('services', serviceKey(c.entry), serviceValue(c.table));
-          else put('ranges', rangeKey(c.entry), serviceValue(c.table));
+          if (isExact(c.entry)) services.exact.push([serviceKey(c.entry), serviceValue(c.table)]);
+          else services.ranges.push([rangeKey(c.entry), serviceValue(c.table)]);
           break;
         case 'service-remove': {
           const done = isExact(c.entry)
@@ -175,11 +170,15 @@ export class Maps {
         }
       }
     }
-    for (const [name, w] of writes) {
-      const done = setAll(this.map(name), w.keys, w.values);
-      if (!done.ok) return done;
-    }
-    return ok(undefined);
+    return (
+      [
+        servers.write(this.map('servers')),
+        rings.write(this.map('rings')),
+        counters.write(this.map('counters')),
+        setAll(this.map('services'), services.exact),
+        setAll(this.map('ranges'), services.ranges),
+      ].find((r) => !r.ok) ?? ok(undefined)
+    );
   }
 
   /** Undefined: they are large enough. */
@@ -262,12 +261,41 @@ export class Maps {
   }
 }
 
-function setAll(map: BpfMap, keys: readonly Uint8Array[], values: readonly Uint8Array[]): Result<void, HostError> {
-  const [key, value] = [keys[0], values[0]];
-  if (!key || !value) return ok(undefined);
-  if (keys.length === 1) return map.set(key, value);
-  const [k, v] = [new Uint8Array(key.length * keys.length), new Uint8Array(value.length * keys.length)];
-  for (const [i, b] of keys.entries()) k.set(b, i * key.length);
-  for (const [i, b] of values.entries()) v.set(b, i * value.length);
-  return map.setMany(k, v, keys.length);
+function setAll(map: BpfMap, pairs: readonly (readonly Uint8Array[])[]): Result<void, HostError> {
+  if (pairs.length === 0) return ok(undefined);
+  const { keyBytes, valueBytes } = map.shape;
+  const [k, v] = [new Uint8Array(keyBytes * pairs.length), new Uint8Array(valueBytes * pairs.length)];
+  for (const [i, [key, value]] of pairs.entries()) {
+    k.set(key as Uint8Array, i * keyBytes);
+    v.set(value as Uint8Array, i * valueBytes);
+  }
+  return map.setMany(k, v, pairs.length);
+}
+
+/** Rows of an array map, end to end in two buffers of which nothing is made before the first row. */
+class Rows {
+  readonly #bytes: number;
+  readonly #most: number;
+  #keys: Uint32Array | undefined;
+  #values = new Uint8Array(0);
+  #view = new DataView(this.#values.buffer);
+  #n = 0;
+  constructor(bytes: number, most: number) {
+    this.#bytes = bytes;
+    this.#most = most;
+  }
+  add(key: number, write?: (b: Uint8Array, v: DataView, at: number) => void): void {
+    if (!this.#keys) {
+      this.#keys = new Uint32Array(this.#most);
+      this.#values = new Uint8Array(this.#bytes * this.#most);
+      this.#view = new DataView(this.#values.buffer);
+    }
+    this.#keys[this.#n] = key;
+    write?.(this.#values, this.#view, this.#n * this.#bytes);
+    this.#n++;
+  }
+  write(map: BpfMap): Result<void, HostError> {
+    if (!this.#keys) return ok(undefined);
+    return map.setMany(new Uint8Array(this.#keys.buffer, 0, this.#n * 4), this.#values, this.#n);
+  }
 }

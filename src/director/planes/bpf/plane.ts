@@ -17,7 +17,7 @@ import { compile, entriesOf, RingCache } from './compile.ts';
 import { BYTES, isExact, u32 } from './layout.ts';
 import { Maps } from './maps.ts';
 import { Neighbours } from './neighbours.ts';
-import { type Change, PHASES, planService } from './plan.ts';
+import { type Change, planService } from './plan.ts';
 import { refusalOf } from './refuse.ts';
 import { sameService } from './same.ts';
 import { blocksFor, entryText, type ServerRow, type ServiceTable, type Way } from './tables.ts';
@@ -50,6 +50,17 @@ type Held = {
   /** As last applied; undefined: it is to be looked at again. */
   wanted: WantedService | undefined;
   table: ServiceTable;
+  /** What `apply` answers for it nearly always. */
+  readonly kept: ServiceOutcome;
+};
+/** A service on its way into the maps. */
+type Coming = {
+  /** Its place among the outcomes. */
+  readonly at: number;
+  readonly service: WantedService;
+  readonly before: ServiceTable | undefined;
+  readonly table: ServiceTable;
+  readonly changes: readonly Change[];
 };
 
 export class BpfPlane implements Plane {
@@ -70,6 +81,8 @@ export class BpfPlane implements Plane {
   /** What each server's row was written with, for XDP. */
   readonly #written = new Map<number, string>();
   #programsChanged = true;
+  /** How many lie in `services` and in `ranges`. */
+  readonly #entries = { exact: 0, ranges: 0 };
 
   constructor(o: BpfPlaneOptions) {
     this.#o = o;
@@ -125,7 +138,10 @@ export class BpfPlane implements Plane {
     const tables = maps.value.read();
     if (!tables.ok) return tables;
     this.#allocator = new Allocator(tables.value);
-    for (const t of tables.value) for (const e of t.entries) this.#orphans.set(entryText(e), t);
+    for (const t of tables.value) {
+      this.#tally(t, 1);
+      for (const e of t.entries) this.#orphans.set(entryText(e), t);
+    }
     this.#maps = maps.value;
     return maps;
   }
@@ -133,48 +149,44 @@ export class BpfPlane implements Plane {
   apply(wanted: Wanted): readonly ServiceOutcome[] {
     const maps = this.#open();
     if (!maps.ok) return wanted.services.map((s) => ({ key: s.key, result: maps }));
-    const failed = new Map<ServiceKey, HostError>();
-    const changed = new Map<
-      ServiceKey,
-      { service: WantedService; before: ServiceTable | undefined; table: ServiceTable; changes: Change[] }
-    >();
+    const outcomes: ServiceOutcome[] = [];
+    const coming: Coming[] = [];
+    let known = 0;
     for (const s of wanted.services) {
       const held = this.#held.get(s.key);
-      if (held?.wanted && sameService(held.wanted, s)) continue;
+      if (held) known++;
+      if (held?.wanted && sameService(held.wanted, s)) {
+        outcomes.push(held.kept);
+        continue;
+      }
       const before = held?.table ?? this.#adopt(s);
       const table = this.#compile(s, before);
-      if (!table.ok) failed.set(s.key, { code: 'EINVAL', doing: table.error.text });
+      if (!table.ok) outcomes.push({ key: s.key, result: err({ code: 'EINVAL', doing: table.error.text }) });
       else {
         const changes = planService(table.value, before);
-        changed.set(s.key, { service: s, before, table: table.value, changes });
+        coming.push({ at: outcomes.length, service: s, before, table: table.value, changes });
+        outcomes.push({ key: s.key, result: ok(changes.length > 0 ? 'changed' : 'kept') });
       }
     }
-    const gone = this.#gone(wanted);
+    const gone = this.#gone(wanted, known);
     const removals = gone.flatMap((t) => planService(undefined, t));
-    const all = [...[...changed.values()].flatMap((c) => c.changes), ...removals];
-    const done = this.#write(
-      all,
-      [...changed.values()].map((c) => c.table),
-    );
-    for (const [key, c] of changed) {
+    const all: Change[] = [];
+    for (const c of coming) for (const change of c.changes) all.push(change);
+    for (const change of removals) all.push(change);
+    const done = this.#write(all, coming);
+    for (const c of coming) {
       // Where the whole did not go through, each alone: one service's fault is not another's.
-      const own = done.ok ? done : (this.#maps as Maps).write(c.changes, (r) => this.#neighbours.macs(r));
-      if (own.ok) this.#keep(key, c.service, c.before, c.table);
-      else {
-        failed.set(key, own.error);
-        this.#held.set(key, { wanted: undefined, table: c.table });
-      }
+      const own = done.ok ? done : maps.value.write(c.changes, (r) => this.#neighbours.macs(r));
+      this.#keep(c, own.ok);
+      if (!own.ok) outcomes[c.at] = { key: c.service.key, result: own };
     }
     for (const t of gone) this.#release(t, undefined);
-    if (!done.ok) (this.#maps as Maps).write(removals, () => undefined);
+    if (!done.ok) maps.value.write(removals, () => undefined);
     this.#configure();
     const attached = this.#attach();
-    if (!attached.ok) this.#o.log.write({ level: 'error', code: 'lb.bpf-attach', text: this.#words(attached.error) });
-    return wanted.services.map((s) => {
-      const error = failed.get(s.key) ?? (attached.ok ? undefined : attached.error);
-      if (error) return { key: s.key, result: err(error) };
-      return { key: s.key, result: ok((changed.get(s.key)?.changes.length ?? 0) > 0 ? 'changed' : 'kept') };
-    });
+    if (attached.ok) return outcomes;
+    this.#o.log.write({ level: 'error', code: 'lb.bpf-attach', text: this.#words(attached.error) });
+    return outcomes.map((o) => (o.result.ok ? { key: o.key, result: attached } : o));
   }
   #words(e: HostError): Text {
     return text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`);
@@ -196,11 +208,12 @@ export class BpfPlane implements Plane {
     for (const e of table?.entries ?? []) this.#orphans.delete(entryText(e));
     return table;
   }
-  /** Services that are held, or were left, and not wanted. */
-  #gone(wanted: Wanted): ServiceTable[] {
-    const keys = new Set(wanted.services.map((s) => s.key));
+  /** Services that are held, or were left, and not wanted. `known`: how many of the wanted ones are held. */
+  #gone(wanted: Wanted, known: number): ServiceTable[] {
     const gone = [...new Set(this.#orphans.values())];
     this.#orphans.clear();
+    if (known === this.#held.size) return gone;
+    const keys = new Set(wanted.services.map((s) => s.key));
     for (const [key, h] of this.#held) {
       if (keys.has(key)) continue;
       gone.push(h.table);
@@ -208,12 +221,16 @@ export class BpfPlane implements Plane {
     }
     return gone;
   }
-  #keep(key: ServiceKey, wanted: WantedService, before: ServiceTable | undefined, table: ServiceTable): void {
-    if (before) this.#release(before, table);
-    this.#held.set(key, { wanted, table });
+  #keep(c: Coming, written: boolean): void {
+    const { key } = c.service;
+    if (c.before) this.#release(c.before, c.table);
+    this.#tally(c.table, 1);
+    const kept: ServiceOutcome = { key, result: ok('kept') };
+    this.#held.set(key, { wanted: written ? c.service : undefined, table: c.table, kept });
   }
   /** Gives back the places of `old` that `now` does not have. */
   #release(old: ServiceTable, now: ServiceTable | undefined): void {
+    this.#tally(old, -1);
     const kept = new Set(now?.servers.map((r) => r.id));
     for (const r of old.servers) {
       if (kept.has(r.id)) continue;
@@ -225,38 +242,43 @@ export class BpfPlane implements Plane {
     if (moved && old.ring.length > 0) this.#allocator.blocks.give(old.block, blocksFor(old.ring.length));
   }
 
-  #write(changes: readonly Change[], coming: readonly ServiceTable[]): Result<void, HostError> {
+  #write(changes: readonly Change[], coming: readonly Coming[]): Result<void, HostError> {
     const maps = this.#maps as Maps;
     if (changes.length === 0) return ok(undefined);
-    const tables = [...[...this.#held.values()].map((h) => h.table), ...coming];
-    if ((this.#o.xdp ?? 'no') !== 'no') this.#neighbours.look(tables.flatMap((t) => t.servers));
+    const xdp = (this.#o.xdp ?? 'no') !== 'no';
+    if (xdp) this.#neighbours.look([...this.#rows(), ...coming.flatMap((c) => c.table.servers)]);
     const macs = (r: ServerRow) => this.#neighbours.macs(r);
-    for (const c of changes) if (c.do === 'server-set') this.#written.set(c.row.id, this.#neighbours.textOf(c.row));
-    const need = this.#need(tables);
-    if (maps.tooSmall(need)) {
-      const held = [...this.#held.values()].map((h) => h.table);
-      const swap = maps.grow(need, held, macs);
-      if (!swap.ok) return swap;
-      const swapped = swap.value();
-      if (!swapped.ok) return swapped;
-      this.#programsChanged = true;
-      const written = maps.write(
-        PHASES.flatMap((p) => changes.filter((c) => c.do === p)),
-        macs,
-      );
-      return written.ok ? this.#attach() : written;
-    }
-    return maps.write(changes, macs);
+    if (xdp)
+      for (const c of changes) if (c.do === 'server-set') this.#written.set(c.row.id, this.#neighbours.textOf(c.row));
+    const need = this.#need(changes);
+    if (!maps.tooSmall(need)) return maps.write(changes, macs);
+    const held = [...this.#held.values()].map((h) => h.table);
+    const swap = maps.grow(need, held, macs);
+    if (!swap.ok) return swap;
+    const swapped = swap.value();
+    if (!swapped.ok) return swapped;
+    this.#programsChanged = true;
+    const written = maps.write(changes, macs);
+    return written.ok ? this.#attach() : written;
   }
-  #need(tables: readonly ServiceTable[]) {
-    let exact = 0;
-    let ranges = 0;
-    for (const t of tables) for (const e of t.entries) isExact(e) ? exact++ : ranges++;
-    return { services: exact, ranges, rings: this.#allocator.blocks.end, servers: this.#allocator.servers.end };
+  #rows(): ServerRow[] {
+    return [...this.#held.values()].flatMap((h) => h.table.servers);
+  }
+  /** Entries that are replaced count twice: a little too much room. */
+  #need(changes: readonly Change[]) {
+    let [services, ranges] = [this.#entries.exact, this.#entries.ranges];
+    for (const c of changes) if (c.do === 'service-set') isExact(c.entry) ? services++ : ranges++;
+    return { services, ranges, rings: this.#allocator.blocks.end, servers: this.#allocator.servers.end };
+  }
+  #tally(t: ServiceTable, sign: 1 | -1): void {
+    for (const e of t.entries) {
+      if (isExact(e)) this.#entries.exact += sign;
+      else this.#entries.ranges += sign;
+    }
   }
   #configure(): void {
     const maps = this.#maps as Maps;
-    const ranges = [...this.#held.values()].some((h) => h.table.entries.some((e) => !isExact(e)));
+    const ranges = this.#entries.ranges > 0;
     const directors = this.#o.directors ?? [];
     const value = new Uint8Array(8);
     const v = new DataView(value.buffer);
