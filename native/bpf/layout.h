@@ -82,6 +82,7 @@ enum event { NO_SERVER, TTL_GONE, TOO_BIG, SEND_FAILED, LOOPED, EVENTS };
 struct config {
   __u32 flags;
   __u32 here_mark; /* set on packets for a local real server, so that a guard lets them in; 0: none */
+  __u32 last_serial; /* that was given out; for the loader only */
 };
 enum config_flags { HAVE_RANGES = 1, HAVE_DIRECTORS = 2 };
 #endif

@@ -57,14 +57,18 @@ export class Allocator {
   readonly servers: Places;
   readonly blocks: Runs;
   #serial: number;
-  constructor(actual: readonly ServiceTable[]) {
+  /** `lastSerial`: of an earlier process, so that a flow of a server that went meanwhile fits none that comes. */
+  constructor(actual: readonly ServiceTable[], lastSerial: number) {
     const rows = actual.flatMap((t) => t.servers);
     this.services = new Places(actual.map((t) => t.id));
     this.servers = new Places([0, ...rows.map((r) => r.id)]);
     this.blocks = new Runs(
       actual.filter((t) => t.ring.length > 0).map((t) => ({ at: t.block, length: blocksFor(t.ring.length) })),
     );
-    this.#serial = rows.reduce((most, r) => Math.max(most, r.serial), 0);
+    this.#serial = rows.reduce((most, r) => Math.max(most, r.serial), lastSerial);
+  }
+  get lastSerial(): number {
+    return this.#serial;
   }
   serial(): number {
     this.#serial = (this.#serial + 1) >>> 0 || 1;

@@ -138,7 +138,7 @@ export function compile(
     const { id, serial } = old ?? { id: c.allocator.servers.take(), serial: c.allocator.serial() };
     return { id, serial, address: server.address, port: server.port, weight: server.weight, way };
   });
-  const inTurn = s.onePacket && IN_TURN.includes(s.scheduler);
+  const inTurn = s.onePacket && !s.persistence && IN_TURN.includes(s.scheduler);
   const weighted = s.servers.map((x) => {
     const weight = c.weight(s, x);
     return { key: x.address, weight: s.scheduler === 'rr' ? Math.min(1, weight) : weight };

@@ -118,6 +118,10 @@ export class Maps {
       }),
     );
   }
+  lastSerial(): number {
+    const value = this.map('config').get(u32(0));
+    return value ? new DataView(value.buffer, value.byteOffset).getUint32(8, true) : 0;
+  }
   #readRing(block: number, slots: number): Uint32Array {
     const bytes = new Uint8Array(blocksFor(slots) * BYTES.ring);
     for (let i = 0; i < blocksFor(slots); i++) {

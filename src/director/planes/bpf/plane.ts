@@ -74,7 +74,7 @@ export class BpfPlane implements Plane {
   readonly #ways = new Map<string, Result<Way, Refusal>>();
   #facts: Facts | undefined;
   #maps: Maps | undefined;
-  #allocator = new Allocator([]);
+  #allocator = new Allocator([], 0);
   #held = new Map<ServiceKey, Held>();
   /** Found in the kernel and not yet claimed by a service, by the text of each entry. */
   #orphans = new Map<string, ServiceTable>();
@@ -137,7 +137,7 @@ export class BpfPlane implements Plane {
     if (!maps.ok) return maps;
     const tables = maps.value.read();
     if (!tables.ok) return tables;
-    this.#allocator = new Allocator(tables.value);
+    this.#allocator = new Allocator(tables.value, maps.value.lastSerial());
     for (const t of tables.value) {
       this.#tally(t, 1);
       for (const e of t.entries) this.#orphans.set(entryText(e), t);
@@ -173,6 +173,7 @@ export class BpfPlane implements Plane {
     const all: Change[] = [];
     for (const c of coming) for (const change of c.changes) all.push(change);
     for (const change of removals) all.push(change);
+    if (all.length > 0) this.#configure(); // the serials that are given out now are never given again
     const done = this.#write(all, coming);
     for (const c of coming) {
       // Where the whole did not go through, each alone: one service's fault is not another's.
@@ -280,10 +281,11 @@ export class BpfPlane implements Plane {
     const maps = this.#maps as Maps;
     const ranges = this.#entries.ranges > 0;
     const directors = this.#o.directors ?? [];
-    const value = new Uint8Array(8);
+    const value = new Uint8Array(12);
     const v = new DataView(value.buffer);
     v.setUint32(0, (ranges ? CONFIG.ranges : 0) | (directors.length > 0 ? CONFIG.directors : 0), true);
     v.setUint32(4, HERE_MARK, true);
+    v.setUint32(8, this.#allocator.lastSerial, true);
     for (const mac of directors) {
       const key = new Uint8Array(8);
       key.set(mac.split(':').map((h) => Number.parseInt(h, 16)));
