@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import { Random } from '../../src/base/index.ts';
 import { BpfRig, PORT, service, VIP4, VIP6, wanted } from './bpf-rig.ts';
 import { type FrameSpec, frame, icmpError } from './frames.ts';
-import type { RunResult } from './plane-main.ts';
+import type { RunResult } from './bpf-plane-main.ts';
 
-/** plane-main.ts, which must not be run here. */
+/** bpf-plane-main.ts, which must not be run here. */
 const REFUSED = -1;
 
 const TC = { ok: 0, shot: 2, redirect: 7 } as const;

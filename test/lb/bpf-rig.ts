@@ -5,7 +5,7 @@ import type { Forwarding, Scheduler } from '../../src/director/index.ts';
 import type { BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
 import type { ServiceCounters, ServiceOutcome, Wanted, WantedServer, WantedService } from '../../src/director/types.ts';
 import { type Host, type HostDefinition, Lab, type Program, startResponder } from '../../src/lab/index.ts';
-import type { PlaneCommand, RunResult } from './plane-main.ts';
+import type { PlaneCommand, RunResult } from './bpf-plane-main.ts';
 
 export const VIP4 = '10.8.0.99';
 export const VIP6 = 'fd00:8::99';
@@ -66,7 +66,7 @@ export class RemotePlane {
   readonly program: Program;
   #asked = 0;
   constructor(host: Host, options: Partial<BpfPlaneOptions> = {}) {
-    this.program = host.spawn([process.execPath, join(import.meta.dirname, 'plane-main.ts'), JSON.stringify(options)], {
+    this.program = host.spawn([process.execPath, join(import.meta.dirname, 'bpf-plane-main.ts'), JSON.stringify(options)], {
       input: 'pipe',
     });
   }
@@ -120,7 +120,7 @@ export class Talks {
   static async start(client: Host, address: string, n: number): Promise<Talks> {
     const argv = [
       process.execPath,
-      join(import.meta.dirname, 'talk-main.ts'),
+      join(import.meta.dirname, 'bpf-talk-main.ts'),
       'client',
       address,
       String(TALK),
@@ -164,7 +164,7 @@ export class BpfRig {
   }
   async #realServer(host: Host): Promise<void> {
     await run(host, `ip addr add ${VIP4}/32 dev lo; ip -6 addr add ${VIP6}/128 dev lo nodad`);
-    const talk = host.spawn([process.execPath, join(import.meta.dirname, 'talk-main.ts'), 'server', String(TALK)]);
+    const talk = host.spawn([process.execPath, join(import.meta.dirname, 'bpf-talk-main.ts'), 'server', String(TALK)]);
     await Promise.all([startResponder(host, PORT), talk.line(/ready/, 10_000)]);
   }
   host(name: string): Host {
