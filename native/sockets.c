@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -53,6 +54,8 @@ enum {
   MAX_OPTION = 65536,
   IOCTL_BYTES = 256,
   MAX_FAILURES = 16,
+  MAX_READY = 4096,          /* sockets that one wake of an epoll may tell of */
+  READY_INTS = 2,            /* per ready socket: its number, its EPOLL* events */
 };
 
 /* One for each environment (main thread or worker) that loaded the addon. */
@@ -66,7 +69,7 @@ struct addon {
   unsigned owners;
 };
 
-enum kind { SOCKET, TIMER };
+enum kind { SOCKET, TIMER, EPOLL };
 
 struct handle {
   struct addon *addon;
@@ -78,7 +81,7 @@ struct handle {
   uv_poll_t *poll;
   napi_ref self; /* held only while watched */
   napi_ref callback;
-  napi_ref memory; /* the batch's ArrayBuffer */
+  napi_ref memory; /* the ArrayBuffer of the batch, or of the ready sockets */
   struct mmsghdr *headers;
   struct iovec *vectors;
   uint32_t slots, slot_bytes, control_bytes;
@@ -263,32 +266,39 @@ static bool take_path(struct arguments *a, int i, char *out, size_t room) {
   return false;
 }
 
-enum wanted { ANY, ONLY_SOCKET, ONLY_TIMER };
+enum wanted { ANY, ONLY_SOCKET, ONLY_TIMER, ONLY_EPOLL };
 
-/* The handle of argument 1, open or not. */
-static struct handle *take_handle(struct arguments *a, enum wanted wanted) {
+/* The handle of argument i + 1, open or not. */
+static struct handle *take_handle_at(struct arguments *a, int i, enum wanted wanted) {
+  static const char *const expected[] = {
+      "a handle was expected", "a socket was expected", "a timer was expected", "an epoll was expected"};
   napi_valuetype t;
   bool ours = false;
   struct handle *h = NULL;
-  if (napi_typeof(a->env, a->value[0], &t) == napi_ok && t == napi_object)
-    napi_check_object_type_tag(a->env, a->value[0], &HANDLE_TAG, &ours);
-  if (ours) napi_unwrap(a->env, a->value[0], (void **)&h);
-  if (!h || (wanted == ONLY_SOCKET && h->kind != SOCKET) || (wanted == ONLY_TIMER && h->kind != TIMER)) {
-    type_error(a->env, "ERR_INVALID_ARG_TYPE", a->function,
-               wanted == ONLY_TIMER ? "a timer was expected" : wanted == ONLY_SOCKET ? "a socket was expected"
-                                                                                       : "a handle was expected");
+  if (napi_typeof(a->env, a->value[i], &t) == napi_ok && t == napi_object)
+    napi_check_object_type_tag(a->env, a->value[i], &HANDLE_TAG, &ours);
+  if (ours) napi_unwrap(a->env, a->value[i], (void **)&h);
+  if (!h || (wanted == ONLY_SOCKET && h->kind != SOCKET) || (wanted == ONLY_TIMER && h->kind != TIMER) ||
+      (wanted == ONLY_EPOLL && h->kind != EPOLL)) {
+    type_error(a->env, "ERR_INVALID_ARG_TYPE", a->function, expected[wanted]);
+    return NULL;
+  }
+  return h;
+}
+
+static struct handle *take_handle(struct arguments *a, enum wanted wanted) { return take_handle_at(a, 0, wanted); }
+
+static struct handle *take_open_handle_at(struct arguments *a, int i, enum wanted wanted) {
+  struct handle *h = take_handle_at(a, i, wanted);
+  if (h && h->fd < 0) {
+    type_error(a->env, "ERR_HANDLE_CLOSED", a->function, "the handle is closed");
     return NULL;
   }
   return h;
 }
 
 static struct handle *take_open_handle(struct arguments *a, enum wanted wanted) {
-  struct handle *h = take_handle(a, wanted);
-  if (h && h->fd < 0) {
-    type_error(a->env, "ERR_HANDLE_CLOSED", a->function, "the handle is closed");
-    return NULL;
-  }
-  return h;
+  return take_open_handle_at(a, 0, wanted);
 }
 
 static napi_value number(napi_env env, double d) {
@@ -610,6 +620,103 @@ static napi_value js_receive(napi_env env, napi_callback_info info) {
   return integer(env, receive(h));
 }
 
+/* ------------------------------------------------------------------------------------------ streams */
+
+/*
+ * receiveInto(socket, room): bytes received now into `room`, without waiting; 0 is the end of the stream, -EAGAIN that
+ * nothing is there. For many short connections, which share one piece of memory instead of a batch each.
+ */
+static napi_value js_receive_into(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  uint8_t *room;
+  size_t n;
+  if (!take_arguments(env, info, "receiveInto", 2, &a) || !(h = take_open_handle(&a, ONLY_SOCKET)) ||
+      !take_bytes(&a, 1, 1, MAX_SLOT_BYTES, false, &room, &n))
+    return NULL;
+  return outcome(env, recv(h->fd, room, n, MSG_DONTWAIT));
+}
+
+/* detach(socket): a descriptor of its own for the same connection, close-on-exec; the handle is closed. */
+static napi_value js_detach(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "detach", 1, &a) || !(h = take_open_handle(&a, ONLY_SOCKET))) return NULL;
+  int fd = fcntl(h->fd, F_DUPFD_CLOEXEC, 3);
+  napi_value result = outcome(env, fd);
+  if (fd >= 0) close_handle(h);
+  return result;
+}
+
+/* epoll(): handle. Watches many sockets with one handle of the event loop and one call for each wake. */
+static napi_value js_epoll(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  if (!take_arguments(env, info, "epoll", 0, &a)) return NULL;
+  int fd = epoll_create1(EPOLL_CLOEXEC);
+  return fd < 0 ? outcome(env, fd) : new_handle(env, EPOLL, fd);
+}
+
+/* epollMemory(epoll, slots): ArrayBuffer of two int32 for each ready socket, its number and its EPOLL* events. */
+static napi_value js_epoll_memory(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  int slots;
+  napi_value memory;
+  void *data;
+  napi_ref reference;
+  if (!take_arguments(env, info, "epollMemory", 2, &a) || !(h = take_open_handle(&a, ONLY_EPOLL)) ||
+      !take_int(&a, 1, 1, MAX_READY, &slots))
+    return NULL;
+  if (napi_create_arraybuffer(env, (size_t)slots * READY_INTS * sizeof(int32_t), &data, &memory) != napi_ok ||
+      napi_create_reference(env, memory, 1, &reference) != napi_ok)
+    return NULL;
+  drop_reference(env, &h->memory);
+  h->memory = reference;
+  h->slots = (uint32_t)slots;
+  return memory;
+}
+
+/*
+ * epollSet(epoll, socket, number, events): watch the socket for these EPOLL* events from now on, under a number of the
+ * caller's; 0 events: no more. A socket that is closed leaves by itself.
+ */
+static napi_value js_epoll_set(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h, *s;
+  int number, events;
+  if (!take_arguments(env, info, "epollSet", 4, &a) || !(h = take_open_handle(&a, ONLY_EPOLL)) ||
+      !(s = take_open_handle_at(&a, 1, ONLY_SOCKET)) || !take_int(&a, 2, 0, INT32_MAX, &number) ||
+      !take_int(&a, 3, 0, INT32_MAX, &events))
+    return NULL;
+  struct epoll_event e = {.events = (uint32_t)events, .data.u32 = (uint32_t)number};
+  int r = epoll_ctl(h->fd, events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, s->fd, &e);
+  if (r < 0 && errno == ENOENT && events) r = epoll_ctl(h->fd, EPOLL_CTL_ADD, s->fd, &e);
+  return outcome(env, r);
+}
+
+/* Number of ready sockets now in the memory, or the negative errno. */
+static int take_ready(struct handle *h) {
+  napi_env env = h->addon->env;
+  struct epoll_event ready[MAX_READY];
+  napi_value memory;
+  int32_t *out = NULL;
+  size_t total = 0;
+  /* Asked for again each time, as in receive(). */
+  if (!h->memory || napi_get_reference_value(env, h->memory, &memory) != napi_ok ||
+      napi_get_arraybuffer_info(env, memory, (void **)&out, &total) != napi_ok || !out ||
+      total < h->slots * READY_INTS * sizeof(int32_t))
+    return -ENOBUFS;
+  int n;
+  do n = epoll_wait(h->fd, ready, (int)h->slots, 0);
+  while (n < 0 && errno == EINTR);
+  if (n < 0) return -errno;
+  for (int i = 0; i < n; i++) {
+    *out++ = (int32_t)ready[i].data.u32;
+    *out++ = (int32_t)ready[i].events;
+  }
+  return n;
+}
+
 /* ------------------------------------------------------------------------------------------ watching */
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
@@ -633,6 +740,9 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
     } else if (++h->failures >= MAX_FAILURES) {
       uv_poll_stop(h->poll); /* it would wake for ever */
     }
+  } else if (h->kind == EPOLL) {
+    n = take_ready(h);
+    if (n < 0) uv_poll_stop(h->poll); /* it would wake for ever */
   } else {
     uint64_t expirations;
     n = read(h->fd, &expirations, sizeof expirations) == sizeof expirations ? 1 : 0;
@@ -655,7 +765,8 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
  * watch(handle, callback). Socket: whenever something is queued, one batch is received and callback(n) called once;
  * n < 0 is the error that was pending on the socket (-ENOBUFS: packets were lost; -ENETDOWN), and watching goes on;
  * only after 16 failures in a row that no pending error explains (the batch's memory was taken away) it ends.
- * Timer: callback(1) when the deadline has passed. A second call replaces the callback.
+ * Timer: callback(1) when the deadline has passed. Epoll: callback(n) with n ready sockets in the memory; n < 0 when
+ * the memory was taken away, and watching ends. A second call replaces the callback.
  */
 static napi_value js_watch(napi_env env, napi_callback_info info) {
   struct arguments a;
@@ -667,8 +778,8 @@ static napi_value js_watch(napi_env env, napi_callback_info info) {
     type_error(env, "ERR_INVALID_ARG_TYPE", "watch", "a function was expected");
     return NULL;
   }
-  if (h->kind == SOCKET && !h->memory) {
-    type_error(env, "ERR_NO_BATCH", "watch", "batch() was not called for this socket");
+  if (h->kind != TIMER && !h->memory) {
+    type_error(env, "ERR_NO_BATCH", "watch", "batch() or epollMemory() was not called for this handle");
     return NULL;
   }
   if (!h->poll) {
@@ -866,6 +977,11 @@ NAPI_MODULE_INIT() {
       {"send", js_send},
       {"batch", js_batch},
       {"receive", js_receive},
+      {"receiveInto", js_receive_into},
+      {"detach", js_detach},
+      {"epoll", js_epoll},
+      {"epollMemory", js_epoll_memory},
+      {"epollSet", js_epoll_set},
       {"watch", js_watch},
       {"unwatch", js_unwatch},
       {"keepAlive", js_keep_alive},

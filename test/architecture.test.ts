@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 const src = resolve(import.meta.dirname, '../src');
 
-const parts = ['vrrp', 'bfd', 'director'] as const;
+const parts = ['vrrp', 'bfd', 'director', 'mirror'] as const;
 const mayImport: Record<string, readonly string[]> = {
   base: [],
   wire: ['base'],
@@ -15,10 +15,11 @@ const mayImport: Record<string, readonly string[]> = {
   vrrp: ['base', 'wire', 'host'],
   bfd: ['base', 'wire', 'host'],
   director: ['base', 'wire', 'host'],
+  mirror: ['base', 'wire', 'host'],
   config: ['base', ...parts.map((p) => `${p}/config.ts`)],
   api: ['base', ...parts.map((p) => `${p}:types`)],
   daemon: ['base', 'wire', 'host', 'host/linux', 'config', 'api', ...parts],
-  cli: ['base', 'api', 'daemon:entry'],
+  cli: ['base', 'wire', 'api', 'daemon:entry'],
   sim: ['base', 'wire', 'host', 'config', 'api', 'daemon', ...parts],
   lab: ['base', 'api', 'cli', 'host', 'host/linux'],
 };

@@ -1,1 +1,13 @@
+export { type IpvsadmHead, type IpvsadmView, renderIpvsadm } from './ipvsadm.ts';
+export type {
+  LbAnswer,
+  LbCheck,
+  LbCounters,
+  LbDocument,
+  LbFinding,
+  LbMatch,
+  LbRequest,
+  LbServer,
+  LbService,
+} from './lb.ts';
 export type { ControlRequest, InstanceStatus, StatusDocument, TrackerStatus, Transition } from './status.ts';

@@ -3,6 +3,7 @@
  * epoch in milliseconds, lengths in milliseconds where the name ends in Ms.
  */
 import type { Text } from '../base/index.ts';
+import type { LbRequest } from './lb.ts';
 
 export type InstanceStatus = {
   readonly name: string;
@@ -50,11 +51,12 @@ export type StatusDocument = {
   readonly worstStallMs: number;
   readonly instances: readonly InstanceStatus[];
   readonly trackers: readonly TrackerStatus[];
-  /** Read and checked, but not run by this build. */
   readonly virtualServers: readonly string[];
+  /** Undefined while the director process is down, or not needed. */
+  readonly directorPid: number | undefined;
   /** The last ones, oldest first. */
   readonly transitions: readonly Transition[];
 };
 
 /** One line of JSON each way on the control socket. */
-export type ControlRequest = { readonly ask: 'status' } | { readonly ask: 'statistics' };
+export type ControlRequest = { readonly ask: 'status' } | { readonly ask: 'statistics' } | LbRequest;

@@ -31,6 +31,7 @@ const document: StatusDocument = {
   instances: [vi1],
   trackers: [{ kind: 'script', name: 'chk', state: 'good' }],
   virtualServers: ['192.168.1.99:80'],
+  directorPid: 12,
   transitions: [{ at: now - 7_200_000, name: 'VI_1', from: 'INIT', to: 'BACKUP', because: vi1.because }],
 };
 
@@ -46,7 +47,7 @@ test('a healthy status ends with nothing to do, in both languages', () => {
  TRACKER          STATE
  chk      script  good
 
- virtual servers (checked, not run by this build): 192.168.1.99:80
+ virtual servers: 192.168.1.99:80 (holdfast lb status)
 
 Nothing needs you.
 `,

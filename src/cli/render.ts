@@ -12,6 +12,8 @@ export function troubles(d: StatusDocument): readonly Text[] {
   const out: Text[] = [];
   if (d.beatPid === undefined && (d.instances.length > 0 || d.transitions.length > 0))
     out.push(text('the VRRP process is down', 'VRRP 进程未在运行'));
+  if (d.directorPid === undefined && d.virtualServers.length > 0)
+    out.push(text('the director process is not running', '调度进程未在运行'));
   for (const i of d.instances) {
     if (i.state === 'FAULT')
       out.push(text(`${i.name} is in FAULT: ${i.because.en}`, `${i.name} 处于 FAULT：${i.because.zh}`));
@@ -65,8 +67,11 @@ export function renderStatus(d: StatusDocument, now: number, language: Language)
     out.push('\n', table([heads, ...d.trackers.map((t) => [t.name, t.kind, t.state])]));
   }
   if (d.virtualServers.length > 0) {
-    const words = text('virtual servers (checked, not run by this build)', '虚拟服务器（已检查，此版本不运行）');
-    out.push(`\n ${words[language]}: ${d.virtualServers.join(', ')}\n`);
+    const words = text(
+      `virtual servers: ${d.virtualServers.join(', ')} (holdfast lb status)`,
+      `虚拟服务器：${d.virtualServers.join('、')}（holdfast lb status）`,
+    );
+    out.push(`\n ${words[language]}\n`);
   }
   if (d.worstStallMs > 0) {
     const words = text(`longest stall ${d.worstStallMs} ms`, `最长停顿 ${d.worstStallMs} 毫秒`);

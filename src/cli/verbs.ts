@@ -29,6 +29,27 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('./explain.ts')).explain(argv),
   },
   {
+    name: 'lb',
+    arguments: 'VERB [...]',
+    help: text(
+      'virtual servers: status, check, drain, weight, top, metrics',
+      '虚拟服务器：状态、检查、排空、权重、实时、指标',
+    ),
+    run: async (argv) => (await import('./lb/index.ts')).lb(argv),
+  },
+  {
+    name: 'ipvsadm',
+    arguments: '-Ln [--stats|--rate]',
+    help: text('the same tables as ipvsadm prints', '与 ipvsadm 相同的列表'),
+    run: async (argv) => (await import('./lb/index.ts')).lb(['ipvsadm', ...argv]),
+  },
+  {
+    name: 'wire',
+    arguments: 'decode FILE [--json]',
+    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD'),
+    run: async (argv) => (await import('./wire.ts')).wire(argv),
+  },
+  {
     name: 'version',
     arguments: '',
     help: text('the version', '版本'),

@@ -1,3 +1,6 @@
 export { EXIT } from './command/exit-codes.ts';
 export { pidPaths } from './command/pidfile.ts';
 export { runKeepalived } from './keepalived.ts';
+
+/** What probes is loaded only where it is asked for. */
+export const lbProbe = (): Promise<typeof import('./director/probe.ts')> => import('./director/probe.ts');

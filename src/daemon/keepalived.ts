@@ -50,6 +50,7 @@ function absolute(o: KeepalivedOptions, directory: string): KeepalivedOptions {
     logFile: fix(o.logFile),
     pidFile: fix(o.pidFile),
     vrrpPidFile: fix(o.vrrpPidFile),
+    checkersPidFile: fix(o.checkersPidFile),
     testOutput: fix(o.testOutput),
   };
 }

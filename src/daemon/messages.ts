@@ -1,8 +1,16 @@
 /** What the processes tell each other, over the channel of node:child_process in structured-clone form. */
-import type { InstanceStatus, TrackerStatus } from '../api/index.ts';
+import type { InstanceStatus, LbRequest, TrackerStatus } from '../api/index.ts';
 import type { Diagnostic, Text } from '../base/index.ts';
 import type { BfdInstance } from '../bfd/index.ts';
 import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
+import type {
+  DirectorConfig,
+  DirectorMemory,
+  InstanceView,
+  PoolNotification,
+  PoolState,
+  ServiceKey,
+} from '../director/index.ts';
 import type { Exit, LogEvent } from '../host/index.ts';
 import type { LastWill, Notification, Script, VrrpConfig } from '../vrrp/index.ts';
 
@@ -47,7 +55,39 @@ export type FromBeat =
   | { readonly kind: 'run'; readonly run: number; readonly script: Script }
   | { readonly kind: 'signal'; readonly run: number; readonly signal: 'SIGTERM' | 'SIGKILL' | 'SIGHUP' }
   | { readonly kind: 'snapshot'; readonly question: number; readonly snapshot: BeatSnapshot }
+  /** A BFD session whose state checkers are to be told of. */
+  | { readonly kind: 'bfd'; readonly name: string; readonly up: boolean }
   /** Everything is handed over; the process ends by itself. */
+  | { readonly kind: 'stopped' };
+
+/** Supervisor to director. */
+export type ToDirector =
+  | {
+      readonly kind: 'configure';
+      readonly generation: number;
+      readonly config: DirectorConfig;
+      readonly proxyHeader: 'none' | 'v1' | 'v2';
+      readonly process: ProcessSettings;
+      readonly umask: number | undefined;
+      /** As for the beat. */
+      readonly namespace: string | undefined;
+      readonly scripts: Pick<VrrpConfig, 'scriptUser' | 'supplementaryGroups'>;
+      /** Of the process before it. Looked at only by one that starts. */
+      readonly memory: DirectorMemory | undefined;
+    }
+  | { readonly kind: 'instance'; readonly name: string; readonly view: InstanceView }
+  | { readonly kind: 'bfd'; readonly name: string; readonly up: boolean }
+  | { readonly kind: 'ask'; readonly question: number; readonly request: LbRequest }
+  /** `keep`: what the kernel forwards goes on (`-I`). */
+  | { readonly kind: 'stop'; readonly keep: boolean };
+
+/** Director to supervisor. */
+export type FromDirector =
+  | { readonly kind: 'log'; readonly event: LogEvent }
+  | { readonly kind: 'notify'; readonly notification: PoolNotification }
+  /** What a later process goes on with; undefined: the service is gone. */
+  | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolState | undefined }
+  | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
   | { readonly kind: 'stopped' };
 
 /** Asked of the reader process, which ends after its answer. */
@@ -62,6 +102,7 @@ export type ReadConfig = {
   readonly global: GlobalConfig;
   readonly vrrp: VrrpConfig;
   readonly bfd: readonly BfdInstance[];
+  readonly director: DirectorConfig;
   readonly virtualServers: readonly string[];
   /** Every byte that was read, included files too, for `config_save_dir`. */
   readonly flattened: string;

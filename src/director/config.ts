@@ -65,8 +65,16 @@ export type CheckConnection = {
   readonly timeout: Microseconds;
   readonly fwmark?: number;
 };
+/** What must not be seen. Read when it is needed; never in a program's arguments, a log or a status. */
+export type Secret =
+  /** The first line of this file. */
+  | { readonly file: string }
+  /** It stands in a configuration file of an old format. */
+  | { readonly literal: string };
 export type UrlCheck = {
   readonly path: string;
+  /** Absent: GET. HEAD has no body: neither digest nor regex. */
+  readonly method?: 'HEAD';
   readonly virtualHost?: string;
   /** Inclusive ranges. */
   readonly statusCodes: readonly { readonly from: number; readonly to: number }[];
@@ -85,7 +93,7 @@ export type UrlCheck = {
   /** SSL_GET: a close without close_notify is an error. */
   readonly tlsCompliant: boolean;
 };
-export type DnsType = 'A' | 'NS' | 'CNAME' | 'SOA' | 'MX' | 'TXT' | 'AAAA';
+export type DnsType = 'A' | 'NS' | 'CNAME' | 'SOA' | 'MX' | 'TXT' | 'AAAA' | 'PTR';
 
 export type Checker =
   | {
@@ -93,7 +101,7 @@ export type Checker =
       readonly tls: boolean;
       readonly timing: CheckTiming;
       readonly connection: CheckConnection;
-      readonly protocol: '1.0' | '1.0C' | '1.1';
+      readonly protocol: '1.0' | '1.0C' | '1.1' | '2';
       readonly urls: readonly UrlCheck[];
       /** All urls at once after a failure instead of one in each interval. */
       readonly fastRecovery: boolean;
@@ -113,6 +121,8 @@ export type Checker =
       readonly connection: CheckConnection;
       readonly type: DnsType;
       readonly name: string;
+      /** An address or name that must be among the answers; absent: any answer without an error code. */
+      readonly expect?: string;
     }
   | {
       readonly kind: 'udp';
@@ -135,10 +145,48 @@ export type Checker =
   | { readonly kind: 'bfd'; readonly session: string; readonly alpha: boolean }
   | {
       readonly kind: 'file';
+      /** The name of the tracked file, and where it is. */
       readonly file: string;
+      readonly path: string;
       /** The number in the file is multiplied by it and added to the server's weight. */
       readonly weight: { readonly value: number; readonly reverse: boolean };
+    }
+  | ProtocolChecker
+  /** No check at all: always up, or always down. */
+  | { readonly kind: 'fixed'; readonly up: boolean }
+  /** Each time `connects` attempts that connect and no more, then one of the other kind. */
+  | {
+      readonly kind: 'alternating';
+      readonly timing: CheckTiming;
+      readonly connection: CheckConnection;
+      readonly connects: number;
+      readonly full: ProtocolChecker | Extract<Checker, { readonly kind: 'http' | 'smtp' | 'dns' }>;
     };
+
+type Spoken<K extends string> = {
+  readonly kind: K;
+  readonly timing: CheckTiming;
+  readonly connection: CheckConnection;
+};
+type Account = { readonly login?: string; readonly password?: Secret };
+/** What ldirectord negotiates with, and gRPC. Patterns are regular expressions (`checkers/regex.ts` says which). */
+export type ProtocolChecker =
+  /** Without a login the server's greeting (PostgreSQL: its answer to SSLRequest) suffices. The query must give a row. */
+  | (Spoken<'mysql' | 'postgres'> & Account & { readonly database?: string; readonly query?: string })
+  /** Bind, and with `base` a search of that entry, which must be there and match. */
+  | (Spoken<'ldap'> & Account & { readonly tls: boolean; readonly base?: string; readonly pattern?: string })
+  /** Login, and with `file` whether that file is there. */
+  | (Spoken<'ftp'> & Account & { readonly file?: string })
+  | (Spoken<'imap' | 'pop'> & Account & { readonly tls: boolean })
+  | (Spoken<'nntp'> & { readonly request?: string; readonly pattern?: string })
+  /** OPTIONS, answered with 200. `user`: `name@host`. */
+  | (Spoken<'sip'> & { readonly transport: 'tcp' | 'udp'; readonly user: string; readonly pattern?: string })
+  /** Access-Request. With a password it must be accepted; without, any authentic answer will do. */
+  | (Spoken<'radius'> & { readonly login: string; readonly password?: Secret; readonly secret: Secret })
+  /** Sends `request` as it is, and reads until `pattern` matches; without it, until anything comes. */
+  | (Spoken<'simple'> & { readonly tls: boolean; readonly request: string; readonly pattern?: string })
+  /** grpc.health.v1.Health/Check; `service` may be empty: the server as a whole. */
+  | (Spoken<'grpc'> & { readonly tls: boolean; readonly service: string; readonly authority?: string });
 
 // ------------------------------------------------------------------------------------------ servers
 

@@ -1,4 +1,5 @@
 export type * from './check.ts';
+export { type CheckPorts, type RandomBytes, startCheckRunner } from './checkers/index.ts';
 export type {
   CheckConnection,
   Checker,
@@ -10,9 +11,11 @@ export type {
   GroupMember,
   PoolOptions,
   Protocol,
+  ProtocolChecker,
   RealServer,
   Scheduler,
   SchedulerFlag,
+  Secret,
   SorryServer,
   SyncDaemon,
   UrlCheck,
@@ -20,3 +23,35 @@ export type {
   VirtualServerGroup,
   VirtualService,
 } from './config.ts';
+export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
+export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export {
+  fileLedger,
+  IpvsPlane,
+  type IpvsPlaneOptions,
+  type Ledger,
+  type LvsCounters,
+  type LvsServerRow,
+  type LvsServiceRow,
+} from './planes/ipvs/index.ts';
+export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
+export {
+  type InstanceView,
+  matchesOf,
+  type PoolNotification,
+  type PoolState,
+  poolConfig,
+  serverKey,
+  serviceKey,
+} from './pool/index.ts';
+export {
+  judge,
+  judgeRealServer,
+  type ProbeFinding,
+  type ProbeServer,
+  type ProbeTarget,
+  probe,
+} from './probe/index.ts';
+export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
+export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
+export type * from './types.ts';

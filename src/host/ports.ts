@@ -4,6 +4,7 @@
  */
 import type { Family, IpAddress, Microseconds, Milliseconds, Result, Text } from '../base/index.ts';
 import type { Link, LinkAddress, LinkSettings, MacvlanSpec, Neighbour, Route, Rule } from '../wire/index.ts';
+import type { Streams } from './streams.ts';
 
 export type Cancel = () => void;
 
@@ -223,6 +224,7 @@ export interface Host {
   readonly entropy: Entropy;
   readonly log: Log;
   readonly sockets: Sockets;
+  readonly streams: Streams;
   readonly network: Network;
   readonly processes: Processes;
   readonly files: Files;

@@ -6,6 +6,7 @@ import { type LabMessage, listen, onMessages, reach, tell } from './control-sock
 import { checkDefinition } from './definition.ts';
 import { LabError } from './error.ts';
 import { Lab } from './lab.ts';
+import type { Line } from './program.ts';
 import type { LabDefinition } from './types.ts';
 import { parseVerb, usage } from './verbs.ts';
 
@@ -69,7 +70,11 @@ async function up(name: string, file: string): Promise<number> {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => end.resolve());
     lab = await Lab.start(definition);
     for (const h of lab.hosts.values())
-      for (const p of h.started) p.onLine((l) => process.stdout.write(`[${h.name}] ${l.text}\n`));
+      for (const p of h.started) {
+        const show = (l: Line): boolean => process.stdout.write(`[${h.name}] ${l.text}\n`);
+        p.lines.forEach(show); // said while other hosts were still starting
+        p.onLine(show);
+      }
     const also = name === 'lab' ? '' : `--name ${name} `;
     const host = [...lab.hosts.keys()][0] ?? 'HOST';
     const say = text(

@@ -1,4 +1,6 @@
 /** The parts that can be simulated, by name. */
-import { type Outcome, runVrrp } from './vrrp/run.ts';
+import { runLb } from './lb/run.ts';
+import type { Outcome } from './outcome.ts';
+import { runVrrp } from './vrrp/run.ts';
 
-export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = { vrrp: runVrrp };
+export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = { vrrp: runVrrp, lb: runLb };

@@ -6,13 +6,18 @@ import { ByteWriter, type Family, type IpAddress, type Result } from '../base/in
 import { decodeAh, encodeAh } from './ah.ts';
 import { decodeArp, encodeArp } from './arp.ts';
 import { decodeBfd, encodeBfd } from './bfd.ts';
+import { drbdCodecs } from './drbd/index.ts';
 import { decodeEthernet, encodeEthernet } from './ethernet.ts';
 import { decodeIcmp, encodeIcmp } from './icmp.ts';
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts';
 import { decodeIpv6, encodeIpv6 } from './ipv6.ts';
+import { nbdCodecs } from './nbd/index.ts';
 import { decodeNdp, encodeNdp } from './ndp.ts';
 import { netlinkCodecs } from './netlink/index.ts';
+import { nftablesCodecs } from './nftables/index.ts';
 import { decodePcap, encodePcap } from './pcap.ts';
+import { decodeProxyHeader, decodeProxyLine, encodeProxyHeader, encodeProxyLine } from './proxy-protocol.ts';
+import { decodeTcp, encodeTcp } from './tcp.ts';
 import { decodeUdp, encodeUdp } from './udp.ts';
 import { decodeVrrp, encodeVrrp } from './vrrp.ts';
 import { decodeHmacTrailer, encodeHmacTrailer } from './vrrp-hmac.ts';
@@ -65,8 +70,14 @@ export const codecs: readonly Codec[] = [
     }),
   ),
   codec({ name: 'vrrp hmac trailer', decode: decodeHmacTrailer, encode: encodeHmacTrailer }),
+  codec({ name: 'tcp', decode: decodeTcp, encode: encodeTcp }),
   codec({ name: 'ah', decode: decodeAh, encode: encodeAh }),
   codec({ name: 'bfd', decode: decodeBfd, encode: encodeBfd }),
   codec({ name: 'pcap', decode: decodePcap, encode: encodePcap }),
+  codec({ name: 'proxy protocol 1', decode: decodeProxyLine, encode: encodeProxyLine }),
+  codec({ name: 'proxy protocol 2', decode: decodeProxyHeader, encode: encodeProxyHeader }),
   ...(netlinkCodecs as readonly Codec[]),
+  ...(drbdCodecs as readonly Codec[]),
+  ...(nbdCodecs as readonly Codec[]),
+  ...(nftablesCodecs as readonly Codec[]),
 ];

@@ -9,6 +9,12 @@ import { withoutTcpdump } from '../support/tcpdump.ts';
 
 const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
 const script = resolve(import.meta.dirname, '../../scripts/lab.ts');
+/** Ends with this process, however that ends: what a killed test had started must not stay. */
+const start = (argv: readonly string[], env: NodeJS.ProcessEnv, stdio: 'pipe' | 'inherit') =>
+  spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, script, ...argv], {
+    env,
+    stdio: ['ignore', 'pipe', stdio],
+  });
 const definition = {
   switches: ['lan'],
   hosts: {
@@ -16,6 +22,10 @@ const definition = {
     b: {
       links: { eth0: { to: 'lan', addresses: ['10.0.0.2/24'] } },
       start: [['sh', '-c', 'echo started; sleep 1000']],
+    },
+    // Up well after b has spoken: what b said then must be shown too.
+    late: {
+      links: { eth0: { to: 'lan', addresses: Array.from({ length: 3000 }, (_, i) => `10.1.${i >> 8}.${i & 255}/16`) } },
     },
   },
 };
@@ -31,13 +41,13 @@ test('up, list, run, shell, cut, power-cut, power-on, capture and down, from ano
   writeFileSync(file, JSON.stringify(definition));
 
   assert.deepEqual([lab('list').status, /no lab 'lab' is up/.test(lab('list').stderr)], [2, true]);
-  const up = spawn(process.execPath, [script, 'up', file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const up = start(['up', file], env, 'inherit');
   const ended = new Promise<number | null>((done) => up.once('exit', done));
   try {
     await new Promise<void>((done, fail) => {
       void ended.then((code) => fail(new Error(`up ended with ${code}`)));
       let said = '';
-      up.stdout.on('data', (d: Buffer) => {
+      up.stdout?.on('data', (d: Buffer) => {
         said += d.toString('utf8');
         if (/Ctrl-C/.test(said) && /\[b\] started/.test(said)) done();
       });
@@ -69,11 +79,12 @@ test('up, list, run, shell, cut, power-cut, power-on, capture and down, from ano
 
     if (!withoutTcpdump) {
       const pcap = join(folder, 'a.pcap');
-      const capture = spawn(process.execPath, [script, 'capture', 'a:eth0', pcap, 'udp port 7777'], { env });
-      await new Promise((done) => capture.stdout.once('data', done).once('close', done));
+      const capture = start(['capture', 'a:eth0', pcap, 'udp port 7777'], env, 'inherit');
+      const captured = new Promise((done) => capture.once('exit', done));
+      await Promise.race([captured, new Promise((done) => capture.stdout?.once('data', done))]);
       lab('run', 'a', 'bash', '-c', 'echo seen > /dev/udp/10.0.0.2/7777');
       capture.kill('SIGINT');
-      await new Promise((done) => capture.once('exit', done));
+      await captured;
       assert.match(readFileSync(pcap, 'latin1'), /seen\n/);
     }
 

@@ -3,6 +3,14 @@ import fc from 'fast-check';
 import { type Family, hostLength, type IpAddress, type IpPrefix, ipFromBytes } from '../../src/base/index.ts';
 import type {
   Acknowledgement,
+  ConntrackEntry,
+  ConntrackTuple,
+  GenericFamily,
+  IpvsDaemon,
+  IpvsDestination,
+  IpvsIdentity,
+  IpvsService,
+  IpvsStats,
   Link,
   LinkAddress,
   Neighbour,
@@ -221,6 +229,80 @@ const acknowledgement: fc.Arbitrary<Acknowledgement> = record(
   { requiredKeys: ['errno', 'request'] },
 );
 
+const tuple = (f: Family): fc.Arbitrary<ConntrackTuple> =>
+  record({ source: address(f), destination: address(f), protocol: u8, sourcePort: u16, destinationPort: u16 });
+const conntrack: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
+  record<ConntrackEntry, 'family' | 'original' | 'reply' | 'status' | 'mark'>(
+    {
+      family: fc.constant(f),
+      original: tuple(f),
+      reply: tuple(f),
+      status: u32,
+      mark: u32,
+      timeout: u32,
+      tcpState: fc.constantFrom('none', 'established', 'time-wait', 'syn-sent2'),
+    } as never,
+    { requiredKeys: ['family', 'original', 'reply', 'status', 'mark'] },
+  ),
+);
+
+const genericFamily: fc.Arbitrary<GenericFamily> = record({ id: u16, name, version: u32 });
+const u64 = fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn });
+const ipvsStats: fc.Arbitrary<IpvsStats> = record({
+  connections: u64,
+  packetsIn: u64,
+  packetsOut: u64,
+  bytesIn: u64,
+  bytesOut: u64,
+  connectionRate: u64,
+  packetRateIn: u64,
+  packetRateOut: u64,
+  byteRateIn: u64,
+  byteRateOut: u64,
+});
+const ipvsIdentity: fc.Arbitrary<IpvsIdentity> = fc.oneof(
+  family.chain((f) => record({ by: fc.constant('address' as const), protocol: u16, address: address(f), port: u16 })),
+  record({ by: fc.constant('fwmark' as const), mark: fc.integer({ min: 1, max: 0xffff_ffff }), family }),
+);
+const ipvsService: fc.Arbitrary<IpvsService> = record(
+  {
+    identity: ipvsIdentity,
+    scheduler: name,
+    flags: u32,
+    timeout: u32,
+    netmask: u32,
+    engine: name,
+    stats: ipvsStats,
+  },
+  { requiredKeys: ['identity', 'scheduler', 'flags', 'timeout', 'netmask'] },
+);
+const ipvsDestination: fc.Arbitrary<IpvsDestination> = record(
+  {
+    address: fc.oneof(address(4), address(6)),
+    port: u16,
+    forward: fc.constantFrom('nat' as const, 'local' as const, 'tunnel' as const, 'direct-routing' as const),
+    weight: u32,
+    upperThreshold: u32,
+    lowerThreshold: u32,
+    tunnel: record({ type: fc.constantFrom('ipip' as const, 'gue' as const, 'gre' as const), port: u16, flags: u16 }),
+    counts: record({ active: u32, inactive: u32, persistent: u32 }),
+    stats: ipvsStats,
+  },
+  { requiredKeys: ['address', 'port', 'forward', 'weight', 'upperThreshold', 'lowerThreshold', 'tunnel'] },
+);
+const ipvsDaemon: fc.Arbitrary<IpvsDaemon> = record(
+  {
+    role: fc.constantFrom('master' as const, 'backup' as const),
+    interface: name,
+    id: u32,
+    maxLength: u16,
+    group: fc.oneof(address(4), address(6)),
+    port: u16,
+    ttl: fc.integer({ min: 0, max: 255 }),
+  },
+  { requiredKeys: ['role', 'interface', 'id', 'maxLength', 'port', 'ttl'] },
+);
+
 export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], fc.Arbitrary<unknown>> = {
   'netlink messages': messages,
   'netlink acknowledgement': acknowledgement,
@@ -229,4 +311,11 @@ export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], 
   'rtnetlink route': route,
   'rtnetlink rule': rule,
   'rtnetlink neighbour': neighbour,
+  'conntrack entry': conntrack,
+  'generic netlink family': genericFamily,
+  'ipvs service': ipvsService,
+  'ipvs destination': ipvsDestination,
+  'ipvs daemon': ipvsDaemon,
+  'ipvs timeouts': record({ tcp: u32, tcpfin: u32, udp: u32 }),
+  'ipvs info': record({ version: u32, connectionTableSize: u32 }),
 };

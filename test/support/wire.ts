@@ -16,14 +16,20 @@ import {
   macFromBytes,
   type NdpMessage,
   type NdpOption,
+  type ProxiedPath,
+  type ProxyHeader,
   REGISTRY_PATH,
   type ReceivedAdvert,
   sumPseudoHeader,
+  type TcpSegment,
   type UdpDatagram,
   type VrrpChecksum,
   vrrpChecksum,
 } from '../../src/wire/index.ts';
+import { drbdArbitraries } from './drbd.ts';
+import { nbdArbitraries } from './nbd.ts';
 import { netlinkArbitraries } from './netlink.ts';
+import { nftablesArbitraries } from './nftables.ts';
 
 export type CodecSupport = {
   readonly value: fc.Arbitrary<unknown>;
@@ -117,6 +123,18 @@ const icmp = (family: 4 | 6): fc.Arbitrary<IcmpMessage> =>
     }),
   ) as fc.Arbitrary<IcmpMessage>;
 const udp: fc.Arbitrary<UdpDatagram> = record({ sourcePort: u16, destinationPort: u16, payload: octets(0, 60) });
+const tcp: fc.Arbitrary<TcpSegment> = record({
+  sourcePort: u16,
+  destinationPort: u16,
+  seq: u32,
+  ack: u32,
+  flags: fc.integer({ min: 0, max: 0xfff }),
+  window: u16,
+  checksum: u16,
+  urgent: u16,
+  options: units(4, 0, 10),
+  payload: octets(0, 60),
+});
 const ndpOption: fc.Arbitrary<NdpOption> = fc.oneof(
   record({ kind: fc.constantFrom('source-link-layer' as const, 'target-link-layer' as const), mac }),
   record({ kind: fc.constant('other' as const), type: fc.integer({ min: 3, max: 255 }), data: units(8, 0, 3, 6) }),
@@ -221,6 +239,22 @@ const pcap: fc.Arbitrary<Capture> = fc.constantFrom(...Object.values(LINK_TYPE))
   }),
 );
 
+const proxiedPath = (address: typeof ip4): fc.Arbitrary<ProxiedPath> =>
+  record({ source: address, destination: address, sourcePort: u16, destinationPort: u16 });
+const anyPath = fc.oneof(proxiedPath(ip4), proxiedPath(ip6));
+const transport = fc.constantFrom('stream' as const, 'datagram' as const);
+const tlvs = fc.array(record({ type: u8, value: octets(0, 40) }), { maxLength: 3 });
+const proxyHeader: fc.Arbitrary<ProxyHeader> = fc.oneof(
+  record({ command: fc.constantFrom('local' as const, 'unspecified' as const) }),
+  record({ command: fc.constant('proxy' as const), transport, path: anyPath, tlvs }),
+  record({
+    command: fc.constant('proxy' as const),
+    transport,
+    unix: record({ source: octets(108, 108), destination: octets(108, 108) }),
+    tlvs,
+  }),
+);
+
 const putU16 = (b: Uint8Array, at: number, v: number): void => {
   b[at] = v >> 8;
   b[at + 1] = v & 0xff;
@@ -261,10 +295,17 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   'vrrp over IPv6': { value: vrrp(6), repair: repairVrrp(6) },
   'vrrp over IPv4 unicast': { value: vrrp('unicast'), repair: repairVrrp('unicast') },
   'vrrp hmac trailer': { value: hmac },
+  tcp: { value: tcp },
   ah: { value: ah },
   bfd: { value: bfd },
   pcap: { value: pcap },
-  ...Object.fromEntries(Object.entries(netlinkArbitraries).map(([name, value]) => [name, { value }])),
+  'proxy protocol 1': { value: fc.option(anyPath, { nil: undefined }).map((path) => ({ path })) },
+  'proxy protocol 2': { value: proxyHeader },
+  ...Object.fromEntries(
+    Object.entries({ ...netlinkArbitraries, ...nftablesArbitraries, ...drbdArbitraries, ...nbdArbitraries }).map(
+      ([name, value]) => [name, { value }],
+    ),
+  ),
 };
 
 /** For tests: the canonical form of an address that is known to be one. */

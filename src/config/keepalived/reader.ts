@@ -69,7 +69,7 @@ export function readKeepalivedConf(o: {
     report,
     global,
     bfds: declared(r.bfd_instance, bfd, report),
-    files: declared(r.track_file, vrrp.files, report),
+    files: pathsOf(declared(r.track_file, vrrp.files, report), vrrp.files),
     instances: declared(r.vrrp_instance, vrrp.instances, report),
   });
   const config: KeepalivedConfig = { global: buildGlobal(r, global, report), vrrp, bfd, director };
@@ -80,6 +80,13 @@ export function readKeepalivedConf(o: {
     interfaces: interfacePlaces(r),
   };
 }
+
+/** A file of a refused block has no path, and its name is not reported again. */
+const pathsOf = (
+  names: ReadonlySet<string>,
+  files: readonly { readonly name: string; readonly file: string }[],
+): ReadonlyMap<string, string> =>
+  new Map([...names].map((name) => [name, files.find((f) => f.name === name)?.file ?? '']));
 
 function interfacePlaces(r: RootValues): Map<string, Place> {
   const first = new Map<string, Place>();

@@ -133,6 +133,7 @@ export class Beat {
     });
     const bfd = new BfdDriver(host, (instance, up) => {
       if (instance.tells.vrrp) vrrp.setTracker('bfd', instance.name, up ? 'up' : 'down');
+      if (instance.tells.checkers) this.#send({ kind: 'bfd', name: instance.name, up });
     });
     this.#works = { host, network, trackers, vrrp, bfd, realtimePriority, config: m.config };
     this.#startSessions(bfd, m, log);

@@ -86,6 +86,7 @@ test('pid files are where keepalived 2.2.7 of Debian has them, and the control s
   assert.deepEqual(pidPaths({ pidDirectory: false }), {
     main: '/run/keepalived.pid',
     vrrp: '/run/vrrp.pid',
+    checkers: '/run/checkers.pid',
     socket: '/run/holdfast/keepalived.sock',
   });
   assert.equal(pidPaths({ pidDirectory: true, instance: 'a' }).main, '/run/keepalived/keepalived_a.pid');

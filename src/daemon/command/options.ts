@@ -1,5 +1,7 @@
-/** The options of `holdfast keepalived`: all that keepalived 2.2.7 and 2.3 take, and three of our own. */
+/** The options of `holdfast keepalived`: all that keepalived 2.2.7 and 2.3 take, and some of our own. */
+
 import { err, ok, type Result, type Text, text } from '../../base/index.ts';
+import type { PlaneName } from '../../director/index.ts';
 import { getopt, type OptionSpec } from './getopt.ts';
 
 type Known = OptionSpec & { readonly help: Text; readonly argument?: string };
@@ -48,7 +50,7 @@ export const OPTIONS: readonly Known[] = [
   valued('u', 'umask', 'MASK', text('File creation mask', '创建文件的权限掩码')),
   flag('X', 'release-vips', noEffect('a stop always removes the addresses', '停止时总会移除地址')),
   flag('V', 'dont-release-vrrp', text('Keep addresses and routes at a stop', '停止时保留地址与路由')),
-  flag('I', 'dont-release-ipvs', noEffect('virtual servers are not run by this build', '此版本不运行虚拟服务器')),
+  flag('I', 'dont-release-ipvs', text('Keep virtual servers at a stop', '停止时保留虚拟服务器')),
   flag(
     'R',
     'dont-respawn',
@@ -58,7 +60,7 @@ export const OPTIONS: readonly Known[] = [
   flag('d', 'dump-conf', text('Log the configuration at start', '启动时把配置写入日志')),
   valued('p', 'pid', 'FILE', text('Pid file', '进程号文件')),
   valued('r', 'vrrp_pid', 'FILE', text('Pid file of the VRRP process', 'VRRP 进程的进程号文件')),
-  valued('c', 'checkers_pid', 'FILE', noEffect('there is no checker process', '没有健康检查进程')),
+  valued('c', 'checkers_pid', 'FILE', text('Pid file of the director process', '调度进程的进程号文件')),
   valued('b', 'bfd_pid', 'FILE', noEffect('BFD runs in the VRRP process', 'BFD 在 VRRP 进程中运行')),
   flag('T', 'genhash', text('Not part of this program', '本程序不包含此功能')),
   flag('a', 'address-monitoring', text('Log every address that comes or goes', '记录每个地址的增减')),
@@ -91,10 +93,31 @@ export const OPTIONS: readonly Known[] = [
   flag('v', 'version', text('Version', '版本')),
   flag('h', 'help', text('This help', '本帮助')),
   flag('', 'lenient', text('Skip what is wrong, as keepalived does', '像 keepalived 一样跳过错误之处')),
+  valued(
+    '',
+    'lb-plane',
+    'PLANE',
+    text(
+      'Virtual servers by ipvs, nft, bpf or proxy; auto takes the best that the kernel offers',
+      '虚拟服务器使用 ipvs、nft、bpf 或 proxy；auto 为内核可用的最佳方式',
+    ),
+  ),
+  valued(
+    '',
+    'lb-proxy-protocol',
+    'VERSION',
+    text(
+      "With the proxy plane: tell servers the client's address, v1 or v2",
+      '使用 proxy 时以 v1 或 v2 告知服务器客户端地址',
+    ),
+  ),
   valued('', 'lang', 'LANG', text('Language of messages: en, zh', '消息语言：en、zh')),
 ];
 
 export const SIGNALS = { STOP: 15, RELOAD: 1, DATA: 10, STATS: 12, STATS_CLEAR: 63, JSON: 36 } as const;
+
+const PLANES = ['auto', 'ipvs', 'nft', 'bpf', 'proxy'] as const;
+const HEADERS = ['none', 'v1', 'v2'] as const;
 
 export type KeepalivedOptions = {
   readonly do: 'run' | 'test' | 'version' | 'help' | { readonly signum: number };
@@ -109,11 +132,16 @@ export type KeepalivedOptions = {
   readonly logFile: string | undefined;
   readonly umask: number | undefined;
   readonly keepAddresses: boolean;
+  readonly keepServers: boolean;
+  /** Undefined: the best that the kernel offers. */
+  readonly plane: PlaneName | undefined;
+  readonly proxyHeader: 'none' | 'v1' | 'v2';
   readonly respawn: boolean;
   readonly foreground: boolean;
   readonly dumpConfig: boolean;
   readonly pidFile: string | undefined;
   readonly vrrpPidFile: string | undefined;
+  readonly checkersPidFile: string | undefined;
   readonly addressMonitoring: boolean;
   readonly namespace: string | undefined;
   readonly configId: string | undefined;
@@ -164,6 +192,22 @@ export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions,
   const mask = last('umask');
   if (mask !== undefined && !/^(0[0-7]{1,4}|[1-9][0-9]{0,3}|0x[0-9a-fA-F]{1,3}|0)$/.test(mask))
     return err(text(`${mask} is not a file mask such as 022`, `${mask} 不是文件掩码（例如 022）`));
+  const plane = PLANES.find((p) => p === (last('lb-plane') ?? 'auto'));
+  if (plane === undefined)
+    return err(
+      text(
+        `unknown plane ${last('lb-plane')}; known: ${PLANES.join(', ')}`,
+        `未知的数据面 ${last('lb-plane')}；可用：${PLANES.join('、')}`,
+      ),
+    );
+  const header = HEADERS.find((h) => h === (last('lb-proxy-protocol') ?? 'none'));
+  if (header === undefined)
+    return err(
+      text(
+        `unknown PROXY protocol ${last('lb-proxy-protocol')}; known: v1, v2`,
+        `未知的 PROXY 协议 ${last('lb-proxy-protocol')}；可用：v1、v2`,
+      ),
+    );
   const only = has('vrrp') === has('check') ? 'all' : has('vrrp') ? 'vrrp' : 'checkers';
   return ok({
     do: what,
@@ -177,11 +221,15 @@ export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions,
     logFile: last('log-file'),
     umask: mask === undefined ? undefined : Number(/^0[0-7]/.test(mask) ? `0o${mask.slice(1)}` : mask),
     keepAddresses: has('dont-release-vrrp'),
+    keepServers: has('dont-release-ipvs'),
+    plane: plane === 'auto' ? undefined : plane,
+    proxyHeader: header,
     respawn: !has('dont-respawn'),
     foreground: has('dont-fork'),
     dumpConfig: has('dump-conf'),
     pidFile: last('pid'),
     vrrpPidFile: last('vrrp_pid'),
+    checkersPidFile: last('checkers_pid'),
     addressMonitoring: has('address-monitoring'),
     namespace: last('namespace'),
     configId: last('config-id'),

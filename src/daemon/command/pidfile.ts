@@ -7,12 +7,18 @@ import { refuseSpecial, replaceFile, writeBeside } from '../safe-file.ts';
 export type PidPlaces = {
   readonly pidFile?: string | undefined;
   readonly vrrpPidFile?: string | undefined;
+  readonly checkersPidFile?: string | undefined;
   /** The root keywords `instance`, `net_namespace` and `use_pid_dir`. */
   readonly instance?: string | undefined;
   readonly namespace?: string | undefined;
   readonly pidDirectory: boolean;
 };
-export type PidPaths = { readonly main: string; readonly vrrp: string; readonly socket: string };
+export type PidPaths = {
+  readonly main: string;
+  readonly vrrp: string;
+  readonly checkers: string;
+  readonly socket: string;
+};
 
 /**
  * `/run/keepalived.pid` and `/run/vrrp.pid` (Debian's 2.2.7; its manual calls the second keepalived_vrrp.pid); with
@@ -25,10 +31,12 @@ export function pidPaths(p: PidPlaces): PidPaths {
   const folder = p.pidDirectory || p.namespace ? `/run/keepalived/${space}` : '/run/';
   const main = p.pidFile ?? `${folder}keepalived${suffix}.pid`;
   const vrrp = p.vrrpPidFile ?? (p.pidFile ? `${dropExtension(p.pidFile)}_vrrp.pid` : `${folder}vrrp${suffix}.pid`);
+  const checkers =
+    p.checkersPidFile ?? (p.pidFile ? `${dropExtension(p.pidFile)}_checkers.pid` : `${folder}checkers${suffix}.pid`);
   const socket = p.pidFile
     ? socketBeside(p.pidFile)
     : `/run/holdfast/keepalived${p.namespace ? `@${p.namespace}` : ''}${suffix}.sock`;
-  return { main, vrrp, socket };
+  return { main, vrrp, checkers, socket };
 }
 const dropExtension = (pidFile: string): string => pidFile.replace(/\.pid$/, '');
 export const socketBeside = (pidFile: string): string => `${dropExtension(pidFile)}.sock`;

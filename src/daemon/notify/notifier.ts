@@ -4,6 +4,7 @@
  * beat process does not have.
  */
 import { text } from '../../base/index.ts';
+import type { PoolNotification } from '../../director/index.ts';
 import type { Exit, Host } from '../../host/index.ts';
 import type { Fifo, Mail, Notification, Script, VrrpConfig } from '../../vrrp/index.ts';
 import type { Accounts } from '../scripts/accounts.ts';
@@ -13,8 +14,17 @@ import { FifoReader } from './fifo-reader.ts';
 import type { Message } from './mail.ts';
 import { mailText } from './mail-text.ts';
 
-type OpenFifo = { readonly key: string; readonly writer: FifoWriter; readonly reader: FifoReader | undefined };
-export type NotifyConfig = Pick<VrrpConfig, 'fifos' | 'mail' | 'scriptUser' | 'supplementaryGroups'>;
+/** Which events' lines it is for. */
+export type ToldFifo = Fifo & { readonly tells: { readonly vrrp: boolean; readonly checkers: boolean } };
+type OpenFifo = {
+  readonly tells: ToldFifo['tells'];
+  readonly key: string;
+  readonly writer: FifoWriter;
+  readonly reader: FifoReader | undefined;
+};
+export type NotifyConfig = Pick<VrrpConfig, 'mail' | 'scriptUser' | 'supplementaryGroups' | 'routerId'> & {
+  readonly fifos: readonly ToldFifo[];
+};
 export type NotifierOptions = {
   readonly host: Pick<Host, 'clock' | 'log'>;
   readonly accounts: Accounts;
@@ -24,6 +34,7 @@ export type NotifierOptions = {
 
 export class Notifier {
   #mail: Mail;
+  #routerId: string;
   #fifos: readonly OpenFifo[] = [];
   /** Scripts of STOP events that have not ended. */
   #stopping = 0;
@@ -33,19 +44,28 @@ export class Notifier {
   constructor(config: NotifyConfig, o: NotifierOptions) {
     this.#o = o;
     this.#mail = config.mail;
+    this.#routerId = config.routerId;
     this.#openFifos(config.fifos);
   }
 
   use(config: NotifyConfig): void {
     this.#mail = config.mail;
+    this.#routerId = config.routerId;
     this.#o.runner.use(config);
     this.#openFifos(config.fifos);
   }
 
   tell(n: Notification): void {
-    for (const f of this.#fifos) f.writer.write(n.fifo);
+    for (const f of this.#fifos) if (f.tells.vrrp) f.writer.write(n.fifo);
     for (const script of n.scripts) this.#run(script, n.word === 'STOP');
     if (n.mail !== undefined) this.#o.mail({ subject: n.mail, text: mailText(n) }, this.#mail);
+  }
+  /** Of a virtual server, a real server or a checker. */
+  tellOfPool(n: PoolNotification): void {
+    if (n.fifo !== undefined) for (const f of this.#fifos) if (f.tells.checkers) f.writer.write(n.fifo);
+    if (n.script) this.#run(n.script, false);
+    if (n.mail === undefined || this.#mail.to.length === 0) return;
+    this.#o.mail({ subject: `[${this.#routerId}] ${n.mail.subject}`, text: `${n.mail.body}\r\n\r\n` }, this.#mail);
   }
   /** Calls back when the scripts of STOP events have ended; the caller's own deadline bounds the wait. */
   whenStopScriptsEnded(done: () => void): void {
@@ -82,7 +102,7 @@ export class Notifier {
     );
     this.#o.host.log.write({ level: 'warning', code: 'notify.script', text: words });
   }
-  #openFifos(wanted: readonly Fifo[]): void {
+  #openFifos(wanted: readonly ToldFifo[]): void {
     const { host, accounts, runner } = this.#o;
     const keyed = wanted.map((fifo) => ({ fifo, key: JSON.stringify(fifo) }));
     for (const f of this.#fifos) if (!keyed.some((k) => k.key === f.key)) void closeFifo(f);
@@ -97,7 +117,7 @@ export class Notifier {
         continue;
       }
       const reader = fifo.script && new FifoReader(fifo.path, fifo.script, runner, host);
-      kept.push({ key, writer: opened.value, reader });
+      kept.push({ key, tells: fifo.tells, writer: opened.value, reader });
     }
     this.#fifos = kept;
   }

@@ -78,6 +78,7 @@ export function readConfiguration(request: ReadRequest): ReadAnswer {
       global,
       vrrp,
       bfd,
+      director,
       description: request.describe ? withoutSecrets(describeKeepalivedConf(r.config)) : undefined,
       virtualServers: director.virtualServers.map(serverName),
       flattened: [...r.sources].map(([file, content]) => `# ${file}\n${content}`).join('\n'),

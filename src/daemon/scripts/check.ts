@@ -19,9 +19,10 @@ export const systemPaths: PathReader = {
   link: (path) => readlinkSync(path),
 };
 
+type Scripted = Pick<KeepalivedConfig, 'global' | 'vrrp' | 'director'>;
 type Used = { readonly script: Script; readonly of: string };
-/** Every script of VRRP and of the daemon. */
-export function scriptsOf(c: Pick<KeepalivedConfig, 'global' | 'vrrp'>): readonly Used[] {
+/** Every script of VRRP, of the director and of the daemon. */
+export function scriptsOf(c: Scripted): readonly Used[] {
   const out: Used[] = [];
   const add = (script: Script | undefined, of: string): void => {
     if (script) out.push({ script, of });
@@ -33,14 +34,29 @@ export function scriptsOf(c: Pick<KeepalivedConfig, 'global' | 'vrrp'>): readonl
   for (const x of [...c.vrrp.instances, ...c.vrrp.groups])
     for (const [word, script] of Object.entries(x.notify))
       if (typeof script === 'object') add(script, `${x.name}, notify ${word}`);
-  return out;
+  for (const f of c.director.fifos) add(f.script, `notify_fifo ${f.path}`);
+  for (const v of c.director.virtualServers) {
+    add(v.quorumUp, 'quorum_up');
+    add(v.quorumDown, 'quorum_down');
+    for (const r of v.realServers) {
+      add(r.notifyUp, `real_server ${r.address}, notify_up`);
+      add(r.notifyDown, `real_server ${r.address}, notify_down`);
+      for (const k of r.checkers) if (k.kind === 'misc') add(k.script, `real_server ${r.address}, misc_path`);
+    }
+  }
+  // A FIFO that VRRP and the checkers share has one script, and a script of many servers is one finding.
+  const seen = new Set<string>();
+  return out.filter(({ script, of }) => {
+    const key = `${of} ${JSON.stringify(script)}`;
+    return !seen.has(key) && seen.add(key);
+  });
 }
 
 /** Words without a slash are looked for in PATH when they run: nothing can be said about them before. */
 const isPath = (program: string): boolean => program.startsWith('/');
 
 export function scriptDiagnostics(
-  c: Pick<KeepalivedConfig, 'global' | 'vrrp'>,
+  c: Scripted,
   accounts: Accounts,
   reader: PathReader,
   lenient: boolean,
@@ -77,11 +93,7 @@ const hintOf = (kind: string): Pick<Diagnostic, 'hint'> | Record<never, never> =
     : {};
 
 /** Whether a script would run as root although `enable_script_security` is off: keepalived has an exit status for it. */
-export const runsUnguarded = (
-  c: Pick<KeepalivedConfig, 'global' | 'vrrp'>,
-  accounts: Accounts,
-  reader: PathReader,
-): boolean =>
+export const runsUnguarded = (c: Scripted, accounts: Accounts, reader: PathReader): boolean =>
   !c.vrrp.scriptSecurity &&
   scriptsOf(c).some(({ script }) => {
     const who = credentialsOf(accounts, script, c.vrrp.scriptUser, c.vrrp.supplementaryGroups);
@@ -100,5 +112,25 @@ export function withoutScripts(c: KeepalivedConfig, bad: (s: Script) => boolean)
       groups: c.vrrp.groups.map((g) => ({ ...g, notify: good(g.notify) })),
       fifos: c.vrrp.fifos.map(({ script, ...f }) => (script === undefined || bad(script) ? f : { ...f, script })),
     },
+    director: {
+      ...c.director,
+      fifos: c.director.fifos.map(({ script, ...f }) => (script === undefined || bad(script) ? f : { ...f, script })),
+      virtualServers: c.director.virtualServers.map((v) => ({
+        ...without(v, ['quorumUp', 'quorumDown'], bad),
+        realServers: v.realServers.map((r) => ({
+          ...without(r, ['notifyUp', 'notifyDown'], bad),
+          // keepalived: a checker that cannot be run is left out.
+          checkers: r.checkers.filter((k) => k.kind !== 'misc' || !bad(k.script)),
+        })),
+      })),
+    },
   };
+}
+
+function without<T extends object>(x: T, keys: readonly (keyof T)[], bad: (s: Script) => boolean): T {
+  const isBad = (key: string): boolean => {
+    const script = x[key as keyof T] as Script | undefined;
+    return keys.includes(key as keyof T) && script !== undefined && bad(script);
+  };
+  return Object.fromEntries(Object.entries(x).filter(([key]) => !isBad(key))) as T;
 }

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { us } from '../../base/index.ts';
+import type { KeepalivedConfig } from '../../config/index.ts';
+import { type Checker, exampleDirector, exampleServer, exampleService, exampleTiming } from '../../director/index.ts';
+import { exampleConfig } from '../../vrrp/index.ts';
 import { type Accounts, credentialsOf } from './accounts.ts';
+import { scriptDiagnostics, withoutScripts } from './check.ts';
 import { type PathFacts, type PathReader, scriptFinding } from './security.ts';
 
 type Entry = Partial<PathFacts> & { readonly to?: string };
@@ -72,4 +77,37 @@ test('groups: the named one, and the supplementary ones only when asked for', ()
     value: { uid: 100, gid: 50, groups: [7, 8] },
   });
   assert.equal(credentialsOf(accounts(['a']), { user: 'a', group: 'none' }, undefined, false).ok, false);
+});
+test('scripts of virtual servers are held to the same rules, and the lenient go on without the bad ones', () => {
+  const bad: [string, ...string[]] = ['/tmp/bad.sh'];
+  const misc: Checker = {
+    kind: 'misc',
+    timing: exampleTiming(),
+    script: { argv: bad },
+    timeout: us(1),
+    dynamic: false,
+  };
+  const server = { ...exampleServer('10.0.0.1', { checkers: [misc] }), notifyUp: { argv: bad } };
+  const director = exampleDirector([exampleService([server], { quorumDown: { argv: bad } })]);
+  const c = {
+    global: {},
+    vrrp: { ...exampleConfig([]), scriptSecurity: true },
+    director,
+    bfd: [],
+  } as unknown as KeepalivedConfig;
+  const reader = tree({ '/': {}, '/tmp': { mode: 0o1777 }, '/tmp/bad.sh': {} });
+  // The account has uid 100 here: only a script that would run as root must be out of others' reach.
+  const root: Accounts = { ...accounts(['root']), user: (name) => ({ uid: 0, gid: 0, name }) };
+  const found = scriptDiagnostics(c, root, reader, false);
+  assert.deepEqual(
+    found.map((d) => [d.severity, d.code, d.message.en.replace(/:.*/, '')]),
+    ['quorum_down', 'real_server 10.0.0.1, notify_up', 'real_server 10.0.0.1, misc_path'].map((of) => [
+      'error',
+      'script-insecure',
+      of,
+    ]),
+  );
+  const [service] = withoutScripts(c, (x) => x.argv[0] === '/tmp/bad.sh').director.virtualServers;
+  assert.equal(service?.quorumDown, undefined);
+  assert.deepEqual([service?.realServers[0]?.notifyUp, service?.realServers[0]?.checkers], [undefined, []]);
 });

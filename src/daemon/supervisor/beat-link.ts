@@ -1,22 +1,20 @@
 /** One beat process as the supervisor sees it: its messages, its last will, and the programs that run on its behalf. */
-import type { ChildProcess } from 'node:child_process';
 import { type Text, text } from '../../base/index.ts';
 import type { Exit, Running } from '../../host/index.ts';
 import type { LastWill, Script } from '../../vrrp/index.ts';
-import { forkPart } from '../channel.ts';
 import type { BeatSnapshot, FromBeat, ToBeat } from '../messages.ts';
+import { Child } from './child.ts';
 
 export type BeatHandlers = {
   /** What is not settled here. */
-  readonly message: (m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' }>) => void;
+  readonly message: (m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' | 'bfd' }>) => void;
   readonly run: (script: Script, exited: (e: Exit) => void) => Running | undefined;
   readonly exit: (how: Text, orderly: boolean) => void;
 };
 
 export class BeatLink {
   #will: LastWill | undefined;
-  /** Undefined: there could be none, and its end is told at once. */
-  readonly #child: ChildProcess | undefined;
+  readonly #child: Child<ToBeat>;
   readonly #handlers: BeatHandlers;
   readonly #runs = new Map<number, Running>();
   /** Who waits for the answer to the question under way: many may ask, and the beat answers once. */
@@ -25,32 +23,17 @@ export class BeatLink {
   #late: NodeJS.Timeout | undefined;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
-  #ended = false;
 
   constructor(handlers: BeatHandlers) {
     this.#handlers = handlers;
-    const started = forkPart('beat/main');
-    if (!started.ok) {
-      const { error } = started;
-      setImmediate(() => this.#exit(text(`cannot be started (${error})`, `无法启动（${error}）`), false));
-      return;
-    }
-    const child = started.value;
-    this.#child = child;
-    child.on('message', (m) => this.#receive(m as FromBeat));
-    child.on('exit', (code, signal) => {
-      const how = signal
-        ? text(`was ended by ${signal}`, `被信号 ${signal} 终止`)
-        : text(`ended with status ${code}`, `以状态 ${code} 退出`);
-      const exit = (): void => this.#exit(how, this.#stopped && code === 0);
-      // Its last words may still be in the channel, and its will among them.
-      if (!child.connected) return exit();
-      child.on('disconnect', exit);
-      setTimeout(exit, LAST_WORDS);
-    });
+    this.#child = new Child<ToBeat>(
+      'beat/main',
+      (m) => this.#receive(m as FromBeat),
+      (how, clean) => this.#exit(how, this.#stopped && clean),
+    );
   }
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#child.pid;
   }
   /** Once: whoever executes it takes it. */
   takeWill(): LastWill | undefined {
@@ -59,10 +42,10 @@ export class BeatLink {
     return will;
   }
   send(m: ToBeat): void {
-    if (this.#child?.connected) this.#child.send(m, () => {});
+    this.#child.send(m);
   }
   kill(): void {
-    this.#child?.kill('SIGKILL');
+    this.#child.kill();
   }
   /** Undefined where it does not answer in time. */
   snapshot(answered: (s: BeatSnapshot | undefined) => void): void {
@@ -114,8 +97,6 @@ export class BeatLink {
     }
   }
   #exit(how: Text, orderly: boolean): void {
-    if (this.#ended) return;
-    this.#ended = true;
     for (const running of this.#runs.values()) running.signal('SIGKILL');
     this.#answer(this.#question, undefined);
     this.#handlers.exit(how, orderly);
@@ -125,5 +106,3 @@ export class BeatLink {
 const ANSWER_WITHIN = 2000;
 /** However many ask: each answer takes time from the adverts. */
 const BETWEEN_QUESTIONS = 100;
-/** Longer than any channel takes to empty; an end that is not heard must not keep addresses in place. */
-const LAST_WORDS = 100;

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { ControlRequest } from '../../api/index.ts';
-import { err, ok, type Result, type Text, text } from '../../base/index.ts';
+import { err, ok, type Result, type Text, text, verbatim } from '../../base/index.ts';
 import type { Accounts } from '../scripts/accounts.ts';
 
 const GROUP = 'holdfast';
@@ -64,16 +64,45 @@ function serve(socket: Socket, answer: Answer): void {
     }
     const request = parseRequest(got.slice(0, end));
     if (request.ok) answer(request.value, (document) => socket.end(`${JSON.stringify(document)}\n`));
-    else socket.end(`${JSON.stringify({ error: request.error })}\n`);
+    else socket.end(`${JSON.stringify({ error: verbatim(request.error) })}\n`);
   });
 }
 
 export function parseRequest(line: string): Result<ControlRequest, string> {
+  let got: unknown;
   try {
-    const got: unknown = JSON.parse(line);
-    const ask = typeof got === 'object' && got !== null && 'ask' in got ? got.ask : undefined;
-    return ask === 'status' || ask === 'statistics' ? ok({ ask }) : err('unknown request');
+    got = JSON.parse(line);
   } catch {
     return err('not JSON');
   }
+  if (typeof got !== 'object' || got === null) return err('unknown request');
+  const q = got as Readonly<Record<string, unknown>>;
+  switch (q['ask']) {
+    case 'status':
+    case 'statistics':
+    case 'lb':
+      return ok({ ask: q['ask'] });
+    case 'lb-drain':
+    case 'lb-weight':
+      return parseOrder(q['ask'], q);
+    default:
+      return err('unknown request');
+  }
+}
+
+/** What the director does not know or cannot do it refuses itself. */
+function parseOrder(
+  ask: 'lb-drain' | 'lb-weight',
+  { service, server, force, on, forMs, weight }: Readonly<Record<string, unknown>>,
+): Result<ControlRequest, string> {
+  if (typeof service !== 'string' || typeof server !== 'string') return err(`${ask} needs a service and a server`);
+  const who = { service, server, ...(force === true ? { force } : {}) };
+  const number = (x: unknown): x is number => typeof x === 'number' && Number.isFinite(x) && x >= 0;
+  if (ask === 'lb-weight') {
+    if (weight !== undefined && !number(weight)) return err('weight is not a number');
+    return ok({ ask, ...who, ...(weight === undefined ? {} : { weight }) });
+  }
+  if (typeof on !== 'boolean') return err('lb-drain needs on: true or false');
+  if (forMs !== undefined && !number(forMs)) return err('forMs is not a number');
+  return ok({ ask, ...who, on, ...(forMs === undefined ? {} : { forMs }) });
 }

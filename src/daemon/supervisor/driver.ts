@@ -2,7 +2,7 @@
 import type { ControlRequest, StatusDocument } from '../../api/index.ts';
 import { type Microseconds, type Result, type Text, text, unreachable, verbatim } from '../../base/index.ts';
 import type { Exit, Host, Log, Running } from '../../host/index.ts';
-import type { Script } from '../../vrrp/index.ts';
+import type { Notification, Script } from '../../vrrp/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import type { KeepalivedOptions } from '../command/options.ts';
 import { pidPaths, takePidFile } from '../command/pidfile.ts';
@@ -11,9 +11,10 @@ import type { BeatSnapshot, FromBeat, ReadAnswer, ReadConfig, RenderedDiagnostic
 import { replaceFile } from '../safe-file.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
+import { DirectorLink } from './director-link.ts';
 import { dataDump, dumpPaths, statisticsDump } from './dump.ts';
 import { logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
-import { History } from './history.ts';
+import { History, STATES } from './history.ts';
 import {
   initialSupervisor,
   type SupervisorEffect,
@@ -23,6 +24,7 @@ import {
   supervisorDeadline,
 } from './machine.ts';
 import { readInProcess } from './reading.ts';
+import { directorConfig, notifyConfig } from './shares.ts';
 import { World } from './world.ts';
 
 export type SupervisorHost = Pick<Host, 'clock' | 'network' | 'sockets' | 'processes' | 'log'>;
@@ -42,11 +44,16 @@ export class Supervisor {
   #state: SupervisorState = initialSupervisor;
   #timer: NodeJS.Timeout | undefined;
   #beat: BeatLink | undefined;
+  readonly #director: DirectorLink;
   #config: ReadConfig | undefined;
   #world: World | undefined;
   #generation = 0;
   #loadedAt = 0;
   #refusedAt: number | undefined;
+  /** A process died that may not be started again. */
+  #failed = false;
+  /** The startup script has ended: processes may be told what to do. */
+  #prepared = false;
   #stopReading: () => void = () => {};
   readonly #startedAt = Date.now();
   readonly #history = new History();
@@ -58,6 +65,16 @@ export class Supervisor {
     this.#options = options;
     this.#ports = ports;
     this.#scheduled = new ScheduledReload(ports.log, () => this.reload());
+    this.#director = new DirectorLink({
+      now: ports.now,
+      log: (e) => ports.log.write(e),
+      notify: (n) => this.#world?.notifier.tellOfPool(n),
+      started: (pid) => this.#world?.childStarted('checkers', pid),
+      giveUp: () => {
+        this.#failed = true;
+        this.stop();
+      },
+    });
   }
 
   start(): void {
@@ -115,7 +132,11 @@ export class Supervisor {
         this.#read(e.why);
         break;
       case 'prepare':
-        this.#world?.startup(this.#config as ReadConfig, () => this.#feed({ kind: 'prepared' }));
+        this.#world?.startup(this.#config as ReadConfig, () => {
+          this.#prepared = true;
+          this.#configureDirector();
+          this.#feed({ kind: 'prepared' });
+        });
         return;
       case 'start-beat':
         this.#startBeat();
@@ -181,11 +202,11 @@ export class Supervisor {
     this.#generation++;
     this.#loadedAt = Date.now();
     this.#refusedAt = undefined;
-    this.#world?.notifier.use(config.vrrp);
+    this.#world?.notifier.use(notifyConfig(config));
     saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
     this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
     for (const line of config.description?.split('\n') ?? []) this.#log('notice', 'config.dump', verbatim(line));
-    this.#aboutVirtualServers(config);
+    this.#configureDirector();
     const work = config.vrrp.instances.length > 0 && this.#options.only !== 'checkers';
     this.#feed({ kind: 'read', outcome: 'good', work: work || this.#options.always });
   }
@@ -195,10 +216,11 @@ export class Supervisor {
     const namespace = this.#options.namespace ?? global.netNamespace;
     const umask = this.#options.umask ?? global.umask;
     if (umask !== undefined) process.umask(umask);
-    const { pidFile, vrrpPidFile } = this.#options;
+    const { pidFile, vrrpPidFile, checkersPidFile } = this.#options;
     const paths = pidPaths({
       pidFile,
       vrrpPidFile,
+      checkersPidFile,
       namespace,
       instance: global.instance,
       pidDirectory: global.usePidDir,
@@ -217,14 +239,22 @@ export class Supervisor {
     this.#world = new World(config, paths, host.value, systemAccounts, (q, reply) => this.#answer(q, reply));
     return undefined;
   }
-  #aboutVirtualServers(config: ReadConfig): void {
-    if (config.virtualServers.length === 0 || this.#options.only === 'vrrp') return;
-    const names = config.virtualServers.join(', ');
-    const words = text(
-      `virtual server ${names}: read and checked; the data plane is not part of this build`,
-      `虚拟服务器 ${names}：已读取并检查；此版本不包含数据平面`,
+  #configureDirector(): void {
+    const config = this.#config;
+    if (config === undefined || !this.#prepared) return;
+    const { only, respawn, plane, proxyHeader } = this.#options;
+    this.#director.configuration(
+      {
+        generation: this.#generation,
+        config: directorConfig(config.director, { vrrpOnly: only === 'vrrp', plane }),
+        proxyHeader,
+        process: config.global.processes.checker,
+        umask: this.#options.umask ?? config.global.umask,
+        namespace: this.#options.namespace ?? config.global.netNamespace,
+        scripts: config.vrrp,
+      },
+      { respawn, childWait: config.global.childWait },
     );
-    this.#log('notice', 'director.absent', words);
   }
 
   // ---------------------------------------------------------------------------------------------- the beat process
@@ -242,7 +272,7 @@ export class Supervisor {
   #configureBeat(): void {
     const config = this.#config as ReadConfig;
     const beat = this.#beat as BeatLink;
-    if (beat.pid !== undefined) this.#world?.beatStarted(beat.pid);
+    if (beat.pid !== undefined) this.#world?.childStarted('vrrp', beat.pid);
     beat.send({
       kind: 'configure',
       generation: this.#generation,
@@ -259,8 +289,16 @@ export class Supervisor {
     const will = this.#beat?.takeWill();
     if (will && this.#world) executeWill(will, this.#world.host);
     this.#history.died(text('the VRRP process died', 'VRRP 进程已终止'), Date.now());
+    for (const i of this.#config?.vrrp.instances ?? [])
+      this.#director.instance(i.name, { master: false, virtualRouterId: i.virtualRouterId });
   }
-  #fromBeat(m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' }>): void {
+  /** IPVS's sync daemons follow an instance. */
+  #tellDirector(n: Notification): void {
+    if (!STATES.has(n.word)) return;
+    const virtualRouterId = this.#config?.vrrp.instances.find((i) => i.name === n.name)?.virtualRouterId ?? 0;
+    this.#director.instance(n.name, { master: n.word === 'MASTER', virtualRouterId });
+  }
+  #fromBeat(m: Extract<FromBeat, { kind: 'log' | 'in-force' | 'notify' | 'bfd' }>): void {
     switch (m.kind) {
       case 'log':
         this.#ports.log.write(m.event);
@@ -270,8 +308,12 @@ export class Supervisor {
         break;
       case 'notify':
         this.#world?.notifier.tell(m.notification);
-        if (m.notification.of === 'INSTANCE')
-          this.#history.add(m.notification.name, m.notification.word, m.because, Date.now());
+        if (m.notification.of !== 'INSTANCE') break;
+        this.#history.add(m.notification.name, m.notification.word, m.because, Date.now());
+        this.#tellDirector(m.notification);
+        break;
+      case 'bfd':
+        this.#director.bfd(m.name, m.up);
         break;
       default:
         unreachable(m);
@@ -281,7 +323,9 @@ export class Supervisor {
   // ---------------------------------------------------------------------------------------------- status and end
 
   #answer(q: ControlRequest, reply: (document: unknown) => void): void {
-    this.#document((status, snapshot) => reply(q.ask === 'status' ? status : (snapshot?.statistics ?? {})));
+    if (q.ask === 'status') this.#document(reply);
+    else if (q.ask === 'statistics') this.#document((_, snapshot) => reply(snapshot?.statistics ?? {}));
+    else this.#director.ask(q, reply);
   }
   #document(ready: (d: StatusDocument, s: BeatSnapshot | undefined) => void): void {
     const compose = (s: BeatSnapshot | undefined): void =>
@@ -301,7 +345,8 @@ export class Supervisor {
           worstStallMs: s?.worstStallMs ?? 0,
           instances: s?.instances ?? [],
           trackers: s?.trackers ?? [],
-          virtualServers: this.#config?.virtualServers ?? [],
+          virtualServers: this.#options.only === 'vrrp' ? [] : (this.#config?.virtualServers ?? []),
+          directorPid: this.#director.pid,
           transitions: this.#history.list(),
         },
         s,
@@ -311,8 +356,10 @@ export class Supervisor {
   }
   async #end(code: number): Promise<void> {
     this.#stopReading();
+    // Behind the beat: the address leaves first, then what is served at it.
+    await new Promise<void>((stopped) => this.#director.stop({ keep: this.#options.keepServers }, stopped));
     await this.#world?.end(this.#config);
-    this.#ports.end(code);
+    this.#ports.end(this.#failed && code === EXIT.done ? EXIT.failed : code);
   }
 }
 

@@ -3,7 +3,8 @@ import type { Transition } from '../../api/index.ts';
 import { type Text, verbatim } from '../../base/index.ts';
 
 const KEPT = 500;
-const STATES: ReadonlySet<string> = new Set(['MASTER', 'BACKUP', 'FAULT', 'STOP', 'DELETED']);
+/** The words that name a state; the others tell of rivals and priorities. */
+export const STATES: ReadonlySet<string> = new Set(['MASTER', 'BACKUP', 'FAULT', 'STOP', 'DELETED']);
 
 export class History {
   readonly #last: Transition[] = [];

@@ -66,8 +66,8 @@ export type SupervisorStep = { readonly state: SupervisorState; readonly effects
 /** The thing was tried and did not work. */
 export const EXIT_FAILED = 1;
 
-/** A beat that lived this long is no part of a crash loop. */
-const QUIET = seconds(60);
+/** A process that lived this long is no part of a crash loop. */
+export const QUIET = seconds(60);
 const LONGEST_BACKOFF = seconds(60);
 
 export const initialSupervisor: SupervisorState = {
@@ -82,7 +82,7 @@ export const initialSupervisor: SupervisorState = {
 };
 
 /** The first death costs no time, then 1, 2, 4 ... 60 s. */
-const backoff = (deaths: number): Microseconds =>
+export const backoff = (deaths: number): Microseconds =>
   deaths <= 1 ? us(0) : us(Math.min(LONGEST_BACKOFF, seconds(1) * 2 ** Math.min(deaths - 2, 10)));
 
 export function supervisorDeadline(s: SupervisorState): Microseconds | undefined {

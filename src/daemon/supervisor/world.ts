@@ -9,6 +9,7 @@ import { runTimed } from '../scripts/timed.ts';
 import { type Answer, type Control, serveControl } from './control.ts';
 import type { SupervisorHost } from './driver.ts';
 import { LazyMailer } from './lazy-mailer.ts';
+import { notifyConfig } from './shares.ts';
 
 /** How long the end waits for `notify_stop` scripts (keepalived: 1 s) and for mail on its way. */
 const STOP_SCRIPTS = 1000;
@@ -27,7 +28,7 @@ export class World {
     this.#paths = paths;
     this.runner = new ScriptRunner(config.vrrp, host, accounts);
     this.#mailer = new LazyMailer(host.log);
-    this.notifier = new Notifier(config.vrrp, {
+    this.notifier = new Notifier(notifyConfig(config), {
       host,
       accounts,
       runner: this.runner,
@@ -37,11 +38,12 @@ export class World {
       host.log.write({ level: 'error', code: 'control.socket', text: words }),
     );
   }
-  beatStarted(pid: number): void {
+  childStarted(which: 'vrrp' | 'checkers', pid: number): void {
+    const path = this.#paths[which];
     try {
-      writePidFile(this.#paths.vrrp, pid);
+      writePidFile(path, pid);
     } catch (e) {
-      const [path, why] = [this.#paths.vrrp, (e as Error).message];
+      const why = (e as Error).message;
       const words = text(`cannot write pid file ${path}: ${why}`, `无法写入进程号文件 ${path}：${why}`);
       this.host.log.write({ level: 'error', code: 'daemon.pid-file', text: words });
     }
@@ -61,6 +63,7 @@ export class World {
     this.#control.close();
     removePidFile(this.#paths.socket);
     removePidFile(this.#paths.vrrp);
+    removePidFile(this.#paths.checkers);
     removePidFile(this.#paths.main);
   }
 }

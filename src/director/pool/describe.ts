@@ -81,7 +81,9 @@ function wayOut(c: PoolConfig, d: Extract<Decision, { do: 'server' }>): Text {
     case 'passed': {
       const timing = c.servers.find((p) => p.key === d.server)?.checks[0]?.checker;
       const retry = timing && 'timing' in timing ? timing.timing.retry : 0;
-      return text(`${retry + 1} failures in a row would take it out`, `连续失败 ${retry + 1} 次将被移出`);
+      return retry === 0
+        ? text('one failure would take it out', '失败一次将被移出')
+        : text(`${retry + 1} failures in a row would take it out`, `连续失败 ${retry + 1} 次将被移出`);
     }
     default:
       return text('', '');

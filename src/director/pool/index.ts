@@ -1,6 +1,6 @@
 export { poolConfig, twice } from './config.ts';
 export { describeBecause, describeDecision, levelOf } from './describe.ts';
-export { begin, deadline, remember, step } from './machine.ts';
+export { begin, deadline, step } from './machine.ts';
 export { checkName, endpoint, serverKey, serviceKey } from './names.ts';
 export { notificationOf, type PoolNotification } from './notify.ts';
 export { isNews } from './servers.ts';

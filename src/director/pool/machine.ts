@@ -12,7 +12,6 @@ import type {
   Decision,
   PoolConfig,
   PoolEvent,
-  PoolMemory,
   PoolServer,
   PoolState,
   PoolStep,
@@ -23,12 +22,15 @@ import { nextTenths, rampDue, TENTHS } from './weights.ts';
 
 const NONE: readonly Decision[] = [];
 
-/** The state at the start, and what is to be told of it. `memory`: of a process before this one. */
-export function begin(c: PoolConfig, now: Microseconds, memory?: PoolMemory): PoolStep {
-  const servers = c.servers.map((s) => freshServer(s, now, memory));
+/**
+ * The state at the start, and what is to be told of it. `memory`: the last state of a process before this one, which is
+ * gone on from as after a reload: dead servers are not believed in again, drains and ramps go on.
+ */
+export function begin(c: PoolConfig, now: Microseconds, memory?: PoolState): PoolStep {
+  if (memory) return reload(c, memory, now);
+  const servers = c.servers.map((s) => freshServer(s, now));
   // Optimistic: a pool that starts with too little loses its quorum at once, one that starts with enough never gained it.
-  const up = memory === undefined || memory.quorum === 'up';
-  const quorum: QuorumState = { up, since: now, sum: 0, changedAt: 0 };
+  const quorum: QuorumState = { up: true, since: now, sum: 0, changedAt: 0 };
   return settle(c, { servers, quorum, suspended: false }, servers, now, 'start');
 }
 
@@ -110,25 +112,6 @@ export function deadline(c: PoolConfig, s: PoolState): Microseconds {
     if (x.ramp) due = Math.min(due, rampDue(c, x.ramp));
   }
   return us(due);
-}
-
-/** What a later process is told, so that it does not begin by believing in dead servers. */
-export function remember(s: PoolState): PoolMemory {
-  const verdicts: Record<string, PoolMemory['verdicts'][string]> = {};
-  const drained: Record<string, { since: number; until?: number }> = {};
-  const told: Record<string, number> = {};
-  const goodUntil: Record<string, number> = {};
-  for (const x of s.servers) {
-    for (const k of x.checks)
-      verdicts[k.id] = k.weight ? { verdict: k.verdict, weight: k.weight } : { verdict: k.verdict };
-    if (x.drained) {
-      const { since, until } = x.drained;
-      drained[x.key] = until === undefined ? { since } : { since, until };
-    }
-    if (x.told !== undefined) told[x.key] = x.told;
-    if (x.goodUntil !== undefined) goodUntil[x.key] = x.goodUntil;
-  }
-  return { verdicts, drained, told, goodUntil, quorum: s.quorum.up ? 'up' : 'down' };
 }
 
 // ------------------------------------------------------------------------------------------ inside

@@ -35,6 +35,18 @@ function target(c: Checker): string {
     case 'dns':
     case 'udp':
     case 'ping':
+    case 'alternating':
+    case 'mysql':
+    case 'postgres':
+    case 'ldap':
+    case 'ftp':
+    case 'imap':
+    case 'pop':
+    case 'nntp':
+    case 'sip':
+    case 'radius':
+    case 'simple':
+    case 'grpc':
       return at(c.connection);
     case 'smtp':
       return c.hosts.map(at).join(',');
@@ -44,12 +56,17 @@ function target(c: Checker): string {
       return c.session;
     case 'file':
       return c.file;
+    case 'fixed':
+      return c.up ? 'up' : 'down';
     default:
       return unreachable(c);
   }
 }
 /** `http 192.168.1.11:80`, `https ...`, `misc /usr/bin/check a b`: not yet unique. */
-export const checkName = (c: Checker): string => `${c.kind === 'http' && c.tls ? 'https' : c.kind} ${target(c)}`;
+export function checkName(c: Checker): string {
+  const kind = c.kind === 'alternating' ? c.full.kind : c.kind;
+  return `${c.kind === 'http' && c.tls ? 'https' : kind} ${target(c)}`;
+}
 
 export function checkIds(service: ServiceKey, server: ServerKey, checkers: readonly Checker[]): CheckId[] {
   const seen = new Map<string, number>();

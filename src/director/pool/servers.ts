@@ -2,36 +2,25 @@
 import { invariant, type Microseconds, us } from '../../base/index.ts';
 import type { CheckReport, Verdict } from '../check.ts';
 import type { Checker } from '../config.ts';
-import type {
-  Because,
-  CheckState,
-  Decision,
-  FailedCheck,
-  PoolConfig,
-  PoolMemory,
-  PoolServer,
-  ServerState,
-} from './types.ts';
+import type { Because, CheckState, Decision, FailedCheck, PoolConfig, PoolServer, ServerState } from './types.ts';
 import { slowStart, weightOf } from './weights.ts';
 
 /** On what ground things are decided: at the start nothing has changed, on a reload new servers are told of quietly. */
 export type Ground = 'start' | 'reload' | 'running';
 
 export function initialVerdict(c: Checker): Verdict {
+  if (c.kind === 'fixed') return c.up ? 'up' : 'down';
   const alpha = c.kind === 'bfd' ? c.alpha : c.kind === 'file' ? false : c.timing.alpha;
   return alpha ? 'down' : 'up';
 }
 const failedOf = (x: Pick<ServerState, 'checks'>): FailedCheck[] =>
   x.checks.filter((k) => k.verdict === 'down').map((k) => ({ id: k.id, reason: k.reason }));
 
-export function freshServer(p: PoolServer, now: Microseconds, memory?: PoolMemory): ServerState {
+export function freshServer(p: PoolServer, now: Microseconds): ServerState {
   const checks = p.checks.map(({ id, checker }): CheckState => {
-    const was = memory?.verdicts[id];
-    return { id, verdict: was?.verdict ?? initialVerdict(checker), since: now, reason: undefined, weight: was?.weight };
+    return { id, verdict: initialVerdict(checker), since: now, reason: undefined, weight: undefined };
   });
   const healthy = checks.every((k) => k.verdict === 'up');
-  const drained = memory?.drained[p.key];
-  const goodUntil = memory?.goodUntil[p.key];
   return {
     key: p.key,
     checks,
@@ -39,14 +28,11 @@ export function freshServer(p: PoolServer, now: Microseconds, memory?: PoolMemor
     alive: healthy,
     since: now,
     because: healthy ? { why: 'start' } : waiting({ checks }),
-    goodUntil: goodUntil === undefined ? undefined : us(goodUntil),
+    goodUntil: undefined,
     flaps: 0,
     heldUntil: undefined,
-    drained: drained && {
-      since: us(drained.since),
-      until: drained.until === undefined ? undefined : us(drained.until),
-    },
-    told: memory?.told[p.key],
+    drained: undefined,
+    told: undefined,
     weight: p.server.weight,
     ramp: undefined,
     refused: undefined,

@@ -79,6 +79,10 @@ export type QuorumState = {
   /** The sum at which it changed last. */
   readonly changedAt: number;
 };
+/**
+ * Plain data, which a later process can be given as JSON; what is undefined may then be absent. Times are of the
+ * monotonic clock, which outlives a process.
+ */
 export type PoolState = {
   readonly servers: readonly ServerState[];
   readonly quorum: QuorumState;
@@ -145,13 +149,3 @@ export type Decision =
   | { readonly do: 'suspend'; readonly on: boolean };
 
 export type PoolStep = { readonly state: PoolState; readonly decisions: readonly Decision[] };
-
-/** What a later process needs to go on where this one was. Times are of the monotonic clock, which outlives a process. */
-export type PoolMemory = {
-  readonly verdicts: Readonly<Record<CheckId, { readonly verdict: Verdict; readonly weight?: FoundWeight }>>;
-  readonly drained: Readonly<Record<ServerKey, { readonly since: number; readonly until?: number }>>;
-  readonly told: Readonly<Record<ServerKey, number>>;
-  /** When its checks last turned bad: whom the floor falls back on. */
-  readonly goodUntil: Readonly<Record<ServerKey, number>>;
-  readonly quorum: Verdict;
-};

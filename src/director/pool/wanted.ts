@@ -85,8 +85,13 @@ function servicesWith(
     flags: v.flags,
     onePacket: v.onePacket,
     ...(v.persistence ? { persistence: v.persistence } : {}),
-    servers: servers.filter((x) => crosses(x, family)),
+    servers: servers.filter((x) => crosses(x, family)).map((x) => arriving(x, match)),
   }));
+}
+/** DR and TUN change no port: of a group with several, packets come in at each server as they came in here. */
+function arriving(x: WantedServer, match: ServiceMatch): WantedServer {
+  if (x.forwarding.method === 'nat' || match.by === 'fwmark' || match.port === 0 || x.port === match.port) return x;
+  return { ...x, port: match.port };
 }
 /** Only a tunnel takes packets of one family to a server of the other. */
 export const crosses = (x: Pick<WantedServer, 'address' | 'forwarding'>, family: Family): boolean =>

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { type Addon, errnoName, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
+import { type Addon, type EpollHandle, errnoName, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
 import { Batch } from './batch.ts';
 import { AF_INET, AF_UNIX, SOCK_DGRAM, sockaddrIp } from './sockaddr.ts';
 
@@ -27,11 +27,17 @@ const timer = (): TimerHandle => {
   assert.ok(typeof t !== 'number');
   return t;
 };
+const epoll = (): EpollHandle => {
+  const e = addon.epoll();
+  assert.ok(typeof e !== 'number');
+  return e;
+};
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
 
 test('every function refuses every wrong kind of argument in every place, and never crashes', () => {
   const { socket, name } = udp();
   const clock = timer();
+  const poll = epoll();
   const nothing = (): void => {};
   const four = new Uint8Array(4);
   /** Arguments that would do, chosen so that the few calls that still fit change nothing. */
@@ -47,6 +53,11 @@ test('every function refuses every wrong kind of argument in every place, and ne
     send: [socket, four, name, undefined, 0],
     batch: [socket, 4, 64, 0],
     receive: [socket],
+    receiveInto: [socket, four],
+    detach: [socket],
+    epoll: [],
+    epollMemory: [poll, 4],
+    epollSet: [poll, socket, 1, 1],
     watch: [socket, nothing],
     unwatch: [socket],
     keepAlive: [socket, true],
@@ -125,6 +136,7 @@ test('every function refuses every wrong kind of argument in every place, and ne
   assert.ok(refused > 900, `${refused} refused`);
   assert.deepEqual([...codes].sort(), ['ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE']);
   addon.close(socket);
+  addon.close(poll);
   addon.close(clock);
 });
 

@@ -4,9 +4,10 @@ import type { HostError } from '../index.ts';
 import { loadNative } from './native.ts';
 
 declare const handle: unique symbol;
-/** A socket or timer of the addon. Watched, the event loop keeps it alive; unwatched and unreachable, it is closed by garbage collection. */
-export type Handle = { readonly [handle]: 'socket' | 'timer' };
+/** A socket, timer or epoll of the addon. Watched, the event loop keeps it alive; unwatched and unreachable, it is closed by garbage collection. */
+export type Handle = { readonly [handle]: 'socket' | 'timer' | 'epoll' };
 export type SocketHandle = Handle & { readonly [handle]: 'socket' };
+export type EpollHandle = Handle & { readonly [handle]: 'epoll' };
 export type TimerHandle = Handle & { readonly [handle]: 'timer' };
 
 /**
@@ -41,9 +42,19 @@ export interface Addon {
   batch(s: SocketHandle, slots: number, slotBytes: number, controlBytes: number): ArrayBuffer;
   /** Receives now, without waiting, one batch: the number of packets, 0 when none is queued. */
   receive(s: SocketHandle): number;
+  /** Stream sockets: bytes received now into `room`; 0 is the end, -EAGAIN that nothing is there. */
+  receiveInto(s: SocketHandle, room: Uint8Array): number;
+  /** A descriptor of the connection for somebody else to own (net.Socket); the handle is closed by it. */
+  detach(s: SocketHandle): number;
+  /** Watches many sockets with one handle of the event loop and one call for each wake. */
+  epoll(): EpollHandle | number;
+  /** Two int32 for each ready socket: its number, its EPOLL* events. At most 4096 slots. Before `watch`. */
+  epollMemory(e: EpollHandle, slots: number): ArrayBuffer;
+  /** Watch `s` for `events` from now on; 0: no more. A socket that is closed leaves by itself, one that is detached does not. */
+  epollSet(e: EpollHandle, s: SocketHandle, number: number, events: number): number;
   /**
    * Sockets: one batch and one call for each wake; `n` < 0 is an error that was pending on the socket (-ENOBUFS: packets were lost),
-   * and watching goes on. Timers: `n` is 1. What the callback throws goes to `uncaughtException`.
+   * and watching goes on. Timers: `n` is 1. Epoll: `n` sockets are ready. What the callback throws goes to `uncaughtException`.
    */
   watch(h: Handle, ready: (n: number) => void): number;
   unwatch(h: Handle): void;

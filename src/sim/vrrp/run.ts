@@ -6,6 +6,7 @@ import { type IpAddress, us } from '../../base/index.ts';
 import { leaseSeconds, masterDownTime, skewTime, Vrrp } from '../../vrrp/index.ts';
 import { gratuitousArp, type MacAddress, unsolicitedAdvertisement } from '../../wire/index.ts';
 import { SimHost, type SimPorts } from '../host.ts';
+import { Broken, type Outcome } from '../outcome.ts';
 import { type Port, Segment } from '../segment.ts';
 import { World } from '../world.ts';
 import { Client } from './client.ts';
@@ -18,24 +19,6 @@ import {
   type VrrpOptions,
   virtualAddress,
 } from './options.ts';
-
-/** A promise was broken. */
-export class Broken extends Error {
-  readonly promise: string;
-  constructor(promise: string, detail: string) {
-    super(`${promise}: ${detail}`);
-    this.promise = promise;
-  }
-}
-export type Outcome = {
-  readonly seed: number;
-  readonly options: string;
-  /** Which promise was broken, and how. */
-  readonly failure: string | undefined;
-  readonly events: number;
-  /** The last lines of what happened. */
-  readonly trace: (lines: number) => string;
-};
 
 type Node = {
   readonly host: SimHost;

@@ -16,6 +16,7 @@ type Verdict = { flaw: number | undefined };
  */
 export class Attributes {
   readonly #values = new Map<number, Uint8Array>();
+  readonly #all: (readonly [type: number, value: Uint8Array])[] = [];
   readonly #verdict: Verdict;
 
   constructor(bytes: Uint8Array, verdict: Verdict = { flaw: undefined }) {
@@ -29,7 +30,9 @@ export class Attributes {
         verdict.flaw ??= type;
         return;
       }
-      this.#values.set(type, bytes.subarray(at + ATTRIBUTE_HEADER, at + length)); // of duplicates the last counts, as in the kernel
+      const value = bytes.subarray(at + ATTRIBUTE_HEADER, at + length);
+      this.#values.set(type, value); // of duplicates the last counts, as in the kernel
+      this.#all.push([type, value]);
       at += align4(length);
     }
     if (at < bytes.length) verdict.flaw ??= 0;
@@ -63,9 +66,16 @@ export class Attributes {
   u32(type: number): number | undefined {
     return this.#exactly(type, 4)?.getUint32(0, LITTLE);
   }
+  u64(type: number): bigint | undefined {
+    return this.#exactly(type, 8)?.getBigUint64(0, LITTLE);
+  }
   /** Network order. */
   be16(type: number): number | undefined {
     return this.#exactly(type, 2)?.getUint16(0);
+  }
+  /** Network order. */
+  be32(type: number): number | undefined {
+    return this.#exactly(type, 4)?.getUint32(0);
   }
   /** Network order. */
   be64(type: number): bigint | undefined {
@@ -98,6 +108,10 @@ export class Attributes {
   nested(type: number): Attributes | undefined {
     const b = this.#values.get(type);
     return b && new Attributes(b, this.#verdict);
+  }
+  /** All attributes of that type in a nest that is a list, in their order. */
+  list(type: number): Uint8Array[] {
+    return this.#all.filter(([t]) => t === type).map(([, b]) => b);
   }
   /** Attributes that lie in bytes of another shape (the next hops of a multipath route), judged together with these. */
   within(bytes: Uint8Array): Attributes {

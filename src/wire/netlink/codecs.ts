@@ -1,4 +1,15 @@
 import { decodeAddress, encodeAddress } from './address.ts';
+import { decodeConntrack, encodeConntrack } from './conntrack.ts';
+import { decodeGenericFamily, encodeGenericFamily } from './generic.ts';
+import { decodeIpvsDestination, decodeIpvsService, encodeIpvsDestination, encodeIpvsService } from './ipvs.ts';
+import {
+  decodeIpvsDaemon,
+  decodeIpvsInfo,
+  decodeIpvsTimeouts,
+  encodeIpvsDaemon,
+  encodeIpvsInfo,
+  encodeIpvsTimeouts,
+} from './ipvs-settings.ts';
 import { decodeLink, encodeLink } from './link.ts';
 import {
   type Acknowledgement,
@@ -25,4 +36,11 @@ export const netlinkCodecs = [
   { name: 'rtnetlink route', decode: decodeRoute, encode: encodeRoute },
   { name: 'rtnetlink rule', decode: decodeRule, encode: encodeRule },
   { name: 'rtnetlink neighbour', decode: decodeNeighbour, encode: encodeNeighbour },
+  { name: 'conntrack entry', decode: decodeConntrack, encode: encodeConntrack },
+  { name: 'generic netlink family', decode: decodeGenericFamily, encode: encodeGenericFamily },
+  { name: 'ipvs service', decode: decodeIpvsService, encode: encodeIpvsService },
+  { name: 'ipvs destination', decode: decodeIpvsDestination, encode: encodeIpvsDestination },
+  { name: 'ipvs daemon', decode: decodeIpvsDaemon, encode: encodeIpvsDaemon },
+  { name: 'ipvs timeouts', decode: decodeIpvsTimeouts, encode: encodeIpvsTimeouts },
+  { name: 'ipvs info', decode: decodeIpvsInfo, encode: encodeIpvsInfo },
 ] as const;

@@ -1,6 +1,49 @@
 export { decodeAddress, encodeAddress, writeAddress, writeAddressDump } from './address.ts';
 export { netlinkCodecs } from './codecs.ts';
+export {
+  type ConntrackEntry,
+  type ConntrackFilter,
+  type ConntrackTcpState,
+  type ConntrackTuple,
+  CT_MSG,
+  decodeConntrack,
+  encodeConntrack,
+  writeConntrackFilter,
+} from './conntrack.ts';
 export { encapFault } from './encap.ts';
+export {
+  CTRL_CMD,
+  decodeGenericFamily,
+  encodeGenericFamily,
+  GENL_ID_CTRL,
+  type GenericFamily,
+  writeFamilyRequest,
+} from './generic.ts';
+export {
+  decodeIpvsDestination,
+  decodeIpvsService,
+  encodeIpvsDestination,
+  encodeIpvsService,
+  IPVS_CMD,
+  IPVS_FAMILY,
+  IPVS_FLAG,
+  writeIpvsDestination,
+  writeIpvsHead,
+  writeIpvsIdentity,
+  writeIpvsService,
+} from './ipvs.ts';
+export {
+  decodeIpvsDaemon,
+  decodeIpvsInfo,
+  decodeIpvsTimeouts,
+  encodeIpvsDaemon,
+  encodeIpvsInfo,
+  encodeIpvsTimeouts,
+  writeIpvsDaemon,
+  writeIpvsDaemonRole,
+  writeIpvsTimeouts,
+} from './ipvs-settings.ts';
+export type * from './ipvs-types.ts';
 export {
   decodeLink,
   encodeLink,

@@ -25,9 +25,16 @@ export class NetlinkWriter extends ByteWriter {
   attrU32(type: number, v: number): this {
     return this.#head(type, 4).u32(v);
   }
+  attrU64(type: number, v: bigint): this {
+    return this.#head(type, 8).u64(v);
+  }
   /** Network order. */
   attrBe16(type: number, v: number): this {
     return this.attrBytes(type, new ByteWriter(2).u16(v).done());
+  }
+  /** Network order. */
+  attrBe32(type: number, v: number): this {
+    return this.attrBytes(type, new ByteWriter(4).u32(v).done());
   }
   /** Network order. */
   attrBe64(type: number, v: bigint): this {

@@ -240,7 +240,13 @@ export function buildCheckers(
           `没有 track_file '${f.track_file.value}'，忽略该检查`,
         ),
       );
-    else out.push({ kind: 'file', file: f.track_file.value, weight: f.weight?.value ?? { value: 1, reverse: false } });
+    else
+      out.push({
+        kind: 'file',
+        file: f.track_file.value,
+        path: c.files.get(f.track_file.value) as string,
+        weight: f.weight?.value ?? { value: 1, reverse: false },
+      });
   }
   return out;
 }

@@ -24,7 +24,8 @@ export type DirectorContext = {
   readonly global: GlobalValues;
   readonly report: Report;
   readonly bfds: ReadonlySet<string>;
-  readonly files: ReadonlySet<string>;
+  /** Names of tracked files, and where these are. */
+  readonly files: ReadonlyMap<string, string>;
   readonly instances: ReadonlySet<string>;
 };
 

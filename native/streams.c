@@ -1,0 +1,220 @@
+/*
+ * Stream sockets of a server: listen, accept, receive into memory that stands ready, send from two places at once.
+ * node:net gives every chunk a Buffer of its own and offers `onread` only to outgoing connections. Node-API only.
+ */
+#include "common.h"
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+enum { NAME_BYTES = 128 };
+
+struct stream {
+  struct handle handle;
+  int fd;
+};
+
+static const napi_type_tag LISTENER_TAG = {0x51f0a37e2cc94d0a, 0xb6d1e8325f7740c9};
+static const napi_type_tag STREAM_TAG = {0x6e2d84b90f1343f5, 0x9a7c50e1d3b2468f};
+
+static void dismantle_stream(struct handle *h) {
+  struct stream *s = (struct stream *)h;
+  if (s->fd >= 0) close(s->fd);
+  s->fd = -1;
+}
+
+static napi_value new_stream(napi_env env, int fd, const napi_type_tag *tag) {
+  struct stream *s = calloc(1, sizeof *s);
+  if (!s) {
+    close(fd);
+    return integer(env, -ENOMEM);
+  }
+  s->fd = fd;
+  s->handle.dismantle = dismantle_stream;
+  return adopt_handle(env, &s->handle, tag, fd);
+}
+
+/* listen(sockaddr, from, to, backlog): a listener. A unix socket is made with mode 0600 from the first moment. */
+static napi_value js_listen(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  uint8_t *name;
+  size_t n;
+  int backlog;
+  if (!take_arguments(env, info, "listen", 4, &a) || !take_range(&a, 0, &name, &n) ||
+      !take_int(&a, 3, 1, 4096, &backlog))
+    return NULL;
+  if (n < sizeof(sa_family_t) || n > NAME_BYTES) {
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "listen: this is no sockaddr");
+    return NULL;
+  }
+  struct sockaddr_storage address = {0};
+  memcpy(&address, name, n);
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return outcome(env, -1);
+  int yes = 1;
+  mode_t mask = 0;
+  bool local = address.ss_family == AF_UNIX;
+  if (local) mask = umask(0177);
+  else setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (address.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+  int failed = bind(fd, (struct sockaddr *)&address, (socklen_t)n) < 0 || listen(fd, backlog) < 0 ? errno : 0;
+  if (local) umask(mask);
+  if (failed) {
+    close(fd);
+    return integer(env, -failed);
+  }
+  return new_stream(env, fd, &LISTENER_TAG);
+}
+
+/* accept(listener): a stream, or the negative errno (-EAGAIN: nobody waits) */
+static napi_value js_accept(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "accept", 1, &a) || !(h = take_open_handle(&a, &LISTENER_TAG))) return NULL;
+  struct sockaddr_storage peer;
+  socklen_t n = sizeof peer;
+  int fd = accept4(((struct stream *)h)->fd, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return outcome(env, -1);
+  if (peer.ss_family != AF_UNIX) {
+    int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+  }
+  return new_stream(env, fd, &STREAM_TAG);
+}
+
+/* name(handle of a listener, room, from, to), peer(stream, room, from, to): bytes of the sockaddr */
+static napi_value js_name(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  uint8_t *room;
+  size_t n;
+  if (!take_arguments(env, info, "name", 4, &a) || !(h = take_open_handle(&a, &LISTENER_TAG)) ||
+      !take_range(&a, 1, &room, &n))
+    return NULL;
+  socklen_t length = (socklen_t)n;
+  int r = getsockname(((struct stream *)h)->fd, (struct sockaddr *)room, &length);
+  return outcome(env, r < 0 ? r : length > n ? (int64_t)n : length);
+}
+
+static napi_value js_peer(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  uint8_t *room;
+  size_t n;
+  if (!take_arguments(env, info, "peer", 4, &a) || !(h = take_open_handle(&a, &STREAM_TAG)) ||
+      !take_range(&a, 1, &room, &n))
+    return NULL;
+  socklen_t length = (socklen_t)n;
+  int r = getpeername(((struct stream *)h)->fd, (struct sockaddr *)room, &length);
+  return outcome(env, r < 0 ? r : length > n ? (int64_t)n : length);
+}
+
+/* receive(stream, room, from, to): bytes; 0 at the end of the stream; -EAGAIN when nothing is there */
+static napi_value js_receive(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  uint8_t *room;
+  size_t n;
+  if (!take_arguments(env, info, "receive", 4, &a) || !(h = take_open_handle(&a, &STREAM_TAG)) ||
+      !take_range(&a, 1, &room, &n))
+    return NULL;
+  if (n == 0) {
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "receive: no room");
+    return NULL;
+  }
+  return outcome(env, recv(((struct stream *)h)->fd, room, n, MSG_DONTWAIT));
+}
+
+/* send(stream, first, from, to, second, from, to): bytes taken of both, in that order; -EAGAIN when there is no room */
+static napi_value js_send(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  uint8_t *first, *second;
+  size_t n, m;
+  if (!take_arguments(env, info, "send", 7, &a) || !(h = take_open_handle(&a, &STREAM_TAG)) ||
+      !take_range(&a, 1, &first, &n) || !take_range(&a, 4, &second, &m))
+    return NULL;
+  int fd = ((struct stream *)h)->fd;
+  if (m == 0) return outcome(env, send(fd, first, n, MSG_DONTWAIT | MSG_NOSIGNAL));
+  struct iovec parts[2] = {{.iov_base = first, .iov_len = n}, {.iov_base = second, .iov_len = m}};
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+  return outcome(env, sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events) {
+  struct handle *h = uv_handle_get_data((uv_handle_t *)poll);
+  /* libuv stops at an error of the socket: whoever is called finds it by trying. */
+  if (status < 0) {
+    events = h->events;
+    h->events = 0;
+  }
+  call_back(h, events);
+}
+
+static napi_value watch(napi_env env, napi_callback_info info, const char *function, const napi_type_tag *tag) {
+  struct arguments a;
+  struct handle *h;
+  int events;
+  if (!take_arguments(env, info, function, 3, &a) || !(h = take_open_handle(&a, tag)) ||
+      !take_int(&a, 1, 0, UV_READABLE | UV_WRITABLE, &events) || !take_function(&a, 2))
+    return NULL;
+  return integer(env, watch_handle(h, a.value[0], events, a.value[2], on_ready));
+}
+/* watch(stream, events, callback), attend(listener, events, callback): 1 readable, 2 writable, 0 nothing */
+static napi_value js_watch(napi_env env, napi_callback_info info) { return watch(env, info, "watch", &STREAM_TAG); }
+static napi_value js_attend(napi_env env, napi_callback_info info) { return watch(env, info, "attend", &LISTENER_TAG); }
+
+/* interest(stream, events): changes what watch() watches for */
+static napi_value js_interest(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  int events;
+  if (!take_arguments(env, info, "interest", 2, &a) || !(h = take_open_handle(&a, &STREAM_TAG)) ||
+      !take_int(&a, 1, 0, UV_READABLE | UV_WRITABLE, &events))
+    return NULL;
+  if (!h->poll) {
+    type_error(env, "ERR_NOT_WATCHED", "interest", "watch() was not called for this stream");
+    return NULL;
+  }
+  return integer(env, h->events == events ? 0 : watch_handle(h, a.value[0], events, NULL, on_ready));
+}
+
+/* detach(stream): closes the handle and returns a descriptor of the same connection, which the caller now owns */
+static napi_value js_detach(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "detach", 1, &a) || !(h = take_open_handle(&a, &STREAM_TAG))) return NULL;
+  int fd = fcntl(((struct stream *)h)->fd, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return outcome(env, -1);
+  close_handle(h);
+  return integer(env, fd);
+}
+
+/* close(stream), dismiss(listener). Again is harmless. */
+static napi_value js_close(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "close", 1, &a) || !(h = take_handle(&a, &STREAM_TAG))) return NULL;
+  close_handle(h);
+  return undefined(env);
+}
+static napi_value js_dismiss(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "dismiss", 1, &a) || !(h = take_handle(&a, &LISTENER_TAG))) return NULL;
+  close_handle(h);
+  return undefined(env);
+}
+
+NAPI_MODULE_INIT() {
+  static const struct exported functions[] = {
+      {"listen", js_listen},   {"accept", js_accept}, {"name", js_name},         {"peer", js_peer},
+      {"receive", js_receive}, {"send", js_send},     {"watch", js_watch},       {"attend", js_attend},
+      {"interest", js_interest}, {"detach", js_detach}, {"close", js_close},     {"dismiss", js_dismiss},
+  };
+  return export_addon(env, exports, functions, sizeof functions / sizeof *functions);
+}

@@ -1,0 +1,152 @@
+/** Virtual servers and their checkers, as the supervisor tells. */
+import type { LbAnswer, LbRequest } from '../../api/index.ts';
+import { type Result, type Text, text, unreachable, us } from '../../base/index.ts';
+import { Director, type DirectorConfig, type Plane } from '../../director/index.ts';
+import type { Host, Log } from '../../host/index.ts';
+import { linuxHost, loadAddon, openNetwork } from '../../host/linux/index.ts';
+import { enterNamespace, failureText } from '../handover/namespace.ts';
+import type { FromDirector, ToDirector } from '../messages.ts';
+import { Checks } from './checks.ts';
+import { lbDocument } from './document.ts';
+import { openPlanes } from './planes.ts';
+
+type Configure = Extract<ToDirector, { kind: 'configure' }>;
+/** What runs from the first configuration on. */
+type Works = {
+  readonly host: Host;
+  readonly director: Director;
+  readonly planes: readonly Plane[];
+  readonly checks: Checks;
+  config: DirectorConfig;
+};
+export class DirectorProcess {
+  readonly #send: (m: FromDirector, sent?: () => void) => void;
+  readonly #end: () => void;
+  #works: Works | undefined;
+  /** Came before the first configuration. */
+  readonly #early: ToDirector[] = [];
+
+  constructor(send: (m: FromDirector, sent?: () => void) => void, end: () => void) {
+    this.#send = send;
+    this.#end = end;
+  }
+
+  receive(m: ToDirector): void {
+    switch (m.kind) {
+      case 'configure':
+        this.#configure(m);
+        break;
+      case 'instance':
+        if (this.#works) this.#works.director.vrrpState(m.name, m.view);
+        else this.#early.push(m);
+        break;
+      case 'bfd':
+        if (this.#works) this.#works.checks.bfd(m.name, m.up);
+        else this.#early.push(m);
+        break;
+      case 'ask':
+        this.#send({ kind: 'answer', question: m.question, document: this.#answer(m.request) });
+        break;
+      case 'stop':
+        this.#works?.director.stop({ keep: m.keep });
+        this.#send({ kind: 'stopped' }, this.#end);
+        break;
+      default:
+        unreachable(m);
+    }
+  }
+  /** The supervisor died: the kernel goes on as it was, for the next one to adopt. */
+  abandoned(): void {
+    this.#works?.director.stop({ keep: true });
+    this.#end();
+  }
+
+  // ---------------------------------------------------------------------------------------------- configuration
+
+  #configure(m: Configure): void {
+    if (this.#works) {
+      this.#works.config = m.config;
+      this.#works.checks.use(m.scripts);
+      this.#works.director.reload(m.config);
+      return;
+    }
+    const begun = this.#begin(m);
+    if (!begun.ok) {
+      this.#log.write({ level: 'error', code: 'director.host', text: begun.error });
+      process.exitCode = 1;
+      setImmediate(() => process.exit(1));
+      return;
+    }
+    for (const early of this.#early.splice(0)) this.receive(early);
+  }
+  #begin(m: Configure): Result<void, Text> {
+    if (m.umask !== undefined) process.umask(m.umask);
+    if (m.process.name !== undefined) process.title = m.process.name;
+    const addon = loadAddon();
+    if (!addon.ok) return { ok: false, error: failureText(addon.error) };
+    if (m.namespace !== undefined) {
+      const entered = enterNamespace(addon.value, m.namespace);
+      if (!entered.ok) return { ok: false, error: failureText(entered.error) };
+    }
+    const network = openNetwork(addon.value, this.#log);
+    if (!network.ok) return { ok: false, error: failureText(network.error) };
+    const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
+    const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader });
+    const checks = new Checks(host, m.scripts);
+    const director = new Director(
+      m.config,
+      { clock: host.clock, log: this.#log, network: host.network, planes, checks: checks.start },
+      {
+        ...(m.memory === undefined ? {} : { memory: m.memory }),
+        notify: (notification) => this.#send({ kind: 'notify', notification }),
+        remember: (service, memory) => this.#send({ kind: 'memory', service, memory }),
+      },
+    );
+    this.#works = { host, director, planes, checks, config: m.config };
+    this.#sayWithout(planes, m.config);
+    director.start();
+    return { ok: true, value: undefined };
+  }
+  /** P6: without a plane VRRP goes on, and one line says why nothing is forwarded. */
+  #sayWithout(planes: readonly Plane[], config: DirectorConfig): void {
+    if (planes.some((p) => p.name !== 'proxy') || config.virtualServers.length === 0) return;
+    const words = text(
+      'this kernel offers no plane for virtual servers: nothing is forwarded, VRRP goes on; --lb-plane=proxy carries TCP through this process',
+      '本机内核不提供虚拟服务器数据面：不转发任何报文，VRRP 继续运行；--lb-plane=proxy 可经由本进程承载 TCP',
+    );
+    this.#log.write({ level: 'error', code: 'director.no-plane', text: words });
+  }
+
+  // ---------------------------------------------------------------------------------------------- the rest of life
+
+  #answer(q: LbRequest): unknown {
+    const works = this.#works;
+    const starting: LbAnswer = { error: text('the director is starting', '调度进程正在启动') };
+    if (!works) return starting;
+    const { director, planes, config, host } = works;
+    const outcome = (r: Result<void, Text>): LbAnswer => (r.ok ? { done: true } : { error: r.error });
+    const force = 'force' in q && q.force === true;
+    switch (q.ask) {
+      case 'lb':
+        return lbDocument(director.status(), {
+          pid: process.pid,
+          planes: planes.map((p) => p.name),
+          config,
+          wall: host.clock.wall(),
+        });
+      case 'lb-drain':
+        if (!q.on) return outcome(director.undrain(q.service, q.server));
+        return outcome(
+          director.drain(q.service, q.server, {
+            force,
+            ...(q.forMs === undefined ? {} : { for: us(Math.round(q.forMs * 1000)) }),
+          }),
+        );
+      case 'lb-weight':
+        return outcome(director.setWeight(q.service, q.server, q.weight, { force }));
+      default:
+        return unreachable(q);
+    }
+  }
+  readonly #log: Log = { write: (event) => this.#send({ kind: 'log', event }) };
+}

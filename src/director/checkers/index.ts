@@ -1,0 +1,1 @@
+export { type CheckPorts, type RandomBytes, startCheckRunner } from './runner.ts';

@@ -1,0 +1,3 @@
+export { IpvsPlane, type IpvsPlaneOptions } from './driver.ts';
+export { fileLedger, type Ledger } from './ledger.ts';
+export type { LvsCounters, LvsServerRow, LvsServiceRow } from './rows.ts';

@@ -1,0 +1,257 @@
+/**
+ * Direct routing: table `netdev holdfast-lb`, before everything else that the kernel does with a packet. The packet is
+ * sent on as it is to the real server's hardware address, which the kernel resolves; answers go to the client without
+ * coming by. Connection tracking knows nothing of it: flows are remembered in a map of the table, so that a server that
+ * takes nothing new keeps what it has. With one-packet scheduling nothing is remembered.
+ *
+ * Fragments behind the first carry no ports and are not balanced.
+ */
+import type { NftExpression } from '../../../wire/index.ts';
+import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, SERVICE_MASK, serverMark, serviceMark } from '../marks.ts';
+import {
+  addressWords,
+  type ChainSpec,
+  differs,
+  equals,
+  goto,
+  hookOf,
+  load,
+  lookup,
+  masked,
+  nativeBytes,
+  onlyEthernet,
+  onlyProtocol,
+  type RuleSpec,
+  type SetSpec,
+  type TableSpec,
+} from '../nftables/index.ts';
+import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
+import { both, counterSets, STICK_DEFAULT_MS, STICK_SIZE } from './nat.ts';
+import { choose, flowSlot, type MarkPort, type PickSets, pickRules, startWith } from './pick.ts';
+
+export type FlowTimeouts = { readonly tcpMs: number; readonly finMs: number; readonly udpMs: number };
+/** IPVS's own. */
+export const FLOW_TIMEOUTS: FlowTimeouts = { tcpMs: 900_000, finMs: 120_000, udpMs: 300_000 };
+/** Most flows that are remembered, for each family; a flow beyond that is hashed. */
+const FLOW_SIZE = 1_048_576;
+const families = [4, 6] as const;
+
+const vip = both((f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: 'verdict' }));
+const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: 'verdict' }));
+/** To which service an ICMP error belongs that quotes a packet of it. */
+const quoted = both(
+  (f, a): SetSpec => ({ name: `quoted${f}`, key: [a, 'inet_proto', 'inet_service'], data: ['mark'] }),
+);
+const slots: SetSpec = { name: 'slots', key: ['mark'], data: ['mark'] };
+const open: SetSpec = { name: 'open', key: ['mark'] };
+const stick = both(
+  (f, a): SetSpec => ({
+    name: `stick${f}`,
+    key: ['mark', a],
+    data: ['mark'],
+    dynamic: { timeoutMs: STICK_DEFAULT_MS, size: STICK_SIZE },
+  }),
+);
+/** Client's address and port, and the service's mark. */
+export const flows = both(
+  (f, a): SetSpec => ({
+    name: `flows${f}`,
+    key: [a, 'inet_service', 'mark'],
+    data: ['mark'],
+    dynamic: { timeoutMs: FLOW_TIMEOUTS.tcpMs, size: FLOW_SIZE },
+  }),
+);
+const neighbour = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: [a] }));
+const device: SetSpec = { name: 'device', key: ['mark'], data: ['iface_index'] };
+const counters = { connections: counterSets.connections, in: counterSets.in } as const;
+
+const mark: MarkPort = {
+  get: (r) => ({ is: 'meta', key: 'mark', to: r }),
+  set: (r) => ({ is: 'meta-set', key: 'mark', from: r }),
+};
+const TCP_FLAGS = load.transport(13, 1);
+const FIN_RST = Uint8Array.of(0x05);
+const SYN = Uint8Array.of(0x02);
+const SYN_ACK = Uint8Array.of(0x12);
+const ZERO = Uint8Array.of(0);
+
+const known = (f: 4 | 6): string => `known${f}`;
+const send = (f: 4 | 6): string => `send${f}`;
+const begun = (f: 4 | 6): string => `new${f}`;
+const single = (f: 4 | 6): string => `packet${f}`;
+/** Client, port, and service of the mark, from register 0 on: the key of a flow. */
+const flowKey = (f: 4 | 6): NftExpression[] => {
+  const at = addressWords(f);
+  return [load.saddr[f](0), load.sport(at), mark.get(at + 1), masked(at + 1, nativeBytes(SERVICE_MASK))];
+};
+const remember = (f: 4 | 6, only: readonly NftExpression[], timeoutMs: number): RuleSpec => {
+  const data = addressWords(f) + 2;
+  return [
+    ...only,
+    ...flowKey(f),
+    mark.get(data),
+    { is: 'dynset', op: 'update', set: flows[f].name, key: 0, data, timeoutMs },
+    goto(send(f)),
+  ];
+};
+const flags = (mask: Uint8Array, compare: NftExpression): NftExpression[] => [TCP_FLAGS(0), masked(0, mask), compare];
+const knownChain = (f: 4 | 6, t: FlowTimeouts): ChainSpec => ({
+  name: known(f),
+  rules: [
+    remember(f, [...onlyProtocol(PROTOCOL_NUMBER.tcp), ...flags(FIN_RST, differs(0, ZERO))], t.finMs),
+    remember(f, onlyProtocol(PROTOCOL_NUMBER.tcp), t.tcpMs),
+    remember(f, [], t.udpMs),
+    [goto(send(f))], // the map of flows is full
+  ],
+});
+/** A packet that was given its server just now. */
+const newChain = (name: string, next: string): ChainSpec => ({
+  name,
+  rules: [
+    [mark.get(0), lookup(counters.connections.name, 0)],
+    [mark.get(0), lookup(counters.in.name, 0), goto(next)],
+  ],
+});
+/** Where the mark names no neighbour the packet goes on to this host: it is the server itself. */
+const sendChain = (f: 4 | 6): ChainSpec => ({
+  name: send(f),
+  rules: [
+    [
+      mark.get(0),
+      lookup(device.name, 0, 0),
+      mark.get(1),
+      lookup(neighbour[f].name, 1, 1),
+      { is: 'fwd', device: 0, neighbour: { family: f, address: 1 } },
+    ],
+  ],
+});
+
+/** ICMP errors about packets from the virtual address to a client: the quoted header, behind 8 bytes, names the flow. */
+const QUOTE = {
+  4: { protocol: 1, types: [3, 11, 12], next: 8 + 9, source: 8 + 12, destination: 8 + 16, ports: 8 + 20 },
+  6: { protocol: 58, types: [1, 2, 3, 4], next: 8 + 6, source: 8 + 8, destination: 8 + 24, ports: 8 + 40 },
+} as const;
+function errorRules(f: 4 | 6): RuleSpec[] {
+  const q = QUOTE[f];
+  const length = f === 4 ? 4 : 16;
+  const at = addressWords(f);
+  const [low, high] = [Math.min(...q.types), Math.max(...q.types)];
+  const only: NftExpression[] = [
+    ...onlyEthernet(f),
+    ...onlyProtocol(q.protocol),
+    load.transport(0, 1)(0),
+    { is: 'range', op: 'eq', from: 0, low: Uint8Array.of(low), high: Uint8Array.of(high) },
+  ];
+  return [
+    [
+      ...only,
+      load.transport(q.source, length)(0),
+      load.transport(q.next, 1)(at),
+      load.transport(q.ports, 2)(at + 1),
+      lookup(quoted[f].name, 0, 0),
+      mark.set(0),
+    ],
+    [
+      ...only,
+      mark.get(0),
+      masked(0, nativeBytes(MARK_MASK)),
+      equals(0, nativeBytes(MARK_TAG)),
+      load.transport(q.destination, length)(0),
+      load.transport(q.ports + 2, 2)(at),
+      mark.get(at + 1),
+      lookup(flows[f].name, 0, 0),
+      mark.set(0),
+      goto(send(f)),
+    ],
+  ];
+}
+const enter = (f: 4 | 6): RuleSpec[] => {
+  const at = addressWords(f);
+  const address = [...onlyEthernet(f), load.daddr[f](0), load.protocol(at)];
+  return [
+    [...address, load.dport(at + 1), lookup(vip[f].name, 0, 'verdict')],
+    [...address, lookup(any[f].name, 0, 'verdict')],
+  ];
+};
+const ingress = (name: string): ChainSpec => ({
+  name: `in-${name}`,
+  hook: hookOf('filter', 'ingress', 0, [name]),
+  rules: [...families.flatMap(enter), ...families.flatMap(errorRules)],
+});
+
+/** `interfaces`: where clients' packets come in. */
+export const directTable = (o: {
+  readonly interfaces: readonly string[];
+  readonly timeouts: FlowTimeouts;
+}): TableSpec => ({
+  family: 'netdev',
+  name: 'holdfast-lb',
+  sets: [
+    ...[vip, any, quoted, stick, flows, neighbour].flatMap((s) => [s[4], s[6]]),
+    slots,
+    open,
+    device,
+    ...Object.values(counters),
+  ],
+  chains: [
+    ...families.map(sendChain),
+    ...families.map((f) => knownChain(f, o.timeouts)),
+    ...families.map((f) => newChain(begun(f), known(f))),
+    ...families.map((f) => newChain(single(f), send(f))),
+    ...o.interfaces.map(ingress),
+  ],
+});
+
+const pickSets: PickSets = { slots, open, stick };
+const beginning: RuleSpec = [...flags(SYN_ACK, equals(0, SYN))];
+
+export const directMode: Mode = {
+  slots,
+  portOf: () => 0,
+  rules: (s, id, n) => {
+    const f = serviceFamily(s);
+    const start = startWith(id, mark);
+    if (s.onePacket)
+      return [start, ...pickRules(s, id, n, pickSets, mark, { done: goto(single(f)) }), [goto(single(f))]];
+    const tcp = s.match.by === 'address' && s.match.protocol === 'tcp';
+    const nobody: NftExpression[] = [mark.get(0), equals(0, nativeBytes(serviceMark(id)))];
+    return [
+      start,
+      [...flowKey(f), lookup(flows[f].name, 0, 0), mark.set(0)],
+      [mark.get(0), lookup(counters.in.name, 0), goto(known(f))],
+      start, // its server is gone
+      ...pickRules(s, id, n, pickSets, mark, { done: goto(begun(f)), ...(tcp && { only: beginning }) }),
+      ...(tcp && n > 0 ? [choose(slots, mark, flowSlot(s, id, n), nobody)] : []),
+      [goto(begun(f))],
+    ];
+  },
+  entries: (s, chain, id) => {
+    const f = serviceFamily(s);
+    return listens(s).flatMap((l): Entry[] => {
+      const element = { key: l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port], goto: chain };
+      if (l.port === 0) return [{ set: any[f], element }];
+      return [
+        { set: vip[f], element },
+        { set: quoted[f], element: { key: element.key, data: [serviceMark(id)] } },
+      ];
+    });
+  },
+  serverElements: (service, s: ImageServer) => {
+    const f = s.address.includes(':') ? 6 : 4;
+    const key = [serverMark(service, s.number)];
+    return [
+      { set: neighbour[f], element: { key, data: [s.address] } },
+      ...Object.values(counters).map((set): Entry => ({ set, element: { key } })),
+      ...(s.open ? [{ set: open, element: { key } }] : []),
+      ...(s.device === 0 ? [] : [{ set: device, element: { key, data: [s.device] } }]),
+    ];
+  },
+};
+export const directAdoption = {
+  entries: [vip[4], vip[6], any[4], any[6], quoted[4], quoted[6]],
+  slots,
+  targets: [neighbour[4], neighbour[6]],
+  members: [open, ...Object.values(counters)],
+  open,
+  device,
+} as const;

@@ -1,0 +1,248 @@
+/**
+ * One service as it lies in a table: the rules of its chain, its slots, its servers by number, and the keys that lead
+ * packets to it. Made from what is wanted, or from what was read; the difference of two is a plan.
+ */
+import { familyOf, type IpAddress } from '../../../base/index.ts';
+import type { WantedServer, WantedService } from '../../types.ts';
+import { eachAddress, MAX_SERVERS, PROTOCOL_NUMBER, serverMark, slotKey } from '../marks.ts';
+import type { ElementSpec, RuleSpec, SetSpec, TableCommand } from '../nftables/index.ts';
+import { fingerprint } from '../nftables/index.ts';
+import { choiceOf, fillSlots } from './slots.ts';
+
+/** Where packets come in: an element of one of the tables of services. */
+export type Entry = { readonly set: SetSpec; readonly element: ElementSpec };
+
+export type ImageServer = {
+  readonly number: number;
+  readonly address: IpAddress;
+  /** 0: the port that the client asked for. */
+  readonly port: number;
+  /** New connections may come, also by persistence. */
+  readonly open: boolean;
+  /** DR: the number of the device behind which it is; 0 = it is this host. */
+  readonly device: number;
+};
+export type ServiceImage = {
+  readonly id: number;
+  readonly key: string;
+  readonly rules: readonly RuleSpec[];
+  /** `fingerprint` of the rules. */
+  readonly print: string;
+  /** The number of the server in each slot. */
+  readonly slots: Uint16Array;
+  readonly servers: readonly ImageServer[];
+  readonly entries: readonly Entry[];
+};
+
+/** What differs between NAT and DR. */
+export type Mode = {
+  /** Elements by which a server is known, without those of its slots. The same number for every server of a form. */
+  readonly serverElements: (service: number, s: ImageServer) => readonly Entry[];
+  readonly rules: (service: WantedService, id: number, slots: number) => readonly RuleSpec[];
+  readonly slots: SetSpec;
+  /** Direct routing knows no ports. */
+  readonly portOf: (s: WantedServer) => number;
+  readonly entries: (service: WantedService, chain: string, id: number) => readonly Entry[];
+};
+export const chainName = (id: number): string => `s${id}`;
+export const idOfChain = (name: string): number | undefined => {
+  const m = /^s(\d{1,5})$/.exec(name);
+  return m === null ? undefined : Number(m[1]);
+};
+
+/** Names a server in its service: with it, it keeps its number. */
+const identity = (s: { readonly address: IpAddress; readonly port: number }): string => `${s.address} ${s.port}`;
+
+/** `had` gives the numbers that servers keep; `weights` stand in for those configured (emulated schedulers, thresholds). */
+export function imageOf(
+  mode: Mode,
+  service: WantedService,
+  id: number,
+  had: ServiceImage | undefined,
+  o: {
+    readonly ring: number;
+    readonly device: (a: IpAddress) => number;
+    readonly weights?: readonly number[] | undefined;
+  },
+): ServiceImage {
+  const numbers = new Map((had?.servers ?? []).map((s) => [identity(s), s.number]));
+  const used = new Set(numbers.values());
+  let next = 1;
+  const take = (): number => {
+    while (used.has(next)) next++;
+    used.add(next);
+    return next;
+  };
+  const servers = service.servers.map(
+    (s): ImageServer => ({
+      number: numbers.get(identity({ address: s.address, port: mode.portOf(s) })) ?? take(),
+      address: s.address,
+      port: mode.portOf(s),
+      open: s.weight > 0,
+      device: o.device(s.address),
+    }),
+  );
+  const weights =
+    o.weights ?? service.servers.map((s) => (service.scheduler === 'rr' ? Math.min(1, s.weight) : s.weight));
+  const choice = choiceOf(service.scheduler);
+  const indexes = fillSlots(
+    choice,
+    service.servers.map((s, i) => ({ key: s.key, weight: weights[i] as number })),
+    o.ring,
+  );
+  const slots = Uint16Array.from(indexes, (i) => (servers[i] as ImageServer).number);
+  const rules = mode.rules(service, id, slots.length);
+  return {
+    id,
+    key: service.key,
+    rules,
+    print: fingerprint(rules),
+    slots,
+    servers,
+    entries: mode.entries(service, chainName(id), id),
+  };
+}
+
+/** The addresses and ports at which a service listens. */
+export function listens(
+  s: WantedService,
+): readonly { readonly address: IpAddress; readonly protocol: number; readonly port: number }[] {
+  if (s.match.by !== 'address') return [];
+  const { protocol, port, ranges } = s.match;
+  return ranges.flatMap((r) =>
+    [...eachAddress(r)].map((address) => ({ address, protocol: PROTOCOL_NUMBER[protocol], port })),
+  );
+}
+export const serviceFamily = (s: WantedService): 4 | 6 =>
+  s.match.by === 'fwmark' ? s.match.family : familyOf(s.match.ranges[0]?.from ?? ('0.0.0.0' as IpAddress));
+
+// ---------------------------------------------------------------------------------------------- plan
+
+export const entryKey = (e: Entry): string => `${e.set.name} ${e.element.key.join(' ')}`;
+const entryText = (e: Entry): string => `${entryKey(e)} ${e.element.goto ?? ''} ${(e.element.data ?? []).join(' ')}`;
+
+/** What is to be done to one service, in the order in which the kernel must have it. */
+export type ServicePlan = {
+  /** Entries that lead nowhere any more, first. */
+  readonly leave: readonly Entry[];
+  readonly chainAdd: boolean;
+  /** The rules of the chain are others. */
+  readonly rules: boolean;
+  readonly remove: readonly Entry[];
+  readonly add: readonly Entry[];
+  /** Entries that lead to the chain, when it is there. */
+  readonly enter: readonly Entry[];
+  readonly chainRemove: boolean;
+  /** Servers whose connections are to be cut, by their marks. */
+  readonly cut: readonly number[];
+};
+
+const slotEntry = (mode: Mode, id: number, slot: number, server: number): Entry => ({
+  set: mode.slots,
+  element: { key: [slotKey(id, slot)], data: [serverMark(id, server)] },
+});
+function difference(have: readonly Entry[], want: readonly Entry[]): { add: Entry[]; remove: Entry[] } {
+  const before = new Set(have.map(entryText));
+  const after = new Set(want.map(entryText));
+  return {
+    add: want.filter((e) => !before.has(entryText(e))),
+    remove: have.filter((e) => !after.has(entryText(e))),
+  };
+}
+const sameServer = (a: ImageServer, b: ImageServer): boolean =>
+  a.number === b.number && a.address === b.address && a.port === b.port && a.open === b.open && a.device === b.device;
+
+/** From one image of a service to another; undefined = it is not there. Nothing where nothing differs. */
+export function planService(mode: Mode, have: ServiceImage | undefined, want: ServiceImage | undefined): ServicePlan {
+  const id = (want ?? have)?.id ?? 0;
+  const add: Entry[] = [];
+  const remove: Entry[] = [];
+  const [before, after] = [have?.slots ?? [], want?.slots ?? []];
+  for (let i = 0; i < before.length || i < after.length; i++) {
+    const [a, b] = [before[i], after[i]];
+    if (a === b) continue;
+    if (a !== undefined) remove.push(slotEntry(mode, id, i, a));
+    if (b !== undefined) add.push(slotEntry(mode, id, i, b));
+  }
+  const old = new Map((have?.servers ?? []).map((s) => [s.number, s]));
+  const now = new Map((want?.servers ?? []).map((s) => [s.number, s]));
+  for (const number of new Set([...old.keys(), ...now.keys()])) {
+    const [a, b] = [old.get(number), now.get(number)];
+    if (a !== undefined && b !== undefined && sameServer(a, b)) continue;
+    const d = difference(a ? mode.serverElements(id, a) : [], b ? mode.serverElements(id, b) : []);
+    add.push(...d.add);
+    remove.push(...d.remove);
+  }
+  const entries = difference(have?.entries ?? [], want?.entries ?? []);
+  return {
+    leave: entries.remove,
+    chainAdd: have === undefined && want !== undefined,
+    rules: have !== undefined && want !== undefined && have.print !== want.print,
+    remove,
+    add,
+    enter: entries.add,
+    chainRemove: have !== undefined && want === undefined,
+    cut: [...old.keys()].filter((n) => !now.has(n)).map((n) => serverMark(id, n)),
+  };
+}
+export const isNothing = (p: ServicePlan): boolean =>
+  !p.chainAdd && !p.chainRemove && !p.rules && [p.leave, p.remove, p.add, p.enter].every((l) => l.length === 0);
+
+/** Elements of one set together, in the order of the sets' first appearance. */
+function grouped(kind: 'elements-add' | 'elements-remove', entries: readonly Entry[]): TableCommand[] {
+  const bySet = new Map<SetSpec, ElementSpec[]>();
+  for (const e of entries) {
+    const list = bySet.get(e.set);
+    if (list === undefined) bySet.set(e.set, [e.element]);
+    else list.push(e.element);
+  }
+  return [...bySet].map(([set, elements]) => ({ do: kind, set, elements }));
+}
+/** A part of a plan that concerns one service: its images and the difference. */
+export type Change = {
+  readonly have: ServiceImage | undefined;
+  readonly want: ServiceImage | undefined;
+  readonly plan: ServicePlan;
+};
+
+/** Many services' plans as one list of commands: elements of one set go together. */
+export function commandsOf(changes: readonly Change[]): TableCommand[] {
+  const all = (pick: (p: ServicePlan) => readonly Entry[]): Entry[] => changes.flatMap((c) => pick(c.plan));
+  const chain = (c: Change): string => chainName((c.want ?? c.have)?.id ?? 0);
+  return [
+    ...grouped(
+      'elements-remove',
+      all((p) => p.leave),
+    ),
+    ...changes
+      .filter((c) => c.plan.chainAdd)
+      .map((c): TableCommand => {
+        const comment = c.want?.key ?? '';
+        return { do: 'chain-add', chain: { name: chain(c), comment, rules: [] } };
+      }),
+    ...changes.filter((c) => c.plan.rules).map((c): TableCommand => ({ do: 'rules-flush', chain: chain(c) })),
+    ...changes
+      .filter((c) => c.plan.rules || c.plan.chainAdd)
+      .map((c): TableCommand => ({ do: 'rules-add', chain: chain(c), rules: c.want?.rules ?? [] })),
+    ...grouped(
+      'elements-remove',
+      all((p) => p.remove),
+    ),
+    ...grouped(
+      'elements-add',
+      all((p) => p.add),
+    ),
+    ...grouped(
+      'elements-add',
+      all((p) => p.enter),
+    ),
+    ...changes
+      .filter((c) => c.plan.chainRemove)
+      .flatMap((c): TableCommand[] => [
+        { do: 'rules-flush', chain: chain(c) },
+        { do: 'chain-remove', chain: chain(c) },
+      ]),
+  ];
+}
+/** More servers than have numbers. */
+export const tooManyServers = (s: WantedService): boolean => s.servers.length >= MAX_SERVERS;

@@ -1,0 +1,1 @@
+export { NftPlane, type NftPlaneOptions } from './plane.ts';

@@ -1,0 +1,199 @@
+/**
+ * NAT: table `inet holdfast-lb`. A connection's first packet is given the mark of a server (chain `pick`), by the mark
+ * its destination is rewritten (chain `dnat`), and connection tracking does the rest: the rules see no other packet of
+ * it but to count. So a server that takes nothing new keeps what it has, and one that is cut loses its conntrack entries.
+ *
+ * Failover without synchronisation: `nf_conntrack_tcp_loose` lets the middle of a connection begin an entry, the hash
+ * schedulers choose the same server on every director, and replies that come before the client's next packet are dropped,
+ * or they would begin an entry the wrong way round and leave with the server's own address.
+ */
+import type { NftExpression } from '../../../wire/index.ts';
+import type { WantedService } from '../../types.ts';
+import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark } from '../marks.ts';
+import {
+  addressWords,
+  type ChainSpec,
+  differs,
+  equals,
+  hookOf,
+  load,
+  lookup,
+  masked,
+  nativeBytes,
+  onlyFamily,
+  onlyProtocol,
+  type RuleSpec,
+  type SetSpec,
+  type TableSpec,
+  verdict,
+} from '../nftables/index.ts';
+import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
+import { type MarkPort, type PickSets, pickRules } from './pick.ts';
+
+export type Families<T> = Record<4 | 6, T>;
+const families = [4, 6] as const;
+export const both = <T>(make: (f: 4 | 6, address: 'ipv4_addr' | 'ipv6_addr') => T): Families<T> => ({
+  4: make(4, 'ipv4_addr'),
+  6: make(6, 'ipv6_addr'),
+});
+/** Most clients that persistence remembers, for each family. */
+export const STICK_SIZE = 262_144;
+/** Each service sets its own. */
+export const STICK_DEFAULT_MS = 300_000;
+
+const vip = both((f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: 'verdict' }));
+const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: 'verdict' }));
+const fwm = both((f): SetSpec => ({ name: `fwmark${f}`, key: ['mark'], data: 'verdict' }));
+const slots: SetSpec = { name: 'slots', key: ['mark'], data: ['mark'] };
+const to = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: [a, 'inet_service'] }));
+/** Where the port stays as the client asked. */
+const toAddress = both((f, a): SetSpec => ({ name: `to${f}-address`, key: ['mark'], data: [a] }));
+const open: SetSpec = { name: 'open', key: ['mark'] };
+const stick = both(
+  (f, a): SetSpec => ({
+    name: `stick${f}`,
+    key: ['mark', a],
+    data: ['mark'],
+    dynamic: { timeoutMs: STICK_DEFAULT_MS, size: STICK_SIZE },
+  }),
+);
+export const counterSets = {
+  connections: { name: 'connections', key: ['mark'], counter: true },
+  in: { name: 'packets-in', key: ['mark'], counter: true },
+  out: { name: 'packets-out', key: ['mark'], counter: true },
+} as const satisfies Record<string, SetSpec>;
+/** Real servers' sockets: shared by the services that have the same ones. */
+export const replies = both((f, a): SetSpec => ({ name: `replies${f}`, key: [a, 'inet_service'] }));
+
+const natSets: readonly SetSpec[] = [
+  ...[vip, any, fwm, to, toAddress, stick, replies].flatMap((s) => [s[4], s[6]]),
+  slots,
+  open,
+  ...Object.values(counterSets),
+];
+
+const ctMark: MarkPort = {
+  get: (r) => ({ is: 'ct', key: 'mark', to: r }),
+  set: (r) => ({ is: 'ct-set', key: 'mark', from: r }),
+};
+const NAT_DST = -100; // NF_IP_PRI_NAT_DST
+const NAT_SRC = 100; // NF_IP_PRI_NAT_SRC
+const STATE_NEW = nativeBytes(8); // NF_CT_STATE_BIT(IP_CT_NEW)
+const STATUS_DNAT = nativeBytes(0x20); // IPS_DST_NAT
+const NONE = nativeBytes(0);
+/** Byte 13 of the TCP header. */
+const TCP_FLAGS = load.transport(13, 1);
+const SYN = 0x02;
+const SYN_ACK = 0x12;
+
+const notNew: RuleSpec = [{ is: 'ct', key: 'state', to: 0 }, masked(0, STATE_NEW), equals(0, NONE), verdict('accept')];
+const dropReplies = (f: 4 | 6): RuleSpec => [
+  ...onlyFamily(f),
+  ...onlyProtocol(PROTOCOL_NUMBER.tcp),
+  TCP_FLAGS(0),
+  masked(0, Uint8Array.of(SYN_ACK)),
+  differs(0, Uint8Array.of(SYN)),
+  load.saddr[f](0),
+  load.sport(addressWords(f)),
+  lookup(replies[f].name, 0),
+  verdict('drop'),
+];
+const enter = (f: 4 | 6): RuleSpec[] => {
+  const at = addressWords(f);
+  const address = [...onlyFamily(f), load.daddr[f](0), load.protocol(at)];
+  return [
+    [...address, load.dport(at + 1), lookup(vip[f].name, 0, 'verdict')],
+    [...address, lookup(any[f].name, 0, 'verdict')],
+    [...onlyFamily(f), load.mark(0), lookup(fwm[f].name, 0, 'verdict')],
+  ];
+};
+const rewrite = (f: 4 | 6): RuleSpec[] => [
+  [
+    ...onlyFamily(f),
+    load.ctMark(0),
+    lookup(to[f].name, 0, 0),
+    { is: 'nat', type: 'dnat', family: f, address: 0, port: addressWords(f) },
+  ],
+  [
+    ...onlyFamily(f),
+    load.ctMark(0),
+    lookup(toAddress[f].name, 0, 0),
+    { is: 'nat', type: 'dnat', family: f, address: 0 },
+  ],
+];
+const direction = (n: number): NftExpression[] => [{ is: 'ct', key: 'direction', to: 0 }, equals(0, Uint8Array.of(n))];
+const count: RuleSpec[] = [
+  [...direction(0), load.ctMark(0), lookup(counterSets.in.name, 0), verdict('accept')],
+  [...direction(1), load.ctMark(0), lookup(counterSets.out.name, 0)],
+];
+const pickChain: RuleSpec[] = [notNew, ...families.map(dropReplies), ...families.flatMap(enter)];
+const dnatChain: RuleSpec[] = [[load.ctMark(0), lookup(counterSets.connections.name, 0)], ...families.flatMap(rewrite)];
+
+/** `masquerade`: servers see the director's address, and need no route back through it. */
+export const natTable = (o: { readonly masquerade: boolean }): TableSpec => ({
+  family: 'inet',
+  name: 'holdfast-lb',
+  sets: natSets,
+  chains: [
+    { name: 'pick', hook: hookOf('filter', 'prerouting', NAT_DST - 2), rules: pickChain },
+    { name: 'dnat', hook: hookOf('nat', 'prerouting', NAT_DST), rules: dnatChain },
+    { name: 'count', hook: hookOf('filter', 'prerouting', NAT_DST + 1), rules: count },
+    // What this host itself asks of its services, and what it answers where it is a real server.
+    { name: 'pick-local', hook: hookOf('filter', 'output', NAT_DST - 2), rules: pickChain },
+    { name: 'dnat-local', hook: hookOf('nat', 'output', NAT_DST), rules: dnatChain },
+    { name: 'count-local', hook: hookOf('filter', 'output', NAT_DST + 1), rules: count },
+    ...(o.masquerade ? [masqueradeChain] : []),
+  ],
+});
+const masqueradeChain: ChainSpec = {
+  name: 'masquerade',
+  hook: hookOf('nat', 'postrouting', NAT_SRC),
+  rules: [
+    [
+      { is: 'ct', key: 'status', to: 0 },
+      masked(0, STATUS_DNAT),
+      differs(0, NONE),
+      load.ctMark(0),
+      masked(0, nativeBytes(MARK_MASK)),
+      equals(0, nativeBytes(MARK_TAG)),
+      { is: 'masquerade' },
+    ],
+  ],
+};
+
+const pickSets: PickSets = { slots, open, stick };
+
+export const natMode: Mode = {
+  slots,
+  portOf: (s) => s.port,
+  rules: (s: WantedService, id, n) => pickRules(s, id, n, pickSets, ctMark, { done: verdict('return') }),
+  entries: (s, chain) => {
+    const f = serviceFamily(s);
+    if (s.match.by === 'fwmark') return [{ set: fwm[f], element: { key: [s.match.mark], goto: chain } }];
+    return listens(s).map((l): Entry => {
+      const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
+      return { set: l.port === 0 ? any[f] : vip[f], element: { key, goto: chain } };
+    });
+  },
+  serverElements: (service, s: ImageServer) => {
+    const f = s.address.includes(':') ? 6 : 4;
+    const mark = serverMark(service, s.number);
+    const target: Entry =
+      s.port === 0
+        ? { set: toAddress[f], element: { key: [mark], data: [s.address] } }
+        : { set: to[f], element: { key: [mark], data: [s.address, s.port] } };
+    return [
+      target,
+      ...Object.values(counterSets).map((set): Entry => ({ set, element: { key: [mark] } })),
+      ...(s.open ? [{ set: open, element: { key: [mark] } }] : []),
+    ];
+  },
+};
+/** Sets from which an earlier process's services are read back. */
+export const natAdoption = {
+  entries: [vip[4], vip[6], any[4], any[6], fwm[4], fwm[6]],
+  slots,
+  targets: [to[4], to[6], toAddress[4], toAddress[6]],
+  members: [open, ...Object.values(counterSets)],
+  open,
+} as const;

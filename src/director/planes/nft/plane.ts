@@ -1,0 +1,335 @@
+/** The plane: two tables of services, NAT's and direct routing's, the guard, and the connections that are cut by their mark. */
+import { err, familyOf, type IpAddress, ok, type Result, text } from '../../../base/index.ts';
+import type {
+  Cancel,
+  HostError,
+  Link,
+  LinkAddress,
+  NetChange,
+  Netlink,
+  NetlinkChannel,
+  Network,
+} from '../../../host/index.ts';
+import { CT_MSG, decodeConntrack, writeConntrackFilter } from '../../../wire/index.ts';
+import type {
+  Plane,
+  Refusal,
+  ServiceCounters,
+  ServiceKey,
+  ServiceOutcome,
+  Wanted,
+  WantedService,
+} from '../../types.ts';
+import { Guard, guardEntries } from '../guard/index.ts';
+import { MARK_MASK, MARK_TAG, serverMark } from '../marks.ts';
+import { errnoText, type TableSpec } from '../nftables/index.ts';
+import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, flows } from './direct.ts';
+import { emulatedWeights, type Load } from './emulate.ts';
+import { Half, type SharedElements } from './half.ts';
+import { counterSets, natAdoption, natMode, natTable, replies } from './nat.ts';
+import { probe } from './probe.ts';
+import { ingressInterfaces, neighbourDevice } from './reach.ts';
+import { refusesNft } from './refuse.ts';
+import { EMULATED } from './slots.ts';
+
+export type NftPlaneOptions = {
+  readonly netlink: Netlink;
+  readonly network: Pick<Network, 'links' | 'addresses' | 'watch'>;
+  /** Where clients' packets of direct routing come in; every Ethernet interface that is up, unless said. */
+  readonly interfaces?: readonly string[];
+  /** NAT also hides the client behind the director. */
+  readonly masquerade?: boolean;
+  /** Slots of a hash: a prime up to 4096, the same on both directors, and for good. */
+  readonly ring?: number;
+};
+const RING = 1021;
+/** Entries of conntrack or of the flow map that may be read in one tick; a longer table is read less often. */
+const READ_IN_TICK = 50_000;
+const ENOENT = 2;
+const UNKNOWN_DEVICE = 0;
+
+const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
+const needsLoads = (s: WantedService): boolean =>
+  EMULATED.has(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
+type Counted = { packets: number; bytes: number };
+type Active = { active: number; inactive: number };
+
+/** Real servers of NAT by TCP: their answers are not to begin an entry. */
+const sharedReplies: SharedElements = {
+  sets: [replies[4], replies[6]],
+  of: (s) =>
+    s.match.by === 'address' && s.match.protocol !== 'tcp'
+      ? []
+      : s.servers.flatMap((x) => {
+          const port = x.port === 0 && s.match.by === 'address' ? s.match.port : x.port;
+          return port === 0 ? [] : [{ set: replies[familyOf(x.address)], element: { key: [x.address, port] } }];
+        }),
+};
+
+export class NftPlane implements Plane {
+  readonly name = 'nft';
+  readonly #o: NftPlaneOptions;
+  readonly #channel: NetlinkChannel;
+  readonly #guard: Guard;
+  readonly #nat: Half;
+  readonly #direct: Half;
+  readonly #natSpec: TableSpec;
+  #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
+  readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
+  readonly #unwatch: Cancel;
+  #addresses: readonly LinkAddress[] | undefined;
+  /** Links or addresses are others than when direct routing was last told. */
+  #moved = false;
+  #wanted: Wanted | undefined;
+  /** By mark, from the last look. */
+  #active = new Map<number, Active>();
+  readonly #weights = new Map<ServiceKey, readonly number[]>();
+  #pause = 0;
+  /** What is known of each table: somebody needs it, or it is surely not there. */
+  readonly #table: Record<'nat' | 'direct', 'unknown' | 'there' | 'gone'> = { nat: 'unknown', direct: 'unknown' };
+
+  private constructor(o: NftPlaneOptions, channel: NetlinkChannel, guard: Guard) {
+    this.#o = o;
+    this.#channel = channel;
+    this.#guard = guard;
+    const ring = o.ring ?? RING;
+    const device = (a: IpAddress): number => this.#device(a) ?? UNKNOWN_DEVICE;
+    this.#natSpec = natTable({ masquerade: o.masquerade ?? false });
+    const nat = { mode: natMode, adoption: natAdoption, ring, device: () => 0, shared: sharedReplies };
+    this.#nat = new Half(channel, this.#natSpec, nat);
+    const spec = this.#directTable();
+    this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, ring, device });
+    const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
+    this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
+    this.#unwatch = o.network.watch((c: NetChange) => {
+      if (c.kind.startsWith('route') || c.kind.startsWith('rule')) return;
+      this.#addresses = undefined;
+      this.#moved = true;
+    });
+  }
+  /** Fails where the kernel has no nfnetlink at all. What it lacks for one mode is a refusal of each service that needs it. */
+  static open(o: NftPlaneOptions): Result<NftPlane, HostError> {
+    const channel = o.netlink.open('netfilter');
+    if (!channel.ok) return channel;
+    const guard = Guard.open(o.netlink);
+    if (!guard.ok) {
+      channel.value.close();
+      return guard;
+    }
+    return ok(new NftPlane(o, channel.value, guard.value));
+  }
+
+  #device(a: IpAddress): number | undefined {
+    this.#addresses ??= this.#o.network.addresses();
+    return neighbourDevice(a, this.#addresses);
+  }
+  #directTable(): TableSpec {
+    const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
+    const t = this.#wanted?.timeouts;
+    const timeouts = {
+      tcpMs: t?.tcp ? t.tcp * 1000 : FLOW_TIMEOUTS.tcpMs,
+      finMs: t?.tcpfin ? t.tcpfin * 1000 : FLOW_TIMEOUTS.finMs,
+      udpMs: t?.udp ? t.udp * 1000 : FLOW_TIMEOUTS.udpMs,
+    };
+    const key = JSON.stringify([interfaces, timeouts]);
+    if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable({ interfaces, timeouts }) };
+    return this.#directSpec.spec;
+  }
+
+  refuses(s: WantedService): Refusal | undefined {
+    return refusesNft(s, { lacks: this.#lacks, device: (a) => this.#device(a) });
+  }
+
+  apply(wanted: Wanted): readonly ServiceOutcome[] {
+    this.#wanted = wanted;
+    const keys = new Set(wanted.services.map((s) => s.key));
+    for (const key of this.#weights.keys()) if (!keys.has(key)) this.#weights.delete(key);
+    for (const s of wanted.services) if (needsLoads(s)) this.#weigh(s);
+    return this.#reconcile();
+  }
+
+  #reconcile(): ServiceOutcome[] {
+    const wanted = this.#wanted?.services ?? [];
+    const [direct, nat] = [wanted.filter(isDirect), wanted.filter((s) => !isDirect(s))];
+    const guarded = this.#guard.set('nft', guardEntries(direct));
+    const moved = this.#moved;
+    this.#moved = false;
+    const results = new Map<ServiceKey, ServiceOutcome['result']>();
+    this.#run(this.#nat, 'nat', this.#natSpec, nat, false, results);
+    this.#run(this.#direct, 'direct', this.#directTable(), direct, moved, results);
+    return wanted.map(({ key }) => {
+      const result = results.get(key) ?? err({ code: 'EIO', doing: text('tell nf_tables', '写入 nf_tables') });
+      return { key, result: !guarded.ok && direct.some((s) => s.key === key) && result.ok ? guarded : result };
+    });
+  }
+  #run(
+    half: Half,
+    mode: 'nat' | 'direct',
+    spec: TableSpec,
+    services: readonly WantedService[],
+    redo: boolean,
+    results: Map<ServiceKey, ServiceOutcome['result']>,
+  ): void {
+    if (this.#lacks[mode] !== undefined) {
+      for (const s of services) results.set(s.key, err(this.#lacks[mode] as HostError));
+      return;
+    }
+    // A table that nobody needs is not made; one that was left, or is no longer needed, goes.
+    if (services.length === 0) {
+      if (this.#table[mode] !== 'gone') half.remove();
+      this.#table[mode] = 'gone';
+      return;
+    }
+    this.#table[mode] = 'there';
+    const ready = half.prepare(spec);
+    if (!ready.ok) {
+      for (const s of services) results.set(s.key, ready);
+      return;
+    }
+    const { outcomes, cut } = half.apply(services, (s) => this.#weights.get(s.key), redo);
+    half.sweep();
+    for (const [key, r] of outcomes) results.set(key, r);
+    if (mode === 'nat' && cut.length > 0) this.#cut(cut);
+  }
+  /** Connections with these marks are forgotten: their next packet finds no server of theirs. */
+  #cut(marks: readonly number[]): void {
+    const outcomes = this.#channel.transact(
+      marks.map((mark) => ({
+        type: CT_MSG.delete,
+        flags: 0,
+        write: (w) => writeConntrackFilter(w, { mark, mask: 0xffff_ffff }),
+      })),
+    );
+    const bad = outcomes.find((o) => o.errno !== 0 && o.errno !== ENOENT);
+    if (bad !== undefined)
+      this.lastError = {
+        code: errnoText(bad.errno),
+        doing: text('cut connections of a removed server', '切断已移除服务器的连接'),
+      };
+  }
+  lastError: HostError | undefined;
+
+  // ------------------------------------------------------------------------------------------ counters
+
+  counters(): Result<readonly ServiceCounters[], HostError> {
+    const look = this.#look();
+    if (!look.ok) return look;
+    const out: ServiceCounters[] = [];
+    for (const half of [this.#nat, this.#direct]) {
+      if (half.services.length === 0) continue;
+      const read = (set: { readonly name: string }): Result<Map<number, Counted>, HostError> =>
+        readCounters(half, set.name);
+      const [connections, inside] = [read(counterSets.connections), read(counterSets.in)];
+      const outside = half === this.#nat ? read(counterSets.out) : ok(new Map<number, Counted>());
+      if (!connections.ok) return connections;
+      if (!inside.ok) return inside;
+      if (!outside.ok) return outside;
+      for (const s of half.services) {
+        const image = half.image(s.key);
+        if (image === undefined) continue;
+        const servers = s.servers.map((x, i) => {
+          const mark = serverMark(image.id, image.servers[i]?.number ?? 0);
+          const [packetsIn, packetsOut] = [inside.value.get(mark), outside.value.get(mark)];
+          const { active, inactive } = this.#active.get(mark) ?? { active: 0, inactive: 0 };
+          return {
+            key: x.key,
+            connections: connections.value.get(mark)?.packets ?? 0,
+            packetsIn: packetsIn?.packets ?? 0,
+            bytesIn: packetsIn?.bytes ?? 0,
+            packetsOut: packetsOut?.packets ?? 0,
+            bytesOut: packetsOut?.bytes ?? 0,
+            active,
+            inactive,
+          };
+        });
+        out.push({ key: s.key, servers });
+      }
+    }
+    return ok(out);
+  }
+  /** Counts what is established now, by mark: conntrack's entries, and the flows of direct routing. */
+  #look(): Result<number, HostError> {
+    const active = new Map<number, Active>();
+    let read = 0;
+    const add = (mark: number, established: boolean): void => {
+      read++;
+      const a = active.get(mark) ?? { active: 0, inactive: 0 };
+      if (established) a.active++;
+      else a.inactive++;
+      active.set(mark, a);
+    };
+    if (this.#nat.services.length > 0) {
+      const done = this.#channel.dump(
+        { type: CT_MSG.get, write: (w) => writeConntrackFilter(w, { mark: MARK_TAG, mask: MARK_MASK }) },
+        text('read connections', '读取连接表'),
+        () => active.clear(),
+        (m) => {
+          const e = decodeConntrack(m.payload);
+          if (e.ok) add(e.value.mark, e.value.tcpState === undefined || e.value.tcpState === 'established');
+        },
+      );
+      if (!done.ok) return done;
+    }
+    if (this.#direct.services.length > 0) {
+      const fin = (this.#wanted?.timeouts.tcpfin ?? FLOW_TIMEOUTS.finMs / 1000) * 1000;
+      for (const set of [flows[4], flows[6]]) {
+        const done = this.#direct.kernel.elements(set.name, (e) => {
+          if (e.data?.length !== 4) return;
+          add(nativeNumber(e.data), e.timeoutMs !== fin);
+        });
+        if (!done.ok) return done;
+      }
+    }
+    this.#active = active;
+    return ok(read);
+  }
+
+  // ------------------------------------------------------------------------------------------ emulation
+
+  #weigh(s: WantedService): void {
+    const half = isDirect(s) ? this.#direct : this.#nat;
+    const image = half.image(s.key);
+    const before = this.#weights.get(s.key);
+    const loads = s.servers.map((x, i): Load => {
+      const number = image?.servers.find((y) => y.address === x.address && (y.port === 0 || y.port === x.port))?.number;
+      const active = image && number !== undefined ? (this.#active.get(serverMark(image.id, number))?.active ?? 0) : 0;
+      return {
+        weight: x.weight,
+        active,
+        full: before !== undefined && before[i] === 0 && x.weight > 0,
+        ...(x.upperThreshold !== undefined && { upperThreshold: x.upperThreshold }),
+        ...(x.lowerThreshold !== undefined && { lowerThreshold: x.lowerThreshold }),
+      };
+    });
+    this.#weights.set(s.key, emulatedWeights(s.scheduler, loads));
+  }
+  tick(): void {
+    const watched = (this.#wanted?.services ?? []).filter(needsLoads);
+    if (watched.length > 0 && --this.#pause < 0) {
+      const look = this.#look();
+      this.#pause = look.ok ? Math.floor(look.value / READ_IN_TICK) : 10;
+      for (const s of watched) this.#weigh(s);
+      this.#reconcile();
+    } else if (this.#moved && this.#wanted !== undefined) this.#reconcile();
+  }
+
+  close(o: { readonly keep: boolean }): void {
+    this.#unwatch();
+    if (!o.keep) {
+      this.#nat.remove();
+      this.#direct.remove();
+    }
+    this.#guard.close(o);
+    this.#channel.close();
+  }
+}
+
+const nativeNumber = (b: Uint8Array): number => new Uint32Array(b.slice().buffer)[0] as number;
+function readCounters(half: Half, set: string): Result<Map<number, Counted>, HostError> {
+  const found = new Map<number, Counted>();
+  const done = half.kernel.elements(set, (e) => {
+    if (e.counter !== undefined && e.key.length === 4)
+      found.set(nativeNumber(e.key), { packets: Number(e.counter.packets), bytes: Number(e.counter.bytes) });
+  });
+  return done.ok ? ok(found) : done;
+}

@@ -1,0 +1,33 @@
+export { requestsOf, type TableCommand } from './command.ts';
+export { describeCommands } from './describe.ts';
+export { errnoText, KernelTable } from './kernel.ts';
+export { fingerprint, foundFingerprint, planTable, type TableFound, type TablePlan } from './plan.ts';
+export {
+  addressWords,
+  differs,
+  equals,
+  goto,
+  hookOf,
+  load,
+  lookup,
+  masked,
+  onlyEthernet,
+  onlyFamily,
+  onlyNew,
+  onlyProtocol,
+  verdict,
+} from './rules.ts';
+export {
+  type ChainSpec,
+  type ElementSpec,
+  type Field,
+  nativeBytes,
+  type RuleSpec,
+  readElement,
+  readValues,
+  type SetSpec,
+  type TableName,
+  type TableSpec,
+  type Value,
+  valueBytes,
+} from './spec.ts';

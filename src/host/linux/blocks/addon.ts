@@ -1,0 +1,42 @@
+/** native/uring.c, typed. Negative numbers are negative errno values; misuse throws with a code, as in `../addon.ts`. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { err, ok, type Result, text } from '../../../base/index.ts';
+import type { HostError } from '../../index.ts';
+
+declare const ring: unique symbol;
+export type Ring = { readonly [ring]: true };
+
+/** The operations of a descriptor, as native/uring.c numbers them. */
+export const OPERATION = { read: 0, write: 1, writeThrough: 2, sync: 3, punch: 4, zero: 5, discard: 6 } as const;
+/** int32 of one descriptor: operation, fd, slab offset, length low, file offset low and high, tag, length high. */
+export const DESCRIPTOR_INTS = 8;
+/** int32 of one completion: tag, result. */
+export const COMPLETION_INTS = 2;
+export const PAGE = 4096;
+
+export interface UringAddon {
+  pages(bytes: number): ArrayBuffer | number;
+  ring(entries: number, slabBytes: number): Ring | number;
+  /** Descriptors, completions (twice the entries) and slab, each from a page on. */
+  memory(r: Ring): ArrayBuffer;
+  submit(r: Ring, n: number): number;
+  watch(r: Ring, ready: (n: number) => void): number;
+  deferred(r: Ring): boolean;
+  close(r: Ring): void;
+  geometry(fd: number, out: Float64Array): number;
+  seek(fd: number, offset: number, hole: 0 | 1): number;
+  allocate(fd: number, operation: number, offset: number, length: number, done: (result: number) => void): number;
+}
+
+export function loadUringAddon(): Result<UringAddon, HostError> {
+  for (let at = import.meta.dirname; ; at = dirname(at)) {
+    for (const place of ['build/native', `native/prebuilt/linux-${process.arch}`]) {
+      const path = join(at, place, 'uring.node');
+      if (existsSync(path)) return ok(createRequire(import.meta.url)(path) as UringAddon);
+    }
+    if (at === dirname(at))
+      return err({ code: 'ENOENT', doing: text('load the addon for block devices', '加载块设备原生模块') });
+  }
+}

@@ -1,0 +1,2 @@
+export { metadataCodecs } from './metadata/codecs.ts';
+export * from './metadata/index.ts';

@@ -1,0 +1,121 @@
+/** A plane of the simulated kernel: services that outlive the process, flows that stick to their servers, and a ring for the rest. */
+import { type Result, text } from '../../base/index.ts';
+import {
+  maglev,
+  NOBODY,
+  type Plane,
+  RING_SIZES,
+  type ServiceCounters,
+  type ServiceOutcome,
+  type Wanted,
+  type WantedService,
+} from '../../director/index.ts';
+import type { World } from '../world.ts';
+
+export type Flow = { readonly service: string; readonly client: number; readonly server: string };
+
+export class Kernel {
+  readonly services = new Map<string, WantedService>();
+  /** By service and client. */
+  readonly flows = new Map<string, Flow>();
+  readonly #world: World;
+  readonly #rings = new Map<string, { readonly of: WantedService; readonly table: Int32Array }>();
+  /** Changes of a service since it was last asked. */
+  writes: string[] = [];
+  faults = 0;
+  /** Services that could not be written, and are not as they should be. */
+  readonly failing = new Set<string>();
+  /** Counts whatever may have changed a plan. */
+  version = 0;
+  /** Told of each flow whose server is taken out. */
+  cut: (f: Flow) => void = () => {};
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+  /** The power goes. */
+  clear(): void {
+    this.services.clear();
+    this.failing.clear();
+    this.flows.clear();
+    this.#rings.clear();
+  }
+  plane(): Plane {
+    return {
+      name: 'bpf',
+      refuses: () => undefined,
+      apply: (w) => this.#apply(w),
+      counters: () => this.#counters(),
+      close: ({ keep }) => {
+        if (!keep) this.clear();
+      },
+    };
+  }
+  #apply(w: Wanted): ServiceOutcome[] {
+    for (const key of this.services.keys())
+      if (!w.services.some((s) => s.key === key)) {
+        this.#cut(key, new Set());
+        this.services.delete(key);
+        this.failing.delete(key);
+        this.writes.push(key);
+      }
+    this.version++;
+    return w.services.map((s): ServiceOutcome => {
+      this.failing.delete(s.key);
+      if (JSON.stringify(this.services.get(s.key)) === JSON.stringify(s))
+        return { key: s.key, result: { ok: true, value: 'kept' } };
+      if (this.#world.random.chance(this.faults)) {
+        this.failing.add(s.key);
+        this.#world.note('kernel', `${s.key}: EBUSY`);
+        return {
+          key: s.key,
+          result: { ok: false, error: { code: 'EBUSY', doing: text('write the service', '写入服务') } },
+        };
+      }
+      this.#cut(s.key, new Set(s.servers.map((x) => x.key)));
+      this.services.set(s.key, s);
+      this.writes.push(s.key);
+      return { key: s.key, result: { ok: true, value: 'changed' } };
+    });
+  }
+  #cut(service: string, left: ReadonlySet<string>): void {
+    for (const [id, f] of this.flows)
+      if (f.service === service && !left.has(f.server)) {
+        this.flows.delete(id);
+        this.cut(f);
+      }
+  }
+  /** What the ring alone says: what another director with the same services says as well. */
+  byRing(service: string, client: number): string | undefined {
+    const s = this.services.get(service);
+    if (!s) return undefined;
+    let ring = this.#rings.get(service);
+    if (ring?.of !== s) {
+      ring = { of: s, table: maglev(s.servers, RING_SIZES.small) };
+      this.#rings.set(service, ring);
+    }
+    const slot = ring.table[client % RING_SIZES.small] ?? NOBODY;
+    return s.servers[slot]?.key;
+  }
+  /** A packet: an open flow goes on, another begins. */
+  packet(service: string, client: number): string | undefined {
+    const id = `${service} ${client}`;
+    const known = this.flows.get(id);
+    if (known) return known.server;
+    const server = this.byRing(service, client);
+    if (server !== undefined) this.flows.set(id, { service, client, server });
+    return server;
+  }
+  #counters(): Result<readonly ServiceCounters[], never> {
+    const zero = { connections: 0, packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, inactive: 0 };
+    const value = [...this.services.values()].map((s) => ({
+      key: s.key,
+      servers: s.servers.map((x) => ({
+        ...zero,
+        key: x.key,
+        active: [...this.flows.values()].filter((f) => f.service === s.key && f.server === x.key).length,
+      })),
+    }));
+    return { ok: true, value };
+  }
+}

@@ -1,0 +1,169 @@
+/** `holdfast lb check` against planted faults: a director and real servers that are set up wrong, one way at a time. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LbFinding } from '../../src/api/index.ts';
+import { loadAddon } from '../../src/host/linux/index.ts';
+import { type Host, Lab } from '../../src/lab/index.ts';
+
+const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
+const skip = !possible ? 'needs root or user namespaces' : loadAddon().ok ? false : 'needs the native addon';
+const holdfast = join(resolve(import.meta.dirname, '../..'), 'bin/holdfast');
+const [VIP, D, S1, S2] = ['192.168.1.99', '192.168.1.10', '192.168.1.11', '192.168.1.12'];
+
+const conf = `
+global_defs {
+  script_user root
+  vrrp_version 3
+}
+vrrp_instance VI_1 {
+  interface ens33
+  virtual_router_id 33
+  advert_int 0.1
+  virtual_ipaddress {
+    ${VIP}/24
+  }
+}
+virtual_server ${VIP} 80 {
+  lb_algo rr
+  lb_kind DR
+  real_server ${S1} 80 {
+  }
+  real_server ${D} 80 {
+  }
+  real_server ${S2} 8080 {
+  }
+}
+virtual_server ${VIP} 81 {
+  lb_algo rr
+  lb_kind NAT
+  real_server ${S1} 80 {
+  }
+}
+virtual_server ${VIP} 82 {
+  lb_algo rr
+  lb_kind TUN
+  real_server ${S1} 82 {
+  }
+}
+`;
+const listen = (address: string): string[] => [
+  process.execPath,
+  '-e',
+  `require('net').createServer(c=>c.on('error',()=>{})).listen(80,'${address}',()=>console.log('listening'))`,
+];
+const READY = `ip addr add ${VIP}/32 dev lo; sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`;
+
+async function sh(h: Host, script: string): Promise<void> {
+  const r = await h.run(['sh', '-c', script]);
+  assert.equal(r.code, 0, `${script}: ${r.stderr}`);
+}
+const host = (last: number) => ({ links: { ens33: { to: 'lan', addresses: [`192.168.1.${last}/24`] } } });
+
+test('each planted fault is named, and nothing is where nothing is wrong', { skip }, async (t) => {
+  await using lab = await Lab.start({
+    switches: ['lan'],
+    hosts: { d: { ...host(10), files: { '/etc/k.conf': conf } }, s1: host(11), s2: host(12), intruder: host(13) },
+  });
+  const [d, s1] = [lab.host('d'), lab.host('s1')];
+  await sh(s1, READY);
+  const daemon = d.spawn([
+    holdfast,
+    'keepalived',
+    '-n',
+    '-l',
+    '-p',
+    '/run/a.pid',
+    '-f',
+    '/etc/k.conf',
+    '--lb-plane=proxy',
+  ]);
+  let server = s1.spawn(listen('0.0.0.0'));
+  const check = async (service: string): Promise<LbFinding[]> => {
+    const r = await d.run([holdfast, 'lb', 'check', service, '--json', '-p', '/run/a.pid']);
+    assert.ok(r.code === 0 || r.code === 8, r.stderr);
+    return JSON.parse(r.stdout) as LbFinding[];
+  };
+  const about = (found: readonly LbFinding[], key: string | undefined): string[] =>
+    found.filter((f) => f.server === key).map((f) => f.code);
+  for (let n = 0; ; n++) {
+    const r = await d.run(['ip', '-o', 'addr', 'show', 'dev', 'ens33']);
+    if (r.stdout.includes(VIP)) break;
+    assert.ok(n < 200, 'the address does not come');
+    await sleep(50);
+  }
+  for (let n = 0; (await d.run([holdfast, 'lb', 'status', '-p', '/run/a.pid'])).code === 1; n++) {
+    assert.ok(n < 200, 'the director does not answer');
+    await sleep(50);
+  }
+  const key = `${S1}:80`;
+  const dr = async (): Promise<string[]> => about(await check(`${VIP}:80`), key);
+
+  const well = await check(`${VIP}:80`);
+  assert.deepEqual(about(well, key), ['path-good']);
+  assert.deepEqual(about(well, undefined), []);
+  assert.deepEqual(about(well, `${D}:80`), ['local-server']);
+  assert.deepEqual(about(well, `${S2}:8080`), ['port-change']);
+  await t.test('VIP missing on lo', async () => {
+    await sh(s1, `ip addr del ${VIP}/32 dev lo`);
+    assert.deepEqual(await dr(), ['vip-missing']);
+    await sh(s1, 'sysctl -qw net.ipv4.ip_forward=1'); // now it sends the packet on
+    assert.deepEqual(await dr(), ['vip-missing']);
+    await sh(s1, `sysctl -qw net.ipv4.ip_forward=0; ip addr add ${VIP}/32 dev lo`);
+  });
+  await t.test('arp_ignore and arp_announce', async () => {
+    await sh(s1, 'sysctl -qw net.ipv4.conf.all.arp_ignore=0');
+    assert.deepEqual(await dr(), ['path-good', 'arp-ignore']);
+    await sh(s1, 'sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=0');
+    assert.deepEqual(await dr(), ['path-good', 'arp-announce']);
+    await sh(s1, 'sysctl -qw net.ipv4.conf.all.arp_announce=2');
+    assert.deepEqual(await dr(), ['path-good']);
+  });
+  await t.test('another machine holds the address too', async () => {
+    await sh(lab.host('intruder'), `ip addr add ${VIP}/24 dev ens33`);
+    assert.deepEqual(about(await check(`${VIP}:80`), undefined), ['other-holder']);
+    await sh(lab.host('intruder'), `ip addr del ${VIP}/24 dev ens33`);
+  });
+  await t.test('a program that listens on its own address only, or not at all', async () => {
+    server.kill();
+    await server.exited;
+    assert.deepEqual(await dr(), ['not-listening']);
+    server = s1.spawn(listen(S1));
+    await sleep(300);
+    assert.deepEqual(await dr(), ['vip-not-listened']);
+  });
+  await t.test('the default route in NAT', async () => {
+    const nat = async (): Promise<string[]> => about(await check(`${VIP}:81`), key);
+    assert.deepEqual(await nat(), ['default-route', 'nat-same-subnet']);
+    await sh(s1, `ip route add default via ${D}`);
+    assert.deepEqual(await nat(), ['path-good', 'nat-same-subnet']);
+    await sh(s1, `ip route replace default via ${S2}`);
+    assert.deepEqual(await nat(), ['default-route', 'nat-same-subnet']);
+  });
+  await t.test('a tunnel into a server that takes none', async () => {
+    assert.deepEqual(about(await check(`${VIP}:82`), `${S1}:82`), ['no-decapsulation']);
+  });
+  await t.test('a server without power', async () => {
+    await s1.powerCut();
+    assert.deepEqual(await dr(), ['no-arp']);
+  });
+  daemon.kill();
+});
+
+test('a real server checks itself', { skip }, async () => {
+  await using lab = await Lab.start({ switches: ['lan'], hosts: { s1: host(11) } });
+  const s1 = lab.host('s1');
+  const codes = async (): Promise<string[]> => {
+    const r = await s1.run([holdfast, 'lb', 'check', '--real-server', VIP, '--json']);
+    return (JSON.parse(r.stdout) as LbFinding[]).map((f) => f.code);
+  };
+  assert.deepEqual(await codes(), ['vip-missing', 'arp-ignore', 'arp-announce']);
+  await sh(s1, READY);
+  assert.deepEqual(await codes(), ['path-good']);
+  await sh(s1, `ip addr del ${VIP}/32 dev lo; ip addr add ${VIP}/24 dev lo`);
+  assert.deepEqual(await codes(), ['lo-prefix']);
+  await sh(s1, `ip addr del ${VIP}/24 dev lo; ip addr add ${VIP}/24 dev ens33`);
+  assert.deepEqual(await codes(), ['vip-on-link']);
+});

@@ -1,0 +1,247 @@
+/** A client, a director with the plane, and three real servers; in NAT the director is their router, in DR all are on one LAN. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { IpAddress } from '../../src/base/index.ts';
+import type { ServiceCounters, ServiceOutcome, Wanted, WantedServer, WantedService } from '../../src/director/types.ts';
+import { type Host, Lab, type Program } from '../../src/lab/index.ts';
+
+const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
+export const skip = possible ? false : 'needs root or user namespaces';
+
+/** HTTP on 80 and 8080 with the host's name, `/slow` that talks for long; UDP on 53 with the name. */
+const SERVER = `
+const http = require('http'), name = process.argv[1];
+for (const port of [80, 8080])
+  http.createServer((q, r) => {
+    if (q.url !== '/slow') return r.end(name);
+    const t = setInterval(() => r.write('x'.repeat(100)), 20);
+    r.on('close', () => clearInterval(t));
+  }).listen(port, '::');
+const s = require('dgram').createSocket({ type: 'udp6' });
+s.on('message', (m, from) => s.send(name, from.port, from.address));
+s.bind(53, '::', () => console.log('up'));`;
+/** Asks so often, each time by a new connection, and prints the names. */
+const CLIENT = `
+const http = require('http'), [url, n] = process.argv.slice(1), out = [];
+const one = () => new Promise((done) => {
+  const q = http.get(url, { agent: false, timeout: 3000 }, (r) => {
+    let b = ''; r.on('data', (d) => b += d); r.on('end', () => done(b));
+  });
+  q.on('timeout', () => q.destroy(new Error('ETIMEDOUT')));
+  q.on('error', (e) => done('! ' + (e.code ?? e.message)));
+});
+(async () => { for (let i = 0; i < n; i++) out.push(await one()); console.log(JSON.stringify(out)); })();`;
+const UDP_CLIENT = `
+const [address, n] = process.argv.slice(1), out = [];
+const one = () => new Promise((done) => {
+  const s = require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  const end = (v) => { clearTimeout(t); s.close(); done(v); };
+  const t = setTimeout(() => end('! timeout'), 2000);
+  s.on('message', (m) => end(String(m)));
+  s.send('hi', 53, address);
+});
+(async () => { for (let i = 0; i < n; i++) out.push(await one()); console.log(JSON.stringify(out)); })();`;
+/** One connection that is kept and asked every 20 ms: a line for each answer, or for its end. */
+const KEEPER = `
+const http = require('http'), agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+let socket;
+const ask = () => {
+  const q = http.get(process.argv[1], { agent, timeout: 20000 }, (r) => {
+    let b = ''; r.on('data', (d) => b += d);
+    r.on('end', () => { console.log(b); setTimeout(ask, 20); });
+  });
+  q.on('socket', (s) => { if (socket && s !== socket) { console.log('! other connection'); process.exit(1); } socket = s; });
+  q.on('timeout', () => q.destroy(new Error('ETIMEDOUT')));
+  q.on('error', (e) => { console.log('! ' + (e.code ?? e.message)); process.exit(1); });
+};
+ask();`;
+
+export const NAT = { 4: '10.77.1.100', 6: 'fd77:1::100' } as const;
+export const DR = { 4: '10.77.2.100', 6: 'fd77:2::100' } as const;
+export const real = (i: number, f: 4 | 6): string => (f === 4 ? `10.77.2.1${i}` : `fd77:2::1${i}`);
+
+export type Applied = {
+  readonly refused: readonly { code: string }[];
+  readonly outcomes: readonly ServiceOutcome[];
+  readonly ms: number;
+};
+export class PlaneProcess {
+  readonly #program: Program;
+  #seen = 1;
+  constructor(program: Program) {
+    this.#program = program;
+  }
+  static async start(host: Host, options: object = {}): Promise<PlaneProcess> {
+    const program = host.spawn(
+      [process.execPath, join(import.meta.dirname, 'plane-main.ts'), JSON.stringify(options)],
+      {
+        input: 'pipe',
+      },
+    );
+    await program.line(/^"ready"$/, 20_000);
+    return new PlaneProcess(program);
+  }
+  async ask(verb: string, value?: unknown): Promise<unknown> {
+    this.#program.write(`${JSON.stringify({ verb, value })}\n`);
+    for (let tries = 0; tries < 2000; tries++) {
+      const lines = this.#program.lines.filter((l) => l.from === 'stdout');
+      const line = lines[this.#seen];
+      if (line !== undefined) {
+        this.#seen++;
+        return JSON.parse(line.text);
+      }
+      assert.ok(this.#program.running, this.#program.text('stderr'));
+      await new Promise((r) => setTimeout(r, 5));
+    }
+    assert.fail(`no answer to ${verb}`);
+  }
+  async apply(services: readonly WantedService[]): Promise<Applied> {
+    return (await this.ask('apply', { services, timeouts: {}, sync: [] } satisfies Wanted)) as Applied;
+  }
+  /** Applies, and demands that all is well. */
+  async holds(services: readonly WantedService[]): Promise<('kept' | 'changed')[]> {
+    const { refused, outcomes } = await this.apply(services);
+    assert.deepEqual(refused, []);
+    return outcomes.map((o) => (o.result.ok ? o.result.value : assert.fail(JSON.stringify(o.result.error))));
+  }
+  async counters(): Promise<readonly ServiceCounters[]> {
+    const got = (await this.ask('counters')) as { ok: true; value: ServiceCounters[] };
+    assert.ok(got.ok, JSON.stringify(got));
+    return got.value;
+  }
+  async close(keep: boolean): Promise<void> {
+    await this.ask('close', { keep });
+    await this.#program.exited;
+  }
+  async kill(): Promise<void> {
+    await this.#program.kill('SIGKILL');
+    await this.#program.exited;
+  }
+}
+
+export class Rig {
+  readonly lab: Lab;
+  constructor(lab: Lab) {
+    this.lab = lab;
+  }
+  static async start(): Promise<Rig> {
+    const lab = await Lab.start({
+      switches: ['wan', 'lan'],
+      hosts: {
+        client: {
+          links: {
+            eth0: { to: 'wan', addresses: ['10.77.1.2/24', 'fd77:1::2/64'] },
+            eth1: { to: 'lan', addresses: ['10.77.2.2/24', 'fd77:2::2/64'] },
+          },
+        },
+        director: {
+          links: {
+            eth0: { to: 'wan', addresses: ['10.77.1.1/24', 'fd77:1::1/64', `${NAT[4]}/32`, `${NAT[6]}/128`] },
+            eth1: { to: 'lan', addresses: ['10.77.2.1/24', 'fd77:2::1/64', `${DR[4]}/32`, `${DR[6]}/128`] },
+          },
+          sysctls: { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' },
+        },
+        ...Object.fromEntries(
+          [1, 2, 3].map((i) => [
+            `r${i}`,
+            {
+              links: { eth0: { to: 'lan', addresses: [`${real(i, 4)}/24`, `${real(i, 6)}/64`] } },
+              sysctls: { 'net.ipv4.conf.all.arp_ignore': '1', 'net.ipv4.conf.all.arp_announce': '2' },
+              routes: ['10.77.1.0/24 via 10.77.2.1', 'fd77:1::/64 via fd77:2::1'],
+            },
+          ]),
+        ),
+      },
+    });
+    for (const i of [1, 2, 3]) {
+      const host = lab.host(`r${i}`);
+      for (const f of [4, 6] as const)
+        await host.run(['ip', 'address', 'add', `${DR[f]}/${f === 4 ? 32 : 128}`, 'dev', 'lo']);
+      await host.spawn([process.execPath, '-e', SERVER, `r${i}`]).line(/^up$/, 20_000);
+    }
+    return new Rig(lab);
+  }
+  get client(): Host {
+    return this.lab.host('client');
+  }
+  get director(): Host {
+    return this.lab.host('director');
+  }
+  async #names(argv: readonly string[]): Promise<string[]> {
+    const done = await this.client.run([process.execPath, '-e', ...argv], { timeout: 60_000 });
+    assert.equal(done.code, 0, done.stderr);
+    return JSON.parse(done.stdout) as string[];
+  }
+  http(address: string, port: number, n: number): Promise<string[]> {
+    const host = address.includes(':') ? `[${address}]` : address;
+    return this.#names([CLIENT, `http://${host}:${port}/`, String(n)]);
+  }
+  udp(address: string, n: number): Promise<string[]> {
+    return this.#names([UDP_CLIENT, address, String(n)]);
+  }
+  /** A connection that is asked again and again, and the server it is at. */
+  async keep(address: string, port: number): Promise<{ program: Program; at: string }> {
+    const host = address.includes(':') ? `[${address}]` : address;
+    const program = this.client.spawn([process.execPath, '-e', KEEPER, `http://${host}:${port}/`]);
+    const at = (await program.line(/./, 20_000)).text;
+    return { program, at };
+  }
+  async nft(...argv: string[]): Promise<string> {
+    const done = await this.director.run(['nft', ...argv]);
+    assert.equal(done.code, 0, done.stderr);
+    return done.stdout;
+  }
+}
+/** Whether a kept connection is answered `n` more times. */
+export async function answersOn(k: { program: Program; at: string }, n = 10): Promise<boolean> {
+  const from = k.program.lines.length;
+  for (let tries = 0; tries < 1000; tries++) {
+    const since = k.program.lines.slice(from);
+    if (since.some((l) => l.text.startsWith('!'))) return false;
+    if (since.length >= n) return since.every((l) => l.text === k.at);
+    await new Promise((r) => setTimeout(r, 10));
+  }
+  return false;
+}
+
+export const server = (i: number, weight: number, o: Partial<WantedServer> & { family?: 4 | 6 } = {}): WantedServer => {
+  const { family, ...rest } = o;
+  const port = rest.port ?? 80;
+  const address = real(i, family ?? 4) as IpAddress;
+  return {
+    key: `${address.includes(':') ? `[${address}]` : address}:${port}`,
+    address,
+    port,
+    weight,
+    forwarding: { method: 'nat' },
+    ...rest,
+  };
+};
+export const service = (
+  address: string,
+  port: number,
+  servers: readonly WantedServer[],
+  o: Partial<WantedService> & { protocol?: 'tcp' | 'udp' } = {},
+): WantedService => {
+  const { protocol, ...rest } = o;
+  return {
+    key: `${protocol ?? 'tcp'} ${address.includes(':') ? `[${address}]` : address}:${port}`,
+    match: {
+      by: 'address',
+      protocol: protocol ?? 'tcp',
+      ranges: [{ from: address as IpAddress, to: address as IpAddress }],
+      port,
+    },
+    scheduler: 'wrr',
+    flags: [],
+    onePacket: false,
+    servers,
+    ...rest,
+  };
+};
+export function tally(names: readonly string[]): Record<string, number> {
+  const n: Record<string, number> = {};
+  for (const x of names) n[x] = (n[x] ?? 0) + 1;
+  return n;
+}

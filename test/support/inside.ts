@@ -1,0 +1,68 @@
+/**
+ * Tests that need kernel modules: run in a guest where this machine's kernel lacks them, else in a network namespace of
+ * their own on this machine. The file that runs inside is an ordinary test file with another ending (`.inside.ts`).
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { TestContext } from 'node:test';
+import { start } from '../../src/lab/program.ts';
+import { Vm } from '../../src/lab/vm/index.ts';
+import type { Reported } from './json-reporter.ts';
+import { withoutGuests } from './vm.ts';
+
+const MARK = 'HOLDFAST-TEST ';
+const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
+const here = (module: string): boolean =>
+  existsSync(`/sys/module/${module}`) ||
+  spawnSync('modprobe', ['-n', '-q', module], { env: { ...process.env, PATH } }).status === 0;
+
+const runner = (file: string): string[] => [
+  process.execPath,
+  '--no-warnings',
+  '--test',
+  '--test-force-exit',
+  '--test-isolation=none',
+  `--test-reporter=${resolve(import.meta.dirname, 'json-reporter.ts')}`,
+  resolve(import.meta.dirname, '../vm', file),
+];
+type Said = { readonly stdout: string; readonly stderr: string };
+
+async function inNamespace(argv: readonly string[]): Promise<Said> {
+  const space = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const first = 'mount -t tmpfs tmpfs /run; ip link set lo up; exec "$@"';
+  const program = start(space, ['sh', '-c', first, 'sh', ...argv]);
+  await program.exited;
+  return { stdout: program.text('stdout'), stderr: program.text('stderr') };
+}
+
+/** Runs the files inside, one after the other, and each of their tests counts as one of `t`. */
+export async function runInside(
+  t: TestContext,
+  files: readonly string[],
+  o: { readonly modules: readonly string[] },
+): Promise<void> {
+  if (o.modules.every(here) && process.getuid?.() === 0) {
+    t.diagnostic('in a network namespace of this machine');
+    for (const file of files) await tell(t, file, await inNamespace(runner(file)));
+    return;
+  }
+  const missing = await withoutGuests();
+  if (missing !== false) {
+    t.skip(missing);
+    return;
+  }
+  t.diagnostic('in a guest');
+  await using vm = await Vm.start({ memory: 1024 });
+  for (const file of files) await tell(t, file, await vm.run(runner(file), { timeout: 200_000 }));
+}
+async function tell(t: TestContext, file: string, said: Said): Promise<void> {
+  const lines = said.stdout.split('\n').filter((l) => l.startsWith(MARK));
+  const results = lines.map((l) => JSON.parse(l.slice(MARK.length)) as Reported);
+  assert.ok(results.length > 0, `${file} reported nothing: ${said.stdout}${said.stderr}`);
+  for (const r of results)
+    await t.test(r.name, { skip: r.skip ?? false }, () => {
+      if (r.failure !== undefined) assert.fail(r.failure);
+    });
+}
