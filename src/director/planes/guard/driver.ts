@@ -1,7 +1,15 @@
 import { err, type IpAddress, ok, type Result } from '../../../base/index.ts';
 import type { HostError, Netlink, NetlinkChannel } from '../../../host/index.ts';
-import { KernelTable, readElement } from '../nftables/index.ts';
-import { GUARD_TABLE, type GuardEntry, type GuardFound, guardSets, planGuard } from './guard.ts';
+import { KernelTable, readElement, type TableCommand } from '../nftables/index.ts';
+import {
+  GUARD_TABLE,
+  type GuardEntry,
+  type GuardFound,
+  guardCommands,
+  guardKey,
+  guardSets,
+  planGuard,
+} from './guard.ts';
 
 /**
  * Keeps the guard in the kernel. Several planes may share one: each names the entries that it needs under a name of its
@@ -10,7 +18,7 @@ import { GUARD_TABLE, type GuardEntry, type GuardFound, guardSets, planGuard } f
 export class Guard {
   readonly #kernel: KernelTable;
   readonly #channel: NetlinkChannel;
-  readonly #wanted = new Map<string, readonly GuardEntry[]>();
+  readonly #wanted = new Map<string, Map<string, GuardEntry>>();
 
   private constructor(channel: NetlinkChannel) {
     this.#channel = channel;
@@ -21,12 +29,40 @@ export class Guard {
     return channel.ok ? ok(new Guard(channel.value)) : channel;
   }
 
-  /** Makes the kernel guard what all owners want together. */
+  /** Makes the kernel guard what all owners want together. Reads what is there. */
   set(owner: string, entries: readonly GuardEntry[]): Result<'kept' | 'changed', HostError> {
-    this.#wanted.set(owner, entries);
+    this.#wanted.set(owner, new Map(entries.map((e) => [guardKey(e), e])));
     const found = this.#read();
     if (!found.ok) return found;
-    const { commands } = planGuard([...this.#wanted.values()].flat(), found.value);
+    const all = [...this.#wanted.values()].flatMap((w) => [...w.values()]);
+    return this.#send(planGuard(all, found.value).commands);
+  }
+  /** A difference to what the owner wants, without reading: for one service of many. After a first `set`. */
+  adjust(
+    owner: string,
+    o: { readonly add: readonly GuardEntry[]; readonly remove: readonly GuardEntry[] },
+  ): Result<'kept' | 'changed', HostError> {
+    const mine = this.#wanted.get(owner);
+    if (mine === undefined) return this.set(owner, o.add);
+    const held = (key: string): boolean => [...this.#wanted.values()].some((w) => w.has(key));
+    const wasEmpty = ![...this.#wanted.values()].some((w) => w.size > 0);
+    const [add, remove]: GuardEntry[][] = [[], []];
+    const staying = new Set(o.add.map(guardKey));
+    for (const e of o.remove) {
+      const key = guardKey(e);
+      if (staying.has(key) || !mine.delete(key) || held(key)) continue;
+      remove?.push(e);
+    }
+    for (const e of o.add) {
+      const key = guardKey(e);
+      if (!held(key)) add?.push(e);
+      mine.set(key, e);
+    }
+    const isEmpty = ![...this.#wanted.values()].some((w) => w.size > 0);
+    if (wasEmpty || isEmpty) return this.set(owner, [...mine.values()]);
+    return this.#send(guardCommands(add ?? [], remove ?? []));
+  }
+  #send(commands: readonly TableCommand[]): Result<'kept' | 'changed', HostError> {
     if (commands.length === 0) return ok('kept');
     const done = this.#kernel.apply(commands);
     return done.ok ? ok('changed') : err(done.error.error);

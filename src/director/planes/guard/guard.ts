@@ -85,7 +85,7 @@ const setOf = (e: GuardEntry): SetSpec =>
 const elementOf = (e: GuardEntry): ElementSpec => ({
   key: e.port === 0 ? [e.address, e.protocol] : [e.address, e.protocol, e.port],
 });
-const keyOf = (e: GuardEntry): string => `${e.address} ${e.protocol} ${e.port}`;
+export const guardKey = (e: GuardEntry): string => `${e.address} ${e.protocol} ${e.port}`;
 
 /** The guard as it was read: its table, and what it holds. */
 export type GuardFound = { readonly table: TableFound; readonly entries: readonly GuardEntry[] };
@@ -95,20 +95,18 @@ export type GuardPlan = { readonly commands: readonly TableCommand[] };
 export function planGuard(wanted: readonly GuardEntry[], found: GuardFound | undefined): GuardPlan {
   if (wanted.length === 0) return { commands: found === undefined ? [] : [{ do: 'table-remove' }] };
   const { commands, afresh } = planTable(GUARD_TABLE, found?.table);
-  const have = new Map(afresh ? [] : (found?.entries ?? []).map((e) => [keyOf(e), e]));
-  const want = new Map(wanted.map((e) => [keyOf(e), e]));
+  const have = new Map(afresh ? [] : (found?.entries ?? []).map((e) => [guardKey(e), e]));
+  const want = new Map(wanted.map((e) => [guardKey(e), e]));
   const missing = [...want].filter(([k]) => !have.has(k)).map(([, e]) => e);
   const gone = [...have].filter(([k]) => !want.has(k)).map(([, e]) => e);
-  return {
-    commands: [
-      ...commands,
-      ...guardSets.flatMap((set): TableCommand[] => {
-        const [add, remove] = [missing, gone].map((list) => list.filter((e) => setOf(e) === set).map(elementOf));
-        return [
-          ...(add?.length ? [{ do: 'elements-add' as const, set, elements: add }] : []),
-          ...(remove?.length ? [{ do: 'elements-remove' as const, set, elements: remove }] : []),
-        ];
-      }),
-    ],
-  };
+  return { commands: [...commands, ...guardCommands(missing, gone)] };
 }
+/** Elements that come and go. */
+export const guardCommands = (missing: readonly GuardEntry[], gone: readonly GuardEntry[]): TableCommand[] =>
+  guardSets.flatMap((set): TableCommand[] => {
+    const [add, remove] = [missing, gone].map((list) => list.filter((e) => setOf(e) === set).map(elementOf));
+    return [
+      ...(add?.length ? [{ do: 'elements-add' as const, set, elements: add }] : []),
+      ...(remove?.length ? [{ do: 'elements-remove' as const, set, elements: remove }] : []),
+    ];
+  });

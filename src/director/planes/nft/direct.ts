@@ -15,6 +15,7 @@ import {
   equals,
   goto,
   hookOf,
+  jump,
   load,
   lookup,
   masked,
@@ -24,10 +25,22 @@ import {
   type RuleSpec,
   type SetSpec,
   type TableSpec,
+  verdict,
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
 import { both, counterSets, STICK_DEFAULT_MS, STICK_SIZE } from './nat.ts';
-import { choose, flowSlot, type MarkPort, type PickSets, pickRules, startWith } from './pick.ts';
+import {
+  flowSlotRule,
+  knownClient,
+  learnClient,
+  type MarkPort,
+  type Persistence,
+  persistenceOf,
+  slotRule,
+  startRule,
+  stickChains,
+  takeRule,
+} from './pick.ts';
 
 export type FlowTimeouts = { readonly tcpMs: number; readonly finMs: number; readonly udpMs: number };
 /** IPVS's own. */
@@ -75,7 +88,9 @@ const SYN = Uint8Array.of(0x02);
 const SYN_ACK = Uint8Array.of(0x12);
 const ZERO = Uint8Array.of(0);
 
+const take = takeRule(slots, mark);
 const known = (f: 4 | 6): string => `known${f}`;
+const refresh = (f: 4 | 6): string => `refresh${f}`;
 const send = (f: 4 | 6): string => `send${f}`;
 const begun = (f: 4 | 6): string => `new${f}`;
 const single = (f: 4 | 6): string => `packet${f}`;
@@ -95,8 +110,17 @@ const remember = (f: 4 | 6, only: readonly NftExpression[], timeoutMs: number): 
   ];
 };
 const flags = (mask: Uint8Array, compare: NftExpression): NftExpression[] => [TCP_FLAGS(0), masked(0, mask), compare];
-const knownChain = (f: 4 | 6, t: FlowTimeouts): ChainSpec => ({
+/** The flow is known, and its server is there: on to it. Else the mark is the service's again. */
+const knownChain = (f: 4 | 6): ChainSpec => ({
   name: known(f),
+  rules: [
+    [...flowKey(f), lookup(flows[f].name, 0, 0), mark.set(0)],
+    [mark.get(0), lookup(counters.in.name, 0), goto(refresh(f))],
+    [mark.get(0), masked(0, nativeBytes(SERVICE_MASK)), mark.set(0)],
+  ],
+});
+const refreshChain = (f: 4 | 6, t: FlowTimeouts): ChainSpec => ({
+  name: refresh(f),
   rules: [
     remember(f, [...onlyProtocol(PROTOCOL_NUMBER.tcp), ...flags(FIN_RST, differs(0, ZERO))], t.finMs),
     remember(f, onlyProtocol(PROTOCOL_NUMBER.tcp), t.tcpMs),
@@ -108,6 +132,7 @@ const knownChain = (f: 4 | 6, t: FlowTimeouts): ChainSpec => ({
 const newChain = (name: string, next: string): ChainSpec => ({
   name,
   rules: [
+    take,
     [mark.get(0), lookup(counters.connections.name, 0)],
     [mark.get(0), lookup(counters.in.name, 0), goto(next)],
   ],
@@ -123,6 +148,7 @@ const sendChain = (f: 4 | 6): ChainSpec => ({
       lookup(neighbour[f].name, 1, 1),
       { is: 'fwd', device: 0, neighbour: { family: f, address: 1 } },
     ],
+    [verdict('accept')],
   ],
 });
 
@@ -183,6 +209,7 @@ const ingress = (name: string): ChainSpec => ({
 export const directTable = (o: {
   readonly interfaces: readonly string[];
   readonly timeouts: FlowTimeouts;
+  readonly persistence: readonly Persistence[];
 }): TableSpec => ({
   family: 'netdev',
   name: 'holdfast-lb',
@@ -195,14 +222,17 @@ export const directTable = (o: {
   ],
   chains: [
     ...families.map(sendChain),
-    ...families.map((f) => knownChain(f, o.timeouts)),
-    ...families.map((f) => newChain(begun(f), known(f))),
+    ...families.map(knownChain),
+    ...families.map((f) => refreshChain(f, o.timeouts)),
+    ...families.map((f) => newChain(begun(f), refresh(f))),
     ...families.map((f) => newChain(single(f), send(f))),
+    ...o.persistence.flatMap((p) =>
+      stickChains(p, { open, stick }, mark, { take, found: goto(begun(p.family)), taken: [goto(begun(p.family))] }),
+    ),
     ...o.interfaces.map(ingress),
   ],
 });
 
-const pickSets: PickSets = { slots, open, stick };
 const beginning: RuleSpec = [...flags(SYN_ACK, equals(0, SYN))];
 
 export const directMode: Mode = {
@@ -210,19 +240,21 @@ export const directMode: Mode = {
   portOf: () => 0,
   rules: (s, id, n) => {
     const f = serviceFamily(s);
-    const start = startWith(id, mark);
-    if (s.onePacket)
-      return [start, ...pickRules(s, id, n, pickSets, mark, { done: goto(single(f)) }), [goto(single(f))]];
+    const p = persistenceOf(s);
+    const start = [startRule(id, mark)];
+    const client = p === undefined ? [] : [[jump(knownClient(p))]];
+    const last = (chain: string): RuleSpec => [goto(p === undefined ? chain : learnClient(p))];
+    // With persistence the flow is remembered too: what is left out is only the look for it.
+    if (s.onePacket) return [...start, ...client, ...slotRule(s, id, n, mark), last(single(f))];
     const tcp = s.match.by === 'address' && s.match.protocol === 'tcp';
     const nobody: NftExpression[] = [mark.get(0), equals(0, nativeBytes(serviceMark(id)))];
     return [
-      start,
-      [...flowKey(f), lookup(flows[f].name, 0, 0), mark.set(0)],
-      [mark.get(0), lookup(counters.in.name, 0), goto(known(f))],
-      start, // its server is gone
-      ...pickRules(s, id, n, pickSets, mark, { done: goto(begun(f)), ...(tcp && { only: beginning }) }),
-      ...(tcp && n > 0 ? [choose(slots, mark, flowSlot(s, id, n), nobody)] : []),
-      [goto(begun(f))],
+      ...start,
+      [jump(known(f))],
+      ...client,
+      ...slotRule(s, id, n, mark, tcp ? beginning : []),
+      ...(tcp ? flowSlotRule(s, id, n, mark, nobody) : []),
+      last(begun(f)),
     ];
   },
   entries: (s, chain, id) => {

@@ -5,6 +5,7 @@ import type { ServiceKey, WantedService } from '../../types.ts';
 import { MAX_SERVICES } from '../marks.ts';
 import {
   type ElementSpec,
+  foundOf,
   KernelTable,
   planTable,
   readElement,
@@ -29,6 +30,17 @@ export type SharedElements = {
   readonly of: (s: WantedService) => readonly { readonly set: SetSpec; readonly element: ElementSpec }[];
 };
 type Held = { readonly service: WantedService; readonly weights: readonly number[] | undefined; image: ServiceImage };
+type PendingChange = Change & {
+  readonly key: ServiceKey;
+  readonly service: WantedService | undefined;
+  /** As it was before; undefined also for one that an earlier process left. */
+  readonly before: WantedService | undefined;
+  readonly weights: readonly number[] | undefined;
+};
+export type Comparison = {
+  readonly changes: readonly PendingChange[];
+  readonly failed: readonly (readonly [ServiceKey, HostError])[];
+};
 /** So many services are changed in one transaction: its size, and how long the kernel is busy with it, stay bounded. */
 const SERVICES_AT_ONCE = 4000;
 
@@ -36,7 +48,6 @@ export class Half {
   readonly #kernel: KernelTable;
   readonly #o: HalfOptions;
   #spec: TableSpec | undefined;
-  #ready = false;
   /** What the kernel holds, by service. A service that was adopted has no `WantedService` yet. */
   readonly #held = new Map<ServiceKey, Held>();
   readonly #adopted = new Map<ServiceKey, ServiceImage>();
@@ -53,20 +64,24 @@ export class Half {
 
   /** The parts that are always there, and what an earlier process left. Harmless when nothing differs. */
   prepare(spec: TableSpec): Result<void, HostError> {
-    if (this.#ready && this.#spec === spec) return ok(undefined);
+    const before = this.#spec;
+    if (before === spec) return ok(undefined);
+    if (before !== undefined) {
+      const quick = this.#kernel.apply(planTable(spec, foundOf(before)).commands);
+      if (quick.ok) {
+        this.#spec = spec;
+        return ok(undefined);
+      }
+      // An interface that went took its chain along, or somebody else was here: what is there is read afresh.
+    }
     const found = this.#kernel.read();
     if (!found.ok) return found;
     const plan = planTable(spec, found.value);
     const done = this.#kernel.apply(plan.commands);
     if (!done.ok) return err(done.error.error);
-    const first = !this.#ready;
     this.#spec = spec;
-    this.#ready = true;
-    if (plan.afresh || found.value === undefined) {
-      this.#forget();
-      return ok(undefined);
-    }
-    return first ? this.#adopt(found.value) : ok(undefined);
+    this.#forget();
+    return plan.afresh || found.value === undefined ? ok(undefined) : this.#adopt(found.value);
   }
   #forget(): void {
     this.#held.clear();
@@ -116,103 +131,110 @@ export class Half {
     return this.#held.get(key)?.image;
   }
 
-  /**
-   * Makes the table hold exactly these; `weights` stand in for those of a service. The marks of servers that are gone
-   * are told when the kernel has been told: their connections are to be cut.
-   */
-  apply(
+  /** What `apply` would change; nothing is sent. Services that are as they were are found by their identity. */
+  compare(
     wanted: readonly WantedService[],
     weights: (s: WantedService) => readonly number[] | undefined,
     redo: boolean,
-  ): { readonly outcomes: Map<ServiceKey, Result<'kept' | 'changed', HostError>>; readonly cut: number[] } {
-    const outcomes = new Map<ServiceKey, Result<'kept' | 'changed', HostError>>();
-    const changes: (Change & {
-      readonly service?: WantedService;
-      readonly key: ServiceKey;
-      readonly w?: readonly number[] | undefined;
-    })[] = [];
-    const keys = new Set<ServiceKey>();
+  ): Comparison {
+    const changes: PendingChange[] = [];
+    const failed: (readonly [ServiceKey, HostError])[] = [];
+    let known = 0;
     for (const service of wanted) {
-      keys.add(service.key);
       const held = this.#held.get(service.key);
+      if (held !== undefined) known++;
       const w = weights(service);
-      if (held !== undefined && !redo && held.service === service && sameWeights(held.weights, w)) {
-        outcomes.set(service.key, KEPT);
-        continue;
-      }
+      if (held !== undefined && !redo && held.service === service && sameWeights(held.weights, w)) continue;
       const have = held?.image ?? this.#adopted.get(service.key);
       const id = have?.id ?? this.#freeId();
       if (id === undefined) {
-        outcomes.set(service.key, err({ code: 'ENOSPC', doing: NO_NUMBER }));
+        failed.push([service.key, { code: 'ENOSPC', doing: NO_NUMBER }]);
         continue;
       }
-      const want = imageOf(this.#o.mode, service, id, have, {
-        ring: this.#o.ring,
-        device: this.#o.device,
-        weights: w,
-      });
-      this.#ids.add(want.id);
-      const plan = planService(this.#o.mode, have, want);
-      outcomes.set(service.key, KEPT);
-      changes.push({ have, want, plan, service, key: service.key, w });
+      const { ring, device, mode } = this.#o;
+      const want = imageOf(mode, service, id, have, { ring, device, weights: w });
+      const plan = planService(mode, have, want);
+      changes.push({ have, want, plan, key: service.key, service, before: held?.service, weights: w });
     }
-    for (const [key, have] of [...this.#adopted, ...[...this.#held].map(([k, h]) => [k, h.image] as const)])
-      if (!keys.has(key))
-        changes.push({ have, want: undefined, plan: planService(this.#o.mode, have, undefined), key });
+    if (known < this.#held.size || this.#adopted.size > 0) {
+      const keys = new Set(wanted.map((s) => s.key));
+      const leave = (key: ServiceKey, have: ServiceImage, before: WantedService | undefined): void => {
+        if (keys.has(key)) return;
+        const plan = planService(this.#o.mode, have, undefined);
+        changes.push({ have, want: undefined, plan, key, service: undefined, before, weights: undefined });
+      };
+      for (const [key, have] of this.#adopted) leave(key, have, undefined);
+      for (const [key, h] of this.#held) leave(key, h.image, h.service);
+    }
+    return { changes, failed };
+  }
+
+  /** Makes the table so. The marks of servers that are gone are told: their connections are to be cut. */
+  apply(c: Comparison): {
+    readonly outcomes: Map<ServiceKey, Result<'kept' | 'changed', HostError>>;
+    readonly cut: number[];
+  } {
+    const outcomes = new Map<ServiceKey, Result<'kept' | 'changed', HostError>>(c.failed.map(([k, e]) => [k, err(e)]));
     const cut: number[] = [];
-    for (let at = 0; at < changes.length; at += SERVICES_AT_ONCE) {
-      const part = changes.slice(at, at + SERVICES_AT_ONCE);
+    for (let at = 0; at < c.changes.length; at += SERVICES_AT_ONCE) {
+      const part = c.changes.slice(at, at + SERVICES_AT_ONCE);
       const whole = this.#send(part);
       // One that the kernel refuses must not stop the others: each by itself.
-      const failed =
-        whole.ok || part.length === 1 ? (whole.ok ? [] : [[part[0], whole.error] as const]) : this.#sendEach(part);
-      const bad = new Map(failed.map(([c, e]) => [c, e]));
-      for (const c of part) {
-        const error = bad.get(c);
+      const failed = whole.ok
+        ? []
+        : part.length === 1
+          ? part.map((p) => [p, whole.error] as const)
+          : this.#sendEach(part);
+      const bad = new Map(failed);
+      for (const p of part) {
+        const error = bad.get(p);
         if (error !== undefined) {
-          if (c.service !== undefined) outcomes.set(c.key, err(error));
-          if (c.have === undefined && c.want !== undefined) this.#ids.delete(c.want.id);
+          if (p.service !== undefined) outcomes.set(p.key, err(error));
+          if (p.have === undefined && p.want !== undefined) this.#ids.delete(p.want.id);
           continue;
         }
-        this.#settle(c);
-        cut.push(...c.plan.cut);
-        if (c.service !== undefined && !isNothing(c.plan)) outcomes.set(c.key, CHANGED);
+        this.#settle(p);
+        cut.push(...p.plan.cut);
+        if (p.service !== undefined && !isNothing(p.plan)) outcomes.set(p.key, CHANGED);
       }
     }
     return { outcomes, cut };
   }
-  #sendEach(part: readonly Change[]): (readonly [Change, HostError])[] {
+  #sendEach(part: readonly PendingChange[]): (readonly [PendingChange, HostError])[] {
     return part.flatMap((c) => {
       const done = this.#send([c]);
       return done.ok ? [] : [[c, done.error] as const];
     });
   }
-  #send(part: readonly (Change & { readonly service?: WantedService })[]): Result<void, HostError> {
+  #send(part: readonly PendingChange[]): Result<void, HostError> {
     const { add, remove, settle } = this.#planShared(part);
     const strays = this.#strays;
-    const done = this.#kernel.apply([...strays, ...commandsOf(part), ...remove, ...add]);
+    const done = this.#kernel.apply([
+      ...strays,
+      ...commandsOf(part, (chain) => this.#handles(chain)),
+      ...remove,
+      ...add,
+    ]);
     if (!done.ok) return err(done.error.error);
     this.#strays = [];
     settle();
     return ok(undefined);
   }
-  #settle(
-    c: Change & {
-      readonly service?: WantedService;
-      readonly key: ServiceKey;
-      readonly w?: readonly number[] | undefined;
-    },
-  ): void {
+  #handles(chain: string): bigint[] {
+    const rules = this.#kernel.rules(chain);
+    return rules.ok ? rules.value.flatMap((r) => (r.handle === undefined ? [] : [r.handle])) : [];
+  }
+  #settle(c: PendingChange): void {
     this.#adopted.delete(c.key);
     if (c.want !== undefined && c.service !== undefined) {
-      this.#held.set(c.key, { service: c.service, weights: c.w, image: c.want });
+      this.#held.set(c.key, { service: c.service, weights: c.weights, image: c.want });
       return;
     }
     this.#held.delete(c.key);
     if (c.have !== undefined) this.#ids.delete(c.have.id);
   }
   /** Elements that services share: what nobody used before comes, what nobody uses after goes. */
-  #planShared(part: readonly (Change & { readonly service?: WantedService; readonly key?: ServiceKey })[]): {
+  #planShared(part: readonly PendingChange[]): {
     add: TableCommand[];
     remove: TableCommand[];
     settle: () => void;
@@ -229,7 +251,7 @@ export class Half {
       }
     };
     for (const c of part) {
-      count(c.key === undefined ? undefined : this.#held.get(c.key)?.service, -1);
+      count(c.before, -1);
       count(c.service, 1);
     }
     const add: TableCommand[] = [];
@@ -262,9 +284,9 @@ export class Half {
     if (done.ok) for (const [key] of idle) this.#shared.delete(key);
   }
   #freeId(): number | undefined {
-    for (let tries = 0; tries < MAX_SERVICES; tries++) {
+    for (let tries = 1; tries < MAX_SERVICES; tries++) {
       const id = this.#nextId;
-      this.#nextId = (this.#nextId + 1) % MAX_SERVICES;
+      this.#nextId = (id % (MAX_SERVICES - 1)) + 1; // never 0: a mark of 0 means that there is none
       if (!this.#ids.has(id)) {
         this.#ids.add(id);
         return id;
@@ -280,14 +302,13 @@ export class Half {
     const found = this.#kernel.read();
     if (found.ok && found.value !== undefined) this.#kernel.apply([{ do: 'table-remove' }]);
     this.#forget();
-    this.#ready = false;
+    this.#spec = undefined;
   }
 }
 const NO_NUMBER = text(
   `number one more service: ${MAX_SERVICES} are all there are`,
   `为新的服务编号：最多 ${MAX_SERVICES} 个`,
 );
-const KEPT: Result<'kept' | 'changed', HostError> = ok('kept');
 const CHANGED: Result<'kept' | 'changed', HostError> = ok('changed');
 const sharedKey = (set: SetSpec, e: ElementSpec): string => `${set.name} ${e.key.join(' ')}`;
 const sameWeights = (a: readonly number[] | undefined, b: readonly number[] | undefined): boolean =>

@@ -205,43 +205,43 @@ export type Change = {
   readonly plan: ServicePlan;
 };
 
-/** Many services' plans as one list of commands: elements of one set go together. */
-export function commandsOf(changes: readonly Change[]): TableCommand[] {
+/** Rules that differ, in their places: a rule that leads to others makes the kernel look at the whole table. */
+function ruleCommands(c: Change, chain: string, handles: (chain: string) => readonly bigint[]): TableCommand[] {
+  const [have, want] = [c.have?.rules ?? [], c.want?.rules ?? []];
+  const numbers = have.length === want.length ? handles(chain) : [];
+  if (numbers.length !== want.length || want.length === 0)
+    return [
+      { do: 'rules-flush', chain },
+      { do: 'rules-add', chain, rules: want },
+    ];
+  return want.flatMap((rule, i): TableCommand[] =>
+    fingerprint([rule]) === fingerprint([have[i] as RuleSpec])
+      ? []
+      : [{ do: 'rule-replace', chain, handle: numbers[i] as bigint, rule }],
+  );
+}
+/** Many services' plans as one list of commands: elements of one set go together. `handles` asks for a chain's rules. */
+export function commandsOf(changes: readonly Change[], handles: (chain: string) => readonly bigint[]): TableCommand[] {
   const all = (pick: (p: ServicePlan) => readonly Entry[]): Entry[] => changes.flatMap((c) => pick(c.plan));
   const chain = (c: Change): string => chainName((c.want ?? c.have)?.id ?? 0);
+  const [leave, remove] = [all((p) => p.leave), all((p) => p.remove)];
+  const [add, enter] = [all((p) => p.add), all((p) => p.enter)];
+  const made = changes.filter((c) => c.plan.chainAdd);
+  const gone = changes.filter((c) => c.plan.chainRemove);
   return [
-    ...grouped(
-      'elements-remove',
-      all((p) => p.leave),
+    ...grouped('elements-remove', leave),
+    ...made.map(
+      (c): TableCommand => ({ do: 'chain-add', chain: { name: chain(c), comment: c.want?.key ?? '', rules: [] } }),
     ),
-    ...changes
-      .filter((c) => c.plan.chainAdd)
-      .map((c): TableCommand => {
-        const comment = c.want?.key ?? '';
-        return { do: 'chain-add', chain: { name: chain(c), comment, rules: [] } };
-      }),
-    ...changes.filter((c) => c.plan.rules).map((c): TableCommand => ({ do: 'rules-flush', chain: chain(c) })),
-    ...changes
-      .filter((c) => c.plan.rules || c.plan.chainAdd)
-      .map((c): TableCommand => ({ do: 'rules-add', chain: chain(c), rules: c.want?.rules ?? [] })),
-    ...grouped(
-      'elements-remove',
-      all((p) => p.remove),
-    ),
-    ...grouped(
-      'elements-add',
-      all((p) => p.add),
-    ),
-    ...grouped(
-      'elements-add',
-      all((p) => p.enter),
-    ),
-    ...changes
-      .filter((c) => c.plan.chainRemove)
-      .flatMap((c): TableCommand[] => [
-        { do: 'rules-flush', chain: chain(c) },
-        { do: 'chain-remove', chain: chain(c) },
-      ]),
+    ...changes.filter((c) => c.plan.rules).flatMap((c) => ruleCommands(c, chain(c), handles)),
+    ...made.map((c): TableCommand => ({ do: 'rules-add', chain: chain(c), rules: c.want?.rules ?? [] })),
+    ...grouped('elements-remove', remove),
+    ...grouped('elements-add', add),
+    ...grouped('elements-add', enter),
+    ...gone.flatMap((c): TableCommand[] => [
+      { do: 'rules-flush', chain: chain(c) },
+      { do: 'chain-remove', chain: chain(c) },
+    ]),
   ];
 }
 /** More servers than have numbers. */

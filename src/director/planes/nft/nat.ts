@@ -15,7 +15,9 @@ import {
   type ChainSpec,
   differs,
   equals,
+  goto,
   hookOf,
+  jump,
   load,
   lookup,
   masked,
@@ -28,7 +30,17 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
-import { type MarkPort, type PickSets, pickRules } from './pick.ts';
+import {
+  knownClient,
+  learnClient,
+  type MarkPort,
+  type Persistence,
+  persistenceOf,
+  slotRule,
+  startRule,
+  stickChains,
+  takeRule,
+} from './pick.ts';
 
 export type Families<T> = Record<4 | 6, T>;
 const families = [4, 6] as const;
@@ -76,6 +88,8 @@ const ctMark: MarkPort = {
   get: (r) => ({ is: 'ct', key: 'mark', to: r }),
   set: (r) => ({ is: 'ct-set', key: 'mark', from: r }),
 };
+const TAKE = 'take';
+const take = takeRule(slots, ctMark);
 const NAT_DST = -100; // NF_IP_PRI_NAT_DST
 const NAT_SRC = 100; // NF_IP_PRI_NAT_SRC
 const STATE_NEW = nativeBytes(8); // NF_CT_STATE_BIT(IP_CT_NEW)
@@ -130,7 +144,10 @@ const pickChain: RuleSpec[] = [notNew, ...families.map(dropReplies), ...families
 const dnatChain: RuleSpec[] = [[load.ctMark(0), lookup(counterSets.connections.name, 0)], ...families.flatMap(rewrite)];
 
 /** `masquerade`: servers see the director's address, and need no route back through it. */
-export const natTable = (o: { readonly masquerade: boolean }): TableSpec => ({
+export const natTable = (o: {
+  readonly masquerade: boolean;
+  readonly persistence: readonly Persistence[];
+}): TableSpec => ({
   family: 'inet',
   name: 'holdfast-lb',
   sets: natSets,
@@ -143,6 +160,10 @@ export const natTable = (o: { readonly masquerade: boolean }): TableSpec => ({
     { name: 'dnat-local', hook: hookOf('nat', 'output', NAT_DST), rules: dnatChain },
     { name: 'count-local', hook: hookOf('filter', 'output', NAT_DST + 1), rules: count },
     ...(o.masquerade ? [masqueradeChain] : []),
+    { name: TAKE, rules: [take] },
+    ...o.persistence.flatMap((p) =>
+      stickChains(p, { open, stick }, ctMark, { take, found: verdict('accept'), taken: [] }),
+    ),
   ],
 });
 const masqueradeChain: ChainSpec = {
@@ -161,12 +182,15 @@ const masqueradeChain: ChainSpec = {
   ],
 };
 
-const pickSets: PickSets = { slots, open, stick };
-
 export const natMode: Mode = {
   slots,
   portOf: (s) => s.port,
-  rules: (s: WantedService, id, n) => pickRules(s, id, n, pickSets, ctMark, { done: verdict('return') }),
+  rules: (s: WantedService, id, n) => {
+    const p = persistenceOf(s);
+    const pick = slotRule(s, id, n, ctMark);
+    if (p === undefined) return [...pick, [goto(TAKE)]];
+    return [startRule(id, ctMark), [jump(knownClient(p))], ...pick, [goto(learnClient(p))]];
+  },
   entries: (s, chain) => {
     const f = serviceFamily(s);
     if (s.match.by === 'fwmark') return [{ set: fwm[f], element: { key: [s.match.mark], goto: chain } }];

@@ -20,13 +20,14 @@ import type {
   Wanted,
   WantedService,
 } from '../../types.ts';
-import { Guard, guardEntries } from '../guard/index.ts';
+import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
 import { MARK_MASK, MARK_TAG, serverMark } from '../marks.ts';
 import { errnoText, type TableSpec } from '../nftables/index.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, flows } from './direct.ts';
 import { emulatedWeights, type Load } from './emulate.ts';
 import { Half, type SharedElements } from './half.ts';
 import { counterSets, natAdoption, natMode, natTable, replies } from './nat.ts';
+import { persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
 import { refusesNft } from './refuse.ts';
@@ -47,6 +48,8 @@ const RING = 1021;
 const READ_IN_TICK = 50_000;
 const ENOENT = 2;
 const UNKNOWN_DEVICE = 0;
+
+const KEPT: ServiceOutcome['result'] = ok('kept');
 
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
@@ -73,7 +76,7 @@ export class NftPlane implements Plane {
   readonly #guard: Guard;
   readonly #nat: Half;
   readonly #direct: Half;
-  readonly #natSpec: TableSpec;
+  #natSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
   readonly #unwatch: Cancel;
@@ -94,10 +97,9 @@ export class NftPlane implements Plane {
     this.#guard = guard;
     const ring = o.ring ?? RING;
     const device = (a: IpAddress): number => this.#device(a) ?? UNKNOWN_DEVICE;
-    this.#natSpec = natTable({ masquerade: o.masquerade ?? false });
     const nat = { mode: natMode, adoption: natAdoption, ring, device: () => 0, shared: sharedReplies };
-    this.#nat = new Half(channel, this.#natSpec, nat);
-    const spec = this.#directTable();
+    this.#nat = new Half(channel, this.#natTable([]), nat);
+    const spec = this.#directTable([]);
     this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, ring, device });
     const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
     this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
@@ -123,7 +125,13 @@ export class NftPlane implements Plane {
     this.#addresses ??= this.#o.network.addresses();
     return neighbourDevice(a, this.#addresses);
   }
-  #directTable(): TableSpec {
+  #natTable(services: readonly WantedService[]): TableSpec {
+    const o = { masquerade: this.#o.masquerade ?? false, persistence: persistences(services) };
+    const key = JSON.stringify(o);
+    if (this.#natSpec?.key !== key) this.#natSpec = { key, spec: natTable(o) };
+    return this.#natSpec.spec;
+  }
+  #directTable(services: readonly WantedService[]): TableSpec {
     const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
     const t = this.#wanted?.timeouts;
     const timeouts = {
@@ -131,8 +139,9 @@ export class NftPlane implements Plane {
       finMs: t?.tcpfin ? t.tcpfin * 1000 : FLOW_TIMEOUTS.finMs,
       udpMs: t?.udp ? t.udp * 1000 : FLOW_TIMEOUTS.udpMs,
     };
-    const key = JSON.stringify([interfaces, timeouts]);
-    if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable({ interfaces, timeouts }) };
+    const o = { interfaces, timeouts, persistence: persistences(services) };
+    const key = JSON.stringify(o);
+    if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
     return this.#directSpec.spec;
   }
 
@@ -150,46 +159,66 @@ export class NftPlane implements Plane {
 
   #reconcile(): ServiceOutcome[] {
     const wanted = this.#wanted?.services ?? [];
-    const [direct, nat] = [wanted.filter(isDirect), wanted.filter((s) => !isDirect(s))];
-    const guarded = this.#guard.set('nft', guardEntries(direct));
+    const direct: WantedService[] = [];
+    const nat: WantedService[] = [];
+    for (const s of wanted) (isDirect(s) ? direct : nat).push(s);
     const moved = this.#moved;
     this.#moved = false;
     const results = new Map<ServiceKey, ServiceOutcome['result']>();
-    this.#run(this.#nat, 'nat', this.#natSpec, nat, false, results);
-    this.#run(this.#direct, 'direct', this.#directTable(), direct, moved, results);
-    return wanted.map(({ key }) => {
-      const result = results.get(key) ?? err({ code: 'EIO', doing: text('tell nf_tables', '写入 nf_tables') });
-      return { key, result: !guarded.ok && direct.some((s) => s.key === key) && result.ok ? guarded : result };
-    });
+    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, false, results);
+    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, moved, results);
+    return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
   }
   #run(
     half: Half,
     mode: 'nat' | 'direct',
-    spec: TableSpec,
+    spec: () => TableSpec,
     services: readonly WantedService[],
     redo: boolean,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): void {
-    if (this.#lacks[mode] !== undefined) {
-      for (const s of services) results.set(s.key, err(this.#lacks[mode] as HostError));
-      return;
-    }
+    const failed = this.#carry(half, mode, spec, services, redo, results);
+    if (failed !== undefined) for (const s of services) results.set(s.key, err(failed));
+  }
+  /** An error here is of all services. */
+  #carry(
+    half: Half,
+    mode: 'nat' | 'direct',
+    spec: () => TableSpec,
+    services: readonly WantedService[],
+    redo: boolean,
+    results: Map<ServiceKey, ServiceOutcome['result']>,
+  ): HostError | undefined {
+    const lacks = this.#lacks[mode];
+    if (lacks !== undefined) return lacks;
     // A table that nobody needs is not made; one that was left, or is no longer needed, goes.
     if (services.length === 0) {
-      if (this.#table[mode] !== 'gone') half.remove();
+      if (this.#table[mode] === 'gone') return undefined;
+      half.remove();
+      if (mode === 'direct') this.#guard.set('nft', []);
       this.#table[mode] = 'gone';
-      return;
+      return undefined;
     }
+    const first = this.#table[mode] !== 'there';
+    const ready = half.prepare(spec());
+    if (!ready.ok) return ready.error;
     this.#table[mode] = 'there';
-    const ready = half.prepare(spec);
-    if (!ready.ok) {
-      for (const s of services) results.set(s.key, ready);
-      return;
+    const pending = half.compare(services, (s) => this.#weights.get(s.key), redo);
+    // The guard stands before the first packet, and until after the last.
+    const guarded = (list: readonly (WantedService | undefined)[]): GuardEntry[] =>
+      mode === 'nat' ? [] : guardEntries(list.filter((s) => s !== undefined));
+    const add = guarded(first ? services : pending.changes.map((c) => c.service));
+    const remove = guarded(pending.changes.map((c) => c.before));
+    if (mode === 'direct' && (first || add.length > 0)) {
+      const done = first ? this.#guard.set('nft', add) : this.#guard.adjust('nft', { add, remove: [] });
+      if (!done.ok) return done.error;
     }
-    const { outcomes, cut } = half.apply(services, (s) => this.#weights.get(s.key), redo);
+    const { outcomes, cut } = half.apply(pending);
     half.sweep();
+    if (remove.length > 0) this.#guard.adjust('nft', { add, remove });
     for (const [key, r] of outcomes) results.set(key, r);
     if (mode === 'nat' && cut.length > 0) this.#cut(cut);
+    return undefined;
   }
   /** Connections with these marks are forgotten: their next packet finds no server of theirs. */
   #cut(marks: readonly number[]): void {

@@ -1,13 +1,14 @@
 export { requestsOf, type TableCommand } from './command.ts';
 export { describeCommands } from './describe.ts';
 export { errnoText, KernelTable } from './kernel.ts';
-export { fingerprint, foundFingerprint, planTable, type TableFound, type TablePlan } from './plan.ts';
+export { fingerprint, foundFingerprint, foundOf, planTable, type TableFound, type TablePlan } from './plan.ts';
 export {
   addressWords,
   differs,
   equals,
   goto,
   hookOf,
+  jump,
   load,
   lookup,
   masked,

@@ -11,6 +11,17 @@ export type TableFound = {
 };
 
 const decoder = new TextDecoder('latin1');
+/** A table as it is once it has been put as described. */
+export const foundOf = (t: TableSpec): TableFound => ({
+  sets: new Map(t.sets.map((s) => [s.name, wireSet(t, s)])),
+  chains: new Map(t.chains.map((c) => [c.name, c])),
+  rules: new Map(
+    t.chains.map((c) => [
+      c.name,
+      c.rules.map((expressions) => ({ family: t.family, table: t.name, chain: c.name, expressions })),
+    ]),
+  ),
+});
 /** Equal exactly for rules that do the same. */
 export function fingerprint(rules: readonly RuleSpec[]): string {
   const w = new NetlinkWriter();
@@ -68,7 +79,7 @@ export function planTable(wanted: TableSpec, found: TableFound | undefined): Tab
         const there = have === undefined ? [] : (found.rules.get(chain.name) ?? []);
         if (foundFingerprint(there) === fingerprint(chain.rules)) return [];
         const rules: TableCommand = { do: 'rules-add', chain: chain.name, rules: chain.rules };
-        return there.length === 0 ? [rules] : [{ do: 'rules-flush', chain: chain.name }, rules];
+        return [{ do: 'rules-flush', chain: chain.name }, rules];
       }),
       ...gone.flatMap((c): TableCommand[] => [
         { do: 'rules-flush', chain: c.name },

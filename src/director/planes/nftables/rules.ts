@@ -38,6 +38,7 @@ export const masked = (at: NftRegister, mask: Uint8Array): NftExpression => ({
 });
 export const verdict = (code: 'accept' | 'drop' | 'return'): NftExpression => ({ is: 'verdict', verdict: { code } });
 export const goto = (chain: string): NftExpression => ({ is: 'verdict', verdict: { code: 'goto', chain } });
+export const jump = (chain: string): NftExpression => ({ is: 'verdict', verdict: { code: 'jump', chain } });
 
 const NFPROTO: Record<Family, number> = { 4: 2, 6: 10 };
 /** In a table of family inet. */
