@@ -180,3 +180,35 @@ test('what the plane cannot do is refused with its reason', async () => {
     [null, 'bpf-port', 'bpf-dr-off-link', 'bpf-family', 'bpf-nat', 'bpf-no-route', 'bpf-scheduler', 'bpf-fwmark'],
   );
 });
+
+test('the guard: with program and maps gone for a second, the kernel answers nothing for the VIP and no connection dies', async () => {
+  await using rig = await BpfRig.start();
+  const first = rig.plane('d1');
+  await first.apply(everything());
+  const talks = await Talks.start(rig.host('client'), VIP4, 40);
+  const before = await talks.now();
+  await first.program.kill('SIGKILL');
+  await first.program.exited;
+  await run(rig.host('d1'), 'rm -f $(ls -d /run/holdfast-bpf/* | grep -v debug)');
+  assert.deepEqual((await rig.ask(1)).join(), 'none', 'the program is away');
+  const second = rig.plane('d1');
+  await second.apply(everything());
+  await new Promise((r) => setTimeout(r, 2500));
+  assert.deepEqual(await talks.now(), before);
+});
+
+test('lc: what is new goes where connections are fewest, as counted in the flow map', async () => {
+  await using rig = await BpfRig.start();
+  const plane = rig.plane('d1');
+  const lc = (servers: readonly ServerSpec[]): Wanted => wanted(service({ port: TALK, scheduler: 'lc', servers }));
+  await plane.apply(lc([{ n: 1 }]));
+  await Talks.start(rig.host('client'), VIP4, 40);
+  await plane.apply(lc([{ n: 1 }, { n: 2 }]));
+  await plane.tick();
+  const later = await Talks.start(rig.host('client'), VIP4, 80);
+  const { by } = await later.now();
+  // A quarter of the ring for the full server: 20 of 80, and four standard deviations of 3.9.
+  assert.ok((by.s1 ?? 0) < 36, JSON.stringify(by));
+  const [counters] = await plane.counters();
+  assert.equal(counters?.servers[0]?.active, 40, 'as at the last look');
+});

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../src/base/index.ts';
+import type { RunResult } from './bpf-plane-main.ts';
 import { BpfRig, PORT, service, VIP4, VIP6, wanted } from './bpf-rig.ts';
 import { type FrameSpec, frame, icmpError } from './frames.ts';
-import type { RunResult } from './bpf-plane-main.ts';
 
 /** bpf-plane-main.ts, which must not be run here. */
 const REFUSED = -1;

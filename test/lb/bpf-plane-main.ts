@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { BpfPlane, type BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
 import type { Wanted } from '../../src/director/types.ts';
 import type { BpfMap, BpfObject, BpfProgram } from '../../src/host/index.ts';
-import { linuxBpf, linuxLog, linuxNetlink, loadAddon, openNetwork } from '../../src/host/linux/index.ts';
+import { linuxBpf, linuxClock, linuxLog, linuxNetlink, loadAddon, openNetwork } from '../../src/host/linux/index.ts';
 
 export type PlaneCommand =
   | { readonly do: 'apply'; readonly wanted: Wanted }
@@ -45,7 +45,7 @@ const network = must(openNetwork(addon, log));
 const netlink = linuxNetlink(addon);
 const bpf = must(linuxBpf(netlink));
 const folder = options.folder ?? '/run/holdfast-bpf';
-const plane = new BpfPlane({ ...options, folder, bpf, network, netlink, log });
+const plane = new BpfPlane({ ...options, folder, bpf, network, netlink, log, clock: linuxClock(addon) });
 
 let loaded: BpfObject | undefined;
 function runFrames(c: PlaneCommand & { readonly do: 'run' }): RunResult[] {

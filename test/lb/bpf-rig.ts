@@ -66,9 +66,12 @@ export class RemotePlane {
   readonly program: Program;
   #asked = 0;
   constructor(host: Host, options: Partial<BpfPlaneOptions> = {}) {
-    this.program = host.spawn([process.execPath, join(import.meta.dirname, 'bpf-plane-main.ts'), JSON.stringify(options)], {
-      input: 'pipe',
-    });
+    this.program = host.spawn(
+      [process.execPath, join(import.meta.dirname, 'bpf-plane-main.ts'), JSON.stringify(options)],
+      {
+        input: 'pipe',
+      },
+    );
   }
   async #ask(c: PlaneCommand): Promise<unknown> {
     const n = ++this.#asked;

@@ -113,8 +113,8 @@ export type Compiler = {
   readonly allocator: Allocator;
   readonly rings: RingCache;
   readonly way: (s: WantedServer) => Result<Way, Refusal>;
-  /** In place of the server's own: what an emulated scheduler gives it now. */
-  readonly weight: (service: WantedService, s: WantedServer) => number;
+  /** In the order of the servers: their own, or what an emulated scheduler gives them now. */
+  readonly weights: (service: WantedService, rows: readonly ServerRow[]) => readonly number[];
 };
 
 /** Takes places of `c.allocator` for what `actual` does not have; those no longer needed are the caller's to give back. */
@@ -139,8 +139,9 @@ export function compile(
     return { id, serial, address: server.address, port: server.port, weight: server.weight, way };
   });
   const inTurn = s.onePacket && !s.persistence && IN_TURN.includes(s.scheduler);
-  const weighted = s.servers.map((x) => {
-    const weight = c.weight(s, x);
+  const weights = c.weights(s, servers);
+  const weighted = s.servers.map((x, i) => {
+    const weight = weights[i] ?? 0;
     return { key: x.address, weight: s.scheduler === 'rr' ? Math.min(1, weight) : weight };
   });
   const size = weighted.some((x) => x.weight > 0) ? ringSize(servers.length, actual?.ring.length ?? 0) : 0;

@@ -61,7 +61,7 @@ const compiled = (
     allocator,
     rings: new RingCache(),
     way: (x) => ok(way(x)),
-    weight: (_, x) => x.weight,
+    weights: (x) => x.servers.map((y) => y.weight),
   });
   assert.ok(t.ok);
   return t.value;
@@ -258,7 +258,7 @@ test('a service with a server that is not to be reached takes no place', () => {
     allocator,
     rings: new RingCache(),
     way: (s) => (s.address.endsWith('.2') ? err(refusal) : ok(way(s))),
-    weight: (_, s) => s.weight,
+    weights: (x) => x.servers.map((y) => y.weight),
   });
   assert.deepEqual(t, err(refusal));
   assert.equal(allocator.servers.end, 1);

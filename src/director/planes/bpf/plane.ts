@@ -1,6 +1,6 @@
 /** The bpf plane: what is wanted, through the plan, into the maps; the programs on the devices; and what they counted. */
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
-import type { Bpf, HostError, Log, Netlink, Network } from '../../../host/index.ts';
+import type { Bpf, Clock, HostError, Log, Netlink, Network } from '../../../host/index.ts';
 import type {
   Plane,
   Refusal,
@@ -11,10 +11,14 @@ import type {
   Wanted,
   WantedService,
 } from '../../types.ts';
+import { Guard, guardEntries } from '../guard/index.ts';
+import { MARK_TAG } from '../marks.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
 import { compile, entriesOf, RingCache } from './compile.ts';
-import { BYTES, isExact, u32 } from './layout.ts';
+import type { FlowTimeouts } from './flows.ts';
+import { isExact, u32 } from './layout.ts';
+import { Loads, needsLoads, sumCounters } from './loads.ts';
 import { Maps } from './maps.ts';
 import { Neighbours } from './neighbours.ts';
 import { type Change, planService } from './plan.ts';
@@ -23,12 +27,14 @@ import { sameService } from './same.ts';
 import { blocksFor, entryText, type ServerRow, type ServiceTable, type Way } from './tables.ts';
 import { type Facts, wayTo } from './ways.ts';
 
-export type GuardedEntry = { readonly address: string; readonly protocol: number; readonly port: number };
 export type BpfPlaneOptions = {
   readonly bpf: Bpf;
   readonly network: Network;
   readonly netlink: Netlink;
+  readonly clock: Clock;
   readonly log: Log;
+  /** The guard that all planes of this process share; undefined: one of its own. */
+  readonly guard?: Guard;
   /** Where maps and links are pinned, of this network namespace alone: `/run/holdfast/bpf`. */
   readonly folder: string;
   /** Names of the devices that clients' packets come in by; undefined: every Ethernet device that is up and not enslaved. */
@@ -41,8 +47,6 @@ export type BpfPlaneOptions = {
   readonly directors?: readonly string[];
 };
 
-/** What the guard lets through to this host's stack: the tag of planes/marks.ts. */
-const HERE_MARK = 0xa000_0000;
 const CONFIG = { ranges: 1, directors: 2 } as const;
 const MAIN_TABLE = 254;
 
@@ -81,8 +85,9 @@ export class BpfPlane implements Plane {
   /** What each server's row was written with, for XDP. */
   readonly #written = new Map<number, string>();
   #programsChanged = true;
-  /** How many lie in `services` and in `ranges`. */
-  readonly #entries = { exact: 0, ranges: 0 };
+  #guard: Guard | undefined;
+  #timeouts: FlowTimeouts = {};
+  readonly #loads = new Loads();
 
   constructor(o: BpfPlaneOptions) {
     this.#o = o;
@@ -149,6 +154,7 @@ export class BpfPlane implements Plane {
   apply(wanted: Wanted): readonly ServiceOutcome[] {
     const maps = this.#open();
     if (!maps.ok) return wanted.services.map((s) => ({ key: s.key, result: maps }));
+    this.#timeouts = wanted.timeouts;
     const outcomes: ServiceOutcome[] = [];
     const coming: Coming[] = [];
     let known = 0;
@@ -169,6 +175,7 @@ export class BpfPlane implements Plane {
       }
     }
     const gone = this.#gone(wanted, known);
+    if (coming.length > 0 || gone.length > 0) this.#stand(wanted);
     const removals = gone.flatMap((t) => planService(undefined, t));
     const all: Change[] = [];
     for (const c of coming) for (const change of c.changes) all.push(change);
@@ -189,6 +196,19 @@ export class BpfPlane implements Plane {
     this.#o.log.write({ level: 'error', code: 'lb.bpf-attach', text: this.#words(attached.error) });
     return outcomes.map((o) => (o.result.ok ? { key: o.key, result: attached } : o));
   }
+  /** The guard stands before the first packet could be lost to this host's own stack. */
+  #stand(wanted: Wanted): void {
+    const { guard, netlink } = this.#o;
+    let failed: HostError | undefined;
+    if (!this.#guard) {
+      const opened = guard ? ok(guard) : Guard.open(netlink);
+      if (opened.ok) this.#guard = opened.value;
+      else failed = opened.error;
+    }
+    const set = this.#guard?.set('bpf', guardEntries(wanted.services));
+    if (set && !set.ok) failed = set.error;
+    if (failed) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(failed) });
+  }
   #words(e: HostError): Text {
     return text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`);
   }
@@ -199,8 +219,22 @@ export class BpfPlane implements Plane {
       allocator: this.#allocator,
       rings: this.#rings,
       way: (server) => this.#way(server),
-      weight: (_, server) => server.weight,
+      weights: (service, rows) => this.#loads.weights(service, rows),
     });
+  }
+  /** Schedulers with eyes on the connections: their rings follow what the flow maps hold. */
+  #rebalance(): void {
+    const maps = this.#maps as Maps;
+    const eager = [...this.#held.values()].filter((h) => h.wanted && needsLoads(h.wanted));
+    if (eager.length === 0) return;
+    this.#loads.count([maps.map('flows4'), maps.map('flows6')], this.#o.clock.now() / 1e6, this.#timeouts);
+    for (const h of eager) {
+      const service = h.wanted as WantedService;
+      const table = this.#compile(service, h.table);
+      if (!table.ok) continue;
+      const c = { at: 0, service, before: h.table, table: table.value, changes: planService(table.value, h.table) };
+      if (c.changes.length > 0) this.#keep(c, this.#write(c.changes, [c]).ok);
+    }
   }
   /** What an earlier process left for one of this service's entries. */
   #adopt(s: WantedService): ServiceTable | undefined {
@@ -284,7 +318,7 @@ export class BpfPlane implements Plane {
     const value = new Uint8Array(12);
     const v = new DataView(value.buffer);
     v.setUint32(0, (ranges ? CONFIG.ranges : 0) | (directors.length > 0 ? CONFIG.directors : 0), true);
-    v.setUint32(4, HERE_MARK, true);
+    v.setUint32(4, MARK_TAG, true); // what the guard lets through to this host's stack
     v.setUint32(8, this.#allocator.lastSerial, true);
     for (const mac of directors) {
       const key = new Uint8Array(8);
@@ -308,8 +342,10 @@ export class BpfPlane implements Plane {
       ([key, h]): ServiceCounters => ({
         key,
         servers: h.table.servers.map((row, i): ServerCounters => {
-          const n = sum(map.get(u32(row.id)));
-          const active = Math.max(0, n.connections - n.closed);
+          const n = sumCounters(map.get(u32(row.id)));
+          const flows = this.#loads.of(row);
+          const active = flows?.active ?? Math.max(0, n.connections - n.closed);
+          const inactive = flows?.inactive ?? Math.min(n.closed, n.connections);
           const name = h.wanted?.servers[i]?.key ?? `${row.address}:${row.port}`;
           return {
             key: name,
@@ -319,7 +355,7 @@ export class BpfPlane implements Plane {
             packetsOut: 0,
             bytesOut: 0,
             active,
-            inactive: Math.min(n.closed, n.connections),
+            inactive,
           };
         }),
       }),
@@ -332,6 +368,7 @@ export class BpfPlane implements Plane {
     if (!this.#maps) return;
     const attached = this.#attach();
     if (!attached.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-attach', text: this.#words(attached.error) });
+    this.#rebalance();
     if ((this.#o.xdp ?? 'no') === 'no') return;
     const rows = [...this.#held.values()].flatMap((h) => h.table.servers.map((row) => ({ service: h.table.id, row })));
     this.#neighbours.look(rows.map((r) => r.row));
@@ -347,20 +384,6 @@ export class BpfPlane implements Plane {
     this.#unwatch();
     this.#attachments.close(o);
     this.#maps?.close(o);
+    if (!this.#o.guard) this.#guard?.close(o);
   }
-}
-
-type Sums = { packets: number; bytes: number; connections: number; closed: number };
-/** Of all processors. */
-function sum(value: Uint8Array | undefined): Sums {
-  const out = { packets: 0, bytes: 0, connections: 0, closed: 0 };
-  if (!value) return out;
-  const v = new DataView(value.buffer, value.byteOffset, value.length);
-  for (let at = 0; at < value.length; at += BYTES.counters) {
-    out.packets += Number(v.getBigUint64(at, true));
-    out.bytes += Number(v.getBigUint64(at + 8, true));
-    out.connections += Number(v.getBigUint64(at + 16, true));
-    out.closed += Number(v.getBigUint64(at + 24, true));
-  }
-  return out;
 }

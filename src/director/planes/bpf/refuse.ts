@@ -3,7 +3,7 @@ import type { Scheduler } from '../../config.ts';
 import type { Refusal, WantedService } from '../../types.ts';
 
 /** Those that would need what this plane does not count. */
-const UNKNOWN: readonly Scheduler[] = ['lblc', 'lblcr'];
+const UNKNOWN: readonly Scheduler[] = ['lblc', 'lblcr', 'twos'];
 
 /** What can be said of a service without looking at this host. */
 export function refusalOf(s: WantedService): Refusal | undefined {
@@ -40,12 +40,6 @@ export function refusalOf(s: WantedService): Refusal | undefined {
         'bpf-family',
         `${x.key} is of another family than the service: only TUN does that`,
         `${x.key} 与虚拟服务地址族不同：仅 TUN 支持`,
-      );
-    if (x.upperThreshold !== undefined)
-      return say(
-        'bpf-threshold',
-        `${x.key} has a limit of connections, which DR and TUN can only guess at; ipvs and nft count`,
-        `${x.key} 有连接数上限，DR 与 TUN 无法准确计数；请用 ipvs 或 nft`,
       );
   }
   return undefined;

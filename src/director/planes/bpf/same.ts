@@ -6,6 +6,7 @@ const sameList = <T>(a: readonly T[], b: readonly T[], same: (x: T, y: T) => boo
 function sameServer(a: WantedServer, b: WantedServer): boolean {
   if (a === b) return true;
   if (a.key !== b.key || a.weight !== b.weight || a.address !== b.address || a.port !== b.port) return false;
+  if (a.upperThreshold !== b.upperThreshold || a.lowerThreshold !== b.lowerThreshold) return false;
   const [x, y] = [a.forwarding, b.forwarding];
   if (x.method !== 'tunnel' || y.method !== 'tunnel') return x.method === y.method;
   return x.type === y.type && x.port === y.port && x.checksum === y.checksum;
