@@ -88,6 +88,8 @@ export class BpfPlane implements Plane {
   #guard: Guard | undefined;
   #timeouts: FlowTimeouts = {};
   readonly #loads = new Loads();
+  /** How many lie in `services` and in `ranges`. */
+  readonly #entries = { exact: 0, ranges: 0 };
 
   constructor(o: BpfPlaneOptions) {
     this.#o = o;
