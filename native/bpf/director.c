@@ -17,7 +17,7 @@ static inline int from_director(void *data) {
   return map_lookup(&directors, &mac) != 0;
 }
 
-/* TTL and checksum (RFC 1141), or hop limit; the packet was read, so the bytes are there. */
+/* TTL and checksum (RFC 1624), or hop limit; the packet was read, so the bytes are there. */
 static inline int one_hop_less(void *data, void *end, __u8 family) {
   if (family == 4) {
     struct ip4 *ip = data + ETH_BYTES;
