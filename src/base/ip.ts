@@ -15,7 +15,15 @@ export const hostLength = (f: Family): 32 | 128 => (f === 4 ? 32 : 128);
 
 /** 4 or 16 bytes in network order. */
 export function ipBytes(a: IpAddress): Uint8Array {
-  if (familyOf(a) === 4) return Uint8Array.from(a.split('.'), Number);
+  if (familyOf(a) === 4) {
+    const quad = new Uint8Array(4);
+    for (let i = 0, part = 0; i < a.length; i++) {
+      const c = a.charCodeAt(i);
+      if (c === 0x2e) part++;
+      else quad[part] = (quad[part] as number) * 10 + (c - 0x30);
+    }
+    return quad;
+  }
   const out = new Uint8Array(16);
   const [head = '', tail] = a.split('::');
   const put = (groups: string[], from: number): void => {

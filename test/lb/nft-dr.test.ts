@@ -75,10 +75,10 @@ test('connections survive the loss of every rule and every flow behind the guard
   const kept = [];
   for (let i = 0; i < 6; i++) kept.push(await rig.keep(DR[4], 80));
   assert.ok(new Set(kept.map((k) => k.at)).size > 1);
+  const second = await PlaneProcess.start(rig.director);
   await first.close(true);
   await rig.nft('delete', 'table', 'netdev', 'holdfast-lb');
   await sleep(300);
-  const second = await PlaneProcess.start(rig.director);
   await second.holds(wanted);
   for (const k of kept) assert.ok(await answersOn(k), k.at);
 });

@@ -2,6 +2,16 @@ import { ByteWriter, type IpAddress, ipBytes } from '../../base/index.ts';
 import { ATTRIBUTE_HEADER, align4, LITTLE } from './native.ts';
 
 const encoder = new TextEncoder();
+/** Names come again and again: of tables, sets, chains and expressions. Those seen first are kept, encoded. */
+const names = new Map<string, Uint8Array>();
+const MAX_NAMES = 1024;
+function encodeName(s: string): Uint8Array {
+  const known = names.get(s);
+  if (known !== undefined) return known;
+  const bytes = encoder.encode(`${s}\0`);
+  if (names.size < MAX_NAMES) names.set(s, bytes);
+  return bytes;
+}
 
 /** Writes netlink structures: fields in native order, attributes, nests and messages with their lengths. Attributes begin aligned. */
 export class NetlinkWriter extends ByteWriter {
@@ -56,7 +66,7 @@ export class NetlinkWriter extends ByteWriter {
   }
   /** With the NUL that the kernel expects of names. */
   attrText(type: number, s: string): this {
-    return this.attrBytes(type, encoder.encode(`${s}\0`));
+    return this.attrBytes(type, encodeName(s));
   }
   /** An attribute whose content `inside` writes. */
   nest(type: number, inside: () => void): this {

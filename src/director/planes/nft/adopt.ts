@@ -2,7 +2,7 @@
 import type { IpAddress } from '../../../base/index.ts';
 import type { NftRule } from '../../../wire/index.ts';
 import { isOurMark, serverMark, serverOfMark, serviceOfMark, serviceOfSlot, slotOfKey } from '../marks.ts';
-import { type ElementSpec, fingerprint, type SetSpec, type TableCommand } from '../nftables/index.ts';
+import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
 import { type Entry, entryKey, type ImageServer, idOfChain, type Mode, type ServiceImage } from './image.ts';
 
 /** The sets of a mode that tell of services. */
@@ -106,7 +106,6 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
       id,
       key: chain?.comment ?? '',
       rules,
-      print: fingerprint(rules),
       slots: whole ? slots : new Uint16Array(0),
       servers,
       entries: d.entries,

@@ -26,8 +26,6 @@ export type ServiceImage = {
   readonly id: number;
   readonly key: string;
   readonly rules: readonly RuleSpec[];
-  /** `fingerprint` of the rules. */
-  readonly print: string;
   /** The number of the server in each slot. */
   readonly slots: Uint16Array;
   readonly servers: readonly ImageServer[];
@@ -96,7 +94,6 @@ export function imageOf(
     id,
     key: service.key,
     rules,
-    print: fingerprint(rules),
     slots,
     servers,
     entries: mode.entries(service, chainName(id), id),
@@ -141,7 +138,14 @@ const slotEntry = (mode: Mode, id: number, slot: number, server: number): Entry 
   set: mode.slots,
   element: { key: [slotKey(id, slot)], data: [serverMark(id, server)] },
 });
-function difference(have: readonly Entry[], want: readonly Entry[]): { add: Entry[]; remove: Entry[] } {
+function difference(
+  have: readonly Entry[],
+  want: readonly Entry[],
+): {
+  add: readonly Entry[];
+  remove: readonly Entry[];
+} {
+  if (have.length === 0) return { add: want, remove: [] };
   const before = new Set(have.map(entryText));
   const after = new Set(want.map(entryText));
   return {
@@ -177,7 +181,7 @@ export function planService(mode: Mode, have: ServiceImage | undefined, want: Se
   return {
     leave: entries.remove,
     chainAdd: have === undefined && want !== undefined,
-    rules: have !== undefined && want !== undefined && have.print !== want.print,
+    rules: have !== undefined && want !== undefined && fingerprint(have.rules) !== fingerprint(want.rules),
     remove,
     add,
     enter: entries.add,
