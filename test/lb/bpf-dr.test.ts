@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
 import type { Wanted } from '../../src/director/types.ts';
+import { startResponder } from '../../src/lab/index.ts';
 import { BpfRig, PORT, run, type ServerSpec, service, TALK, Talks, tally, VIP4, VIP6, wanted } from './bpf-rig.ts';
 
 const three: readonly ServerSpec[] = [{ n: 1 }, { n: 2 }, { n: 3 }];
@@ -211,4 +212,18 @@ test('lc: what is new goes where connections are fewest, as counted in the flow 
   assert.ok((by.s1 ?? 0) < 36, JSON.stringify(by));
   const [counters] = await plane.counters();
   assert.equal(counters?.servers[0]?.active, 40, 'as at the last look');
+});
+
+test('a director that is a real server as well: its share goes to its own stack, through the guard', async () => {
+  await using rig = await BpfRig.start();
+  await startResponder(rig.host('d1'), PORT);
+  const plane = rig.plane('d1');
+  // 10.8.0.1, the director's own address.
+  await plane.apply(wanted(...[VIP4, VIP6].map((vip) => service({ vip, servers: [{ n: 1 }, { n: -9 }] }))));
+  for (const vip of [VIP4, VIP6]) {
+    const by = tally(await rig.ask(40, vip));
+    assert.deepEqual(Object.keys(by).sort(), ['d1', 's1'], JSON.stringify(by));
+  }
+  const [first] = await plane.counters();
+  assert.ok((first?.servers[1]?.packetsIn ?? 0) > 0);
 });
