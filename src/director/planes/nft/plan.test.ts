@@ -50,19 +50,22 @@ const service = (
 const device = () => 7;
 const image = (mode: Mode, s: WantedService, had?: ServiceImage): ServiceImage =>
   imageOf(mode, s, 5, had, { ring: 251, device });
-const handles = () => [101n, 102n, 103n, 104n, 105n, 106n];
+const handles = (): bigint[] => [];
 /** The story of one service: it comes, a weight changes, a server drains, one is removed, it goes. */
 function story(mode: Mode, table: TableSpec, steps: readonly (readonly [string, WantedService | undefined])[]): string {
   const out = [`# the table`, ...describeCommands(table, planTable(table, undefined).commands, table.sets)];
-  let have: ServiceImage | undefined;
+  let last: ServiceImage | undefined;
   for (const [title, s] of steps) {
+    const have = last;
     const want = s && image(mode, s, have);
     const plan = planService(mode, have, want);
     out.push(
       `# ${title}${plan.cut.length === 0 ? '' : `; cut ${plan.cut.map((m) => `0x${m.toString(16)}`).join(' ')}`}`,
     );
-    out.push(...describeCommands(table, commandsOf([{ have, want, plan }], handles), table.sets));
-    have = want;
+    // The kernel's handles of the rules that are there.
+    const numbers = (): bigint[] => (have?.rules ?? []).map((_, i) => BigInt(101 + i));
+    out.push(...describeCommands(table, commandsOf([{ have, want, plan }], numbers), table.sets));
+    last = want;
   }
   return out.join('\n');
 }
