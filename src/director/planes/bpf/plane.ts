@@ -23,7 +23,7 @@ import { Maps } from './maps.ts';
 import { Neighbours } from './neighbours.ts';
 import { type Change, planService } from './plan.ts';
 import { refusalOf } from './refuse.ts';
-import { sameService } from './same.ts';
+import { sameGuard, sameService } from './same.ts';
 import { blocksFor, entryText, type ServerRow, type ServiceTable, type Way } from './tables.ts';
 import { type Facts, wayTo } from './ways.ts';
 
@@ -62,6 +62,7 @@ type Coming = {
   /** Its place among the outcomes. */
   readonly at: number;
   readonly service: WantedService;
+  readonly old: WantedService | undefined;
   readonly before: ServiceTable | undefined;
   readonly table: ServiceTable;
   readonly changes: readonly Change[];
@@ -153,7 +154,23 @@ export class BpfPlane implements Plane {
     return maps;
   }
 
+  /** Whether an earlier process left something. */
+  #left(): boolean {
+    const found = this.#o.bpf.openMap(`${this.#o.folder}/config`);
+    if (found.ok) found.value.close();
+    return found.ok;
+  }
+  /** Nothing is wanted any more: programs and maps go. */
+  #leave(): void {
+    this.#attachments.close({ keep: false });
+    this.#maps?.close({ keep: false });
+    this.#maps = undefined;
+    this.#programsChanged = true;
+  }
+
   apply(wanted: Wanted): readonly ServiceOutcome[] {
+    // A plane that nobody needs loads nothing, and takes nobody's time for each packet.
+    if (wanted.services.length === 0 && !this.#maps && !this.#left()) return [];
     const maps = this.#open();
     if (!maps.ok) return wanted.services.map((s) => ({ key: s.key, result: maps }));
     this.#timeouts = wanted.timeouts;
@@ -172,13 +189,17 @@ export class BpfPlane implements Plane {
       if (!table.ok) outcomes.push({ key: s.key, result: err({ code: 'EINVAL', doing: table.error.text }) });
       else {
         const changes = planService(table.value, before);
-        coming.push({ at: outcomes.length, service: s, before, table: table.value, changes });
+        coming.push({ at: outcomes.length, service: s, old: held?.wanted, before, table: table.value, changes });
         outcomes.push({ key: s.key, result: ok(changes.length > 0 ? 'changed' : 'kept') });
       }
     }
     const gone = this.#gone(wanted, known);
-    if (coming.length > 0 || gone.length > 0) this.#stand(wanted);
-    const removals = gone.flatMap((t) => planService(undefined, t));
+    this.#stand(
+      wanted,
+      coming,
+      gone.flatMap((g) => g.wanted ?? []),
+    );
+    const removals = gone.flatMap((g) => planService(undefined, g.table));
     const all: Change[] = [];
     for (const c of coming) for (const change of c.changes) all.push(change);
     for (const change of removals) all.push(change);
@@ -190,26 +211,31 @@ export class BpfPlane implements Plane {
       this.#keep(c, own.ok);
       if (!own.ok) outcomes[c.at] = { key: c.service.key, result: own };
     }
-    for (const t of gone) this.#release(t, undefined);
+    for (const g of gone) this.#release(g.table, undefined);
     if (!done.ok) maps.value.write(removals, () => undefined);
     this.#configure();
     const attached = this.#attach();
+    if (wanted.services.length === 0) this.#leave();
     if (attached.ok) return outcomes;
     this.#o.log.write({ level: 'error', code: 'lb.bpf-attach', text: this.#words(attached.error) });
     return outcomes.map((o) => (o.result.ok ? { key: o.key, result: attached } : o));
   }
-  /** The guard stands before the first packet could be lost to this host's own stack. */
-  #stand(wanted: Wanted): void {
-    const { guard, netlink } = this.#o;
-    let failed: HostError | undefined;
-    if (!this.#guard) {
-      const opened = guard ? ok(guard) : Guard.open(netlink);
-      if (opened.ok) this.#guard = opened.value;
-      else failed = opened.error;
-    }
-    const set = this.#guard?.set('bpf', guardEntries(wanted.services));
-    if (set && !set.ok) failed = set.error;
-    if (failed) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(failed) });
+  /** The guard stands before the first packet could be lost to this host's own stack, and until after the last. */
+  #stand(wanted: Wanted, coming: readonly Coming[], gone: readonly WantedService[]): void {
+    const changed = coming.filter((c) => !c.old || !sameGuard(c.old, c.service));
+    const remove = guardEntries([...changed.flatMap((c) => (c.old ? [c.old] : [])), ...gone]);
+    const add = guardEntries(changed.map((c) => c.service));
+    const done = this.#openGuard((guard, first) =>
+      first ? guard.set('bpf', guardEntries(wanted.services)) : guard.adjust('bpf', { add, remove }),
+    );
+    if (!done.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(done.error) });
+  }
+  #openGuard(then: (g: Guard, first: boolean) => Result<unknown, HostError>): Result<unknown, HostError> {
+    if (this.#guard) return then(this.#guard, false);
+    const opened = this.#o.guard ? ok(this.#o.guard) : Guard.open(this.#o.netlink);
+    if (!opened.ok) return opened;
+    this.#guard = opened.value;
+    return then(opened.value, true);
   }
   #words(e: HostError): Text {
     return text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`);
@@ -234,7 +260,14 @@ export class BpfPlane implements Plane {
       const service = h.wanted as WantedService;
       const table = this.#compile(service, h.table);
       if (!table.ok) continue;
-      const c = { at: 0, service, before: h.table, table: table.value, changes: planService(table.value, h.table) };
+      const c = {
+        at: 0,
+        service,
+        old: service,
+        before: h.table,
+        table: table.value,
+        changes: planService(table.value, h.table),
+      };
       if (c.changes.length > 0) this.#keep(c, this.#write(c.changes, [c]).ok);
     }
   }
@@ -246,14 +279,15 @@ export class BpfPlane implements Plane {
     return table;
   }
   /** Services that are held, or were left, and not wanted. `known`: how many of the wanted ones are held. */
-  #gone(wanted: Wanted, known: number): ServiceTable[] {
-    const gone = [...new Set(this.#orphans.values())];
+  #gone(wanted: Wanted, known: number): Pick<Held, 'wanted' | 'table'>[] {
+    const gone: Pick<Held, 'wanted' | 'table'>[] = [];
+    for (const table of new Set(this.#orphans.values())) gone.push({ wanted: undefined, table });
     this.#orphans.clear();
     if (known === this.#held.size) return gone;
     const keys = new Set(wanted.services.map((s) => s.key));
     for (const [key, h] of this.#held) {
       if (keys.has(key)) continue;
-      gone.push(h.table);
+      gone.push(h);
       this.#held.delete(key);
     }
     return gone;

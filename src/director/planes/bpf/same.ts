@@ -29,3 +29,8 @@ export const sameService = (a: WantedService, b: WantedService): boolean =>
     sameList(a.flags, b.flags, (x, y) => x === y) &&
     sameList(a.servers, b.servers, sameServer) &&
     sameMatch(a.match, b.match));
+
+const guarded = (s: WantedService): boolean => s.servers.some((x) => x.forwarding.method !== 'nat');
+/** Whether the guard's entries are the same for both. */
+export const sameGuard = (a: WantedService, b: WantedService): boolean =>
+  guarded(a) === guarded(b) && sameMatch(a.match, b.match);
