@@ -133,6 +133,16 @@ export class Talks {
     await program.line(/^all$/, 20_000);
     return new Talks(program);
   }
+  /** All of `expected` talk again, within `ms`; what closed is broken for good. Resolves with how it is. */
+  async settled(expected: Awaited<ReturnType<Talks['now']>>, ms = 20_000): Promise<Awaited<ReturnType<Talks['now']>>> {
+    for (const until = Date.now() + ms; ; ) {
+      const now = await this.now();
+      const closed =
+        Object.values(now.by).reduce((a, b) => a + b, 0) < Object.values(expected.by).reduce((a, b) => a + b, 0);
+      if (now.broken === expected.broken || closed || Date.now() > until) return now;
+      await new Promise((r) => setTimeout(r, 100));
+    }
+  }
   async now(): Promise<{ readonly broken: number; readonly by: Readonly<Record<string, number>> }> {
     const before = this.#program.lines.length;
     this.#program.write('now\n');
