@@ -36,7 +36,7 @@ export {
   type LvsServerRow,
   type LvsServiceRow,
 } from './planes/ipvs/index.ts';
-export { natFindings, NftPlane, type NftPlaneOptions } from './planes/nft/index.ts';
+export { NftPlane, type NftPlaneOptions, natFindings } from './planes/nft/index.ts';
 export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
 export {
   type InstanceView,

@@ -95,7 +95,13 @@ export class DirectorProcess {
     const network = openNetwork(addon.value, this.#log);
     if (!network.ok) return { ok: false, error: failureText(network.error) };
     const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
-    const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader, ledger: m.ledger });
+    const planes = openPlanes({
+      addon: addon.value,
+      host,
+      proxyHeader: m.proxyHeader,
+      ledger: m.ledger,
+      flush: m.config.flushAtStart && Object.keys(m.memory?.pools ?? {}).length === 0,
+    });
     const checks = new Checks(host, m.scripts);
     const director = new Director(
       m.config,
