@@ -23,7 +23,10 @@ export type PlaneSettings = {
   readonly flush: boolean;
 };
 
-export function openPlanes(o: PlaneSettings): readonly Plane[] {
+/** `guard`: shared by the planes, closed behind them; undefined where the kernel has no nf_tables. */
+export type Planes = { readonly planes: readonly Plane[]; readonly guard: Guard | undefined };
+
+export function openPlanes(o: PlaneSettings): Planes {
   const { clock, entropy, files, log, network } = o.host;
   const netlink = linuxNetlink(o.addon);
   const lacking = (e: HostError): void => log.write({ level: 'info', code: 'director.plane', text: failureText(e) });
@@ -43,5 +46,5 @@ export function openPlanes(o: PlaneSettings): readonly Plane[] {
   else lacking(bpf.error);
   const relays = { clock, entropy, relays: linuxRelays };
   planes.push(new ProxyPlane(relays, { ...PROXY_DEFAULTS, header: o.proxyHeader }));
-  return planes;
+  return { planes, guard: opened.ok ? opened.value : undefined };
 }
