@@ -36,6 +36,8 @@ import { EMULATED } from './slots.ts';
 
 export type NftPlaneOptions = {
   readonly netlink: Netlink;
+  /** The guard that all planes of this process share, and whoever opened it closes; undefined: one of its own. */
+  readonly guard?: Guard;
   readonly network: Pick<Network, 'links' | 'addresses' | 'watch'>;
   /** Where clients' packets of direct routing come in; every Ethernet interface that is up, unless said. */
   readonly interfaces?: readonly string[];
@@ -124,7 +126,7 @@ export class NftPlane implements Plane {
   static open(o: NftPlaneOptions): Result<NftPlane, HostError> {
     const channel = o.netlink.open('netfilter');
     if (!channel.ok) return channel;
-    const guard = Guard.open(o.netlink);
+    const guard = o.guard ? ok(o.guard) : Guard.open(o.netlink);
     if (!guard.ok) {
       channel.value.close();
       return guard;
@@ -354,7 +356,7 @@ export class NftPlane implements Plane {
       this.#nat.remove();
       this.#direct.remove();
     }
-    this.#guard.close(o);
+    if (!this.#o.guard) this.#guard.close(o);
     this.#channel.close();
   }
 }
