@@ -1,5 +1,5 @@
 import { getSystemErrorName } from 'node:util';
-import { type Result, type Text, text } from '../../base/index.ts';
+import type { Result, Text } from '../../base/index.ts';
 import type { HostError } from '../index.ts';
 import { loadNative } from './native.ts';
 

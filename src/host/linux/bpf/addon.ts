@@ -1,4 +1,4 @@
-import { type Result, text } from '../../../base/index.ts';
+import type { Result } from '../../../base/index.ts';
 import type { HostError } from '../../index.ts';
 import { loadNative } from '../native.ts';
 
