@@ -1,7 +1,7 @@
 /** Virtual servers and their checkers, as the supervisor tells. */
 import type { LbAnswer, LbRequest } from '../../api/index.ts';
 import { type Result, type Text, text, unreachable, us } from '../../base/index.ts';
-import { Director, type DirectorConfig, type Plane } from '../../director/index.ts';
+import { Director, type DirectorConfig, type Guard, type Plane } from '../../director/index.ts';
 import type { Host, Log } from '../../host/index.ts';
 import { type Addon, linuxHost, loadAddon, openNetwork, setPriority } from '../../host/linux/index.ts';
 import { enterNamespace, failureText } from '../handover/namespace.ts';
@@ -16,6 +16,7 @@ type Works = {
   readonly host: Host;
   readonly director: Director;
   readonly planes: readonly Plane[];
+  readonly guard: Guard | undefined;
   readonly checks: Checks;
   config: DirectorConfig;
 };
@@ -51,7 +52,7 @@ export class DirectorProcess {
         this.#send({ kind: 'alive' });
         break;
       case 'stop':
-        this.#works?.director.stop({ keep: m.keep });
+        this.#stop(m.keep);
         this.#send({ kind: 'stopped' }, this.#end);
         break;
       default:
@@ -60,8 +61,14 @@ export class DirectorProcess {
   }
   /** The supervisor died: the kernel goes on as it was, for the next one to adopt. */
   abandoned(): void {
-    this.#works?.director.stop({ keep: true });
+    this.#stop(true);
     this.#end();
+  }
+
+  /** The guard stands until nothing is left that it could guard. */
+  #stop(keep: boolean): void {
+    this.#works?.director.stop({ keep });
+    this.#works?.guard?.close({ keep });
   }
 
   // ---------------------------------------------------------------------------------------------- configuration
@@ -95,7 +102,13 @@ export class DirectorProcess {
     const network = openNetwork(addon.value, this.#log);
     if (!network.ok) return { ok: false, error: failureText(network.error) };
     const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
-    const planes = openPlanes({ addon: addon.value, host, proxyHeader: m.proxyHeader, ledger: m.ledger });
+    const { planes, guard } = openPlanes({
+      addon: addon.value,
+      host,
+      proxyHeader: m.proxyHeader,
+      ledger: m.ledger,
+      flush: m.config.flushAtStart && Object.keys(m.memory?.pools ?? {}).length === 0,
+    });
     const checks = new Checks(host, m.scripts);
     const director = new Director(
       m.config,
@@ -106,7 +119,7 @@ export class DirectorProcess {
         remember: (service, memory) => this.#send({ kind: 'memory', service, memory }),
       },
     );
-    this.#works = { host, director, planes, checks, config: m.config };
+    this.#works = { host, director, planes, guard, checks, config: m.config };
     director.start();
     return { ok: true, value: undefined };
   }

@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
-import { err, ok, type Result, type Text, text } from '../../base/index.ts';
+import type { Result, Text } from '../../base/index.ts';
 import type { HostError } from '../index.ts';
+import { loadNative } from './native.ts';
 
 declare const handle: unique symbol;
 /** A socket, timer or epoll of the addon. Watched, the event loop keeps it alive; unwatched and unreachable, it is closed by garbage collection. */
@@ -84,42 +82,8 @@ export interface Addon {
   enterNetwork(path: string): number;
 }
 
-/** The package's root: the nearest folder above that holds package.json, from src/ and from dist/ alike. */
-function packageRoot(): string {
-  let at = import.meta.dirname;
-  while (!existsSync(join(at, 'package.json')) && dirname(at) !== at) at = dirname(at);
-  return at;
-}
-
-let loaded: Addon | undefined;
-
-/** The addon, compiled by scripts/build-native, or the prebuilt file of this processor. Loaded once. */
-export function loadAddon(): Result<Addon, HostError> {
-  if (loaded) return ok(loaded);
-  const root = packageRoot();
-  const candidates = [
-    join(root, 'build/native/sockets.node'),
-    join(root, `native/prebuilt/linux-${process.arch}/sockets.node`),
-  ];
-  const path = candidates.find(existsSync);
-  if (!path) {
-    const doing = text(
-      `load the native addon: neither ${candidates.join(' nor ')} exists; ${join(root, 'scripts/build-native')} compiles it (needs cc)`,
-      `加载本机扩展：${candidates.join(' 与 ')} 均不存在；运行 ${join(root, 'scripts/build-native')} 可编译（需要 cc）`,
-    );
-    return err({ code: 'ENOENT', doing });
-  }
-  try {
-    loaded = createRequire(import.meta.url)(path) as Addon;
-    return ok(loaded);
-  } catch (e) {
-    const why = e instanceof Error ? e.message : String(e);
-    return err({
-      code: 'ENOEXEC',
-      doing: text(`load the native addon ${path}: ${why}`, `加载本机扩展 ${path}：${why}`),
-    });
-  }
-}
+/** The addon of native/sockets.c. Loaded once. */
+export const loadAddon = (): Result<Addon, HostError> => loadNative<Addon>('sockets');
 
 /** The name of a negative errno: -1 is `EPERM`. */
 export function errnoName(negative: number): string {

@@ -10,6 +10,7 @@ import { linuxSysctl } from './sysctl.ts';
 export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
 export { Batch } from './batch.ts';
 export { type BlockQueueOptions, linuxBlocks } from './blocks/index.ts';
+export { linuxBpf } from './bpf/index.ts';
 export { linuxClock } from './clock.ts';
 export { linuxFiles } from './files.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';

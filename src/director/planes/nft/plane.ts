@@ -10,7 +10,7 @@ import type {
   NetlinkChannel,
   Network,
 } from '../../../host/index.ts';
-import { CT_MSG, decodeConntrack, writeConntrackFilter } from '../../../wire/index.ts';
+import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
 import type {
   Plane,
   Refusal,
@@ -21,12 +21,13 @@ import type {
   WantedService,
 } from '../../types.ts';
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
-import { MARK_MASK, MARK_TAG, serverMark } from '../marks.ts';
+import { serverMark } from '../marks.ts';
 import { errnoText, type TableSpec } from '../nftables/index.ts';
-import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, flows } from './direct.ts';
+import { type ActiveCounts, countActive, countersOf } from './counts.ts';
+import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
 import { emulatedWeights, type Load } from './emulate.ts';
 import { Half, type SharedElements } from './half.ts';
-import { counterSets, natAdoption, natMode, natTable, replies } from './nat.ts';
+import { natAdoption, natMode, natTable, replies } from './nat.ts';
 import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
@@ -35,6 +36,8 @@ import { EMULATED } from './slots.ts';
 
 export type NftPlaneOptions = {
   readonly netlink: Netlink;
+  /** The guard that all planes of this process share, and whoever opened it closes; undefined: one of its own. */
+  readonly guard?: Guard;
   readonly network: Pick<Network, 'links' | 'addresses' | 'watch'>;
   /** Where clients' packets of direct routing come in; every Ethernet interface that is up, unless said. */
   readonly interfaces?: readonly string[];
@@ -42,6 +45,8 @@ export type NftPlaneOptions = {
   readonly masquerade?: boolean;
   /** Slots of a hash: a prime up to 4096, the same on both directors, and for good. */
   readonly ring?: number;
+  /** Hears of what failed beside a service's own change: connections that could not be cut. */
+  readonly report?: (e: HostError) => void;
 };
 const RING = 1021;
 /** Entries of conntrack or of the flow map that may be read in one tick; a longer table is read less often. */
@@ -59,8 +64,6 @@ export type Extent = { readonly whole: boolean; readonly redo: boolean };
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
   EMULATED.has(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
-type Counted = { packets: number; bytes: number };
-type Active = { active: number; inactive: number };
 
 /** Real servers of NAT by TCP: their answers are not to begin an entry. */
 const sharedReplies: SharedElements = {
@@ -94,7 +97,7 @@ export class NftPlane implements Plane {
   /** Outcomes of an `apply` that changes nothing. */
   #kept: readonly ServiceOutcome[] = [];
   /** By mark, from the last look. */
-  #active = new Map<number, Active>();
+  #active: ActiveCounts = new Map();
   readonly #weights = new Map<ServiceKey, readonly number[]>();
   #pause = 0;
   readonly #persistence = new Map<string, Persistence>();
@@ -123,7 +126,7 @@ export class NftPlane implements Plane {
   static open(o: NftPlaneOptions): Result<NftPlane, HostError> {
     const channel = o.netlink.open('netfilter');
     if (!channel.ok) return channel;
-    const guard = Guard.open(o.netlink);
+    const guard = o.guard ? ok(o.guard) : Guard.open(o.netlink);
     if (!guard.ok) {
       channel.value.close();
       return guard;
@@ -146,14 +149,17 @@ export class NftPlane implements Plane {
     if (this.#natSpec?.key !== key) this.#natSpec = { key, spec: natTable(o) };
     return this.#natSpec.spec;
   }
-  #directTable(services: readonly WantedService[]): TableSpec {
-    const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
+  #timeouts(): FlowTimeouts {
     const t = this.#wanted?.timeouts;
-    const timeouts = {
+    return {
       tcpMs: t?.tcp ? t.tcp * 1000 : FLOW_TIMEOUTS.tcpMs,
       finMs: t?.tcpfin ? t.tcpfin * 1000 : FLOW_TIMEOUTS.finMs,
       udpMs: t?.udp ? t.udp * 1000 : FLOW_TIMEOUTS.udpMs,
     };
+  }
+  #directTable(services: readonly WantedService[]): TableSpec {
+    const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
+    const timeouts = this.#timeouts();
     const o = { interfaces, timeouts, persistence: this.#kinds(services) };
     const key = JSON.stringify(o);
     if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
@@ -287,86 +293,32 @@ export class NftPlane implements Plane {
     );
     const bad = outcomes.find((o) => o.errno !== 0 && o.errno !== ENOENT);
     if (bad !== undefined)
-      this.lastError = {
+      this.#o.report?.({
         code: errnoText(bad.errno),
         doing: text('cut connections of a removed server', '切断已移除服务器的连接'),
-      };
+      });
   }
-  lastError: HostError | undefined;
 
   // ------------------------------------------------------------------------------------------ counters
 
   counters(): Result<readonly ServiceCounters[], HostError> {
     const look = this.#look();
     if (!look.ok) return look;
-    const out: ServiceCounters[] = [];
-    for (const half of [this.#nat, this.#direct]) {
-      if (half.services.length === 0) continue;
-      const read = (set: { readonly name: string }): Result<Map<number, Counted>, HostError> =>
-        readCounters(half, set.name);
-      const [connections, inside] = [read(counterSets.connections), read(counterSets.in)];
-      const outside = half === this.#nat ? read(counterSets.out) : ok(new Map<number, Counted>());
-      if (!connections.ok) return connections;
-      if (!inside.ok) return inside;
-      if (!outside.ok) return outside;
-      for (const s of half.services) {
-        const image = half.image(s.key);
-        if (image === undefined) continue;
-        const servers = s.servers.map((x, i) => {
-          const mark = serverMark(image.id, image.servers[i]?.number ?? 0);
-          const [packetsIn, packetsOut] = [inside.value.get(mark), outside.value.get(mark)];
-          const { active, inactive } = this.#active.get(mark) ?? { active: 0, inactive: 0 };
-          return {
-            key: x.key,
-            connections: connections.value.get(mark)?.packets ?? 0,
-            packetsIn: packetsIn?.packets ?? 0,
-            bytesIn: packetsIn?.bytes ?? 0,
-            packetsOut: packetsOut?.packets ?? 0,
-            bytesOut: packetsOut?.bytes ?? 0,
-            active,
-            inactive,
-          };
-        });
-        out.push({ key: s.key, servers });
-      }
-    }
-    return ok(out);
+    const nat = countersOf(this.#nat, true, this.#active);
+    if (!nat.ok) return nat;
+    const direct = countersOf(this.#direct, false, this.#active);
+    return direct.ok ? ok([...nat.value, ...direct.value]) : direct;
   }
-  /** Counts what is established now, by mark: conntrack's entries, and the flows of direct routing. */
+  /** Counts what is established now; tells how many entries were read. */
   #look(): Result<number, HostError> {
-    const active = new Map<number, Active>();
-    let read = 0;
-    const add = (mark: number, established: boolean): void => {
-      read++;
-      const a = active.get(mark) ?? { active: 0, inactive: 0 };
-      if (established) a.active++;
-      else a.inactive++;
-      active.set(mark, a);
-    };
-    if (this.#nat.services.length > 0) {
-      const done = this.#channel.dump(
-        { type: CT_MSG.get, write: (w) => writeConntrackFilter(w, { mark: MARK_TAG, mask: MARK_MASK }) },
-        text('read connections', '读取连接表'),
-        () => active.clear(),
-        (m) => {
-          const e = decodeConntrack(m.payload);
-          if (e.ok) add(e.value.mark, e.value.tcpState === undefined || e.value.tcpState === 'established');
-        },
-      );
-      if (!done.ok) return done;
-    }
-    if (this.#direct.services.length > 0) {
-      const fin = (this.#wanted?.timeouts.tcpfin ?? FLOW_TIMEOUTS.finMs / 1000) * 1000;
-      for (const set of [flows[4], flows[6]]) {
-        const done = this.#direct.kernel.elements(set.name, (e) => {
-          if (e.data?.length !== 4) return;
-          add(nativeNumber(e.data), e.timeoutMs !== fin);
-        });
-        if (!done.ok) return done;
-      }
-    }
-    this.#active = active;
-    return ok(read);
+    const found = countActive(this.#channel, {
+      nat: this.#nat.services.length > 0,
+      direct: this.#direct.services.length > 0 ? this.#direct : undefined,
+      finMs: this.#timeouts().finMs,
+    });
+    if (!found.ok) return found;
+    this.#active = found.value.active;
+    return ok(found.value.read);
   }
 
   // ------------------------------------------------------------------------------------------ emulation
@@ -404,17 +356,7 @@ export class NftPlane implements Plane {
       this.#nat.remove();
       this.#direct.remove();
     }
-    this.#guard.close(o);
+    if (!this.#o.guard) this.#guard.close(o);
     this.#channel.close();
   }
-}
-
-const nativeNumber = (b: Uint8Array): number => new Uint32Array(b.slice().buffer)[0] as number;
-function readCounters(half: Half, set: string): Result<Map<number, Counted>, HostError> {
-  const found = new Map<number, Counted>();
-  const done = half.kernel.elements(set, (e) => {
-    if (e.counter !== undefined && e.key.length === 4)
-      found.set(nativeNumber(e.key), { packets: Number(e.counter.packets), bytes: Number(e.counter.bytes) });
-  });
-  return done.ok ? ok(found) : done;
 }
