@@ -43,6 +43,7 @@ export async function powerCutUnderLoad(scene: Scene): Promise<Text> {
       taken?.at,
     );
     await proven(load, now());
+    await sleep(1500);
     const outage = probe.outage(cut);
     const gap = outage?.length ?? us(0);
     teller.picture(probe.answers, cut - 500_000, (outage?.to ?? cut) + 1_500_000, [

@@ -85,7 +85,7 @@ export async function oneDies(scene: Scene): Promise<void> {
     ),
     back,
   );
-  teller.picture(probe.answers, died - 500_000, back + 500_000, [...rows, refused]);
+  teller.picture(probe.answers, died - 500_000, now() - 100_000, [...rows, refused]);
   teller.note(
     text(
       `the client was refused ${failed.length} times of ${all.length}, within ${secondsOf(last - died)} s, and not again`,
@@ -118,7 +118,7 @@ export async function bothDie(scene: Scene): Promise<void> {
   );
   const last = asked(probe, starting).findLast((a) => a.by === 'ha1')?.at ?? starting;
   teller.say(text('both run again: the sorry page has gone', '两台都重新运行：故障页消失'), last);
-  teller.picture(probe.answers, died - 500_000, last + 1_000_000, [...rows, sorry, refused]);
+  teller.picture(probe.answers, died - 500_000, now() - 100_000, [...rows, sorry, refused]);
 }
 
 /** The master process ends its workers with it, and the kernel refuses whoever comes. */
