@@ -35,7 +35,15 @@ const server = (last: number, more: Partial<LbServer> = {}): LbServer => ({
   planeWeight: 1,
   drained: undefined,
   checks: [
-    { name: `http 192.168.1.${last}:80`, verdict: 'up', since: NOW, reason: undefined, latencyMs: 1.5, lastAt: NOW },
+    {
+      name: `http 192.168.1.${last}:80`,
+      verdict: 'up',
+      since: NOW,
+      unasked: false,
+      reason: undefined,
+      latencyMs: 1.5,
+      lastAt: NOW,
+    },
   ],
   counters,
   ...more,
@@ -90,6 +98,18 @@ Nothing needs you.
 `,
   );
   assert.match(renderLb(good, 'zh'), /调度器：正常[\s\S]*无需处理。\n$/);
+});
+test('checks that this host cannot make need somebody, in one line for each service', () => {
+  const unasked = [11, 12].map((n) => {
+    const x = server(n);
+    return { ...x, checks: x.checks.map((k) => ({ ...k, unasked: true, reason: text('no files', '无文件') })) };
+  });
+  assert.deepEqual(lbTroubles(document([service(unasked)])), [
+    text(
+      'tcp 192.168.1.99:80: this host cannot make 2 of its checks: no files',
+      'tcp 192.168.1.99:80：本机无法进行其中 2 项检查：无文件',
+    ),
+  ]);
 });
 test('dead servers, a lost quorum, a service without a plane and a refusing kernel need somebody; a drain does not', () => {
   const bad = document([
