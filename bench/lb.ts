@@ -4,11 +4,12 @@
  */
 import { text } from '../src/base/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
+import { bpfUpdateRows } from './lb/bpf-updates.ts';
 import { packetRows } from './lb/packets.ts';
 import { updateRows } from './lb/updates.ts';
 
 /** In the order in which they are shown. */
-const groups: readonly ((o: BenchOptions) => AsyncIterable<Row>)[] = [updateRows, packetRows];
+const groups: readonly ((o: BenchOptions) => AsyncIterable<Row>)[] = [updateRows, bpfUpdateRows, packetRows];
 
 export const bench: Bench = {
   title: text('The director: what a change costs (peer: nft -f)', '负载均衡：一次变更的开销（对照：nft -f）'),
