@@ -63,6 +63,8 @@ export class Maps {
   readonly #programs: readonly ProgramName[];
   #object: BpfObject;
   #maps: Map<MapName, BpfMap>;
+  /** An earlier process's maps are among them. */
+  #left = false;
 
   private constructor(bpf: Bpf, folder: string, programs: readonly ProgramName[], object: BpfObject) {
     this.#bpf = bpf;
@@ -91,6 +93,7 @@ export class Maps {
       return object;
     }
     const maps = new Maps(bpf, folder, o.programs, object.value);
+    maps.#left = use.size > 0;
     for (const name of NAMES) {
       if (use.has(name)) continue;
       const pinned = maps.map(name).pin(`${folder}/${name}`);
@@ -108,6 +111,7 @@ export class Maps {
 
   /** What an earlier process left, by service. Slots of servers that are not there read as they are. */
   read(): Result<ServiceTable[], HostError> {
+    if (!this.#left) return ok([]);
     const found = new Map<number, { value: ServiceValue; entries: Entry[]; servers: ServerRow[] }>();
     const take = (entry: Entry, value: ServiceValue): void => {
       const known = found.get(value.id);
