@@ -29,7 +29,7 @@ const KEEP = 900_000_000;
 const PACE = 4_000;
 const BURST = 8;
 /** Without an acknowledgement that moves, what was sent is sent again. */
-const RESEND = 300_000;
+const RESEND = 100_000;
 /** Answers to strangers, which anybody can cause by an old message. */
 const ANSWER_EVERY = 100_000;
 const MOST_RETIRED = 1_000;

@@ -80,9 +80,9 @@ export class Exceptions {
     this.#walk ??= new Walk(most, o);
     const done = this.#walk.step();
     if (done.ok && !done.value) return ok('more');
-    const { found, odd } = this.#walk;
+    const { found } = this.#walk;
     this.#walk = undefined;
-    this.#due ||= !done.ok || odd > 0;
+    this.#due ||= !done.ok || found.length > 0;
     return done.ok ? ok(found) : done;
   }
 
@@ -92,6 +92,7 @@ export class Exceptions {
     for (const f of flows) {
       const at = placeOf(f, o.held);
       if (!at) continue;
+      this.#due = true; // it may come by
       const map = familyOf(f.client) === 4 ? o.flows4 : o.flows6;
       const key = flowKey(f, at.protocol);
       const there = map.get(key);
@@ -102,7 +103,6 @@ export class Exceptions {
       v.setUint32(4, at.row.serial, true);
       v.setUint32(8, NEVER, true);
       map.set(key, value);
-      this.#due = true;
     }
   }
   abandon(flows: readonly FlowException[], o: FlowsNow): void {
@@ -152,8 +152,6 @@ function placeOf(f: FlowException, held: ReadonlyMap<string, Carried>): Place | 
 /** One look through both maps, a piece at a time. */
 class Walk {
   readonly found: FlowException[] = [];
-  /** Also those that never came by here. */
-  odd = 0;
   readonly #most: number;
   readonly #owners = new Map<number, Owner>();
   readonly #now: number;
@@ -189,12 +187,7 @@ class Walk {
     const { hashing, ring } = owner.held.table;
     if (ring.length > 0 && ring[slotOf(flowHash(k, hashing), ring.length)] === owner.row.id) return;
     const seen = v.getUint32(8, true);
-    if (seen === NEVER) {
-      this.odd++;
-      return;
-    }
-    if ((this.#now - seen) * UNIT_SECONDS > idleOf(k.getUint32(key.length - 4, true), this.#timeouts)) return;
-    this.odd++;
+    if (seen === NEVER || (this.#now - seen) * UNIT_SECONDS > idleOf(k.getUint32(key.length - 4, true), this.#timeouts)) return;
     if (this.found.length > this.#most) return;
     const bytes = key.length === 16 ? 4 : 16;
     this.found.push({
