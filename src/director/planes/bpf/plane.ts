@@ -2,6 +2,7 @@
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type { Bpf, Clock, HostError, Log, Netlink, Network } from '../../../host/index.ts';
 import type {
+  FlowException,
   Plane,
   Refusal,
   ServerCounters,
@@ -15,6 +16,7 @@ import { MARK_TAG } from '../marks.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
 import { compile, entriesOf } from './compile.ts';
+import { Exceptions, type FlowsNow } from './exceptions.ts';
 import type { FlowTimeouts } from './flows.ts';
 import { type Compared, HeldServices } from './held.ts';
 import { isExact, u32 } from './layout.ts';
@@ -92,6 +94,7 @@ export class BpfPlane implements Plane {
   #guard: Guard | undefined;
   #timeouts: FlowTimeouts = {};
   readonly #loads = new Loads();
+  readonly #exceptions = new Exceptions();
   /** How many lie in `services` and in `ranges`. */
   readonly #entries = { exact: 0, ranges: 0 };
 
@@ -287,6 +290,7 @@ export class BpfPlane implements Plane {
   #write(changes: readonly Change[], coming: readonly Coming[]): Result<void, HostError> {
     const maps = this.#maps as Maps;
     if (changes.length === 0) return ok(undefined);
+    this.#exceptions.changed();
     const xdp = (this.#o.xdp ?? 'no') !== 'no';
     if (xdp) this.#neighbours.look([...this.#rows(), ...coming.flatMap((c) => c.table.servers)]);
     const macs = (r: ServerRow) => this.#neighbours.macs(r);
@@ -368,6 +372,29 @@ export class BpfPlane implements Plane {
       }),
     );
     return ok(out);
+  }
+
+  exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
+    const flows = this.#flowsNow();
+    return flows ? this.#exceptions.look(most, flows) : ok([]);
+  }
+  adopt(flows: readonly FlowException[]): void {
+    const now = this.#flowsNow();
+    if (now) this.#exceptions.adopt(flows, now);
+  }
+  abandon(flows: readonly FlowException[]): void {
+    const now = this.#flowsNow();
+    if (now) this.#exceptions.abandon(flows, now);
+  }
+  #flowsNow(): FlowsNow | undefined {
+    if (!this.#maps) return undefined;
+    return {
+      flows4: this.#maps.map('flows4'),
+      flows6: this.#maps.map('flows6'),
+      held: this.#held,
+      timeouts: this.#timeouts,
+      nowSeconds: this.#o.clock.now() / 1e6,
+    };
   }
 
   /** New devices get their programs; link addresses of servers are followed. */
