@@ -11,7 +11,7 @@
 typedef struct uv_loop_s uv_loop_t;
 typedef struct uv_poll_s uv_poll_t;
 typedef struct uv_handle_s uv_handle_t;
-enum { UV_POLL = 8, UV_READABLE = 1, UV_WRITABLE = 2 };
+enum { UV_POLL = 8, UV_READABLE = 1, UV_WRITABLE = 2, UV_DISCONNECT = 4 };
 size_t uv_handle_size(int type);
 void uv_handle_set_data(uv_handle_t *, void *);
 void *uv_handle_get_data(const uv_handle_t *);
