@@ -57,7 +57,7 @@ export function pairOf(r: ResourceGiven, me: Me): PairResult {
   if (!mine) return { kind: 'elsewhere' };
   const others = r.hosts.filter((h) => h !== mine);
   const [other] = others;
-  if (!other) return wrong('drbd-two-hosts', r.at, `resource ${r.name} has one host`, `资源 ${r.name} 只有一台主机`);
+  if (!other) return refused(r.at, 'it has one host', '它只有一台主机');
   if (others.length > 1)
     return refused(
       r.at,

@@ -3,7 +3,7 @@ import { type Text, text } from '../../base/index.ts';
 import type { Report } from '../keepalived/report.ts';
 import { directoryOf, type FileSource } from '../keepalived/text/includes.ts';
 import { KEYWORDS } from './sections.ts';
-import { tokensOf } from './tokens.ts';
+import { type Token, tokensOf } from './tokens.ts';
 import { type Statement, treeOf } from './tree.ts';
 
 const MOST_FILES = 4096;
@@ -11,9 +11,24 @@ const MOST_TEXT = 16 * 1024 * 1024;
 const resolve = (from: string, path: string): string =>
   path.startsWith('/') || directoryOf(from) === '.' ? path : `${directoryOf(from)}/${path}`;
 
+/** Secrets as stars: the line below a finding shows what else stands there. */
+function maskSecrets(source: string, tokens: readonly Token[]): string {
+  const lines = source.split('\n');
+  for (const [i, t] of tokens.entries()) {
+    const secret = tokens[i + 1];
+    if (t.text !== 'shared-secret' || secret?.kind !== 'word') continue;
+    const { line, column } = secret.at;
+    const whole = lines[line - 1] ?? '';
+    const stars = '*'.repeat(secret.text.length);
+    lines[line - 1] = whole.slice(0, column - 1) + whole.slice(column - 1).replace(secret.text, () => stars);
+  }
+  return lines.join('\n');
+}
+
 export class Files {
   readonly #files: FileSource;
   readonly #report: Report;
+  /** For showing lines beside findings; secrets are masked. */
   readonly sources = new Map<string, string>();
   #size = 0;
   constructor(files: FileSource, report: Report) {
@@ -37,7 +52,7 @@ export class Files {
   }
   #statements(file: string, source: string): Statement[] {
     this.#size += source.length;
-    this.sources.set(file, source);
+    this.sources.set(file, '');
     const start = { file, line: 1, column: 1, length: 1 };
     if (this.#size > MOST_TEXT) {
       this.#report.error(
@@ -55,7 +70,9 @@ export class Files {
       );
       return [];
     }
-    return treeOf(tokensOf(file, source, this.#report), KEYWORDS, this.#report).flatMap((s) =>
+    const tokens = tokensOf(file, source, this.#report);
+    this.sources.set(file, maskSecrets(source, tokens));
+    return treeOf(tokens, KEYWORDS, this.#report).flatMap((s) =>
       s.words[0].text === 'include' && !s.body ? this.#include(file, s) : [s],
     );
   }

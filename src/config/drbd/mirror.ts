@@ -4,17 +4,23 @@ import type { DiskOptions, MetadataPlace, MirrorConfig, VolumeConfig } from '../
 import type { Report } from '../keepalived/report.ts';
 import { endpointOf, type Me, nameOf, type Pair, pairOf } from './hosts.ts';
 import { Options } from './inherit.ts';
-import type { FileGiven, HostGiven, ResourceGiven, VolumeGiven } from './model.ts';
+import type { FileGiven, Given, HostGiven, ResourceGiven, VolumeGiven } from './model.ts';
 import { buildHandlers, buildNet, buildStartup } from './net.ts';
 import { STRIPING } from './options.ts';
 
 export type Run =
-  | { readonly kind: 'here'; readonly mirror: MirrorConfig }
+  | { readonly kind: 'here'; readonly mirror: MirrorConfig; readonly said: Said }
   /** This host is not in it. */
   | { readonly kind: 'elsewhere' }
   | { readonly kind: 'refused'; readonly why: Text }
   /** Told as an error. */
   | { readonly kind: 'wrong' };
+/** What the file says for it, after inheritance and before defaults. */
+export type Said = {
+  readonly resource: readonly Given[];
+  readonly net: readonly Given[];
+  readonly disk: ReadonlyMap<number, readonly Given[]>;
+};
 /** What two resources on one host may not share. */
 export type Claim = {
   readonly what: 'minor' | 'disk' | 'meta-disk' | 'address';
@@ -83,6 +89,7 @@ function buildPair(
   claims.push({ what: 'address', value: JSON.stringify(endpointOf(p.local)), at: p.local.at });
   const handlers = buildHandlers(new Options('handlers', common.handlers, own.handlers));
   warnUnfenced(r, volumes, handlers, report);
+  const resource = new Options('options', common.options, own.options);
   const mirror: MirrorConfig = {
     name: r.name,
     host,
@@ -91,11 +98,16 @@ function buildPair(
     remote: endpointOf(p.remote),
     volumes,
     net: buildNet(net, host, report),
-    onNoDataAccessible: new Options('options', common.options, own.options).word('on-no-data-accessible'),
+    onNoDataAccessible: resource.word('on-no-data-accessible'),
     handlers,
     startup: buildStartup(new Options('startup', common.startup, own.startup), host, report),
   };
-  return { kind: 'here', mirror };
+  const said: Said = {
+    resource: [...resource.entries()],
+    net: [...net.entries()],
+    disk: new Map(volumes.map((v) => [v.number, [...diskOptions(r, file, p, v.number).entries()]])),
+  };
+  return { kind: 'here', mirror, said };
 }
 
 /** A host's lines win over those of the resource. */
@@ -186,15 +198,7 @@ function buildVolumes(
         value: metadata.kind === 'indexed' ? `${metadata.device} [${metadata.index}]` : metadata.device,
         at: v.meta.at,
       });
-    const o = new Options(
-      'disk',
-      file.common.disk,
-      r.sections.disk,
-      r.volumes.get(v.number)?.options,
-      p.mine.volumes.get(v.number)?.options,
-      p.connection?.disk,
-      p.connection?.volumes.get(v.number),
-    );
+    const o = diskOptions(r, file, p, v.number);
     out.push({
       number: v.number,
       minor: v.device.value.minor,
@@ -206,6 +210,16 @@ function buildVolumes(
   }
   return out;
 }
+const diskOptions = (r: ResourceGiven, file: FileGiven, p: Pair, volume: number): Options =>
+  new Options(
+    'disk',
+    file.common.disk,
+    r.sections.disk,
+    r.volumes.get(volume)?.options,
+    p.mine.volumes.get(volume)?.options,
+    p.connection?.disk,
+    p.connection?.volumes.get(volume),
+  );
 function metadataOf(v: Merged, disk: string | undefined): MetadataPlace {
   const given = v.meta?.value;
   if (!given || given.device === 'internal' || disk === undefined) return { kind: 'internal' };

@@ -9,7 +9,7 @@ import { type FileGiven, noSections, type ResourceGiven } from './model.ts';
 import { optionRow, optionsOf } from './options.ts';
 import { readResource } from './resource.ts';
 import { type Context, live, needSection, readCommonPart, unknown } from './sections.ts';
-import type { Statement } from './tree.ts';
+import type { Statement, Word } from './tree.ts';
 import { readOption } from './values.ts';
 
 export type DrbdReadOptions = {
@@ -38,6 +38,7 @@ export type DrbdResult = {
   readonly config?: DrbdConfig;
   /** In the order of the files and their lines. */
   readonly diagnostics: readonly Diagnostic[];
+  /** Secrets are masked. */
   readonly sources: ReadonlyMap<string, string>;
 };
 
@@ -116,19 +117,7 @@ function readFile(c: Context, all: readonly Statement[]): FileGiven {
         break;
       }
       case /^require-drbd-module-version-(eq|ne|gt|ge|lt|le)$/.test(word.text): {
-        const version = values[0];
-        if (version && /^\d+(\.\d+){0,2}$/.test(version.text))
-          c.report.warn(
-            'drbd-no-effect',
-            word.at,
-            text('there is no kernel module here whose version could be asked for', '此处没有可供检查版本的内核模块'),
-          );
-        else
-          c.report.error(
-            'drbd-value',
-            version?.at ?? word.at,
-            text(`${word.text} needs a version`, `${word.text} 缺少版本号`),
-          );
+        requireVersion(c, word, values[0]);
         break;
       }
       default:
@@ -136,6 +125,33 @@ function readFile(c: Context, all: readonly Statement[]): FileGiven {
     }
   }
   return out;
+}
+/** The kernel driver that the mirror is a peer of. */
+const STANDS_FOR = [8, 4, 11];
+function requireVersion(c: Context, word: Word, asked: Word | undefined): void {
+  if (!asked || !/^\d+(\.\d+){0,2}$/.test(asked.text)) {
+    c.report.error('drbd-value', asked?.at ?? word.at, text(`${word.text} needs a version`, `${word.text} 缺少版本号`));
+    return;
+  }
+  const wanted = asked.text.split('.').map(Number);
+  const order = STANDS_FOR.map((n, i) => n - (wanted[i] ?? 0)).find((d) => d !== 0) ?? 0;
+  const holds: Readonly<Record<string, boolean>> = {
+    eq: order === 0,
+    ne: order !== 0,
+    gt: order > 0,
+    ge: order >= 0,
+    lt: order < 0,
+    le: order <= 0,
+  };
+  if (holds[word.text.slice(-2)]) return;
+  c.report.error(
+    'drbd-version',
+    asked.at,
+    text(
+      `this file asks for another version of DRBD than ${STANDS_FOR.join('.')}, which the mirror stands for`,
+      `该文件要求的 DRBD 版本与镜像所代表的 ${STANDS_FOR.join('.')} 不符`,
+    ),
+  );
 }
 function readGlobal(c: Context, out: FileGiven, s: Statement): void {
   const [name, ...values] = s.words;
@@ -203,12 +219,8 @@ function warnReadableSecrets(w: FileGiven, mode: DrbdReadOptions['mode'], report
     told.add(at.file);
     report.warn(
       'drbd-secret-readable',
-      // The line is shown below a finding, and this one holds the secret.
-      undefined,
-      text(
-        `${at.file}: every user of this machine can read the shared-secret in line ${at.line}`,
-        `${at.file}：本机所有用户都能读取第 ${at.line} 行的 shared-secret`,
-      ),
+      at,
+      text('every user of this machine can read this shared-secret', '本机所有用户都能读取此 shared-secret'),
       text(`chmod 600 ${at.file}`, `chmod 600 ${at.file}`),
     );
   }
