@@ -29,6 +29,8 @@ const quoted = (s: string): string => (/^[A-Za-z0-9/_.:-]+$/.test(s) ? s : `"${s
 function optionLines(set: OptionSet): Lines {
   return [...set.values()].map((g) => {
     if (g.row.name === 'shared-secret') return line(g.row.name, `"${MASK}"`);
+    // drbdadm takes no value for these.
+    if (g.row.section === 'global' && g.row.type.is === 'yes-no') return `${g.row.name};`;
     return line(g.row.name, g.row.type.is === 'text' ? quoted(g.typed) : g.typed);
   });
 }
