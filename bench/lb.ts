@@ -4,6 +4,7 @@
  */
 import { text } from '../src/base/index.ts';
 import type { Bench, BenchOptions, Row } from './bench.ts';
+import { bpfUpdateRows } from './lb/bpf-updates.ts';
 import { checkRows } from './lb/checks.ts';
 import { failoverRows } from './lb/failover.ts';
 import { packetRows } from './lb/packets.ts';
@@ -16,6 +17,7 @@ const groups: readonly ((o: BenchOptions) => AsyncIterable<Row>)[] = [
   failoverRows,
   packetRows,
   updateRows,
+  bpfUpdateRows,
   checkRows,
 ];
 
