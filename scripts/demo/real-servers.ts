@@ -7,11 +7,11 @@ import { type Lab, now, startProbe } from '../../src/lab/index.ts';
 import { ASK_MS, asked, percent, root, type Scene, served, until, VIP, WEBS } from './scene.ts';
 import { REFUSED, secondsOf, type Teller } from './story.ts';
 
-const STARTED_MS = 15_000;
+const STARTED_MS = 40_000;
 /** One failure and three more, 2 s apart, after at most a second: 7 s; and what a busy machine may be late. */
-const OUT_MS = 12_000;
+const OUT_MS = 20_000;
 /** The checker's next attempt, 2 s at most, and the same. */
-const BACK_MS = 7000;
+const BACK_MS = 15_000;
 const rows = [
   ['web1', text('web1', 'web1')],
   ['web2', text('web2', 'web2')],

@@ -10,7 +10,7 @@ const script = join(import.meta.dirname, '../../scripts/demo.ts');
 const unbroken =
   /plane bpf[\s\S]*; 0 kept ones broke[\s\S]* 0 of 64 connections broke|数据面 bpf[\s\S]*中断了 0 个。?$/m;
 const insideUserNamespace = !/^ +0 +0 +4294967295$/m.test(readFileSync('/proc/self/uid_map', 'utf8'));
-const LONGEST_MS = 120_000;
+const LONGEST_MS = 180_000;
 
 async function demo(...words: readonly string[]): Promise<{ code: number | null; output: string }> {
   const child = spawn(process.execPath, [script, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
