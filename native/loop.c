@@ -1,6 +1,7 @@
 /*
  * Loop devices: a file as a block device. loop(4), linux/loop.h. Node-API only; descriptors are Node's own.
  */
+#define _GNU_SOURCE
 #include "arguments.h"
 #include <linux/loop.h>
 #include <sys/ioctl.h>
