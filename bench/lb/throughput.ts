@@ -47,23 +47,22 @@ const isPeer = (w: Way): boolean => w.name === 'HAProxy TCP' || w.name === 'keep
 
 export async function* throughputRows(o: BenchOptions): AsyncGenerator<Row> {
   const straight = ways.find((w) => w.name === 'direct') as Way;
-  const runs = o.runs ?? RUNS;
-  const asked = ways.filter((w) => w !== straight && modes.some((m) => fits(workOf(m.name, w), o.only)));
-  const here = (w: Way): boolean => hasIpvs || w.name !== 'keepalived IPVS DR';
-  const all = new Map<Way, (readonly Sides[])[]>(asked.map((w) => [w, []]));
-  for (let r = 0; r < runs; r++)
-    for (const way of asked.filter(here)) {
+  for (const way of ways) {
+    if (way === straight || !modes.some((m) => fits(workOf(m.name, way), o.only))) continue;
+    const here = hasIpvs || way.name !== 'keepalived IPVS DR';
+    const runs = here ? (o.runs ?? RUNS) : 0;
+    const all: (readonly Sides[])[] = [];
+    for (let r = 0; r < runs; r++) {
       o.progress(text(`${way.name}, run ${r + 1} of ${runs}`, `${way.name}，第 ${r + 1}/${runs} 次`));
-      all.get(way)?.push(await once(way, straight));
+      all.push(await once(way, straight));
     }
-  for (const [i, m] of modes.entries())
-    for (const way of asked) {
+    for (const [i, m] of modes.entries()) {
       const work = workOf(m.name, way);
       if (!fits(work, o.only)) continue;
-      const of = (side: keyof Sides): number[] => (all.get(way) ?? []).flatMap((x) => x[i]?.[side] ?? []);
+      const of = (side: keyof Sides): number[] => all.flatMap((x) => x[i]?.[side] ?? []);
       const [theirs, direct] = [of('way'), of('direct')];
-      const row = { work, unit: '1/s', runs: theirs.length };
-      if (!here(way))
+      const row = { work, unit: '1/s', runs };
+      if (!here)
         yield {
           ...row,
           ours: undefined,
@@ -76,4 +75,5 @@ export async function* throughputRows(o: BenchOptions): AsyncGenerator<Row> {
         yield { ...row, ours: undefined, peer: median(theirs), samples: { ours: [], peer: theirs }, note };
       } else yield { ...row, ours: median(theirs), peer: median(direct), samples: { ours: theirs, peer: direct } };
     }
+  }
 }
