@@ -122,6 +122,8 @@ const HEADERS = ['none', 'v1', 'v2'] as const;
 export type KeepalivedOptions = {
   readonly do: 'run' | 'test' | 'version' | 'help' | { readonly signum: number };
   readonly file: string;
+  /** What is in it. */
+  readonly format: 'keepalived' | 'ldirectord';
   readonly only: 'all' | 'vrrp' | 'checkers';
   readonly bfd: boolean;
   readonly always: boolean;
@@ -212,6 +214,7 @@ export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions,
   return ok({
     do: what,
     file: last('use-file') ?? '/etc/keepalived/keepalived.conf',
+    format: 'keepalived',
     only,
     bfd: !has('no_bfd'),
     always: has('all'),

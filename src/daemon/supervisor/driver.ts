@@ -12,7 +12,7 @@ import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
 import { DirectorLink } from './director-link.ts';
 import { type DumpKind, writeDump } from './dump.ts';
-import { logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
+import { FileWatch, logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
 import { History, STATES } from './history.ts';
 import {
   initialSupervisor,
@@ -56,6 +56,7 @@ export class Supervisor {
   readonly #startedAt = Date.now();
   readonly #history = new History();
   readonly #scheduled: ScheduledReload;
+  readonly #changed = new FileWatch(() => this.reload());
   readonly #options: KeepalivedOptions;
   readonly #ports: SupervisorPorts;
 
@@ -152,10 +153,10 @@ export class Supervisor {
   // ---------------------------------------------------------------------------------------------- configuration
 
   #read(why: 'start' | 'reload'): void {
-    const { file, lenient, configId, dumpConfig } = this.#options;
+    const { file, format, lenient, configId, dumpConfig } = this.#options;
     if (why === 'reload') this.#log('notice', 'config.reading', text(`reading ${file} again`, `重新读取 ${file}`));
     const done = markReading(this.#config?.global.reloadFile, this.#ports.log);
-    this.#stopReading = readInProcess({ file, lenient, configId, describe: dumpConfig }, (answer) => {
+    this.#stopReading = readInProcess({ file, format, lenient, configId, describe: dumpConfig }, (answer) => {
       done();
       this.#answered(why, answer);
     });
@@ -186,6 +187,7 @@ export class Supervisor {
     this.#refusedAt = undefined;
     this.#world?.notifier.use(notifyConfig(config));
     saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
+    this.#changed.use(config.autoReload ? this.#options.file : undefined);
     this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
     for (const line of config.description?.split('\n') ?? []) this.#log('notice', 'config.dump', verbatim(line));
     for (const words of notFollowed(config)) this.#log('warning', 'director.not-followed', words);
@@ -331,8 +333,9 @@ export class Supervisor {
   }
   async #end(code: number): Promise<void> {
     this.#stopReading();
+    const keep = this.#options.keepServers || this.#config?.keepServers === true;
     // Behind the beat: the address leaves first, then what is served at it.
-    await new Promise<void>((stopped) => this.#director.stop({ keep: this.#options.keepServers }, stopped));
+    await new Promise<void>((stopped) => this.#director.stop({ keep }, stopped));
     await this.#world?.end(this.#config);
     this.#ports.end(this.#failed && code === EXIT.done ? EXIT.failed : code);
   }
