@@ -4,7 +4,7 @@ import { languageOf, text } from '../base/index.ts';
 import { EXIT } from './command/exit-codes.ts';
 import { runKeepalived } from './keepalived.ts';
 
-/** Of their own for each file, so that one runs beside keepalived and beside others, and `holdfast lb -p` finds it. */
+/** Of their own for each file, so that it does not take VRRP's for its own, and `holdfast lb -p` finds it. */
 export const ldirectordPidFile = (file: string): string => `/run/ldirectord.${basename(file).replace(/\.cf$/, '')}.pid`;
 
 export function runLdirectord(argv: readonly string[], version: string): Promise<number> {

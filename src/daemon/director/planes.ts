@@ -1,13 +1,5 @@
 /** The planes of this host. One that the kernel does not have is left out, and the choice of a plane says so. */
-import {
-  BpfPlane,
-  Guard,
-  IpvsPlane,
-  NftPlane,
-  type Plane,
-  PROXY_DEFAULTS,
-  ProxyPlane,
-} from '../../director/index.ts';
+import { BpfPlane, Guard, IpvsPlane, NftPlane, type Plane, PROXY_DEFAULTS, ProxyPlane } from '../../director/index.ts';
 import type { Host, HostError } from '../../host/index.ts';
 import { type Addon, linuxBpf, linuxNetlink, linuxRelays } from '../../host/linux/index.ts';
 import { failureText } from '../handover/namespace.ts';

@@ -1,4 +1,5 @@
 /** Does what the supervisor's machine decides: the processes, files and sockets around it, with nothing left to decide. */
+import { existsSync } from 'node:fs';
 import type { ControlRequest, StatusDocument } from '../../api/index.ts';
 import { type Microseconds, type Result, type Text, text, unreachable, verbatim } from '../../base/index.ts';
 import type { Exit, Host, Log, Running } from '../../host/index.ts';
@@ -50,6 +51,8 @@ export class Supervisor {
   #refusedAt: number | undefined;
   /** A process died that may not be started again. */
   #failed = false;
+  /** A daemon before this one was killed, and its director's work is in the kernel still, also if there is none for ours. */
+  #leftBehind = false;
   /** The startup script has ended: processes may be told what to do. */
   #prepared = false;
   #stopReading: () => void = () => {};
@@ -216,6 +219,7 @@ export class Supervisor {
       this.#log('error', kind === 'running' ? 'daemon.running' : 'daemon.pid-file', words);
       return kind === 'running' ? EXIT.refused : EXIT.failed;
     }
+    this.#leftBehind = existsSync(paths.checkers);
     const host = this.#ports.openHost(namespace);
     if (!host.ok) {
       this.#log('error', 'daemon.host', host.error);
@@ -231,6 +235,7 @@ export class Supervisor {
     this.#director.configuration(directorSettings(config, this.#options, { generation: this.#generation, ledger }), {
       respawn: this.#options.respawn,
       childWait: config.global.childWait,
+      leftBehind: this.#leftBehind,
     });
   }
 
