@@ -13,6 +13,7 @@ import type {
 } from '../director/index.ts';
 import type { Exit, LogEvent } from '../host/index.ts';
 import type { LastWill, Notification, Script, VrrpConfig } from '../vrrp/index.ts';
+import type { PeerOption } from './command/options.ts';
 
 export type BeatSnapshot = {
   readonly instances: readonly InstanceStatus[];
@@ -67,6 +68,8 @@ export type ToDirector =
       readonly generation: number;
       readonly config: DirectorConfig;
       readonly proxyHeader: 'none' | 'v1' | 'v2';
+      /** The other director; fixed at the first configuration. */
+      readonly peer: PeerOption | undefined;
       /** The file that says which of IPVS's services are ours. */
       readonly ledger: string;
       readonly process: ProcessSettings;

@@ -77,6 +77,7 @@ const document = (services: readonly LbService[], at = NOW): LbDocument => ({
   at,
   planes: ['nft', 'proxy'],
   services,
+  peer: undefined,
   sync: [],
 });
 const sorry = server(13, {
