@@ -17,6 +17,12 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('../daemon/index.ts')).runKeepalived(argv, version()),
   },
   {
+    name: 'ldirectord',
+    arguments: 'FILE [-t] [OPTION...]',
+    help: text('stands in for ldirectord; -t checks the file', '替代 ldirectord；-t 检查文件'),
+    run: async (argv) => (await import('../daemon/index.ts')).runLdirectord(argv, version()),
+  },
+  {
     name: 'export',
     arguments: '[NAME=]FILE... [OPTION...]',
     help: text(

@@ -1,6 +1,7 @@
 export { EXIT } from './command/exit-codes.ts';
 export { pidPaths } from './command/pidfile.ts';
 export { runKeepalived } from './keepalived.ts';
+export { runLdirectord } from './ldirectord.ts';
 /** Loaded only where it is asked for: `keepalived` needs none of it. */
 export const runExport = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/run.ts')).runExport(argv);
