@@ -5,5 +5,9 @@ export { runKeepalived } from './keepalived.ts';
 export const runExport = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/run.ts')).runExport(argv);
 
+/** Likewise, on real servers. */
+export const runRealServer = async (argv: readonly string[]): Promise<number> =>
+  (await import('./realserver/run.ts')).runRealServer(argv);
+
 /** What probes is loaded only where it is asked for. */
 export const lbProbe = (): Promise<typeof import('./director/probe.ts')> => import('./director/probe.ts');

@@ -4,8 +4,10 @@ import type { Bpf, BpfAttachment, BpfLink, BpfObject, BpfProgram, HostError, Lin
 
 export type XdpMode = 'no' | 'native' | 'generic';
 
+const ETHERNET = 1;
 /** Ethernet devices that frames of others come in by: what is enslaved hands them to its master, which is one itself. */
-export const carriesClients = (l: Link): boolean => l.hardware === 1 && !l.loopback && l.adminUp && l.master === 0;
+export const carriesClients = (l: Link): boolean =>
+  l.hardware === ETHERNET && !l.loopback && l.adminUp && l.master === 0;
 
 type Place = { readonly ifindex: number; readonly where: BpfAttachment };
 const textOf = (p: Place): string => `link-${p.ifindex}-${p.where}`;
@@ -15,6 +17,8 @@ export class Attachments {
   readonly #folder: string;
   readonly #xdp: XdpMode;
   readonly #held = new Map<string, BpfLink>();
+  /** Devices that an earlier process may have been on, and this one is not, have been looked at. */
+  #swept = false;
 
   constructor(bpf: Bpf, folder: string, xdp: XdpMode) {
     this.#bpf = bpf;
@@ -32,9 +36,10 @@ export class Attachments {
     ]);
   }
 
-  /** Every device of `links` has the programs of `o`, no other device has. One result for each device that failed. */
-  set(o: BpfObject, links: readonly Link[], programsChanged: boolean): Result<void, HostError> {
+  /** Every device of `links` has the programs of `o`, no other of `all` has. The last failure, where a device failed. */
+  set(o: BpfObject, links: readonly Link[], all: readonly Link[], programsChanged: boolean): Result<void, HostError> {
     const wanted = new Map(this.#places(links).map((p) => [textOf(p), p]));
+    this.#sweep(wanted, all);
     for (const [name, link] of this.#held) {
       if (wanted.has(name)) continue;
       link.detach();
@@ -46,6 +51,18 @@ export class Attachments {
       if (!done.ok) failed = done;
     }
     return failed;
+  }
+  /** What an earlier process left where this one has nothing. */
+  #sweep(wanted: ReadonlyMap<string, Place>, all: readonly Link[]): void {
+    if (this.#swept) return;
+    this.#swept = true;
+    for (const { ifindex, hardware } of all) {
+      if (hardware !== ETHERNET) continue;
+      for (const where of ['tc', 'xdp-native', 'xdp-generic'] as const) {
+        const name = textOf({ ifindex, where });
+        if (!wanted.has(name)) this.#bpf.adopt(`${this.#folder}/${name}`, ifindex, where)?.detach();
+      }
+    }
   }
   #hold(name: string, place: Place, program: BpfProgram, programsChanged: boolean): Result<void, HostError> {
     const path = `${this.#folder}/${name}`;

@@ -336,8 +336,9 @@ export class BpfPlane implements Plane {
   }
   #attach(): Result<void, HostError> {
     const { interfaces, network } = this.#o;
-    const links = network.links().filter((l) => (interfaces ? interfaces.includes(l.name) : carriesClients(l)));
-    const done = this.#attachments.set((this.#maps as Maps).object, links, this.#programsChanged);
+    const all = network.links();
+    const links = all.filter((l) => (interfaces ? interfaces.includes(l.name) : carriesClients(l)));
+    const done = this.#attachments.set((this.#maps as Maps).object, links, all, this.#programsChanged);
     if (done.ok) this.#programsChanged = false;
     return done;
   }
