@@ -14,12 +14,12 @@ async function started(host: Host, ...options: string[]): Promise<Program> {
   await p.line(new RegExp(`^${VIP4} ${VIP6}$`), 20_000);
   return p;
 }
-/** What the agent may change, as text. */
+/** What the agent may change, as text; the folder for pins may stay, what is pinned in it not. */
 const state = (host: Host): Promise<string> =>
   run(
     host,
     'ip -o address show dev lo | sed "s/ *valid_lft.*//"; cat /proc/sys/net/ipv4/conf/all/arp_ignore ' +
-      '/proc/sys/net/ipv4/conf/all/arp_announce /proc/sys/net/ipv4/conf/*/rp_filter; ls /run | grep bpf || true; ' +
+      '/proc/sys/net/ipv4/conf/all/arp_announce /proc/sys/net/ipv4/conf/*/rp_filter; ' +
       'ls /run/*.bpf 2>/dev/null | grep -v debug || true',
   );
 

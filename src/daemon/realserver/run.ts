@@ -8,6 +8,8 @@ import { parseRealServerCommand, type RealServerCommand, realServerHelp } from '
 
 /** Changes of links and addresses come in crowds. */
 const SETTLE_MS = 50;
+/** Nobody tells of settings that change. */
+const LOOK_MS = 10_000;
 
 /** Resolves with the exit status, when it has ended. */
 export async function runRealServer(argv: readonly string[]): Promise<number> {
@@ -54,18 +56,21 @@ export async function runRealServer(argv: readonly string[]): Promise<number> {
   return await new Promise<number>((resolve) => {
     let timer: NodeJS.Timeout | undefined;
     let told: string | undefined;
+    const look = (): void => {
+      timer = undefined;
+      const again = server.settle();
+      const words = again.ok ? undefined : `${again.error.doing[language]}: ${again.error.code}`;
+      if (words !== undefined && words !== told) complain(words);
+      told = words;
+    };
     const unwatch = watch(() => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        const again = server.settle();
-        const words = again.ok ? undefined : `${again.error.doing[language]}: ${again.error.code}`;
-        if (words !== undefined && words !== told) complain(words);
-        told = words;
-      }, SETTLE_MS);
+      timer ??= setTimeout(look, SETTLE_MS);
     });
+    const regularly = setInterval(look, LOOK_MS);
     const end = (): void => {
       unwatch();
       clearTimeout(timer);
+      clearInterval(regularly);
       if (command.mode === 'stay-and-keep') {
         server.leave();
         resolve(EXIT.done);

@@ -1,30 +1,22 @@
 /** The bpf plane: what is wanted, through the plan, into the maps; the programs on the devices; and what they counted. */
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type { Bpf, Clock, HostError, Log, Netlink, Network } from '../../../host/index.ts';
-import type {
-  Plane,
-  Refusal,
-  ServerCounters,
-  ServiceCounters,
-  ServiceOutcome,
-  Wanted,
-  WantedService,
-} from '../../types.ts';
-import { Guard, guardEntries } from '../guard/index.ts';
-import { MARK_TAG } from '../marks.ts';
+import type { Plane, Refusal, ServiceCounters, ServiceOutcome, Wanted, WantedService } from '../../types.ts';
+import type { Guard } from '../guard/index.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
-import { compile, entriesOf } from './compile.ts';
+import { compile } from './compile.ts';
 import type { FlowTimeouts } from './flows.ts';
 import { type Compared, HeldServices } from './held.ts';
 import { isExact, u32 } from './layout.ts';
-import { Loads, needsLoads, sumCounters } from './loads.ts';
-import { Maps, type Need } from './maps.ts';
+import { countersOf, Loads, needsLoads, sumCounters } from './loads.ts';
+import { Maps, roomFor } from './maps.ts';
 import { Neighbours } from './neighbours.ts';
 import { type Change, planService } from './plan.ts';
+import { GuardPost } from './post.ts';
 import { refusalOf } from './refuse.ts';
-import { RingCache, RingRoom, ringSize } from './rings.ts';
-import { sameGuard } from './same.ts';
+import { RingCache, RingRoom } from './rings.ts';
+import { setDirectors, writeSettings } from './settings.ts';
 import { blocksFor, type ServerRow, type ServiceTable } from './tables.ts';
 import { type Facts, Ways } from './ways.ts';
 
@@ -48,7 +40,6 @@ export type BpfPlaneOptions = {
   readonly directors?: readonly string[];
 };
 
-const CONFIG = { ranges: 1, directors: 2 } as const;
 const MAIN_TABLE = 254;
 
 /** A service on its way into the maps. */
@@ -61,17 +52,6 @@ type Coming = {
   readonly table: ServiceTable;
   readonly changes: readonly Change[];
 };
-
-/** Places that a list takes, if nothing is there yet. */
-function roomFor(wanted: Wanted): Need {
-  const need = { services: 0, ranges: 0, rings: 0, servers: 0 };
-  for (const s of wanted.services) {
-    for (const e of entriesOf(s) ?? []) isExact(e) ? need.services++ : need.ranges++;
-    need.rings += blocksFor(ringSize(s.servers.length, 0));
-    need.servers += s.servers.length;
-  }
-  return need;
-}
 
 export class BpfPlane implements Plane {
   readonly name = 'bpf';
@@ -89,7 +69,7 @@ export class BpfPlane implements Plane {
   /** What each server's row was written with, for XDP. */
   readonly #written = new Map<number, string>();
   #programsChanged = true;
-  #guard: Guard | undefined;
+  readonly #post: GuardPost;
   #timeouts: FlowTimeouts = {};
   readonly #loads = new Loads();
   /** How many lie in `services` and in `ranges`. */
@@ -100,6 +80,7 @@ export class BpfPlane implements Plane {
     this.#missing = o.bpf.missing();
     this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no');
     this.#neighbours = new Neighbours(o.network, o.netlink);
+    this.#post = new GuardPost(o.netlink, o.guard);
     this.#ways = new Ways(() => this.#facts());
     this.#unwatch = o.network.watch(() => this.#ways.forget());
   }
@@ -133,10 +114,12 @@ export class BpfPlane implements Plane {
     const maps = Maps.open(this.#o.bpf, this.#o.folder, {
       flows4: flows.ip4,
       flows6: flows.ip6,
-      need: roomFor(wanted),
+      need: roomFor(wanted.services),
       programs: xdp ? ['tc_director', 'xdp_director'] : ['tc_director'],
     });
     if (!maps.ok) return maps;
+    const directed = setDirectors(maps.value, this.#o.directors ?? []);
+    if (!directed.ok) return directed;
     const tables = maps.value.read();
     if (!tables.ok) return tables;
     this.#allocator = new Allocator(tables.value, maps.value.lastSerial());
@@ -170,11 +153,12 @@ export class BpfPlane implements Plane {
     const { outcomes } = compared;
     const coming = this.#coming(compared);
     const gone = [...compared.gone, ...this.#held.unclaimed()];
-    this.#stand(
-      wanted,
+    const guarded = this.#post.stand(
+      wanted.services,
       coming,
       gone.flatMap((g) => g.wanted ?? []),
     );
+    if (!guarded.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(guarded.error) });
     const removals = gone.flatMap((g) => planService(undefined, g.table));
     const all: Change[] = [];
     for (const c of coming) for (const change of c.changes) all.push(change);
@@ -212,23 +196,6 @@ export class BpfPlane implements Plane {
       }
     }
     return coming;
-  }
-  /** The guard stands before the first packet could be lost to this host's own stack, and until after the last. */
-  #stand(wanted: Wanted, coming: readonly Coming[], gone: readonly WantedService[]): void {
-    const changed = coming.filter((c) => !c.old || !sameGuard(c.old, c.service));
-    const remove = guardEntries([...changed.flatMap((c) => (c.old ? [c.old] : [])), ...gone]);
-    const add = guardEntries(changed.map((c) => c.service));
-    const done = this.#openGuard((guard, first) =>
-      first ? guard.set('bpf', guardEntries(wanted.services)) : guard.adjust('bpf', { add, remove }),
-    );
-    if (!done.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(done.error) });
-  }
-  #openGuard(then: (g: Guard, first: boolean) => Result<unknown, HostError>): Result<unknown, HostError> {
-    if (this.#guard) return then(this.#guard, false);
-    const opened = this.#o.guard ? ok(this.#o.guard) : Guard.open(this.#o.netlink);
-    if (!opened.ok) return opened;
-    this.#guard = opened.value;
-    return then(opened.value, true);
   }
   #words(e: HostError): Text {
     return text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`);
@@ -319,20 +286,9 @@ export class BpfPlane implements Plane {
     }
   }
   #configure(): void {
-    const maps = this.#maps as Maps;
-    const ranges = this.#entries.ranges > 0;
-    const directors = this.#o.directors ?? [];
-    const value = new Uint8Array(12);
-    const v = new DataView(value.buffer);
-    v.setUint32(0, (ranges ? CONFIG.ranges : 0) | (directors.length > 0 ? CONFIG.directors : 0), true);
-    v.setUint32(4, MARK_TAG, true); // what the guard lets through to this host's stack
-    v.setUint32(8, this.#allocator.lastSerial, true);
-    for (const mac of directors) {
-      const key = new Uint8Array(8);
-      key.set(mac.split(':').map((h) => Number.parseInt(h, 16)));
-      maps.map('directors').set(key, new Uint8Array(4));
-    }
-    maps.map('config').set(u32(0), value);
+    const directors = (this.#o.directors ?? []).length > 0;
+    const { lastSerial } = this.#allocator;
+    writeSettings(this.#maps as Maps, { ranges: this.#entries.ranges > 0, directors, lastSerial });
   }
   #attach(): Result<void, HostError> {
     const { interfaces, network } = this.#o;
@@ -346,29 +302,16 @@ export class BpfPlane implements Plane {
   counters(): Result<readonly ServiceCounters[], HostError> {
     const map = this.#maps?.map('counters');
     if (!map) return ok([]);
-    const out = [...this.#held.entries()].map(
-      ([key, h]): ServiceCounters => ({
+    const read = (row: ServerRow): Uint8Array | undefined => map.get(u32(row.id));
+    return ok(
+      [...this.#held.entries()].map(([key, h]) => ({
         key,
-        servers: h.table.servers.map((row, i): ServerCounters => {
-          const n = sumCounters(map.get(u32(row.id)));
-          const flows = this.#loads.of(row);
-          const active = flows?.active ?? Math.max(0, n.connections - n.closed);
-          const inactive = flows?.inactive ?? Math.min(n.closed, n.connections);
+        servers: h.table.servers.map((row, i) => {
           const name = h.wanted?.servers[i]?.key ?? `${row.address}:${row.port}`;
-          return {
-            key: name,
-            connections: n.connections,
-            packetsIn: n.packets,
-            bytesIn: n.bytes,
-            packetsOut: 0,
-            bytesOut: 0,
-            active,
-            inactive,
-          };
+          return countersOf(name, sumCounters(read(row)), this.#loads.of(row));
         }),
-      }),
+      })),
     );
-    return ok(out);
   }
 
   /** New devices get their programs; link addresses of servers are followed. */
@@ -392,6 +335,6 @@ export class BpfPlane implements Plane {
     this.#unwatch();
     this.#attachments.close(o);
     this.#maps?.close(o);
-    if (!this.#o.guard) this.#guard?.close(o);
+    this.#post.close(o);
   }
 }
