@@ -1,11 +1,13 @@
-/** Direct routing by the bpf plane on the guests' kernel (6.1): what is attached, who finds it, who takes it off. */
+/** Direct routing by the bpf plane without TCX links: what is attached, who finds it, who takes it off. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import type { IpAddress } from '../../src/base/index.ts';
 import type { WantedService } from '../../src/director/index.ts';
 import { BpfPlane, type BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
-import { linuxBpf, linuxClock, linuxNetlink, loadAddon, openNetwork } from '../../src/host/linux/index.ts';
+import { type BpfAddon, loadBpfAddon } from '../../src/host/linux/bpf/addon.ts';
+import { LinuxBpf } from '../../src/host/linux/bpf/bpf.ts';
+import { linuxClock, linuxNetlink, loadAddon, openNetwork } from '../../src/host/linux/index.ts';
 
 /** Client and servers on one bridge, which is the director's device: 10.8.0.1, and the virtual address 10.8.0.99. */
 const SETUP = `
@@ -48,15 +50,28 @@ after(() => {
   for (const p of servers) p.kill();
 });
 
+const TCX_INGRESS = 46;
+const EINVAL = 22;
 const addon = loadAddon();
 assert.ok(addon.ok);
 const said: string[] = [];
 const log = { write: (e: { readonly text: { readonly en: string } }) => void said.push(e.text.en) };
 const network = openNetwork(addon.value, log);
 const netlink = linuxNetlink(addon.value);
-const bpf = linuxBpf(netlink);
-assert.ok(network.ok && bpf.ok);
-const ports = { bpf: bpf.value, network: network.value, netlink, clock: linuxClock(addon.value), log };
+const bpfAddon = loadBpfAddon();
+assert.ok(network.ok && bpfAddon.ok);
+/** On a kernel that has TCX links it is as if it had none: they are refused as older ones refuse them. */
+const withoutTcx: BpfAddon = Object.assign(Object.create(bpfAddon.value) as BpfAddon, {
+  createLink: (...[program, ifindex, type, flags]: Parameters<BpfAddon['createLink']>) =>
+    type === TCX_INGRESS ? -EINVAL : bpfAddon.value.createLink(program, ifindex, type, flags),
+});
+const ports = {
+  bpf: new LinuxBpf(withoutTcx, netlink),
+  network: network.value,
+  netlink,
+  clock: linuxClock(addon.value),
+  log,
+};
 const newPlane = (o: Partial<BpfPlaneOptions> = {}): BpfPlane =>
   new BpfPlane({ ...ports, folder: '/run/holdfast-bpf', interfaces: ['br0'], ...o });
 
@@ -90,7 +105,7 @@ const filters = (device = 'br0'): string[] => [
 ];
 const programId = (): string | undefined => /\bid (\d+)/.exec(sh('tc filter show dev br0 ingress'))?.[1];
 
-test('this kernel has no TCX: the program is a filter of clsact, and connections go to all servers', () => {
+test('without TCX the program is a filter of clsact, and connections go to all servers', () => {
   const plane = newPlane();
   assert.deepEqual(apply(plane), ['changed']);
   assert.deepEqual(filters(), ['holdfast-tc_director'], said.join('\n'));

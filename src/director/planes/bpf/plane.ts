@@ -32,7 +32,7 @@ export type BpfPlaneOptions = {
   readonly folder: string;
   /** Names of the devices that clients' packets come in by; undefined: every Ethernet device that is up and not enslaved. */
   readonly interfaces?: readonly string[];
-  /** Send early, in the driver or just behind it. Native needs a driver that can; on veth both ends need a program. */
+  /** Send early, in the driver or just behind it. Native needs a driver that can; veth is left to tc, and that is said. */
   readonly xdp?: XdpMode;
   /** How many flows are remembered; the oldest unused is forgotten for a new one. */
   readonly flows?: { readonly ip4: number; readonly ip6: number };
@@ -78,7 +78,7 @@ export class BpfPlane implements Plane {
   constructor(o: BpfPlaneOptions) {
     this.#o = o;
     this.#missing = o.bpf.missing();
-    this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no');
+    this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no', o.log);
     this.#neighbours = new Neighbours(o.network, o.netlink);
     this.#post = new GuardPost(o.netlink, o.guard);
     this.#ways = new Ways(() => this.#facts());
