@@ -25,6 +25,7 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export { PeerLink, type PeerOptions, type PeerPorts, type PeerStatus } from './handoff/index.ts';
 export { BpfPlane, type BpfPlaneOptions } from './planes/bpf/index.ts';
 export { Guard, type GuardEntry, guardEntries } from './planes/guard/index.ts';
 export {

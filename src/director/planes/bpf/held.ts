@@ -37,6 +37,9 @@ export class HeldServices {
   found(tables: readonly ServiceTable[]): void {
     for (const t of tables) for (const e of t.entries) this.#orphans.set(entryText(e), t);
   }
+  get(key: ServiceKey): Held | undefined {
+    return this.#held.get(key);
+  }
   values(): IterableIterator<Held> {
     return this.#held.values();
   }

@@ -11,7 +11,7 @@ export const BYTES = {
   ring: BLOCK_SLOTS * 4,
   counters: 32,
 } as const;
-const PROTOCOL: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
+export const PROTOCOL: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
 const protocolOf = (n: number): Protocol => (n === 6 ? 'tcp' : n === 17 ? 'udp' : 'sctp');
 const FLAG = { source: 1, sourcePort: 2, destination: 4, destinationPort: 8, stateless: 16, inTurn: 32 } as const;
 const SEND: Record<Way['send'], number> = { direct: 1, here: 2, ipip: 3, gue: 4, gre: 5 };

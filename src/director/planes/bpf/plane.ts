@@ -1,11 +1,20 @@
 /** The bpf plane: what is wanted, through the plan, into the maps; the programs on the devices; and what they counted. */
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type { Bpf, Clock, HostError, Log, Netlink, Network } from '../../../host/index.ts';
-import type { Plane, Refusal, ServiceCounters, ServiceOutcome, Wanted, WantedService } from '../../types.ts';
+import type {
+  FlowException,
+  Plane,
+  Refusal,
+  ServiceCounters,
+  ServiceOutcome,
+  Wanted,
+  WantedService,
+} from '../../types.ts';
 import type { Guard } from '../guard/index.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
 import { compile } from './compile.ts';
+import { Exceptions, type FlowsNow } from './exceptions.ts';
 import type { FlowTimeouts } from './flows.ts';
 import { type Compared, HeldServices } from './held.ts';
 import { isExact, u32 } from './layout.ts';
@@ -72,6 +81,7 @@ export class BpfPlane implements Plane {
   readonly #post: GuardPost;
   #timeouts: FlowTimeouts = {};
   readonly #loads = new Loads();
+  readonly #exceptions = new Exceptions();
   /** How many lie in `services` and in `ranges`. */
   readonly #entries = { exact: 0, ranges: 0 };
 
@@ -254,6 +264,7 @@ export class BpfPlane implements Plane {
   #write(changes: readonly Change[], coming: readonly Coming[]): Result<void, HostError> {
     const maps = this.#maps as Maps;
     if (changes.length === 0) return ok(undefined);
+    this.#exceptions.changed();
     const xdp = (this.#o.xdp ?? 'no') !== 'no';
     if (xdp) this.#neighbours.look([...this.#rows(), ...coming.flatMap((c) => c.table.servers)]);
     const macs = (r: ServerRow) => this.#neighbours.macs(r);
@@ -312,6 +323,29 @@ export class BpfPlane implements Plane {
         }),
       })),
     );
+  }
+
+  exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
+    const flows = this.#flowsNow();
+    return flows ? this.#exceptions.look(most, flows) : ok([]);
+  }
+  adopt(flows: readonly FlowException[]): void {
+    const now = this.#flowsNow();
+    if (now) this.#exceptions.adopt(flows, now);
+  }
+  abandon(flows: readonly FlowException[]): void {
+    const now = this.#flowsNow();
+    if (now) this.#exceptions.abandon(flows, now);
+  }
+  #flowsNow(): FlowsNow | undefined {
+    if (!this.#maps) return undefined;
+    return {
+      flows4: this.#maps.map('flows4'),
+      flows6: this.#maps.map('flows6'),
+      held: this.#held,
+      timeouts: this.#timeouts,
+      nowSeconds: this.#o.clock.now() / 1e6,
+    };
   }
 
   /** New devices get their programs; link addresses of servers are followed. */
