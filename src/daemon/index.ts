@@ -10,5 +10,9 @@ export const runAttach = async (argv: readonly string[]): Promise<number> =>
 export const runDetach = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/attach/run.ts')).runDetach(argv);
 
+/** Likewise, on real servers. */
+export const runRealServer = async (argv: readonly string[]): Promise<number> =>
+  (await import('./realserver/run.ts')).runRealServer(argv);
+
 /** What probes is loaded only where it is asked for. */
 export const lbProbe = (): Promise<typeof import('./director/probe.ts')> => import('./director/probe.ts');

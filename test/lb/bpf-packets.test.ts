@@ -81,6 +81,28 @@ test('packets: errors and fragments follow their flow, options do not hinder, wh
   assert.equal((sum & 0xffff) + (sum >> 16), 0xffff, 'and the checksum is right');
 });
 
+test('what another director sends here is for this host, not sent on in a circle; the rest goes its way', async () => {
+  await using rig = await BpfRig.start();
+  const w = wanted(...([4, 6] as const).map((f) => service({ vip: vipOf(f), servers })));
+  const other = '02:00:00:00:00:02'; // as frames.ts has it
+  const ask = (['tc_director', 'xdp_director'] as const).flatMap((p) => ([4, 6] as const).map((f) => [p, f] as const));
+  const verdicts = async (plane: ReturnType<BpfRig['plane']>): Promise<number[]> => {
+    await plane.apply(w);
+    const out: number[] = [];
+    for (const [program, family] of ask) out.push(...codes(await plane.run(program, [frame(request(family, 3000))])));
+    return out;
+  };
+  const known = rig.plane('d1', { xdp: 'generic', directors: [other, '02:00:00:00:00:09'] });
+  const before = await verdicts(known);
+  assert.deepEqual(before, [TC.ok, TC.ok, XDP.pass, XDP.pass]);
+  assert.deepEqual(await packetsBy(known, 0), [0, 0, 0], 'what is not sent is not counted');
+  await known.close(true);
+  // The next process has another neighbour: the one that is gone is a client like any other.
+  const next = rig.plane('d1', { xdp: 'generic', directors: ['02:00:00:00:00:09'] });
+  const [tc4, tc6] = await verdicts(next);
+  assert.deepEqual([tc4, tc6], [TC.redirect, TC.redirect]);
+});
+
 const SEED = 20_261_129;
 test(`hostile frames (seed ${SEED}): no crash, and nothing is sent that is not for a service`, async () => {
   await using rig = await BpfRig.start();
