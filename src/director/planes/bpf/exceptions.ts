@@ -187,7 +187,8 @@ class Walk {
     const { hashing, ring } = owner.held.table;
     if (ring.length > 0 && ring[slotOf(flowHash(k, hashing), ring.length)] === owner.row.id) return;
     const seen = v.getUint32(8, true);
-    if (seen === NEVER || (this.#now - seen) * UNIT_SECONDS > idleOf(k.getUint32(key.length - 4, true), this.#timeouts)) return;
+    if (seen === NEVER || (this.#now - seen) * UNIT_SECONDS > idleOf(k.getUint32(key.length - 4, true), this.#timeouts))
+      return;
     if (this.found.length > this.#most) return;
     const bytes = key.length === 16 ? 4 : 16;
     this.found.push({
