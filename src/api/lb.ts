@@ -9,6 +9,8 @@ export type LbCheck = {
   readonly name: string;
   readonly verdict: 'up' | 'down';
   readonly since: number;
+  /** The last attempt could not be made on this host: where the server stands is not known. */
+  readonly unasked: boolean;
   /** Of the last attempt; undefined: none yet. */
   readonly reason: Text | undefined;
   readonly latencyMs: number | undefined;

@@ -1,6 +1,6 @@
 /** What the processes tell each other, over the channel of node:child_process in structured-clone form. */
 import type { InstanceStatus, LbRequest, TrackerStatus } from '../api/index.ts';
-import type { Diagnostic, Text } from '../base/index.ts';
+import type { Diagnostic, Microseconds, Text } from '../base/index.ts';
 import type { BfdInstance } from '../bfd/index.ts';
 import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
 import type {
@@ -82,7 +82,8 @@ export type ToDirector =
     }
   | { readonly kind: 'instance'; readonly name: string; readonly view: InstanceView }
   | { readonly kind: 'bfd'; readonly name: string; readonly up: boolean }
-  | { readonly kind: 'ask'; readonly question: number; readonly request: LbRequest }
+  /** `until`, of commonNow: whoever asked has then been told that nothing came of it, and so nothing may. */
+  | { readonly kind: 'ask'; readonly question: number; readonly request: LbRequest; readonly until: Microseconds }
   /** Answered with `alive`. */
   | { readonly kind: 'live' }
   /** `keep`: what the kernel forwards goes on (`-I`). */

@@ -56,6 +56,7 @@ test('packets: errors and fragments follow their flow, options do not hinder, wh
   const orphan = frame({ ...request(4, 1000, { fragment: 0x0006 }), from: '10.8.0.101' });
   const others: readonly [Uint8Array, number][] = [
     [frame(request(4, 1001, { options: 8 })), TC.redirect],
+    [frame(request(4, 1001, { machine: [2, 0, 0, 0, 0, 1] })), TC.ok],
     [orphan, TC.ok],
     [frame(request(4, 1001, { ports: [1001, 81] })), TC.ok],
     [frame(request(4, 1001, { to: '10.8.0.1' })), TC.ok],

@@ -228,7 +228,12 @@ export class MemoryServer {
     };
     const clock: Clock = { now: () => us(0) as Microseconds, wall: () => assert.fail(), at: () => () => {} };
     const made = ExportServer.open(
-      { blocks, clock, log: { write: (e) => this.log.push(e.code) }, streams: { listen: () => assert.fail() } },
+      {
+        blocks,
+        clock,
+        log: { write: (e) => this.log.push(e.code) },
+        streams: { listen: () => assert.fail(), connect: () => assert.fail() },
+      },
       this.options,
     );
     this.server = made.ok ? made.value : assert.fail();

@@ -34,6 +34,15 @@ export function lbTroubles(d: LbDocument): readonly Text[] {
           `${s.key} 未达到法定权重：${s.quorum.sum}/${s.quorum.quorum}`,
         ),
       );
+    const unasked = s.servers.flatMap((x) => x.checks.filter((k) => k.unasked));
+    const why = unasked[0]?.reason;
+    if (why)
+      out.push(
+        text(
+          `${s.key}: this host cannot make ${unasked.length} of its checks: ${why.en}`,
+          `${s.key}：本机无法进行其中 ${unasked.length} 项检查：${why.zh}`,
+        ),
+      );
     for (const x of s.servers)
       if (BAD.has(x.state))
         out.push(

@@ -94,6 +94,7 @@ function serverOf(x: ServerStatus, v: VirtualServer, at: When): LbServer {
       name: c.name,
       verdict: c.verdict,
       since: at(c.since),
+      unasked: c.last !== undefined && c.last.good === undefined,
       reason: c.last?.reason as Text | undefined,
       latencyMs: c.last?.latency === undefined ? undefined : c.last.latency / 1000,
       lastAt: c.last && at(c.last.at),

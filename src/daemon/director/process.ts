@@ -4,6 +4,7 @@ import { type Result, type Text, text, unreachable, us } from '../../base/index.
 import { Director, type DirectorConfig, type Guard, type PeerLink, type Plane } from '../../director/index.ts';
 import type { Host, Log } from '../../host/index.ts';
 import { type Addon, linuxHost, loadAddon, openNetwork, setPriority } from '../../host/linux/index.ts';
+import { commonNow } from '../channel.ts';
 import { enterNamespace, failureText } from '../handover/namespace.ts';
 import type { FromDirector, ToDirector } from '../messages.ts';
 import { Checks } from './checks.ts';
@@ -48,7 +49,8 @@ export class DirectorProcess {
         else this.#early.push(m);
         break;
       case 'ask':
-        this.#send({ kind: 'answer', question: m.question, document: this.#answer(m.request) });
+        if (commonNow() < m.until)
+          this.#send({ kind: 'answer', question: m.question, document: this.#answer(m.request) });
         break;
       case 'live':
         this.#send({ kind: 'alive' });

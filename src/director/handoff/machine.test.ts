@@ -65,7 +65,11 @@ class Pair {
           assert.ok(got.ok && encodeLbPeer(message).length <= 1160, 'a message fits into a datagram');
           const times = this.#random.chance(this.loss) ? 2 : 1;
           for (let n = 0; n < times; n++)
-            this.#wire.push({ at: this.now + 100 + (this.disorder ? this.#random.between(0, 400) : 0), to: 1 - i, message: got.value });
+            this.#wire.push({
+              at: this.now + 100 + (this.disorder ? this.#random.between(0, 400) : 0),
+              to: 1 - i,
+              message: got.value,
+            });
         }
       this.#wire.sort((a, b) => a.at - b.at);
       const packet = this.#wire[0]?.at ?? Infinity;

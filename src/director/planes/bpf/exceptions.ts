@@ -4,21 +4,23 @@
  */
 import { familyOf, type IpAddress, ipBytes, ipFromBytes, ok, type Result } from '../../../base/index.ts';
 import type { BpfMap, HostError } from '../../../host/index.ts';
-import type { FlowException, WantedService } from '../../types.ts';
+import type { FlowException } from '../../types.ts';
 import { CLOSED, type FlowTimeouts, IDLE, NEVER, UDP, UNIT_SECONDS } from './flows.ts';
+import type { Held, HeldServices } from './held.ts';
 import { PROTOCOL } from './layout.ts';
 import type { Hashing, ServerRow, ServiceTable } from './tables.ts';
 
-export type Carried = { readonly wanted: WantedService | undefined; readonly table: ServiceTable };
+/** The services that lie in the maps. */
+export type Carried = Pick<HeldServices, 'get' | 'values'>;
 /** What the plane has at the time of a call. */
 export type FlowsNow = {
   readonly flows4: BpfMap;
   readonly flows6: BpfMap;
-  readonly held: ReadonlyMap<string, Carried>;
+  readonly held: Carried;
   readonly nowSeconds: number;
   readonly timeouts: FlowTimeouts;
 };
-type Owner = { readonly held: Carried; readonly row: ServerRow; readonly server: string };
+type Owner = { readonly held: Held; readonly row: ServerRow; readonly server: string };
 const FLOW_BYTES = 16;
 
 /** The mixing steps of MurmurHash3, 32 bits at a time, as the program has them. */
@@ -138,7 +140,7 @@ function isWithin(a: IpAddress, r: { readonly from: IpAddress; readonly to: IpAd
 
 type Place = { readonly row: ServerRow; readonly table: ServiceTable; readonly protocol: number };
 /** By its names; undefined: not here, or no flow of that service. */
-function placeOf(f: FlowException, held: ReadonlyMap<string, Carried>): Place | undefined {
+function placeOf(f: FlowException, held: Carried): Place | undefined {
   const service = held.get(f.service);
   const match = service?.wanted?.match;
   if (!service?.wanted || match?.by !== 'address' || familyOf(f.client) !== familyOf(f.address)) return undefined;

@@ -7,7 +7,6 @@ import type {
   Refusal,
   ServerCounters,
   ServiceCounters,
-  ServiceKey,
   ServiceOutcome,
   Wanted,
   WantedService,
@@ -16,18 +15,20 @@ import { Guard, guardEntries } from '../guard/index.ts';
 import { MARK_TAG } from '../marks.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
-import { compile, entriesOf, RingCache } from './compile.ts';
+import { compile, entriesOf } from './compile.ts';
 import { Exceptions, type FlowsNow } from './exceptions.ts';
 import type { FlowTimeouts } from './flows.ts';
+import { type Compared, HeldServices } from './held.ts';
 import { isExact, u32 } from './layout.ts';
 import { Loads, needsLoads, sumCounters } from './loads.ts';
-import { Maps } from './maps.ts';
+import { Maps, type Need } from './maps.ts';
 import { Neighbours } from './neighbours.ts';
 import { type Change, planService } from './plan.ts';
 import { refusalOf } from './refuse.ts';
-import { sameGuard, sameService } from './same.ts';
-import { blocksFor, entryText, type ServerRow, type ServiceTable, type Way } from './tables.ts';
-import { type Facts, wayTo } from './ways.ts';
+import { RingCache, RingRoom, ringSize } from './rings.ts';
+import { sameGuard } from './same.ts';
+import { blocksFor, type ServerRow, type ServiceTable } from './tables.ts';
+import { type Facts, Ways } from './ways.ts';
 
 export type BpfPlaneOptions = {
   readonly bpf: Bpf;
@@ -52,13 +53,6 @@ export type BpfPlaneOptions = {
 const CONFIG = { ranges: 1, directors: 2 } as const;
 const MAIN_TABLE = 254;
 
-type Held = {
-  /** As last applied; undefined: it is to be looked at again. */
-  wanted: WantedService | undefined;
-  table: ServiceTable;
-  /** What `apply` answers for it nearly always. */
-  readonly kept: ServiceOutcome;
-};
 /** A service on its way into the maps. */
 type Coming = {
   /** Its place among the outcomes. */
@@ -70,6 +64,17 @@ type Coming = {
   readonly changes: readonly Change[];
 };
 
+/** Places that a list takes, if nothing is there yet. */
+function roomFor(wanted: Wanted): Need {
+  const need = { services: 0, ranges: 0, rings: 0, servers: 0 };
+  for (const s of wanted.services) {
+    for (const e of entriesOf(s) ?? []) isExact(e) ? need.services++ : need.ranges++;
+    need.rings += blocksFor(ringSize(s.servers.length, 0));
+    need.servers += s.servers.length;
+  }
+  return need;
+}
+
 export class BpfPlane implements Plane {
   readonly name = 'bpf';
   readonly #o: BpfPlaneOptions;
@@ -78,13 +83,11 @@ export class BpfPlane implements Plane {
   readonly #neighbours: Neighbours;
   readonly #unwatch: () => void;
   readonly #rings = new RingCache();
-  readonly #ways = new Map<string, Result<Way, Refusal>>();
-  #facts: Facts | undefined;
+  readonly #room = new RingRoom();
+  readonly #ways: Ways;
   #maps: Maps | undefined;
   #allocator = new Allocator([], 0);
-  #held = new Map<ServiceKey, Held>();
-  /** Found in the kernel and not yet claimed by a service, by the text of each entry. */
-  #orphans = new Map<string, ServiceTable>();
+  readonly #held = new HeldServices();
   /** What each server's row was written with, for XDP. */
   readonly #written = new Map<number, string>();
   #programsChanged = true;
@@ -100,10 +103,8 @@ export class BpfPlane implements Plane {
     this.#missing = o.bpf.missing();
     this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no');
     this.#neighbours = new Neighbours(o.network, o.netlink);
-    this.#unwatch = o.network.watch(() => {
-      this.#facts = undefined;
-      this.#ways.clear();
-    });
+    this.#ways = new Ways(() => this.#facts());
+    this.#unwatch = o.network.watch(() => this.#ways.forget());
   }
 
   refuses(s: WantedService): Refusal | undefined {
@@ -113,46 +114,37 @@ export class BpfPlane implements Plane {
     const plain = refusalOf(s);
     if (plain) return plain;
     for (const server of s.servers) {
-      const way = this.#way(server);
+      const way = this.#ways.to(server);
       if (!way.ok) return way.error;
     }
     return undefined;
   }
-  #way(s: WantedService['servers'][number]): Result<Way, Refusal> {
-    const f = s.forwarding;
-    const key = `${s.address} ${f.method === 'tunnel' ? `${f.type} ${f.port} ${f.checksum}` : f.method}`;
-    let known = this.#ways.get(key);
-    if (!known) {
-      known = wayTo(this.#readFacts(), s);
-      this.#ways.set(key, known);
-    }
-    return known;
-  }
-  #readFacts(): Facts {
-    if (!this.#facts) {
-      const { network } = this.#o;
-      const routes = ([4, 6] as const).flatMap((family) => {
-        const found = network.routes({ family, table: MAIN_TABLE });
-        return found.ok ? [...found.value] : [];
-      });
-      this.#facts = { links: network.links(), addresses: network.addresses(), routes };
-    }
-    return this.#facts;
+  #facts(): Facts {
+    const { network } = this.#o;
+    const routes = ([4, 6] as const).flatMap((family) => {
+      const found = network.routes({ family, table: MAIN_TABLE });
+      return found.ok ? [...found.value] : [];
+    });
+    return { links: network.links(), addresses: network.addresses(), routes };
   }
 
-  #open(): Result<Maps, HostError> {
+  #open(wanted: Wanted): Result<Maps, HostError> {
     if (this.#maps) return ok(this.#maps);
     if (this.#missing) return err(this.#missing);
     const flows = this.#o.flows ?? { ip4: 262_144, ip6: 65_536 };
-    const maps = Maps.open(this.#o.bpf, this.#o.folder, { flows4: flows.ip4, flows6: flows.ip6 });
+    const xdp = (this.#o.xdp ?? 'no') !== 'no';
+    const maps = Maps.open(this.#o.bpf, this.#o.folder, {
+      flows4: flows.ip4,
+      flows6: flows.ip6,
+      need: roomFor(wanted),
+      programs: xdp ? ['tc_director', 'xdp_director'] : ['tc_director'],
+    });
     if (!maps.ok) return maps;
     const tables = maps.value.read();
     if (!tables.ok) return tables;
     this.#allocator = new Allocator(tables.value, maps.value.lastSerial());
-    for (const t of tables.value) {
-      this.#tally(t, 1);
-      for (const e of t.entries) this.#orphans.set(entryText(e), t);
-    }
+    for (const t of tables.value) this.#tally(t, 1);
+    this.#held.found(tables.value);
     this.#maps = maps.value;
     return maps;
   }
@@ -174,29 +166,13 @@ export class BpfPlane implements Plane {
   apply(wanted: Wanted): readonly ServiceOutcome[] {
     // A plane that nobody needs loads nothing, and takes nobody's time for each packet.
     if (wanted.services.length === 0 && !this.#maps && !this.#left()) return [];
-    const maps = this.#open();
+    const maps = this.#open(wanted);
     if (!maps.ok) return wanted.services.map((s) => ({ key: s.key, result: maps }));
     this.#timeouts = wanted.timeouts;
-    const outcomes: ServiceOutcome[] = [];
-    const coming: Coming[] = [];
-    let known = 0;
-    for (const s of wanted.services) {
-      const held = this.#held.get(s.key);
-      if (held) known++;
-      if (held?.wanted && sameService(held.wanted, s)) {
-        outcomes.push(held.kept);
-        continue;
-      }
-      const before = held?.table ?? this.#adopt(s);
-      const table = this.#compile(s, before);
-      if (!table.ok) outcomes.push({ key: s.key, result: err({ code: 'EINVAL', doing: table.error.text }) });
-      else {
-        const changes = planService(table.value, before);
-        coming.push({ at: outcomes.length, service: s, old: held?.wanted, before, table: table.value, changes });
-        outcomes.push({ key: s.key, result: ok(changes.length > 0 ? 'changed' : 'kept') });
-      }
-    }
-    const gone = this.#gone(wanted, known);
+    const compared = this.#held.compare(wanted.services);
+    const { outcomes } = compared;
+    const coming = this.#coming(compared);
+    const gone = [...compared.gone, ...this.#held.unclaimed()];
     this.#stand(
       wanted,
       coming,
@@ -215,6 +191,7 @@ export class BpfPlane implements Plane {
       if (!own.ok) outcomes[c.at] = { key: c.service.key, result: own };
     }
     for (const g of gone) this.#release(g.table, undefined);
+    this.#held.settle(wanted.services, compared);
     if (!done.ok) maps.value.write(removals, () => undefined);
     this.#configure();
     const attached = this.#attach();
@@ -222,6 +199,22 @@ export class BpfPlane implements Plane {
     if (attached.ok) return outcomes;
     this.#o.log.write({ level: 'error', code: 'lb.bpf-attach', text: this.#words(attached.error) });
     return outcomes.map((o) => (o.result.ok ? { key: o.key, result: attached } : o));
+  }
+  /** What must be written for what is new or other; refusals go among the outcomes. */
+  #coming(c: Compared): Coming[] {
+    const coming: Coming[] = [];
+    this.#room.expect(c.fresh.length);
+    for (const { at, service, held } of c.fresh) {
+      const before = held?.table ?? this.#held.adopt(service);
+      const table = this.#compile(service, before);
+      if (!table.ok) c.outcomes[at] = { key: service.key, result: err({ code: 'EINVAL', doing: table.error.text }) };
+      else {
+        const changes = planService(table.value, before);
+        coming.push({ at, service, old: held?.wanted, before, table: table.value, changes });
+        if (changes.length === 0) c.outcomes[at] = { key: service.key, result: ok('kept') };
+      }
+    }
+    return coming;
   }
   /** The guard stands before the first packet could be lost to this host's own stack, and until after the last. */
   #stand(wanted: Wanted, coming: readonly Coming[], gone: readonly WantedService[]): void {
@@ -249,7 +242,8 @@ export class BpfPlane implements Plane {
     return compile(s, before, {
       allocator: this.#allocator,
       rings: this.#rings,
-      way: (server) => this.#way(server),
+      room: this.#room,
+      way: (server) => this.#ways.to(server),
       weights: (service, rows) => this.#loads.weights(service, rows),
     });
   }
@@ -274,33 +268,10 @@ export class BpfPlane implements Plane {
       if (c.changes.length > 0) this.#keep(c, this.#write(c.changes, [c]).ok);
     }
   }
-  /** What an earlier process left for one of this service's entries. */
-  #adopt(s: WantedService): ServiceTable | undefined {
-    if (this.#orphans.size === 0) return undefined;
-    const table = (entriesOf(s) ?? []).map((e) => this.#orphans.get(entryText(e))).find((t) => t !== undefined);
-    for (const e of table?.entries ?? []) this.#orphans.delete(entryText(e));
-    return table;
-  }
-  /** Services that are held, or were left, and not wanted. `known`: how many of the wanted ones are held. */
-  #gone(wanted: Wanted, known: number): Pick<Held, 'wanted' | 'table'>[] {
-    const gone: Pick<Held, 'wanted' | 'table'>[] = [];
-    for (const table of new Set(this.#orphans.values())) gone.push({ wanted: undefined, table });
-    this.#orphans.clear();
-    if (known === this.#held.size) return gone;
-    const keys = new Set(wanted.services.map((s) => s.key));
-    for (const [key, h] of this.#held) {
-      if (keys.has(key)) continue;
-      gone.push(h);
-      this.#held.delete(key);
-    }
-    return gone;
-  }
   #keep(c: Coming, written: boolean): void {
-    const { key } = c.service;
     if (c.before) this.#release(c.before, c.table);
     this.#tally(c.table, 1);
-    const kept: ServiceOutcome = { key, result: ok('kept') };
-    this.#held.set(key, { wanted: written ? c.service : undefined, table: c.table, kept });
+    this.#held.hold(c.service, c.table, written);
   }
   /** Gives back the places of `old` that `now` does not have. */
   #release(old: ServiceTable, now: ServiceTable | undefined): void {
@@ -378,7 +349,7 @@ export class BpfPlane implements Plane {
   counters(): Result<readonly ServiceCounters[], HostError> {
     const map = this.#maps?.map('counters');
     if (!map) return ok([]);
-    const out = [...this.#held].map(
+    const out = [...this.#held.entries()].map(
       ([key, h]): ServiceCounters => ({
         key,
         servers: h.table.servers.map((row, i): ServerCounters => {
