@@ -32,7 +32,7 @@ import { type AttachCommand, attachHelp, detachHelp, type Folders, parseAttach, 
 import { forget, isHeld, linkOf, publish, readEntry, usesOf } from './register.ts';
 
 /** How long `detach` waits for the process that holds the device. */
-const DETACH_MS = 10_000;
+const DETACH_MS = 30_000;
 const OPTIONS = {
   ...DEFAULT_OPTIONS,
   list: false,
