@@ -16,18 +16,18 @@ function hog(w: MemoryServer, length: bigint): MemoryStream {
   const s = w.connect();
   negotiate(w, s, 'simple');
   s.room = 0;
-  for (let i = 0n; i < 8n; i++) send(s, readOf(i, 0n, length), 'simple');
+  for (let i = 0n; i < 60n; i++) send(s, readOf(i, 0n, length), 'simple');
   return s;
 }
 
 for (const [what, length] of [
-  ['small', 512n],
-  ['large', 8192n],
+  ['small', 4096n],
+  ['large', 32_768n],
 ] as const)
   test(`clients that never read leave a ${what} slot for who does`, () => {
     const w = new MemoryServer({
       requestsPerConnection: 12,
-      slots: { small: 12, smallBytes: 4096, large: 6, largeBytes: 8192 },
+      slots: { small: 12, smallBytes: 4096, large: 6, largeBytes: 32_768 },
     });
     for (let i = 0; i < 2; i++) hog(w, length);
     w.run();
@@ -93,12 +93,12 @@ test('the end of the server does not wait for a client that takes nothing', () =
 });
 
 test('when a client is cut off, who waited for its slots goes on', () => {
-  const w = new MemoryServer({ slots: { small: 3, smallBytes: 4096, large: 1, largeBytes: 8192 } });
-  hog(w, 8192n);
+  const w = new MemoryServer({ slots: { small: 3, smallBytes: 4096, large: 1, largeBytes: 32_768 } });
+  hog(w, 32_768n);
   w.run();
   const s = w.connect();
   negotiate(w, s, 'simple');
-  send(s, readOf(1n, 0n, 8192n), 'simple');
+  send(s, readOf(1n, 0n, 32_768n), 'simple');
   w.run();
   assert.equal(s.output.length, 0);
   assert.equal(
@@ -106,5 +106,5 @@ test('when a client is cut off, who waited for its slots goes on', () => {
     1,
   );
   w.run();
-  assert.equal(s.output.length, 16 + 8192);
+  assert.equal(s.output.length, 16 + 32_768);
 });

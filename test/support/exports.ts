@@ -214,7 +214,7 @@ export class MemoryServer {
       requestsPerConnection: 5,
       ...o,
     };
-    this.slab = new Uint8Array(1 << 17);
+    this.slab = new Uint8Array(1 << 18);
     const blocks: BlockQueue = {
       kind: 'memory',
       slab: this.slab,
