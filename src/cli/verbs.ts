@@ -82,7 +82,7 @@ export const VERBS: readonly Verb[] = [
   {
     name: 'wire',
     arguments: 'decode FILE [--json]',
-    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD'),
+    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD, NBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD、NBD'),
     run: async (argv) => (await import('./wire.ts')).wire(argv),
   },
   {
