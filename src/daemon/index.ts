@@ -4,3 +4,5 @@ export { runKeepalived } from './keepalived.ts';
 
 /** What probes is loaded only where it is asked for. */
 export const lbProbe = (): Promise<typeof import('./director/probe.ts')> => import('./director/probe.ts');
+export const mirrorFiles = (): Promise<typeof import('./mirror-files.ts')> => import('./mirror-files.ts');
+export const mirrorCreate = (): Promise<typeof import('./mirror-create.ts')> => import('./mirror-create.ts');
