@@ -2,7 +2,8 @@
 import type { Language } from '../../base/index.ts';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-/** `0 B`, `412 MiB`, `3.1 GiB`. */
+const EPSILON = 1e-9;
+/** `0 B`, `412 MiB`, `3.1 GiB`: rounded down, so that nothing looks larger than it is. */
 export function size(bytes: number): string {
   let n = bytes;
   let unit = 0;
@@ -10,7 +11,8 @@ export function size(bytes: number): string {
     n /= 1024;
     unit++;
   }
-  const figures = unit === 0 || n >= 100 ? Math.round(n).toString() : n.toFixed(1).replace(/\.0$/, '');
+  const figures =
+    unit === 0 || n >= 100 ? Math.floor(n + EPSILON).toString() : (Math.floor(n * 10 + EPSILON) / 10).toString();
   return `${figures} ${UNITS[unit]}`;
 }
 export const rate = (bytesPerSecond: number): string => `${size(bytesPerSecond)}/s`;

@@ -47,9 +47,11 @@ export async function drbdadmFromFile(argv: readonly string[]): Promise<number |
   if (!FILE_VERBS.includes(verb) && !dry) return undefined;
   if (verb === 'sh-nop') return DRBDADM_EXIT.done;
   const files = await mirrorFiles();
-  const r = files.readDrbd(values['config-file'] ?? DEFAULT_FILE, process.env['__DRBD_NODE__']);
+  const hostName = process.env['__DRBD_NODE__'] ?? files.thisHost();
+  const file = values['config-file'] ?? DEFAULT_FILE;
+  const r = files.readDrbd(file, hostName);
   const language = languageOf(process.env, values.lang);
-  const lineAt = (file: string, line: number): string | undefined => r.sources.get(file)?.split('\n')[line - 1];
+  const lineAt = (path: string, line: number): string | undefined => r.sources.get(path)?.split('\n')[line - 1];
   for (const d of r.diagnostics)
     if (d.severity === 'error' || verb === 'dump') process.stderr.write(`${renderDiagnostic(d, language, lineAt)}\n`);
   if (!r.config) return DRBDADM_EXIT.refused;
@@ -67,7 +69,7 @@ export async function drbdadmFromFile(argv: readonly string[]): Promise<number |
         .flatMap((x) => (x.run.kind === 'here' ? files.dryRunUp(x.run) : []))
         .map((l) => `${l}\n`)
         .join('')
-    : print(files, r.config, chosen, verb, names, values['config-file'] ?? DEFAULT_FILE);
+    : print(files, r.config, chosen, { verb, names, file, hostName });
   process.stdout.write(out);
   return DRBDADM_EXIT.done;
 }
@@ -95,18 +97,17 @@ function choose(c: Config, verb: string, names: readonly string[]): Resource[] |
   }
   return out;
 }
-function print(
-  files: Files,
-  c: Config,
-  chosen: readonly Resource[],
-  verb: string,
-  names: readonly string[],
-  file: string,
-): string {
+type Asked = {
+  readonly verb: string;
+  readonly names: readonly string[];
+  readonly file: string;
+  readonly hostName: string;
+};
+function print(files: Files, c: Config, chosen: readonly Resource[], { verb, names, file, hostName }: Asked): string {
   if (verb === 'dump')
     return names.length === 0 || names.includes('all')
-      ? files.describeDrbdConf(c, file, files.thisHost())
-      : chosen.map((r) => files.describeDrbdResource(r, files.thisHost())).join('');
+      ? files.describeDrbdConf(c, file, hostName)
+      : chosen.map((r) => files.describeDrbdResource(r, hostName)).join('');
   if (verb === 'sh-resources') return `${chosen.map((r) => r.name).join(' ')}\n`;
   if (verb === 'sh-mod-parms') return `minor_count=${c.written.global.get('minor-count')?.value ?? MINOR_COUNT}\n`;
   const lines = chosen.flatMap((r) => {
