@@ -107,30 +107,13 @@ test('what needs the file alone is answered without a mirror process', async () 
   const file = join(folder, 'drbd.conf');
   writeFileSync(file, CONF, { mode: 0o600 });
   const adm = (...words: string[]): Promise<Ran> => holdfast('drbdadm', '-c', file, ...words);
-  assert.deepEqual(
-    await Promise.all(
-      [
-        ['sh-resources'],
-        ['sh-dev', 'r0'],
-        ['sh-minor', 'r0/1'],
-        ['sh-ll-dev', 'r0'],
-        ['sh-md-dev', 'r0'],
-        ['sh-md-idx', 'r0'],
-        ['sh-ip', 'all'],
-        ['sh-mod-parms'],
-      ].map(async (w) => (await adm(...w)).out),
-    ),
-    [
-      'r0\n',
-      '/dev/drbd3\n/dev/drbd4\n',
-      '4\n',
-      '/dev/vg/a\n/dev/vg/b\n',
-      '/dev/vg/a\n/dev/vg/m\n',
-      'internal\n2\n',
-      '10.0.0.1\n',
-      'minor_count=32\n',
-    ],
-  );
+  for (const [words, out] of [
+    [['sh-resources'], 'r0\n'],
+    [['sh-minor', 'r0/1'], '4\n'],
+    [['sh-md-dev', 'r0'], '/dev/vg/a\n/dev/vg/m\n'],
+    [['sh-md-idx', 'r0'], 'internal\n2\n'],
+  ] as const)
+    assert.equal((await adm(...words)).out, out);
   const dump = await adm('dump');
   assert.equal(dump.code, 0);
   assert.ok(dump.out.includes('resource r0 {') && !dump.out.includes('hunter2'));

@@ -40,7 +40,7 @@ const MADE: readonly (readonly [Signature, number, string, ...string[]])[] = [
   ['ext', 8, 'mkfs.ext2', '-q', '-F'],
   ['xfs', 320, 'mkfs.xfs', '-q', '-f', '-L', 'backup'],
   ['btrfs', 128, 'mkfs.btrfs', '-q', '-f', '-L', 'backup'],
-  ['fat', 8, 'mkfs.vfat', '-F', '16'],
+  ['fat', 32, 'mkfs.vfat', '-F', '16'],
   ['fat', 64, 'mkfs.vfat', '-F', '32'],
   ['swap', 8, 'mkswap'],
   ['drbd-v08', 8, 'drbdmeta', '--force', '0', 'v08', 'FILE', 'internal', 'create-md'],
