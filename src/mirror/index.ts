@@ -1,3 +1,5 @@
+export type * from './config.ts';
+export * from './create/index.ts';
 export * from './machine/index.ts';
 export { metadataCodecs } from './metadata/codecs.ts';
 export * from './metadata/index.ts';
