@@ -1,4 +1,7 @@
+export type * from './config.ts';
+export { MIRROR_HANDLERS } from './config.ts';
 export * from './machine/index.ts';
 export { metadataCodecs } from './metadata/codecs.ts';
 export * from './metadata/index.ts';
+export * from './resource/index.ts';
 export * from './status.ts';
