@@ -127,21 +127,20 @@ export function attach(c: Context, d: Devices, sure: boolean, then: (r: Result<A
         (s.flags & ~(MD_FLAG.primary | MD_FLAG.alClean | MD_FLAG.connected | MD_FLAG.fullSync)) |
         (crashedPrimary ? MD_FLAG.crashedPrimary : 0),
     };
-    writeBack(c, d.volume, layout, bitmap, superblock, (good) =>
-      then(
-        good
-          ? ok({
-              layout,
-              superblock,
-              bitmap,
-              usable,
-              disk: diskAtAttach(s.flags, sure),
-              crashedPrimary,
-              marked: bitmap.count - before,
-            })
-          : err(READ_FAILED),
-      ),
-    );
+    const attached: Attached = {
+      layout,
+      superblock,
+      bitmap,
+      usable,
+      disk: diskAtAttach(s.flags, sure),
+      crashedPrimary,
+      marked: bitmap.count - before,
+    };
+    // What the process before this one wrote may still be in the disk's cache: nobody would know of it when the log is empty.
+    c.disk(d.volume, 'data', { op: 'flush' }, (flushed) => {
+      if (flushed !== 0) then(err(READ_FAILED));
+      else writeBack(c, d.volume, layout, bitmap, superblock, (good) => then(good ? ok(attached) : err(READ_FAILED)));
+    });
   }
 }
 

@@ -82,7 +82,8 @@ export class SimDisk {
       } else if (o.op === 'read') this.#seen.read(o.offset, o.into);
       else if (o.op === 'flush') {
         const set = new Set(covered);
-        for (const h of covered) this.#durable.write(h.offset, h.bytes);
+        // What was written through meanwhile has settled what was beneath it.
+        for (const h of this.#unflushed) if (set.has(h)) this.#durable.write(h.offset, h.bytes);
         this.#unflushed = this.#unflushed.filter((h) => !set.has(h));
       }
       done(0);

@@ -13,12 +13,15 @@ export interface Wire {
   whenWhole(run: () => void): void;
 }
 type End = {
+  /** Runs it when the host is able to: at once, or when its pause ends. */
+  readonly arrives: (run: () => void) => void;
   readonly hears: (socket: DrbdSocket, p: DrbdPacket) => void;
   readonly closed: (why: Text) => void;
   readonly streams: Record<DrbdSocket, DrbdStream>;
   dialect: DrbdDialect;
   open: boolean;
 };
+type Side = Pick<End, 'arrives' | 'hears' | 'closed'>;
 const CLOSED = text('the peer closed the connection', '对端关闭了连接');
 
 /** One connection between end 0 and end 1. */
@@ -29,10 +32,10 @@ export class Line {
   /** When the last bytes of each direction and socket arrive. */
   readonly #last = new Map<string, number>();
 
-  constructor(world: World, wire: Wire, ends: [Pick<End, 'hears' | 'closed'>, Pick<End, 'hears' | 'closed'>]) {
+  constructor(world: World, wire: Wire, ends: [Side, Side]) {
     this.#world = world;
     this.#wire = wire;
-    const end = (e: Pick<End, 'hears' | 'closed'>): End => ({
+    const end = (e: Side): End => ({
       ...e,
       streams: { data: new DrbdStream(), meta: new DrbdStream() },
       dialect: { version: 0, features: 0, digestLength: 0 },
@@ -49,7 +52,7 @@ export class Line {
     if (!this.#ends[who].open) return;
     const bytes = encodePacket(p, this.#ends[who].dialect).slice();
     const to = (1 - who) as 0 | 1;
-    this.#arrive(to, socket, () => {
+    const run = (): void => {
       const end = this.#ends[to];
       if (!end.open) return;
       end.streams[socket].feed(bytes);
@@ -59,7 +62,8 @@ export class Line {
         if (got.value === undefined || !end.open) return;
         if (!got.value.kind.startsWith('P_INITIAL')) end.hears(socket, got.value);
       }
-    });
+    };
+    this.#arrive(to, socket, () => this.#ends[to].arrives(run));
   }
   close(who: 0 | 1): void {
     if (!this.#ends[who].open) return;
@@ -69,9 +73,11 @@ export class Line {
     const last = Math.max(this.#last.get(`${to} data`) ?? 0, this.#last.get(`${to} meta`) ?? 0);
     this.#later(Math.max(last, this.#world.now + this.#wire.latency()), () => {
       const end = this.#ends[to];
-      if (!end.open) return;
-      end.open = false;
-      end.closed(CLOSED);
+      end.arrives(() => {
+        if (!end.open) return;
+        end.open = false;
+        end.closed(CLOSED);
+      });
     });
   }
   /** Without a word: the other end finds out by itself. */

@@ -30,7 +30,7 @@ export class SimNode {
   seeking = false;
   /** A machine that is stopped for a while does nothing, and its peer hears nothing. */
   pausedUntil = 0;
-  #inbox: ResourceEvent[] = [];
+  #inbox: (ResourceEvent | (() => void))[] = [];
   #cancel = (): void => {};
   #pumping = false;
   #nextRequest = 1;
@@ -95,11 +95,15 @@ export class SimNode {
     this.#app.set(tag, then);
     this.feed({ kind: 'app', volume: 0, request: { ...request, tag } as AppRequest });
   }
-  feed(e: ResourceEvent): void {
+  feed(e: ResourceEvent | (() => void)): void {
     if (this.resource === undefined) return;
     this.#inbox.push(e);
-    if (this.pausedUntil > this.#world.now) return;
     this.#pump();
+  }
+  /** From inside what `feed` was given: before anything else. */
+  handle(e: ResourceEvent): void {
+    this.resource?.handle(e, this.#world.now);
+    this.#apply();
   }
   pause(time: number): void {
     if (!this.alive) return;
@@ -110,15 +114,19 @@ export class SimNode {
     if (this.#pumping || this.pausedUntil > this.#world.now) return;
     this.#pumping = true;
     for (;;) {
-      const r = this.resource;
-      if (r === undefined) break;
-      const effects = r.takeEffects();
-      if (effects.length === 0) {
-        const e = this.#inbox.shift();
-        if (e === undefined) break;
-        r.handle(e, this.#world.now);
-        continue;
-      }
+      this.#apply();
+      const e = this.#inbox.shift();
+      if (e === undefined || this.resource === undefined) break;
+      if (typeof e === 'function') e();
+      else this.resource.handle(e, this.#world.now);
+    }
+    this.#pumping = false;
+    this.#arm();
+  }
+  #apply(): void {
+    const r = this.resource;
+    if (r === undefined) return;
+    for (let effects = r.takeEffects(); effects.length > 0; effects = r.takeEffects())
       for (const e of effects) {
         if (this.resource !== r) break;
         switch (e.kind) {
@@ -160,9 +168,6 @@ export class SimNode {
             break;
         }
       }
-    }
-    this.#pumping = false;
-    this.#arm();
   }
   #arm(): void {
     this.#cancel();

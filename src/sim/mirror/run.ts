@@ -3,6 +3,8 @@
  * operator who moves the role as a careful cluster manager would; crashes, power cuts, partitions, pauses. Then all is
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
+import type { Text } from '../../base/index.ts';
+import type { DrbdPacket, DrbdSocket } from '../../wire/index.ts';
 import { Broken, type Outcome } from '../outcome.ts';
 import { World } from '../world.ts';
 import { type SimMirrorOptions, simConfig } from './config.ts';
@@ -35,14 +37,14 @@ export class MirrorWorld {
   constructor(seed: number, options?: MirrorWorldOptions) {
     this.world = new World(seed);
     const { random: r } = this.world;
-    const large = r.chance(0.1);
+    const large = r.chance(0.03);
     this.options = options ?? {
       protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
       checksums: r.chance(0.3),
       alExtents: 67,
       planAhead: r.pick([0, 500, 2000] as const),
-      bytes: large ? 400 * MIB : r.between(2, 9) * MIB,
-      rounds: r.between(1, 3),
+      bytes: large ? 320 * MIB : r.between(2, 9) * MIB,
+      rounds: r.between(1, 2),
       places: r.pick([4, 30, 300] as const),
     };
     this.#wire = {
@@ -85,20 +87,21 @@ export class MirrorWorld {
   }
   #meet(opener: SimNode, other: SimNode): void {
     const end = (n: SimNode) => ({
-      hears: (socket: 'data' | 'meta', packet: import('../../wire/index.ts').DrbdPacket) => {
-        if (n.line?.line === line) n.feed({ kind: 'packet', socket, packet });
-      },
-      closed: (because: import('../../base/index.ts').Text) => {
-        if (n.line?.line === line) n.feed({ kind: 'closed', because });
-      },
+      arrives: (run: () => void): void => n.feed(run),
+      hears: (socket: DrbdSocket, packet: DrbdPacket): void => n.handle({ kind: 'packet', socket, packet }),
+      closed: (because: Text): void => n.handle({ kind: 'closed', because }),
     });
     const line: Line = new Line(this.world, this.#wire, [end(opener), end(other)]);
     opener.line = { line, end: 0 };
     other.line = { line, end: 1 };
-    opener.feed({ kind: 'socket', socket: 'data', opened: 'here' });
-    other.feed({ kind: 'socket', socket: 'data', opened: 'there' });
-    other.feed({ kind: 'socket', socket: 'meta', opened: 'here' });
-    opener.feed({ kind: 'socket', socket: 'meta', opened: 'there' });
+    const told = (n: SimNode, socket: DrbdSocket, opened: 'here' | 'there'): void =>
+      n.feed(() => {
+        if (n.line?.line === line) n.handle({ kind: 'socket', socket, opened });
+      });
+    told(opener, 'data', 'here');
+    told(other, 'data', 'there');
+    told(other, 'meta', 'here');
+    told(opener, 'meta', 'there');
   }
   #cutLine(cut: boolean): void {
     if (this.#wire.cut === cut) return;
@@ -120,7 +123,7 @@ export class MirrorWorld {
     const { random: r } = this.world;
     this.#clients++;
     const next = (): void => {
-      const wait = this.#calm ? r.between(1_000, 20_000) : r.between(0, r.chance(0.1) ? 200_000 : 5_000);
+      const wait = this.#calm ? r.between(5_000, 80_000) : r.between(0, r.chance(0.3) ? 200_000 : 20_000);
       this.world.at(this.world.now + wait, () => this.#act(next));
     };
     next();
@@ -235,7 +238,7 @@ export class MirrorWorld {
   #trouble(): void {
     const { random: r } = this.world;
     this.#calm = false;
-    const until = this.world.now + r.between(2, 15) * SECOND;
+    const until = this.world.now + r.between(1, 8) * SECOND;
     while (this.world.now < until) {
       this.#mishap();
       this.world.runUntil(this.world.now + Math.floor(r.unit() ** 3 * 4 * SECOND));
