@@ -9,6 +9,8 @@ export class Ledger {
   readonly #protocol: 'A' | 'B' | 'C';
   /** By byte offset: writes that may be what the sector holds, oldest first. No entry: zeros. */
   readonly #sectors = new Map<number, Issued[]>();
+  /** Acknowledged, and not covered by a flush. */
+  readonly #open = new Map<Issued, number>();
 
   constructor(protocol: 'A' | 'B' | 'C') {
     this.#protocol = protocol;
@@ -26,19 +28,20 @@ export class Ledger {
       for (const [s, w] of mine) {
         w.acknowledged = true;
         if (through) this.#settled(s, w);
+        else this.#open.set(w, s);
       }
     };
   }
   /** All that is acknowledged when it is asked is durable when the returned function is called. */
   flushing(): () => void {
-    const covered: [number, Issued][] = [];
-    for (const [s, list] of this.#sectors) for (const w of list) if (w.acknowledged && !w.durable) covered.push([s, w]);
+    const covered = [...this.#open];
     return () => {
-      for (const [s, w] of covered) this.#settled(s, w);
+      for (const [w, s] of covered) this.#settled(s, w);
     };
   }
   #settled(s: number, w: Issued): void {
     w.durable = true;
+    this.#open.delete(w);
     const list = this.#sectors.get(s) ?? [];
     const at = list.indexOf(w);
     if (at > 0) this.#sectors.set(s, list.slice(at));
@@ -46,6 +49,7 @@ export class Ledger {
   powerCut(): void {
     for (const list of this.#sectors.values())
       for (const w of list) if (w.acknowledged && !w.durable) w.acknowledged = false;
+    this.#open.clear();
     // The oldest one always counts as a possibility.
     for (const list of this.#sectors.values()) {
       const first = list[0];

@@ -1,14 +1,20 @@
 /** One host of a simulated mirror: the real resource over a simulated disk, with a process that can die. */
 import {
   type AppRequest,
+  Bitmap,
+  bitmapPageSector,
+  computeLayout,
   createMetadata,
+  decodeSuperblock,
+  encodeSuperblock,
+  MD_FLAG,
   type MirrorAnswer,
   type MirrorConfig,
   type MirrorRequest,
   Resource,
   type ResourceEvent,
 } from '../../mirror/index.ts';
-import { sector } from '../../wire/index.ts';
+import { type GenerationId, sector } from '../../wire/index.ts';
 import type { World } from '../world.ts';
 import { SimDisk } from './disk.ts';
 import type { Line } from './line.ts';
@@ -53,10 +59,21 @@ export class SimNode {
     const size = sector(this.disk.bytes / 512);
     return { volume: 0, placement: { kind: 'internal' as const }, data: size, metadata: size };
   }
-  format(alExtents: number): void {
+  /** `generation`: both disks hold the same, zeros, as after a first copy; undefined: new metadata. */
+  format(alExtents: number, generation: GenerationId | undefined): void {
     const blocks = createMetadata(this.#devices, alExtents);
     if (!blocks.ok) throw new Error(blocks.error.en);
     for (const b of blocks.value) this.disk.put(b.offset, b.bytes);
+    const superblock = blocks.value.at(-1);
+    if (generation === undefined || superblock === undefined) return;
+    const layout = computeLayout({ kind: 'internal' }, this.#devices.metadata);
+    const fresh = decodeSuperblock(superblock.bytes);
+    if (!layout.ok || !fresh.ok) throw new Error('bug: metadata that was just made');
+    const bitmap = new Bitmap(layout.value.dataLimit / 8);
+    for (let p = 0; p < bitmap.pages; p++) this.disk.put(bitmapPageSector(layout.value, p) * 512, bitmap.page(p));
+    const uuids = { ...fresh.value.uuids, current: generation };
+    const flags = MD_FLAG.consistent | MD_FLAG.wasUpToDate;
+    this.disk.put(superblock.offset, encodeSuperblock({ ...fresh.value, uuids, flags }));
   }
   boot(): void {
     const { random: r } = this.#world;

@@ -4,7 +4,7 @@
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
 import type { Text } from '../../base/index.ts';
-import type { DrbdPacket, DrbdSocket } from '../../wire/index.ts';
+import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome } from '../outcome.ts';
 import { World } from '../world.ts';
 import { type SimMirrorOptions, simConfig } from './config.ts';
@@ -43,7 +43,7 @@ export class MirrorWorld {
       checksums: r.chance(0.3),
       alExtents: 67,
       planAhead: r.pick([0, 500, 2000] as const),
-      bytes: large ? 320 * MIB : r.between(2, 9) * MIB,
+      bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
       rounds: r.between(1, 2),
       places: r.pick([4, 30, 300] as const),
     };
@@ -58,10 +58,12 @@ export class MirrorWorld {
       new SimNode(i, this.world, meet, simConfig(i, this.options), this.options.bytes);
     this.nodes = [node(0), node(1)];
     this.ledger = new Ledger(this.options.protocol);
-    for (const n of this.nodes) n.format(this.options.alExtents);
+    // A large disk, for the sake of an activity log that runs full, is not copied first.
+    const generation = this.options.bytes > 64 * MIB ? (0x1234_5678_9abc_def0n as GenerationId) : undefined;
+    for (const n of this.nodes) n.format(this.options.alExtents, generation);
     this.world.afterEvent = () => this.#promises();
     // Up to the metadata, which takes a little more than a 32768th.
-    const usable = Math.floor((this.options.bytes * 0.98) / 4096) - 32;
+    const usable = Math.floor((this.options.bytes * 0.98) / 4096) - 40;
     for (let i = 0; i < this.options.places; i++) this.#places.push(r.between(0, usable - 16) * 4096);
   }
 
