@@ -5,7 +5,8 @@
  * One mapping holds descriptors, completions and the slab. JavaScript writes descriptors of eight int32 into it
  * and calls submit(n) once a turn; the same call brings back what is finished. io_uring(7), io_uring_setup(2).
  */
-#include "common.h"
+#define _GNU_SOURCE
+#include "handles.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -17,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #ifndef RWF_DSYNC
 #define RWF_DSYNC 2
@@ -50,7 +52,9 @@ struct ring {
   uint8_t *slab;
   size_t slab_bytes;
   unsigned entries, room; /* descriptors; completions that one call can bring */
+  unsigned in_flight;
   bool can_defer;
+  bool registered; /* the slab; without it (memory may not be locked) plain reads and writes serve */
   uint8_t *sq_map, *cq_map;
   size_t sq_bytes, cq_bytes, sqe_bytes;
   unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
@@ -124,7 +128,9 @@ static void dismantle_ring(struct handle *h) {
   if (r->sqes) munmap(r->sqes, r->sqe_bytes);
   if (r->cq_map && r->cq_map != r->sq_map) munmap(r->cq_map, r->cq_bytes);
   if (r->sq_map) munmap(r->sq_map, r->sq_bytes);
-  /* What is in flight goes on in pages that the registration keeps. */
+  /* What is in flight goes on in pages that the registration keeps. Without one the memory stays mapped for ever, as a
+   * late read would find whatever is mapped there next. */
+  if (r->memory && !r->registered && r->in_flight > 0) r->memory->owners++;
   if (r->fd >= 0) close(r->fd);
   if (r->event >= 0) close(r->event);
   if (r->memory) release_memory(r->memory);
@@ -182,9 +188,8 @@ static int start_ring(struct ring *r, unsigned entries) {
   r->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (r->event < 0) return -errno;
   struct iovec slab = {.iov_base = r->slab, .iov_len = r->slab_bytes};
-  if (syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_EVENTFD, &r->event, 1) < 0 ||
-      syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_BUFFERS, &slab, 1) < 0)
-    return -errno;
+  if (syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_EVENTFD, &r->event, 1) < 0) return -errno;
+  r->registered = syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_BUFFERS, &slab, 1) == 0;
   return 0;
 }
 
@@ -237,6 +242,7 @@ static int32_t *reap(struct ring *r, int32_t *out, const int32_t *end) {
     const struct io_uring_cqe *c = &r->cqes[head & r->cq_mask];
     out[0] = (int32_t)(uint32_t)c->user_data;
     out[1] = c->res;
+    r->in_flight--;
   }
   __atomic_store_n(r->cq_head, head, __ATOMIC_RELEASE);
   return out;
@@ -261,7 +267,8 @@ static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
     case WRITE:
     case WRITE_THROUGH:
       if (high != 0 || at > r->slab_bytes || low > r->slab_bytes - at || low == 0) return false;
-      s->opcode = d[0] == READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
+      if (r->registered) s->opcode = d[0] == READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
+      else s->opcode = d[0] == READ ? IORING_OP_READ : IORING_OP_WRITE;
       s->addr = (uint64_t)(uintptr_t)(r->slab + at);
       s->len = low;
       s->rw_flags = d[0] == WRITE_THROUGH ? RWF_DSYNC : 0;
@@ -294,6 +301,7 @@ static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
 static int32_t *run(struct ring *r, unsigned submit, int32_t *out, const int32_t *end) {
   if (r->cq_flags) __atomic_store_n(r->cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
   unsigned tail = *r->sq_tail + submit, idle = 0;
+  r->in_flight += submit;
   __atomic_store_n(r->sq_tail, tail, __ATOMIC_RELEASE);
   for (;;) {
     unsigned waiting = tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
@@ -310,6 +318,7 @@ static int32_t *run(struct ring *r, unsigned submit, int32_t *out, const int32_t
       out[1] = -(failed ? failed : EAGAIN);
     }
     if (left > 0) __atomic_store_n(r->sq_tail, tail - left, __ATOMIC_RELEASE);
+    r->in_flight -= left;
     break;
   }
   if (r->cq_flags) __atomic_store_n(r->cq_flags, 0, __ATOMIC_SEQ_CST);
@@ -378,13 +387,22 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
-/* deferred(ring): whether the kernel offered SINGLE_ISSUER and DEFER_TASKRUN */
+/* deferred(ring): whether the kernel offered SINGLE_ISSUER and DEFER_TASKRUN; registered(ring): whether the slab could be locked */
 static napi_value js_deferred(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct handle *h;
   napi_value v = NULL;
   if (!take_arguments(env, info, "deferred", 1, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
   napi_get_boolean(env, ((struct ring *)h)->can_defer, &v);
+  return v;
+}
+
+static napi_value js_registered(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  napi_value v = NULL;
+  if (!take_arguments(env, info, "registered", 1, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
+  napi_get_boolean(env, ((struct ring *)h)->registered, &v);
   return v;
 }
 
@@ -405,7 +423,7 @@ static napi_value js_geometry(napi_env env, napi_callback_info info) {
   if (napi_is_typedarray(env, a.value[1], &is) == napi_ok && is)
     napi_get_typedarray_info(env, a.value[1], &type, &n, &at, NULL, NULL);
   if (type != napi_float64_array || n != 8) {
-    type_error(env, "ERR_INVALID_ARG_TYPE", "geometry", "a Float64Array of 8 was expected");
+    type_error(&a, "ERR_INVALID_ARG_TYPE", "a Float64Array of 8 was expected");
     return NULL;
   }
   struct stat st;
@@ -511,6 +529,7 @@ NAPI_MODULE_INIT() {
   static const struct exported functions[] = {
       {"pages", js_pages},       {"ring", js_ring},         {"memory", js_memory}, {"submit", js_submit},
       {"watch", js_watch},       {"close", js_close},       {"deferred", js_deferred},
+      {"registered", js_registered},
       {"geometry", js_geometry}, {"seek", js_seek},         {"allocate", js_allocate},
   };
   return export_addon(env, exports, functions, sizeof functions / sizeof *functions);

@@ -15,3 +15,7 @@ const compiled = join(root, 'build/native');
 const prebuilt = join(root, `native/prebuilt/linux-${process.arch}`);
 for (const file of existsSync(compiled) ? readdirSync(compiled).filter((f) => /\.(node|hash)$/.test(f)) : [])
   cpSync(join(compiled, file), join(prebuilt, file));
+// The BPF objects fit every little-endian processor.
+const objects = join(compiled, 'bpf');
+for (const file of existsSync(objects) ? readdirSync(objects).filter((f) => /\.(o|hash)$/.test(f)) : [])
+  cpSync(join(objects, file), join(root, 'native/prebuilt/bpf', file));

@@ -17,6 +17,27 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('../daemon/index.ts')).runKeepalived(argv, version()),
   },
   {
+    name: 'export',
+    arguments: '[NAME=]FILE... [OPTION...]',
+    help: text(
+      'offers files and block devices over NBD; --help lists its options',
+      '通过 NBD 导出文件与块设备；--help 列出其选项',
+    ),
+    run: async (argv) => (await import('../daemon/index.ts')).runExport(argv),
+  },
+  {
+    name: 'attach',
+    arguments: 'NAME --socket PATH [OPTION...]',
+    help: text('makes an NBD export the device /dev/holdfast/NAME', '将 NBD 导出变为设备 /dev/holdfast/NAME'),
+    run: async (argv) => (await import('../daemon/index.ts')).runAttach(argv),
+  },
+  {
+    name: 'detach',
+    arguments: 'NAME [--force]',
+    help: text('takes such a device away again', '移除该设备'),
+    run: async (argv) => (await import('../daemon/index.ts')).runDetach(argv),
+  },
+  {
     name: 'status',
     arguments: '[NAME...] [--json] [-p PIDFILE]',
     help: text('what runs, in which state, and what needs you', '运行情况、状态以及需要处理的事项'),

@@ -5,6 +5,7 @@ import type { LogEvent } from '../host/index.ts';
 import { EXIT } from './command/exit-codes.ts';
 import { isLaunched, launch, startDirectory } from './command/launch.ts';
 import { helpText, type KeepalivedOptions, parseOptions } from './command/options.ts';
+import { readPeerKey } from './command/peer-key.ts';
 import { permissionProblem } from './command/permission.ts';
 
 /** The version of keepalived whose file and options are spoken; scripts compare it. */
@@ -52,6 +53,7 @@ function absolute(o: KeepalivedOptions, directory: string): KeepalivedOptions {
     vrrpPidFile: fix(o.vrrpPidFile),
     checkersPidFile: fix(o.checkersPidFile),
     testOutput: fix(o.testOutput),
+    peer: o.peer && { ...o.peer, keyFile: fix(o.peer.keyFile) },
   };
 }
 
@@ -60,6 +62,11 @@ async function run(options: KeepalivedOptions, language: Language): Promise<numb
   if (problem) {
     process.stderr.write(`holdfast keepalived: ${problem[language]}\n`);
     return EXIT.notPermitted;
+  }
+  const key = options.peer?.keyFile === undefined ? undefined : readPeerKey(options.peer.keyFile);
+  if (key?.ok === false) {
+    process.stderr.write(`holdfast keepalived: ${key.error[language]}\n`);
+    return EXIT.wrong;
   }
   if (!options.foreground && !isLaunched()) {
     const show = (e: LogEvent): string => e.text[language];

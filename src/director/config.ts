@@ -5,6 +5,8 @@
  */
 import type { Family, IpAddress, Microseconds } from '../base/index.ts';
 
+export { patternProblem } from './checkers/regex.ts';
+
 /** A program to run: words already split, the user resolved by name when it runs. */
 export type DirectorScript = {
   readonly argv: readonly [string, ...string[]];
@@ -12,21 +14,24 @@ export type DirectorScript = {
   readonly group?: string;
 };
 
-export type Scheduler =
-  | 'rr'
-  | 'wrr'
-  | 'lc'
-  | 'wlc'
-  | 'lblc'
-  | 'lblcr'
-  | 'sh'
-  | 'mh'
-  | 'dh'
-  | 'fo'
-  | 'ovf'
-  | 'sed'
-  | 'nq'
-  | 'twos';
+/** In the order in which people are told of them. */
+export const SCHEDULERS = [
+  'rr',
+  'wrr',
+  'lc',
+  'wlc',
+  'lblc',
+  'lblcr',
+  'sh',
+  'mh',
+  'dh',
+  'fo',
+  'ovf',
+  'sed',
+  'nq',
+  'twos',
+] as const;
+export type Scheduler = (typeof SCHEDULERS)[number];
 export type SchedulerFlag = 'flag-1' | 'flag-2' | 'flag-3' | 'sh-port' | 'sh-fallback' | 'mh-port' | 'mh-fallback';
 
 /** How packets reach a real server. */

@@ -25,6 +25,9 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export { PeerLink, type PeerOptions, type PeerPorts, type PeerStatus } from './handoff/index.ts';
+export { BpfPlane, type BpfPlaneOptions } from './planes/bpf/index.ts';
+export { Guard, type GuardEntry, guardEntries } from './planes/guard/index.ts';
 export {
   fileLedger,
   IpvsPlane,
@@ -34,7 +37,7 @@ export {
   type LvsServerRow,
   type LvsServiceRow,
 } from './planes/ipvs/index.ts';
-export { NftPlane, type NftPlaneOptions } from './planes/nft/index.ts';
+export { NftPlane, type NftPlaneOptions, natFindings } from './planes/nft/index.ts';
 export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';
 export {
   type InstanceView,
@@ -53,6 +56,17 @@ export {
   type ProbeTarget,
   probe,
 } from './probe/index.ts';
+export {
+  Decapsulator,
+  type DecapsulatorWanted,
+  describeRealServerStep,
+  REAL_SERVER_SYSCTLS,
+  type RealServerFound,
+  type RealServerStep,
+  type RealServerWanted,
+  realServerPlan,
+  realServerScript,
+} from './realserver/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';
 export type * from './types.ts';

@@ -66,6 +66,8 @@ export type Http2Events = {
 
 export interface Streams {
   connect(to: StreamTarget, tls: TlsSettings | undefined, on: StreamEvents): Stream;
+  /** Works through what has come right now: to be called before a silence is judged. Not TLS and HTTP/2. */
+  drain(): void;
   /** One request on a connection of its own: by ALPN with TLS, else with prior knowledge (RFC 9113 section 3.3). */
   http2(to: StreamTarget, tls: TlsSettings | undefined, request: Http2Request, on: Http2Events): Cancel;
 }

@@ -143,7 +143,9 @@ test('a director that hangs delays neither VRRP nor its status, and orders to it
   } finally {
     process.kill(checkersPid(b), 'SIGCONT');
   }
-  await until('it answers again', () => lb(b, 'undrain', `${VIP}:80`, A).status === 0, 10_000);
+  await until('it answers again', () => lb(b, 'status').status === 0, 10_000);
+  const [a] = documentOf(b).services[0]?.servers ?? [];
+  assert.deepEqual([a?.drained, a?.planeWeight], [undefined, 1], 'what was refused is not done after all');
 });
 
 test('reload: a service that did not change keeps its connections; one that is new comes, one that is gone is cut', {

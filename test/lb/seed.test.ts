@@ -58,74 +58,95 @@ async function start(h: Host, argv: readonly string[]): Promise<Program> {
   return p;
 }
 
-test('seed.conf: both servers serve by DR, a dead director process breaks nothing, a dead server leaves, the sorry page stands in', {
-  skip,
-}, async (t) => {
-  await using lab = await Lab.start({
-    switches: ['lan'],
-    hosts: {
-      d: { ...host(5), files: { '/etc/k.conf': readFileSync(seed, 'utf8') } },
-      s1: real(11),
-      s2: real(12),
-      client: host(20),
-    },
-  });
-  const [d, s1, s2] = [lab.host('d'), lab.host('s1'), lab.host('s2')];
-  for (const s of [s1, s2]) assert.equal((await s.run(['ip', 'addr', 'add', `${VIP}/32`, 'dev', 'lo'])).code, 0);
-  const web1 = await start(s1, web('s1'));
-  const web2 = await start(s2, web('s2'));
-  await start(d, web('sorry'));
-  const daemon = d.spawn([holdfast, 'keepalived', '-n', '-l', '--lang=en', '-p', '/run/a.pid', '-f', '/etc/k.conf']);
-  const said = (): string => daemon.lines.map((l) => l.text).join('\n');
-  const document = async (): Promise<LbDocument | undefined> => {
-    const r = await d.run([holdfast, 'lb', 'status', '--json', '-p', '/run/a.pid']);
-    return r.code === 0 || r.code === 8 ? (JSON.parse(r.stdout) as LbDocument) : undefined;
-  };
-  await until('the service is carried', async () => (await document())?.services[0]?.plane !== undefined, 60_000).catch(
-    (e) => {
+for (const asked of ['auto', 'nft'] as const)
+  test(`seed.conf with --lb-plane=${asked}: both servers serve by DR, a dead director process breaks nothing, a dead server leaves, the sorry page stands in`, {
+    skip,
+  }, async (t) => {
+    await using lab = await Lab.start({
+      switches: ['lan'],
+      hosts: {
+        d: { ...host(5), files: { '/etc/k.conf': readFileSync(seed, 'utf8') } },
+        s1: real(11),
+        s2: real(12),
+        client: host(20),
+      },
+    });
+    const [d, s1, s2] = [lab.host('d'), lab.host('s1'), lab.host('s2')];
+    for (const s of [s1, s2]) assert.equal((await s.run(['ip', 'addr', 'add', `${VIP}/32`, 'dev', 'lo'])).code, 0);
+    const web1 = await start(s1, web('s1'));
+    const web2 = await start(s2, web('s2'));
+    await start(d, web('sorry'));
+    const daemon = d.spawn([
+      holdfast,
+      'keepalived',
+      '-n',
+      '-l',
+      '--lang=en',
+      '-p',
+      '/run/a.pid',
+      '-f',
+      '/etc/k.conf',
+      `--lb-plane=${asked}`,
+    ]);
+    const said = (): string => daemon.lines.map((l) => l.text).join('\n');
+    const document = async (): Promise<LbDocument | undefined> => {
+      const r = await d.run([holdfast, 'lb', 'status', '--json', '-p', '/run/a.pid']);
+      return r.code === 0 || r.code === 8 ? (JSON.parse(r.stdout) as LbDocument) : undefined;
+    };
+    await until(
+      'the service is carried',
+      async () => (await document())?.services[0]?.plane !== undefined,
+      60_000,
+    ).catch((e) => {
       throw new Error(`${e.message}\n${said()}`);
-    },
-  );
-  const plane = (await document())?.services[0]?.plane;
-  t.diagnostic(`carried by ${plane}: ${(await document())?.services[0]?.planeBecause.en}`);
-  assert.notEqual(plane, 'proxy', 'the proxy is never chosen silently');
-  const visitor = lab.host('client').spawn([process.execPath, '-e', client]);
-  await until('both serve', () => served(visitor, ['s1', 's2']), 30_000).catch((e) => {
-    throw new Error(`${e.message}\n${said()}\n${visitor.lines.slice(-5).map((l) => l.text)}`);
+    });
+    const plane = (await document())?.services[0]?.plane;
+    t.diagnostic(`carried by ${plane}: ${(await document())?.services[0]?.planeBecause.en}`);
+    assert.notEqual(plane, 'proxy', 'the proxy is never chosen silently');
+    const visitor = lab.host('client').spawn([process.execPath, '-e', client]);
+    await until('both serve', () => served(visitor, ['s1', 's2']), 30_000).catch((e) => {
+      throw new Error(`${e.message}\n${said()}\n${visitor.lines.slice(-5).map((l) => l.text)}`);
+    });
+
+    assert.match((await d.run(['nft', 'list', 'tables'])).stdout, /holdfast-guard/);
+
+    const pid = d.read('/run/a_checkers.pid')?.trim() as string;
+    const killed = now();
+    assert.equal((await d.run(['kill', '-9', pid])).code, 0);
+    await until(
+      'another director process',
+      async () => {
+        const there = d.read('/run/a_checkers.pid')?.trim();
+        return there !== pid && (await document()) !== undefined;
+      },
+      30_000,
+    );
+    await sleep(500);
+    const meanwhile = answers(visitor, killed);
+    assert.deepEqual(
+      meanwhile.filter((x) => x !== 's1' && x !== 's2'),
+      [],
+      'an answer was missing while no director process ran',
+    );
+    assert.ok(
+      meanwhile.includes('s1') && meanwhile.includes('s2') && meanwhile.length > 20,
+      `${meanwhile.length} answers`,
+    );
+    assert.match((await d.run(['ip', '-o', 'addr'])).stdout, /192\.168\.1\.99/);
+
+    await web1.kill();
+    await until('the first server is out', () => served(visitor, ['s2']), 60_000);
+    await web2.kill();
+    await until('the sorry page', () => served(visitor, ['sorry']), 60_000);
+    await start(s1, web('s1'));
+    await until('the first server is back', () => served(visitor, ['s1']), 60_000);
+
+    await daemon.kill();
+    await daemon.exited;
+    assert.doesNotMatch((await d.run(['ip', '-o', 'addr'])).stdout, /192\.168\.1\.99/);
+    assert.doesNotMatch(
+      (await d.run(['nft', 'list', 'tables'])).stdout,
+      /holdfast/,
+      'nothing of ours is left in the kernel',
+    );
   });
-
-  const pid = d.read('/run/a_checkers.pid')?.trim() as string;
-  const killed = now();
-  assert.equal((await d.run(['kill', '-9', pid])).code, 0);
-  await until(
-    'another director process',
-    async () => {
-      const there = d.read('/run/a_checkers.pid')?.trim();
-      return there !== pid && (await document()) !== undefined;
-    },
-    30_000,
-  );
-  await sleep(500);
-  const meanwhile = answers(visitor, killed);
-  assert.deepEqual(
-    meanwhile.filter((x) => x !== 's1' && x !== 's2'),
-    [],
-    'an answer was missing while no director process ran',
-  );
-  assert.ok(
-    meanwhile.includes('s1') && meanwhile.includes('s2') && meanwhile.length > 20,
-    `${meanwhile.length} answers`,
-  );
-  assert.match((await d.run(['ip', '-o', 'addr'])).stdout, /192\.168\.1\.99/);
-
-  await web1.kill();
-  await until('the first server is out', () => served(visitor, ['s2']), 60_000);
-  await web2.kill();
-  await until('the sorry page', () => served(visitor, ['sorry']), 60_000);
-  await start(s1, web('s1'));
-  await until('the first server is back', () => served(visitor, ['s1']), 60_000);
-
-  await daemon.kill();
-  await daemon.exited;
-  assert.doesNotMatch((await d.run(['ip', '-o', 'addr'])).stdout, /192\.168\.1\.99/);
-});

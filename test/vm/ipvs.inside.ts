@@ -189,6 +189,15 @@ test('a restart removes what an earlier run put there and is no longer wanted, a
   assert.equal(linuxFiles.read(LEDGER, 100)?.length, 0);
 });
 
+test('flush clears the table, and what is wanted comes back', () => {
+  ipvsadm('-A', '-t', '10.77.0.200:80', '-s', 'rr');
+  const plane = newPlane();
+  assert.ok(plane.flush().ok);
+  assert.equal(ipvsadm('-Sn'), '');
+  plane.apply(wanted([service('10.77.0.100', 80)]));
+  assert.match(ipvsadm('-Sn'), /^-A -t 10\.77\.0\.100:80 -s wrr$/m);
+});
+
 test('with nothing wanted and nothing ours, the kernel is not even asked', () => {
   told.dumps = told.changes = 0;
   assert.deepEqual(newPlane().apply(wanted([])), []);

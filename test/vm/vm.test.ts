@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -33,7 +34,7 @@ describe('two guests on a switch', { skip }, () => {
       Vm.start({
         hostname: 'alpha',
         modules: ['dummy', 'ip_vs'],
-        nics: [nic('10.7.0.1/24')],
+        nics: [nic('10.7.0.1/24'), { to: 'user' }],
         shares: [{ host: folder, guest: '/mnt/share', writable: true }],
         files: { '/etc/holdfast-test.conf': 'planted\n' },
       }),
@@ -104,6 +105,15 @@ describe('two guests on a switch', { skip }, () => {
     plug.cut = false;
     assert.equal((await vmA().run([process.execPath, '-e', ask])).stdout, 'hello\n');
     server.kill();
+  });
+
+  test('a guest reaches a server of this machine', async () => {
+    const host = createServer((s) => s.end('from the machine'));
+    await new Promise<void>((done) => host.listen(0, '127.0.0.1', done));
+    const { port } = host.address() as AddressInfo;
+    const ask = `require('net').connect(${port}, '10.0.2.2').on('data', (b) => console.log(String(b)))`;
+    assert.equal((await vmA().run([process.execPath, '-e', ask])).stdout, 'from the machine\n');
+    host.close();
   });
 
   test('a paused guest says nothing, and goes on where it was', async () => {

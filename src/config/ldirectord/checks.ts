@@ -1,12 +1,13 @@
 /** How the real servers of one virtual server are checked: ldirectord's check types and services as checkers. */
-import { familyOf, type IpAddress, type Microseconds, parseIp, seconds, text } from '../../base/index.ts';
-import type {
-  CheckConnection,
-  Checker,
-  CheckTiming,
-  DirectorScript,
-  ProtocolChecker,
-  Secret,
+import { familyOf, type IpAddress, type Microseconds, type Place, parseIp, seconds, text } from '../../base/index.ts';
+import {
+  type CheckConnection,
+  type Checker,
+  type CheckTiming,
+  type DirectorScript,
+  type ProtocolChecker,
+  patternProblem,
+  type Secret,
 } from '../../director/config.ts';
 import type { Directive } from './lines.ts';
 import type { Service } from './services.ts';
@@ -26,6 +27,7 @@ export type CheckWords = {
   readonly command: readonly [string, ...string[]];
   readonly request: string | undefined;
   readonly receive: string | undefined;
+  readonly receiveAt: Place | undefined;
   readonly head: boolean;
   readonly virtualHost: string | undefined;
   readonly login: string | undefined;
@@ -39,7 +41,12 @@ export type CheckWords = {
   readonly hostName: string;
 };
 /** A real server's own request and pattern win over the virtual server's. */
-export type Overrides = { readonly request: string | undefined; readonly receive: string | undefined };
+export type Overrides = {
+  readonly request: string | undefined;
+  readonly receive: string | undefined;
+  /** Where the pattern stands. */
+  readonly at: Place | undefined;
+};
 type Full = ProtocolChecker | Extract<Checker, { readonly kind: 'http' | 'smtp' | 'dns' }>;
 
 const maybe = <K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } =>
@@ -115,6 +122,13 @@ function negotiateOf(
 ): Full | undefined {
   const request = o.request ?? w.request;
   const receive = o.receive ?? w.receive;
+  const problem = receive === undefined ? undefined : patternProblem(receive);
+  if (problem)
+    c.report.error(
+      'ldirectord-pattern',
+      o.at ?? w.at.at,
+      text(`${receive} cannot be used: ${problem.en}`, `${receive} 无法使用：${problem.zh}`),
+    );
   const account = { ...maybe('login', w.login), ...maybe('password', w.password) };
   const pattern = maybe('pattern', receive === undefined || receive === '' ? undefined : receive);
   const base = { timing, connection };

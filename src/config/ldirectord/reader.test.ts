@@ -247,6 +247,13 @@ virtual=192.0.2.1:80
   );
 });
 
+test('a pattern that cannot be used is an error where it stands, not a check that always fails', () => {
+  assert.deepEqual(codes('virtual=192.0.2.1:80\n\treal=192.0.2.11:80 gate\n\treceive="a++"\n'), [
+    '3:11 ldirectord-pattern',
+  ]);
+  assert.deepEqual(codes('virtual=192.0.2.1:80\n\treal=192.0.2.11:80 gate 1 "/", "("\n'), ['2:7 ldirectord-pattern']);
+});
+
 test('what has no effect here is said, with what does its work', () => {
   const r = read('logfile="local0"\nmaintenancedir=/etc/ha.d/down\nfork=yes\nsupervised=no\n');
   assert.deepEqual(

@@ -1,13 +1,13 @@
 /** One virtual server with what is indented below it. */
 import { type Family, type Microseconds, seconds, text } from '../../base/index.ts';
-import type {
-  Protocol,
-  RealServer,
-  Scheduler,
-  Secret,
-  SorryServer,
-  VirtualServer,
-  VirtualService,
+import {
+  type Protocol,
+  type RealServer,
+  SCHEDULERS,
+  type Secret,
+  type SorryServer,
+  type VirtualServer,
+  type VirtualService,
 } from '../../director/config.ts';
 import { type CheckType, type CheckWords, checkerOf } from './checks.ts';
 import type { Directive } from './lines.ts';
@@ -27,22 +27,6 @@ import {
 
 export type Section = { readonly head: Directive; readonly words: Map<string, Directive>; readonly reals: Directive[] };
 
-const SCHEDULERS = [
-  'rr',
-  'wrr',
-  'lc',
-  'wlc',
-  'lblc',
-  'lblcr',
-  'sh',
-  'mh',
-  'dh',
-  'fo',
-  'ovf',
-  'sed',
-  'nq',
-  'twos',
-] as const satisfies readonly Scheduler[];
 const CHECK_TYPES = ['connect', 'negotiate', 'ping', 'external', 'external-perl', 'on', 'off'] as const;
 
 /** The directives of a virtual server, and behind them those of the whole file. */
@@ -218,6 +202,7 @@ function checkWords(
     command: command.length > 0 ? (command as [string, ...string[]]) : ['/bin/true'],
     request: w.text('request'),
     receive: w.text('receive'),
+    receiveAt: w.get('receive')?.valueAt,
     head:
       w.read('httpmethod', (c, d) => readOneOf(c, { ...d, value: d.value.toUpperCase() }, ['GET', 'HEAD'] as const)) ===
       'HEAD',
@@ -280,7 +265,11 @@ function realServers(
   const forwarding = readMethod(c, how);
   const weight = weightAt ? readNumber(c, { ...d, value: weightAt.word, valueAt: weightAt.at }, 0, 65535) : 1;
   if (!endpoints || !forwarding || weight === undefined) return [];
-  const override = { request: quoted?.[1], receive: quoted?.[2] };
+  const override = {
+    request: quoted?.[1],
+    receive: quoted?.[2],
+    at: quoted?.[2] === undefined ? checks.receiveAt : d.valueAt,
+  };
   return endpoints.flatMap((e: Endpoint): RealServer[] => {
     const mapped = forwarding.method !== 'nat' && !marked && e.port !== undefined && e.port !== virtualPort;
     if (mapped && e === endpoints[0])

@@ -20,7 +20,7 @@ function directorConfig(
 
 export function directorSettings(
   c: ReadConfig,
-  o: Pick<KeepalivedOptions, 'only' | 'plane' | 'proxyHeader' | 'umask' | 'namespace'>,
+  o: Pick<KeepalivedOptions, 'only' | 'plane' | 'proxyHeader' | 'peer' | 'umask' | 'namespace'>,
   { generation, ledger }: Pick<DirectorSettings, 'generation' | 'ledger'>,
 ): DirectorSettings {
   return {
@@ -28,6 +28,7 @@ export function directorSettings(
     ledger,
     config: directorConfig(c.director, { vrrpOnly: o.only === 'vrrp', plane: o.plane }),
     proxyHeader: o.proxyHeader,
+    peer: o.peer,
     process: c.global.processes.checker,
     umask: o.umask ?? c.global.umask,
     namespace: o.namespace ?? c.global.netNamespace,
@@ -44,11 +45,11 @@ const scriptDefaults = ({ scriptUser, supplementaryGroups }: ReadConfig['vrrp'])
 export function notFollowed({ global, director }: Pick<ReadConfig, 'global' | 'director'>): readonly Text[] {
   if (director.virtualServers.length === 0) return [];
   const out: Text[] = [];
-  if (director.flushAtStart || director.flushAtStop === 'all')
+  if (director.flushAtStop === 'all')
     out.push(
       text(
-        'lvs_flush: virtual servers of others in this kernel stay; only what is ours is adopted, changed and removed',
-        'lvs_flush：内核中他人的虚拟服务器保持不变；只接管、更改和移除属于本程序的部分',
+        'lvs_flush_on_stop: virtual servers of others in this kernel stay; only what is ours is removed',
+        'lvs_flush_on_stop：内核中他人的虚拟服务器保持不变；只移除属于本程序的部分',
       ),
     );
   if (global.ipvsNamespace !== undefined)

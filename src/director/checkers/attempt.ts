@@ -2,7 +2,7 @@
 import { type Microseconds, type Text, text, unreachable, us } from '../../base/index.ts';
 import type { Cancel, Clock, Exit, HostError, Running, Stream, Streams } from '../../host/index.ts';
 import type { DirectorScript } from '../config.ts';
-import { Dialogue, type Finding, fail } from './conversation.ts';
+import { Dialogue, type Finding, fail, failedWith } from './conversation.ts';
 import { type AttemptPlan, CONNECTED, patience } from './plan.ts';
 
 export type AttemptPorts = {
@@ -23,10 +23,12 @@ const REASONS: Readonly<Record<string, Text>> = {
   ENETUNREACH: text('network unreachable', '网络不可达'),
   ETIMEDOUT: text('the kernel gave up: no answer', '内核放弃：无应答'),
   ENODEV: text('no such interface', '没有该接口'),
-  EADDRNOTAVAIL: text('the source address is not on this host', '源地址不在本机上'),
+  EADDRNOTAVAIL: text('the source address or port is not to be had on this host', '本机没有该源地址或可用端口'),
+  EMFILE: text('this process has too many files open', '本进程打开的文件过多'),
+  ENFILE: text('this host has too many files open', '本机打开的文件过多'),
 };
 const errorFinding = (e: HostError): Finding =>
-  fail(e.code, REASONS[e.code] ?? text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`));
+  failedWith(e.code, REASONS[e.code] ?? text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`));
 const seconds = (t: Microseconds): string => String(t / 1_000_000);
 const silent = (t: Microseconds): Finding =>
   fail('timeout', text(`no answer within ${seconds(t)} s`, `${seconds(t)} 秒内无应答`));
@@ -37,32 +39,54 @@ const dribbling = (t: Microseconds): Finding =>
 
 /**
  * A wait that is put off by whatever is heard. Hearing something costs nothing: the timer fires at the old time, and
- * is set anew.
+ * is set anew. What has come is read before the silence is judged, and time in which this process did not run is not
+ * counted against the server.
  */
 class Patience {
-  readonly #clock: Clock;
+  readonly #ports: Pick<AttemptPorts, 'clock' | 'streams'>;
   readonly #timeout: Microseconds;
   readonly #over: () => void;
   #due: number;
   #cancel: Cancel;
-  constructor(clock: Clock, timeout: Microseconds, over: () => void) {
-    this.#clock = clock;
+  #ended = false;
+  #excused = false;
+  constructor(ports: Pick<AttemptPorts, 'clock' | 'streams'>, timeout: Microseconds, over: () => void) {
+    this.#ports = ports;
     this.#timeout = timeout;
     this.#over = over;
-    this.#due = clock.now() + timeout;
-    this.#cancel = clock.at(us(this.#due), () => this.#fired());
+    this.#due = ports.clock.now() + timeout;
+    this.#cancel = this.#arm();
   }
   heard(now: Microseconds): void {
     this.#due = now + this.#timeout;
+    this.#excused = false;
+  }
+  #arm(): Cancel {
+    return this.#ports.clock.at(us(this.#due), () => this.#fired());
   }
   #fired(): void {
-    if (this.#clock.now() >= this.#due) this.#over();
-    else this.#cancel = this.#clock.at(us(this.#due), () => this.#fired());
+    const { clock, streams } = this.#ports;
+    const late = clock.now() - this.#due;
+    streams.drain();
+    if (this.#ended) return;
+    if (clock.now() >= this.#due) {
+      // Once: a process that is always late must still find out about dead servers.
+      if (this.#excused || late * LATE < this.#timeout) {
+        this.#over();
+        return;
+      }
+      this.#excused = true;
+      this.#due = clock.now() + Math.min(late, this.#timeout);
+    }
+    this.#cancel = this.#arm();
   }
   end(): void {
+    this.#ended = true;
     this.#cancel();
   }
 }
+/** A timer that fires later than this part of the timeout says that this process did not run. */
+const LATE = 4;
 
 /** `done` is called once and later, never after the result was called. */
 export function makeAttempt(plan: AttemptPlan, ports: AttemptPorts, done: (f: Finding) => void): Cancel {
@@ -98,9 +122,9 @@ function connects(p: Of<'connect'>, { clock, streams }: AttemptPorts, done: (f: 
     ended: () => {},
     failed: (e) => finish(errorFinding(e)),
   });
-  const cancel = clock.at(us(clock.now() + p.timeout), () => finish(unconnected(p.timeout)));
+  const wait = new Patience({ clock, streams }, p.timeout, () => finish(unconnected(p.timeout)));
   const stop = (): void => {
-    cancel();
+    wait.end();
     stream.close();
   };
   return stop;
@@ -138,7 +162,9 @@ function converses(p: Of<'stream'>, { clock, streams }: AttemptPorts, done: (f: 
       finish(dialogue.finding?.passed ? dialogue.finding : errorFinding(e));
     },
   });
-  const wait = new Patience(clock, p.timeout, () => finish(opened ? silent(p.timeout) : unconnected(p.timeout)));
+  const wait = new Patience({ clock, streams }, p.timeout, () =>
+    finish(opened ? silent(p.timeout) : unconnected(p.timeout)),
+  );
   const stop = (): void => {
     wait.end();
     stream.close();
@@ -160,9 +186,9 @@ function asks(p: Of<'datagram'>, { clock, streams }: AttemptPorts, done: (f: Fin
     ended: () => {},
     failed: (e) => finish(errorFinding(e)),
   });
-  const cancel = clock.at(us(clock.now() + p.timeout), () => finish(p.silence ?? silent(p.timeout)));
+  const wait = new Patience({ clock, streams }, p.timeout, () => finish(p.silence ?? silent(p.timeout)));
   const stop = (): void => {
-    cancel();
+    wait.end();
     stream.close();
   };
   return stop;
@@ -203,7 +229,7 @@ function requests(p: Of<'http2'>, { clock, streams }: AttemptPorts, done: (f: Fi
     },
     failed: (e) => finish(errorFinding(e)),
   });
-  const wait = new Patience(clock, p.timeout, () => finish(silent(p.timeout)));
+  const wait = new Patience({ clock, streams }, p.timeout, () => finish(silent(p.timeout)));
   const stop = (): void => {
     wait.end();
     cancelRequest();

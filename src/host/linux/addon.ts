@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
-import { err, ok, type Result, type Text, text } from '../../base/index.ts';
+import { ok, type Result, type Text } from '../../base/index.ts';
 import type { HostError } from '../index.ts';
+import { loadNative } from './native.ts';
 
 declare const handle: unique symbol;
 /** A socket, timer or epoll of the addon. Watched, the event loop keeps it alive; unwatched and unreachable, it is closed by garbage collection. */
@@ -13,12 +11,12 @@ export type EpollHandle = Handle & { readonly [handle]: 'epoll' };
 export type TimerHandle = Handle & { readonly [handle]: 'timer' };
 
 /**
- * native/sockets.c. Where a function returns a number and the kernel may refuse, negative is the negative errno
+ * What every process of the suite asks of the kernel: native/sockets.c, and native/thread.c. Where a function returns a number and the kernel may refuse, negative is the negative errno
  * (`hostError` names it). Misuse throws an error with a code: ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE,
  * ERR_OUT_OF_RANGE, ERR_HANDLE_CLOSED, ERR_NO_BATCH, ERR_OPTION_HOLDS_POINTER.
  * Addresses (`name`) are the kernel's sockaddr structures, byte for byte.
  */
-export interface Addon {
+interface SocketsAddon {
   /** Close-on-exec and non-blocking. */
   open(family: number, type: number, protocol: number): SocketHandle | number;
   /** Closing twice is harmless, also inside the handle's own callback. */
@@ -54,6 +52,8 @@ export interface Addon {
   epollMemory(e: EpollHandle, slots: number): ArrayBuffer;
   /** Tell once of each change of `events` of `s` (edge-triggered), and now of what is so; 0: no more. A socket that is closed leaves by itself, one that is detached does not. */
   epollSet(e: EpollHandle, s: SocketHandle, number: number, events: number): number;
+  /** Sockets that are ready right now, without waiting for the event loop's turn. */
+  epollTake(e: EpollHandle): number;
   /**
    * Sockets: one batch and one call for each wake; `n` < 0 is an error that was pending on the socket (-ENOBUFS: packets were lost),
    * and watching goes on. Timers: `n` is 1. Epoll: `n` sockets are ready. What the callback throws goes to `uncaughtException`.
@@ -69,6 +69,8 @@ export interface Addon {
   timer(): TimerHandle | number;
   /** Fires once when `now()` has reached `deadline`, at once if it has; 0 disarms. */
   arm(t: TimerHandle, deadline: number): number;
+}
+interface ThreadAddon {
   /** SCHED_* of this thread; children start with ordinary scheduling (SCHED_RESET_ON_FORK). */
   setScheduler(policy: number, priority: number): number;
   /** policy x 256 + priority. */
@@ -77,46 +79,22 @@ export interface Addon {
   /** Bit i of the bytes, lowest first, is processor i. */
   setAffinity(mask: Uint8Array): number;
   getAffinity(room: Uint8Array): number;
-  parentDeathSignal(signal: number): number;
   /** Moves this thread into the network namespace at `path` (`/run/netns/NAME`). First thing in a process: the thread pool stays. */
   enterNetwork(path: string): number;
 }
-
-/** The package's root: the nearest folder above that holds package.json, from src/ and from dist/ alike. */
-function packageRoot(): string {
-  let at = import.meta.dirname;
-  while (!existsSync(join(at, 'package.json')) && dirname(at) !== at) at = dirname(at);
-  return at;
-}
+export type Addon = SocketsAddon & ThreadAddon;
 
 let loaded: Addon | undefined;
 
-/** The addon, compiled by scripts/build-native, or the prebuilt file of this processor. Loaded once. */
+/** Loaded once. */
 export function loadAddon(): Result<Addon, HostError> {
   if (loaded) return ok(loaded);
-  const root = packageRoot();
-  const candidates = [
-    join(root, 'build/native/sockets.node'),
-    join(root, `native/prebuilt/linux-${process.arch}/sockets.node`),
-  ];
-  const path = candidates.find(existsSync);
-  if (!path) {
-    const doing = text(
-      `load the native addon: neither ${candidates.join(' nor ')} exists; ${join(root, 'scripts/build-native')} compiles it (needs cc)`,
-      `加载本机扩展：${candidates.join(' 与 ')} 均不存在；运行 ${join(root, 'scripts/build-native')} 可编译（需要 cc）`,
-    );
-    return err({ code: 'ENOENT', doing });
-  }
-  try {
-    loaded = createRequire(import.meta.url)(path) as Addon;
-    return ok(loaded);
-  } catch (e) {
-    const why = e instanceof Error ? e.message : String(e);
-    return err({
-      code: 'ENOEXEC',
-      doing: text(`load the native addon ${path}: ${why}`, `加载本机扩展 ${path}：${why}`),
-    });
-  }
+  const sockets = loadNative<SocketsAddon>('sockets');
+  if (!sockets.ok) return sockets;
+  const thread = loadNative<ThreadAddon>('thread');
+  if (!thread.ok) return thread;
+  loaded = { ...sockets.value, ...thread.value };
+  return ok(loaded);
 }
 
 /** The name of a negative errno: -1 is `EPERM`. */

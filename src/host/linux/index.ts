@@ -10,9 +10,11 @@ import { linuxSysctl } from './sysctl.ts';
 export { type Addon, type Handle, hostError, loadAddon, type SocketHandle, type TimerHandle } from './addon.ts';
 export { Batch } from './batch.ts';
 export { type BlockQueueOptions, linuxBlocks } from './blocks/index.ts';
+export { linuxBpf } from './bpf/index.ts';
 export { linuxClock } from './clock.ts';
 export { linuxFiles } from './files.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
+export { becomeIoFlusher, type LoopDevice, openLoop } from './loop.ts';
 export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
 export { linuxProcesses } from './processes.ts';
@@ -20,6 +22,7 @@ export { linuxRelays } from './relays.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';
 export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';
+export { DuplexBytes, linuxStreamServer } from './stream-server/index.ts';
 export { linuxStreams } from './streams.ts';
 
 /** The ports on Linux, for the calling thread and its network namespace. Once for each thread. */

@@ -8,6 +8,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 
@@ -59,6 +60,16 @@ export function sockaddrUnix(path: string): Uint8Array {
   viewOf(b).setUint16(0, AF_UNIX, LITTLE);
   b.set(text, 2);
   return b;
+}
+
+/** The port of a sockaddr_in or sockaddr_in6. */
+export const sockaddrPort = (b: Uint8Array): number => viewOf(b).getUint16(2);
+/** `192.0.2.1:50311`, `[2001:db8::1]:50311`; the family's number where it is neither. */
+export function sockaddrText(b: Uint8Array): string {
+  const family = viewOf(b).getUint16(0, LITTLE);
+  if (family === AF_INET && b.length >= 8) return `${ipFromBytes(b.slice(4, 8))}:${sockaddrPort(b)}`;
+  if (family === AF_INET6 && b.length >= 24) return `[${ipFromBytes(b.slice(8, 24))}]:${sockaddrPort(b)}`;
+  return `family ${family}`;
 }
 
 /** One control message, padded as CMSG_SPACE does (64-bit kernels). */

@@ -225,3 +225,22 @@ test('a thousand connections, closed in the middle of their callbacks or never a
   await setTimeout(50);
   assert.ok(readdirSync('/proc/self/fd').length <= before + 2);
 });
+
+test('what has come while this thread was busy is there when it is asked for, before the event loop has its turn', async (t) => {
+  const server = createServer((s) => s.on('error', () => {}));
+  t.after(() => server.close());
+  const port = await listening(server);
+  const seen: string[] = [];
+  const stream = streams.connect(tcp(port), undefined, {
+    opened: () => seen.push('opened'),
+    received: () => {},
+    ended: () => {},
+    failed: (e) => seen.push(e.code),
+  });
+  const until = performance.now() + 50;
+  while (performance.now() < until);
+  assert.deepEqual(seen, []);
+  streams.drain();
+  assert.deepEqual(seen, ['opened']);
+  stream.close();
+});

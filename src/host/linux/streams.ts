@@ -92,16 +92,25 @@ export function linuxStreams(addon: Addon): Streams {
   let numbers = 0;
   let epoll: EpollHandle | undefined;
   let ready = new Int32Array(0);
+  /** The memory is being read: it must not be filled anew. */
+  let working = false;
+
+  /** A number is never used twice, so a stale event of a connection closed in this turn finds nothing. */
+  function work(n: number): void {
+    working = true;
+    try {
+      for (let i = 0; i < n; i++) open.get(ready[i * 2] as number)?.ready(ready[i * 2 + 1] as number);
+    } finally {
+      working = false;
+    }
+  }
 
   function poller(): EpollHandle {
     if (epoll) return epoll;
     const e = addon.epoll();
     invariant(typeof e !== 'number', 'the kernel gives an epoll');
     ready = new Int32Array(addon.epollMemory(e, READY_SLOTS));
-    addon.watch(e, (n) => {
-      // A number is never used twice, so a stale event of a connection closed in this turn finds nothing.
-      for (let i = 0; i < n; i++) open.get(ready[i * 2] as number)?.ready(ready[i * 2 + 1] as number);
-    });
+    addon.watch(e, work);
     epoll = e;
     return e;
   }
@@ -256,6 +265,13 @@ export function linuxStreams(addon: Addon): Streams {
       if (!tls) return start(to, on);
       invariant(to.transport === 'tcp', 'TLS is spoken over TCP');
       return handOver(to, on.failed, (fd) => overTls(fd, tls, doing(to), on));
+    },
+    drain() {
+      if (!epoll || working) return;
+      for (let n = READY_SLOTS; n === READY_SLOTS; ) {
+        n = addon.epollTake(epoll);
+        work(n);
+      }
     },
     http2(to, tls, request, on) {
       invariant(to.transport === 'tcp', 'HTTP/2 is spoken over TCP');

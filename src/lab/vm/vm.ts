@@ -9,7 +9,7 @@ import { Machine } from './machine.ts';
 import type { Plug } from './switch.ts';
 import type { VmDefinition } from './types.ts';
 
-const BOOT_MS = 120_000;
+const BOOT_MS = 200_000;
 let numbered = 0; // of network cards in this process
 
 /** A machine with a Debian kernel and this machine's files. It ends with `stop`, and with the process that started it, however that ends. */

@@ -61,6 +61,8 @@ export class Farm {
         });
         return { send: () => {}, close: cancel };
       },
+      /** Nothing waits unread in this world: what comes is heard in the moment it comes. */
+      drain: () => {},
       http2: () => () => {},
     };
   }

@@ -5,7 +5,7 @@
  */
 import { us } from '../../base/index.ts';
 import { serverKey, serviceKey, type VirtualServer } from '../../director/index.ts';
-import { Broken, type Outcome } from '../outcome.ts';
+import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { Segment } from '../segment.ts';
 import { World } from '../world.ts';
 import { Farm } from './farm.ts';
@@ -370,18 +370,5 @@ export class LbWorld {
 
 export function runLb(seed: number, options?: LbOptions): Outcome {
   const w = new LbWorld(seed, options);
-  const done = (failure: Outcome['failure']): Outcome => ({
-    seed,
-    options: describeOptions(w.options),
-    failure,
-    events: w.world.events,
-    trace: (lines) => w.world.tail(lines),
-  });
-  try {
-    w.run();
-    return done(undefined);
-  } catch (e) {
-    const message = e instanceof Broken ? e.message : e instanceof Error ? (e.stack ?? e.message) : String(e);
-    return done(message);
-  }
+  return outcomeOf(seed, describeOptions(w.options), w.world, () => w.run());
 }

@@ -36,6 +36,7 @@ export const IPVS_CMD = {
   getConfig: 13,
   setInfo: 14,
   getInfo: 15,
+  flush: 17,
 } as const;
 /** Flags of a service; what 8, 16 and 32 mean is the scheduler's. */
 export const IPVS_FLAG = {

@@ -40,11 +40,18 @@ export class NetlinkWriter extends ByteWriter {
   }
   /** Network order. */
   attrBe16(type: number, v: number): this {
-    return this.attrBytes(type, new ByteWriter(2).u16(v).done());
+    return this.#head(type, 2)
+      .u8(v >>> 8)
+      .u8(v)
+      .align();
   }
   /** Network order. */
   attrBe32(type: number, v: number): this {
-    return this.attrBytes(type, new ByteWriter(4).u32(v).done());
+    return this.#head(type, 4)
+      .u8(v >>> 24)
+      .u8(v >>> 16)
+      .u8(v >>> 8)
+      .u8(v);
   }
   /** Network order. */
   attrBe64(type: number, v: bigint): this {

@@ -1,5 +1,12 @@
 import { type Microseconds, seconds, text } from '../../../base/index.ts';
-import type { CheckConnection, Checker, CheckTiming, UrlCheck, VirtualService } from '../../../director/config.ts';
+import {
+  type CheckConnection,
+  type Checker,
+  type CheckTiming,
+  patternProblem,
+  type UrlCheck,
+  type VirtualService,
+} from '../../../director/config.ts';
 import type { realServer, ServerAddress } from '../grammar/director.ts';
 import type { Got, ValuesOf } from '../grammar/spec.ts';
 import type { DirectorContext } from './director.ts';
@@ -133,6 +140,16 @@ export function buildCheckers(
         continue;
       }
       const s = (tls ? (h as ValueOf<'SSL_GET'>['values']) : {}) as Partial<ValueOf<'SSL_GET'>['values']>;
+      const compliant = [s.tls_compliant, ...h.url.map((u) => u.value.values.tls_compliant)].find((t) => t?.value);
+      if (compliant)
+        report.warn(
+          'tls-compliant-unseen',
+          compliant.keyword,
+          text(
+            'whether a server says close_notify before it closes is not seen here; its answer is judged all the same',
+            '此处无法得知服务器关闭前是否发送 close_notify；应答仍照常判断',
+          ),
+        );
       const host = h.virtualhost?.value ?? d.virtualHost;
       out.push({
         kind: 'http',
@@ -258,6 +275,13 @@ function urlOf(got: UrlValues, host: string | undefined, compliant: boolean, c: 
   const stray = u.regex_no_match ?? u.regex_options ?? u.regex_min_offset ?? u.regex_max_offset ?? u.regex_stack;
   if (pattern === undefined && stray)
     c.report.fault('regex-missing', stray.keyword, text('there is no regex in this url', '该 url 没有 regex'));
+  const problem = pattern === undefined ? undefined : patternProblem(pattern, u.regex_options?.value ?? []);
+  if (problem)
+    c.report.error(
+      'regex-unusable',
+      u.regex?.at,
+      text(`the regex cannot be used: ${problem.en}`, `regex 无法使用：${problem.zh}`),
+    );
   const [least, most] = [u.regex_min_offset?.value, u.regex_max_offset?.value];
   if (least !== undefined && most !== undefined && least > most)
     c.report.fault(

@@ -77,7 +77,7 @@ export class IpvsReader {
     }
     return ok(pools);
   }
-  table(only: (key: IpvsKey) => boolean): Answer<IpvsTable> {
+  table(only: (key: IpvsKey) => boolean): Answer<IpvsTable & { readonly pools: Map<IpvsKey, IpvsPool> }> {
     const pools = this.pools(only);
     if (!pools.ok) return pools;
     const daemons = this.daemons();

@@ -81,6 +81,8 @@ const NAMES: Readonly<Record<number, string>> = {
   105: 'ENOBUFS',
 };
 
+export const errnoName = (errno: number): string => NAMES[errno] ?? `errno ${errno}`;
+
 /** The table is not as it was thought to be: somebody else changed it. */
 export function isRace(c: IpvsCommand, o: NetlinkOutcome): boolean {
   if (o.errno === EEXIST || o.errno === ESRCH) return true;
@@ -92,7 +94,7 @@ export function commandError(c: IpvsCommand, o: NetlinkOutcome): HostError {
   const line = commandLine(c);
   const why = reasonOf(c, o);
   const doing = why === undefined ? text(line, line) : text(`${line}: ${why.en}`, `${line}：${why.zh}`);
-  return { code: NAMES[o.errno] ?? `errno ${o.errno}`, doing };
+  return { code: errnoName(o.errno), doing };
 }
 function reasonOf(c: IpvsCommand, o: NetlinkOutcome): Text | undefined {
   if (o.message !== undefined && o.message !== '')

@@ -122,6 +122,17 @@ test('it is known as ours from before it is in the kernel until after it is gone
   assert.deepEqual(keys(), []);
 });
 
+test('where the operator asks for it, the table is cleared of everything, and then filled', () => {
+  const { kernel, plane } = rig();
+  rig({ kernel }).plane.apply(wanted(service(9)));
+  plane.apply(wanted(service(1)));
+  assert.equal(kernel.pools.size, 2);
+  assert.ok(plane.flush().ok);
+  assert.equal(kernel.pools.size, 0);
+  assert.deepEqual(plane.apply(wanted(service(1)))[0]?.result, ok('changed'));
+  assert.deepEqual([...kernel.pools.keys()], ['tcp 192.0.2.1:80']);
+});
+
 test('weights change without the file being written', () => {
   const { plane, written } = rig();
   plane.apply(wanted(service(1)));

@@ -1,6 +1,6 @@
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type { HostError, Log, Netlink, NetlinkOutcome } from '../../../host/index.ts';
-import type { IpvsInfo } from '../../../wire/index.ts';
+import { IPVS_CMD, type IpvsInfo, writeIpvsHead } from '../../../wire/index.ts';
 import type {
   Plane,
   Refusal,
@@ -10,13 +10,13 @@ import type {
   Wanted,
   WantedService,
 } from '../../types.ts';
-import { type IpvsKey, IpvsReader, type IpvsTable } from './actual.ts';
+import { type IpvsKey, IpvsReader } from './actual.ts';
 import { Claims, type Comparison } from './claims.ts';
-import { commandError, isRace, requestOf } from './commands.ts';
+import { commandError, errnoName, isRace, requestOf } from './commands.ts';
 import { countServers } from './counters.ts';
 import { type IpvsFamily, openFamily } from './family.ts';
 import { type Ledger, Property } from './ledger.ts';
-import { after, daemonKey, type IpvsStep, type Owned, plan, planPool } from './plan.ts';
+import { carryOut, daemonKey, type IpvsStep, type Owned, type OwnTable, plan, planPool } from './plan.ts';
 import { type LvsServiceRow, rowOf } from './rows.ts';
 import { daemonOf, refusalOf } from './wanted.ts';
 
@@ -25,6 +25,7 @@ export type IpvsPlaneOptions = { readonly netlink: Netlink; readonly ledger: Led
 type Outcome = ServiceOutcome['result'];
 /** The second time the table has been read again; a third would be a quarrel. */
 const ATTEMPTS = 2;
+const KEPT = ok('kept' as const);
 const NOTHING: Wanted = { services: [], timeouts: {}, sync: [] };
 const SYNC_KEYS = (['master', 'backup'] as const).map(daemonKey);
 
@@ -40,7 +41,7 @@ export class IpvsPlane implements Plane {
   readonly #claims = new Claims();
   #family: Result<IpvsFamily, HostError> | undefined;
   /** Undefined until read, and again when it cannot be trusted. */
-  #table: IpvsTable | undefined;
+  #table: OwnTable | undefined;
   #wanted = NOTHING;
   #complaint = '';
 
@@ -79,7 +80,7 @@ export class IpvsPlane implements Plane {
     if (nothing && this.#property.keys.size === 0) return []; // no module is loaded for nothing
     const family = this.#open();
     const done = family.ok ? this.#reconcile(family.value, wanted) : family;
-    if (done.ok) return wanted.services.map(({ key }) => ({ key, result: done.value.get(key) ?? ok('kept') }));
+    if (done.ok) return wanted.services.map(({ key }) => ({ key, result: done.value.get(key) ?? KEPT }));
     this.#complain(withCode(done.error));
     return wanted.services.map(({ key }) => ({ key, result: done }));
   }
@@ -112,7 +113,7 @@ export class IpvsPlane implements Plane {
     for (const [key, result] of outcomes) if (!result.ok) this.#claims.doubt(key);
     return ok(outcomes);
   }
-  #read(family: IpvsFamily): Result<IpvsTable, HostError> {
+  #read(family: IpvsFamily): Result<OwnTable, HostError> {
     if (this.#table !== undefined) return ok(this.#table);
     const ours = (key: IpvsKey): boolean => this.#claims.has(key) || this.#property.keys.has(key);
     const read = new IpvsReader(family.channel, family.id).table(ours);
@@ -135,7 +136,7 @@ export class IpvsPlane implements Plane {
     );
   }
 
-  #tell(family: IpvsFamily, steps: readonly IpvsStep[], before: IpvsTable): ReadonlyMap<IpvsStep, NetlinkOutcome> {
+  #tell(family: IpvsFamily, steps: readonly IpvsStep[], table: OwnTable): ReadonlyMap<IpvsStep, NetlinkOutcome> {
     if (steps.length === 0) return new Map();
     const outcomes = family.channel.transact(steps.map((s) => requestOf(family.id, s.command)));
     const failures = new Map<IpvsStep, NetlinkOutcome>();
@@ -144,7 +145,7 @@ export class IpvsPlane implements Plane {
       if (o.errno !== 0) failures.set(s, o);
     });
     const done = failures.size === 0 ? steps : steps.filter((s) => !failures.has(s));
-    this.#table = after(done, before);
+    carryOut(done, table);
     return failures;
   }
   #judge(
@@ -182,6 +183,17 @@ export class IpvsPlane implements Plane {
     this.#o.log.write({ level: 'warning', code: 'lb.ipvs', text: t });
   }
 
+  /** Everything, also what others put there: for operators who ask for it (`lvs_flush`), before the first `apply`. */
+  flush(): Result<void, HostError> {
+    const family = this.#open();
+    if (!family.ok) return family;
+    const { channel, id } = family.value;
+    const [outcome] = channel.transact([{ type: id, flags: 0, write: (w) => void writeIpvsHead(w, IPVS_CMD.flush) }]);
+    this.#table = undefined;
+    const errno = outcome?.errno ?? 0;
+    const doing = text('flush the IPVS table', '清空 IPVS 表');
+    return errno === 0 ? ok(undefined) : err({ code: errnoName(errno), doing });
+  }
   counters(): Result<readonly ServiceCounters[], HostError> {
     const reader = this.#reader();
     if (!reader.ok) return reader;

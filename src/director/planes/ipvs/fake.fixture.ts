@@ -85,6 +85,9 @@ export class FakeIpvs implements Netlink {
       case IPVS_CMD.delDaemon:
         if (daemon.ok) this.daemons = this.daemons.filter((d) => d.role !== daemon.value.role);
         return 0;
+      case IPVS_CMD.flush:
+        this.pools.clear();
+        return 0;
       case IPVS_CMD.setConfig:
         return 0;
       default:

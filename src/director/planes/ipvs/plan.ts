@@ -1,4 +1,4 @@
-import { type Text, text } from '../../../base/index.ts';
+import { type Text, text, unreachable } from '../../../base/index.ts';
 import {
   IPVS_FLAG,
   type IpvsDaemon,
@@ -33,6 +33,8 @@ export type IpvsWanted = {
   /** What is absent stays as it is. */
   readonly timeouts: Partial<IpvsTimeouts>;
 };
+/** What whoever reads a table keeps of it. */
+export type OwnTable = { pools: Map<IpvsKey, IpvsPool>; daemons: IpvsTable['daemons']; timeouts: IpvsTimeouts };
 /** What may be removed where it is not wanted: keys of services, and `sync master`, `sync backup`. */
 export type Owned = ReadonlySet<string>;
 export const daemonKey = (role: IpvsDaemon['role']): string => `sync ${role}`;
@@ -70,12 +72,15 @@ export function planPool(wanted: IpvsPool, actual: IpvsPool | undefined): IpvsSt
   const { identity } = service;
   const key = ipvsKey(identity);
   const steps: IpvsStep[] = [];
-  if (actual === undefined) steps.push({ command: { do: 'service-add', service }, reason: MISSING, key });
-  else {
-    const reason = serviceDifference(service, actual.service);
-    if (reason !== undefined) steps.push({ command: { do: 'service-edit', service }, reason, key });
+  if (actual === undefined) {
+    steps.push({ command: { do: 'service-add', service }, reason: MISSING, key });
+    for (const server of wanted.servers)
+      steps.push({ command: { do: 'server-add', identity, server }, reason: MISSING, key });
+    return steps;
   }
-  const there = new Map((actual?.servers ?? []).map((d) => [endpoint(d), d]));
+  const reason = serviceDifference(service, actual.service);
+  if (reason !== undefined) steps.push({ command: { do: 'service-edit', service }, reason, key });
+  const there = new Map(actual.servers.map((d) => [endpoint(d), d]));
   for (const server of wanted.servers) {
     const old = there.get(endpoint(server));
     there.delete(endpoint(server));
@@ -153,47 +158,49 @@ const daemonDifference = (wanted: IpvsDaemon, is: IpvsDaemon): Text | undefined 
     ['its TTL', 'TTL', is.ttl, wanted.ttl || DEFAULT_TTL],
   ]);
 
-/** The table as it is once these commands are done. */
-export function after(steps: readonly IpvsStep[], before: IpvsTable): IpvsTable {
-  const pools = new Map(before.pools);
-  let { daemons, timeouts } = before;
+/** A table of the caller's own, brought to what it is once these commands are done. */
+export function carryOut(steps: readonly IpvsStep[], table: OwnTable): void {
   for (const { command: c } of steps) {
     switch (c.do) {
       case 'service-add':
       case 'service-edit': {
         const key = ipvsKey(c.service.identity);
-        pools.set(key, { service: c.service, servers: pools.get(key)?.servers ?? [] });
+        table.pools.set(key, { service: c.service, servers: table.pools.get(key)?.servers ?? [] });
         break;
       }
       case 'service-remove':
-        pools.delete(ipvsKey(c.identity));
+        table.pools.delete(ipvsKey(c.identity));
         break;
       case 'server-add':
       case 'server-edit':
       case 'server-remove': {
         const key = ipvsKey(c.identity);
-        const pool = pools.get(key);
+        const pool = table.pools.get(key);
         if (pool === undefined) break;
-        const others = pool.servers.filter((s) => endpoint(s) !== endpoint(c.server));
-        pools.set(key, { ...pool, servers: c.do === 'server-remove' ? others : [c.server, ...others] });
+        const { address, port } = c.server;
+        const others = pool.servers.filter((s) => s.address !== address || s.port !== port);
+        table.pools.set(key, { ...pool, servers: c.do === 'server-remove' ? others : [c.server, ...others] });
         break;
       }
       case 'daemon-start':
-        daemons = [...daemons, { ...c.daemon, ttl: c.daemon.ttl || DEFAULT_TTL }];
+        table.daemons = [...table.daemons, { ...c.daemon, ttl: c.daemon.ttl || DEFAULT_TTL }];
         break;
       case 'daemon-stop':
-        daemons = daemons.filter((d) => d.role !== c.role);
+        table.daemons = table.daemons.filter((d) => d.role !== c.role);
         break;
-      case 'timeouts':
-        timeouts = {
-          tcp: c.timeouts.tcp || timeouts.tcp,
-          tcpfin: c.timeouts.tcpfin || timeouts.tcpfin,
-          udp: c.timeouts.udp || timeouts.udp,
-        };
+      case 'timeouts': {
+        const [is, { tcp, tcpfin, udp }] = [table.timeouts, c.timeouts];
+        table.timeouts = { tcp: tcp || is.tcp, tcpfin: tcpfin || is.tcpfin, udp: udp || is.udp };
         break;
+      }
       default:
-        c satisfies never;
+        unreachable(c);
     }
   }
-  return { pools, daemons, timeouts };
+}
+/** The table as it is once these commands are done. */
+export function after(steps: readonly IpvsStep[], before: IpvsTable): IpvsTable {
+  const table = { ...before, pools: new Map(before.pools) };
+  carryOut(steps, table);
+  return table;
 }

@@ -59,11 +59,13 @@ export function emulatedWeights(scheduler: Scheduler, all: readonly Load[]): num
       return loads.map((_, i) => (i === first && best > 0 ? 1 : 0));
     }
     case 'ovf': {
-      // The heaviest that has fewer connections than its weight (ip_vs_ovf); all over: the heaviest.
+      // The heaviest that has no more connections than weight (ip_vs_ovf). Where all have more, IPVS refuses; counts
+      // that are a second old are no ground for that, so it is the heaviest.
       const order = loads
         .map((_, i) => i)
+        .filter((i) => (loads[i] as Load).weight > 0)
         .sort((a, b) => (loads[b] as Load).weight - (loads[a] as Load).weight || a - b);
-      const chosen = order.find((i) => (loads[i] as Load).active < (loads[i] as Load).weight);
+      const chosen = order.find((i) => (loads[i] as Load).active <= (loads[i] as Load).weight) ?? order[0];
       return loads.map((_, i) => (i === chosen ? 1 : 0));
     }
     default:

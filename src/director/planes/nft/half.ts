@@ -131,11 +131,11 @@ export class Half {
     return this.#held.get(key)?.image;
   }
 
-  /** What `apply` would change; nothing is sent. Services that are as they were are found by their identity. */
+  /** What `apply` would change; nothing is sent. With `whole`, what is not wanted goes. Services that are as they were are found by their identity. */
   compare(
     wanted: readonly WantedService[],
     weights: (s: WantedService) => readonly number[] | undefined,
-    redo: boolean,
+    o: { readonly whole: boolean; readonly redo: boolean },
   ): Comparison {
     const changes: PendingChange[] = [];
     const failed: (readonly [ServiceKey, HostError])[] = [];
@@ -144,7 +144,7 @@ export class Half {
       const held = this.#held.get(service.key);
       if (held !== undefined) known++;
       const w = weights(service);
-      if (held !== undefined && !redo && held.service === service && sameWeights(held.weights, w)) continue;
+      if (held !== undefined && !o.redo && held.service === service && sameWeights(held.weights, w)) continue;
       const have = held?.image ?? this.#adopted.get(service.key);
       const id = have?.id ?? this.#freeId();
       if (id === undefined) {
@@ -156,7 +156,7 @@ export class Half {
       const plan = planService(mode, have, want);
       changes.push({ have, want, plan, key: service.key, service, before: held?.service, weights: w });
     }
-    if (known < this.#held.size || this.#adopted.size > 0) {
+    if (o.whole && (known < this.#held.size || this.#adopted.size > 0)) {
       const keys = new Set(wanted.map((s) => s.key));
       const leave = (key: ServiceKey, have: ServiceImage, before: WantedService | undefined): void => {
         if (keys.has(key)) return;

@@ -1,1 +1,3 @@
+export { natFindings } from './findings.ts';
 export { NftPlane, type NftPlaneOptions } from './plane.ts';
+export { ingressInterfaces, neighbourDevice } from './reach.ts';

@@ -10,7 +10,7 @@ import type {
   NetlinkChannel,
   Network,
 } from '../../../host/index.ts';
-import { CT_MSG, decodeConntrack, writeConntrackFilter } from '../../../wire/index.ts';
+import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
 import type {
   Plane,
   Refusal,
@@ -21,13 +21,14 @@ import type {
   WantedService,
 } from '../../types.ts';
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
-import { MARK_MASK, MARK_TAG, serverMark } from '../marks.ts';
+import { serverMark } from '../marks.ts';
 import { errnoText, type TableSpec } from '../nftables/index.ts';
-import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, flows } from './direct.ts';
+import { type ActiveCounts, countActive, countersOf } from './counts.ts';
+import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
 import { emulatedWeights, type Load } from './emulate.ts';
 import { Half, type SharedElements } from './half.ts';
-import { counterSets, natAdoption, natMode, natTable, replies } from './nat.ts';
-import { persistences } from './pick.ts';
+import { natAdoption, natMode, natTable, replies } from './nat.ts';
+import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
 import { refusesNft } from './refuse.ts';
@@ -35,6 +36,8 @@ import { EMULATED } from './slots.ts';
 
 export type NftPlaneOptions = {
   readonly netlink: Netlink;
+  /** The guard that all planes of this process share, and whoever opened it closes; undefined: one of its own. */
+  readonly guard?: Guard;
   readonly network: Pick<Network, 'links' | 'addresses' | 'watch'>;
   /** Where clients' packets of direct routing come in; every Ethernet interface that is up, unless said. */
   readonly interfaces?: readonly string[];
@@ -42,6 +45,8 @@ export type NftPlaneOptions = {
   readonly masquerade?: boolean;
   /** Slots of a hash: a prime up to 4096, the same on both directors, and for good. */
   readonly ring?: number;
+  /** Hears of what failed beside a service's own change: connections that could not be cut. */
+  readonly report?: (e: HostError) => void;
 };
 const RING = 1021;
 /** Entries of conntrack or of the flow map that may be read in one tick; a longer table is read less often. */
@@ -51,11 +56,14 @@ const UNKNOWN_DEVICE = 0;
 
 const KEPT: ServiceOutcome['result'] = ok('kept');
 
+/** More changed services than this are looked for among all. */
+const FEW = 100;
+/** `whole`: the services are all there shall be; `redo`: the kernel's devices may be others. */
+export type Extent = { readonly whole: boolean; readonly redo: boolean };
+
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
   EMULATED.has(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
-type Counted = { packets: number; bytes: number };
-type Active = { active: number; inactive: number };
 
 /** Real servers of NAT by TCP: their answers are not to begin an entry. */
 const sharedReplies: SharedElements = {
@@ -84,10 +92,15 @@ export class NftPlane implements Plane {
   /** Links or addresses are others than when direct routing was last told. */
   #moved = false;
   #wanted: Wanted | undefined;
+  /** The last `apply` failed nowhere. */
+  #settled = false;
+  /** Outcomes of an `apply` that changes nothing. */
+  #kept: readonly ServiceOutcome[] = [];
   /** By mark, from the last look. */
-  #active = new Map<number, Active>();
+  #active: ActiveCounts = new Map();
   readonly #weights = new Map<ServiceKey, readonly number[]>();
   #pause = 0;
+  readonly #persistence = new Map<string, Persistence>();
   /** What is known of each table: somebody needs it, or it is surely not there. */
   readonly #table: Record<'nat' | 'direct', 'unknown' | 'there' | 'gone'> = { nat: 'unknown', direct: 'unknown' };
 
@@ -113,7 +126,7 @@ export class NftPlane implements Plane {
   static open(o: NftPlaneOptions): Result<NftPlane, HostError> {
     const channel = o.netlink.open('netfilter');
     if (!channel.ok) return channel;
-    const guard = Guard.open(o.netlink);
+    const guard = o.guard ? ok(o.guard) : Guard.open(o.netlink);
     if (!guard.ok) {
       channel.value.close();
       return guard;
@@ -125,21 +138,29 @@ export class NftPlane implements Plane {
     this.#addresses ??= this.#o.network.addresses();
     return neighbourDevice(a, this.#addresses);
   }
+  /** Kinds of persistence that there ever were: their chains stay, since a service may still go through them. */
+  #kinds(services: readonly WantedService[]): readonly Persistence[] {
+    for (const p of persistences(services)) this.#persistence.set(JSON.stringify(p), p);
+    return [...this.#persistence.values()];
+  }
   #natTable(services: readonly WantedService[]): TableSpec {
-    const o = { masquerade: this.#o.masquerade ?? false, persistence: persistences(services) };
+    const o = { masquerade: this.#o.masquerade ?? false, persistence: this.#kinds(services) };
     const key = JSON.stringify(o);
     if (this.#natSpec?.key !== key) this.#natSpec = { key, spec: natTable(o) };
     return this.#natSpec.spec;
   }
-  #directTable(services: readonly WantedService[]): TableSpec {
-    const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
+  #timeouts(): FlowTimeouts {
     const t = this.#wanted?.timeouts;
-    const timeouts = {
+    return {
       tcpMs: t?.tcp ? t.tcp * 1000 : FLOW_TIMEOUTS.tcpMs,
       finMs: t?.tcpfin ? t.tcpfin * 1000 : FLOW_TIMEOUTS.finMs,
       udpMs: t?.udp ? t.udp * 1000 : FLOW_TIMEOUTS.udpMs,
     };
-    const o = { interfaces, timeouts, persistence: persistences(services) };
+  }
+  #directTable(services: readonly WantedService[]): TableSpec {
+    const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
+    const timeouts = this.#timeouts();
+    const o = { interfaces, timeouts, persistence: this.#kinds(services) };
     const key = JSON.stringify(o);
     if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
     return this.#directSpec.spec;
@@ -150,34 +171,75 @@ export class NftPlane implements Plane {
   }
 
   apply(wanted: Wanted): readonly ServiceOutcome[] {
+    const few = this.#fewChanged(wanted);
     this.#wanted = wanted;
-    const keys = new Set(wanted.services.map((s) => s.key));
+    if (few !== undefined) return this.#reconcileFew(few);
+    const watched = wanted.services.filter(needsLoads);
+    const keys = new Set(watched.map((s) => s.key));
     for (const key of this.#weights.keys()) if (!keys.has(key)) this.#weights.delete(key);
-    for (const s of wanted.services) if (needsLoads(s)) this.#weigh(s);
+    for (const s of watched) this.#weigh(s);
     return this.#reconcile();
   }
-
+  /**
+   * The places of services that are others than at the last `apply`, where these are few and stand where they stood: of
+   * ten thousand services nothing is looked at but their identity. Undefined: everything must be looked at.
+   */
+  #fewChanged(wanted: Wanted): readonly number[] | undefined {
+    const [before, now] = [this.#wanted?.services, wanted.services];
+    if (!this.#settled || this.#moved || before?.length !== now.length) return undefined;
+    if (JSON.stringify(wanted.timeouts) !== JSON.stringify(this.#wanted?.timeouts)) return undefined;
+    const places: number[] = [];
+    for (let i = 0; i < now.length; i++) {
+      const [a, b] = [before[i] as WantedService, now[i] as WantedService];
+      if (a === b) continue;
+      if (a.key !== b.key || isDirect(a) !== isDirect(b) || places.length === FEW) return undefined;
+      places.push(i);
+    }
+    return places;
+  }
+  #reconcileFew(places: readonly number[]): readonly ServiceOutcome[] {
+    const outcomes = this.#kept.slice();
+    const services = places.map((i) => this.#wanted?.services[i] as WantedService);
+    for (const s of services)
+      if (needsLoads(s)) this.#weigh(s);
+      else this.#weights.delete(s.key);
+    const results = this.#tell(services, false);
+    this.#settled = [...results.values()].every((r) => r.ok);
+    places.forEach((i) => {
+      const key = outcomes[i]?.key as ServiceKey;
+      outcomes[i] = { key, result: results.get(key) ?? KEPT };
+    });
+    return outcomes;
+  }
   #reconcile(): ServiceOutcome[] {
     const wanted = this.#wanted?.services ?? [];
+    const results = this.#tell(wanted, true);
+    this.#settled = [...results.values()].every((r) => r.ok);
+    this.#kept = wanted.map(({ key }) => ({ key, result: KEPT }));
+    return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
+  }
+  /** What came of those that are not as they were. `whole`: these are all, and what else is there goes. */
+  #tell(services: readonly WantedService[], whole: boolean): Map<ServiceKey, ServiceOutcome['result']> {
     const direct: WantedService[] = [];
     const nat: WantedService[] = [];
-    for (const s of wanted) (isDirect(s) ? direct : nat).push(s);
-    const moved = this.#moved;
-    this.#moved = false;
+    for (const s of services) (isDirect(s) ? direct : nat).push(s);
+    const moved = whole && this.#moved;
+    if (whole) this.#moved = false;
     const results = new Map<ServiceKey, ServiceOutcome['result']>();
-    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, false, results);
-    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, moved, results);
-    return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
+    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, { whole, redo: false }, results);
+    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, { whole, redo: moved }, results);
+    return results;
   }
   #run(
     half: Half,
     mode: 'nat' | 'direct',
     spec: () => TableSpec,
     services: readonly WantedService[],
-    redo: boolean,
+    o: Extent,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): void {
-    const failed = this.#carry(half, mode, spec, services, redo, results);
+    if (services.length === 0 && !o.whole) return;
+    const failed = this.#carry(half, mode, spec, services, o, results);
     if (failed !== undefined) for (const s of services) results.set(s.key, err(failed));
   }
   /** An error here is of all services. */
@@ -186,7 +248,7 @@ export class NftPlane implements Plane {
     mode: 'nat' | 'direct',
     spec: () => TableSpec,
     services: readonly WantedService[],
-    redo: boolean,
+    o: Extent,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): HostError | undefined {
     const lacks = this.#lacks[mode];
@@ -203,7 +265,7 @@ export class NftPlane implements Plane {
     const ready = half.prepare(spec());
     if (!ready.ok) return ready.error;
     this.#table[mode] = 'there';
-    const pending = half.compare(services, (s) => this.#weights.get(s.key), redo);
+    const pending = half.compare(services, (s) => this.#weights.get(s.key), o);
     // The guard stands before the first packet, and until after the last.
     const guarded = (list: readonly (WantedService | undefined)[]): GuardEntry[] =>
       mode === 'nat' ? [] : guardEntries(list.filter((s) => s !== undefined));
@@ -231,86 +293,32 @@ export class NftPlane implements Plane {
     );
     const bad = outcomes.find((o) => o.errno !== 0 && o.errno !== ENOENT);
     if (bad !== undefined)
-      this.lastError = {
+      this.#o.report?.({
         code: errnoText(bad.errno),
         doing: text('cut connections of a removed server', '切断已移除服务器的连接'),
-      };
+      });
   }
-  lastError: HostError | undefined;
 
   // ------------------------------------------------------------------------------------------ counters
 
   counters(): Result<readonly ServiceCounters[], HostError> {
     const look = this.#look();
     if (!look.ok) return look;
-    const out: ServiceCounters[] = [];
-    for (const half of [this.#nat, this.#direct]) {
-      if (half.services.length === 0) continue;
-      const read = (set: { readonly name: string }): Result<Map<number, Counted>, HostError> =>
-        readCounters(half, set.name);
-      const [connections, inside] = [read(counterSets.connections), read(counterSets.in)];
-      const outside = half === this.#nat ? read(counterSets.out) : ok(new Map<number, Counted>());
-      if (!connections.ok) return connections;
-      if (!inside.ok) return inside;
-      if (!outside.ok) return outside;
-      for (const s of half.services) {
-        const image = half.image(s.key);
-        if (image === undefined) continue;
-        const servers = s.servers.map((x, i) => {
-          const mark = serverMark(image.id, image.servers[i]?.number ?? 0);
-          const [packetsIn, packetsOut] = [inside.value.get(mark), outside.value.get(mark)];
-          const { active, inactive } = this.#active.get(mark) ?? { active: 0, inactive: 0 };
-          return {
-            key: x.key,
-            connections: connections.value.get(mark)?.packets ?? 0,
-            packetsIn: packetsIn?.packets ?? 0,
-            bytesIn: packetsIn?.bytes ?? 0,
-            packetsOut: packetsOut?.packets ?? 0,
-            bytesOut: packetsOut?.bytes ?? 0,
-            active,
-            inactive,
-          };
-        });
-        out.push({ key: s.key, servers });
-      }
-    }
-    return ok(out);
+    const nat = countersOf(this.#nat, true, this.#active);
+    if (!nat.ok) return nat;
+    const direct = countersOf(this.#direct, false, this.#active);
+    return direct.ok ? ok([...nat.value, ...direct.value]) : direct;
   }
-  /** Counts what is established now, by mark: conntrack's entries, and the flows of direct routing. */
+  /** Counts what is established now; tells how many entries were read. */
   #look(): Result<number, HostError> {
-    const active = new Map<number, Active>();
-    let read = 0;
-    const add = (mark: number, established: boolean): void => {
-      read++;
-      const a = active.get(mark) ?? { active: 0, inactive: 0 };
-      if (established) a.active++;
-      else a.inactive++;
-      active.set(mark, a);
-    };
-    if (this.#nat.services.length > 0) {
-      const done = this.#channel.dump(
-        { type: CT_MSG.get, write: (w) => writeConntrackFilter(w, { mark: MARK_TAG, mask: MARK_MASK }) },
-        text('read connections', '读取连接表'),
-        () => active.clear(),
-        (m) => {
-          const e = decodeConntrack(m.payload);
-          if (e.ok) add(e.value.mark, e.value.tcpState === undefined || e.value.tcpState === 'established');
-        },
-      );
-      if (!done.ok) return done;
-    }
-    if (this.#direct.services.length > 0) {
-      const fin = (this.#wanted?.timeouts.tcpfin ?? FLOW_TIMEOUTS.finMs / 1000) * 1000;
-      for (const set of [flows[4], flows[6]]) {
-        const done = this.#direct.kernel.elements(set.name, (e) => {
-          if (e.data?.length !== 4) return;
-          add(nativeNumber(e.data), e.timeoutMs !== fin);
-        });
-        if (!done.ok) return done;
-      }
-    }
-    this.#active = active;
-    return ok(read);
+    const found = countActive(this.#channel, {
+      nat: this.#nat.services.length > 0,
+      direct: this.#direct.services.length > 0 ? this.#direct : undefined,
+      finMs: this.#timeouts().finMs,
+    });
+    if (!found.ok) return found;
+    this.#active = found.value.active;
+    return ok(found.value.read);
   }
 
   // ------------------------------------------------------------------------------------------ emulation
@@ -348,17 +356,7 @@ export class NftPlane implements Plane {
       this.#nat.remove();
       this.#direct.remove();
     }
-    this.#guard.close(o);
+    if (!this.#o.guard) this.#guard.close(o);
     this.#channel.close();
   }
-}
-
-const nativeNumber = (b: Uint8Array): number => new Uint32Array(b.slice().buffer)[0] as number;
-function readCounters(half: Half, set: string): Result<Map<number, Counted>, HostError> {
-  const found = new Map<number, Counted>();
-  const done = half.kernel.elements(set, (e) => {
-    if (e.counter !== undefined && e.key.length === 4)
-      found.set(nativeNumber(e.key), { packets: Number(e.counter.packets), bytes: Number(e.counter.bytes) });
-  });
-  return done.ok ? ok(found) : done;
 }

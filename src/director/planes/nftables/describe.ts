@@ -58,7 +58,7 @@ const bytesText = (b: Uint8Array): string => `0x${Array.from(b, (x) => x.toStrin
 const number32 = (b: Uint8Array): number => new DataView(b.buffer, b.byteOffset, b.length).getUint32(0, LITTLE);
 /** A value as nft writes it behind what it is compared with or set to. */
 function constantText(what: string, b: Uint8Array): string {
-  if (/mark|numgen|jhash/.test(what) && b.length === 4) return hex(number32(b));
+  if (/mark|numgen|jhash|ct status/.test(what) && b.length === 4) return hex(number32(b));
   if (what.startsWith('meta l4proto')) return PROTOCOLS[b[0] as number] ?? String(b[0]);
   if (what.startsWith('meta nfproto')) return b[0] === 2 ? 'ipv4' : 'ipv6';
   if (what.startsWith('meta protocol')) return bytesText(b) === '0x0800' ? 'ip' : 'ip6';

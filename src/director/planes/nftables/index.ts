@@ -15,6 +15,7 @@ export {
   onlyEthernet,
   onlyFamily,
   onlyNew,
+  onlyOthers,
   onlyProtocol,
   verdict,
 } from './rules.ts';

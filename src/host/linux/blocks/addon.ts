@@ -1,9 +1,7 @@
 /** native/uring.c, typed. Negative numbers are negative errno values; misuse throws with a code, as in `../addon.ts`. */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { err, ok, type Result, text } from '../../../base/index.ts';
+import type { Result } from '../../../base/index.ts';
 import type { HostError } from '../../index.ts';
+import { loadNative } from '../native.ts';
 
 declare const ring: unique symbol;
 export type Ring = { readonly [ring]: true };
@@ -24,19 +22,11 @@ export interface UringAddon {
   submit(r: Ring, n: number): number;
   watch(r: Ring, ready: (n: number) => void): number;
   deferred(r: Ring): boolean;
+  registered(r: Ring): boolean;
   close(r: Ring): void;
   geometry(fd: number, out: Float64Array): number;
   seek(fd: number, offset: number, hole: 0 | 1): number;
   allocate(fd: number, operation: number, offset: number, length: number, done: (result: number) => void): number;
 }
 
-export function loadUringAddon(): Result<UringAddon, HostError> {
-  for (let at = import.meta.dirname; ; at = dirname(at)) {
-    for (const place of ['build/native', `native/prebuilt/linux-${process.arch}`]) {
-      const path = join(at, place, 'uring.node');
-      if (existsSync(path)) return ok(createRequire(import.meta.url)(path) as UringAddon);
-    }
-    if (at === dirname(at))
-      return err({ code: 'ENOENT', doing: text('load the addon for block devices', '加载块设备原生模块') });
-  }
-}
+export const loadUringAddon = (): Result<UringAddon, HostError> => loadNative('uring');

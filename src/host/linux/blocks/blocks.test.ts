@@ -1,6 +1,6 @@
 /** One suite for both back ends, on files and on a loop device where there is one. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -247,6 +247,7 @@ test('the addon refuses wrong arguments with a code, and never crashes', () => {
     submit: 2,
     watch: 2,
     deferred: 1,
+    registered: 1,
     geometry: 2,
     seek: 3,
     allocate: 5,
@@ -360,3 +361,30 @@ async function loopDevice(path: string): Promise<{ device: string; end: () => vo
   }
   return { device, end: () => child.kill() };
 }
+
+test('where memory may not be locked the ring serves all the same', { skip: !offered.ok }, (t) => {
+  const path = file(MIB);
+  const script = `
+    import { loadUringAddon } from '${import.meta.dirname}/addon.ts';
+    import { linuxBlocks } from '${import.meta.dirname}/index.ts';
+    const addon = loadUringAddon().value;
+    const ring = addon.ring(8, 1 << 20);
+    if (addon.registered(ring)) throw new Error('it could be locked');
+    const queue = linuxBlocks({ requests: 8, slabBytes: 1 << 20, engine: 'io_uring' }).value;
+    const device = queue.open(${JSON.stringify(path)}, { readOnly: false, direct: 'auto' }).value;
+    queue.slab.fill(0x77, 524288, 524288 + 8192);
+    device.onDone((tag, result) => {
+      if (result !== 0) throw new Error('result ' + result);
+      if (tag === 1) device.read(2, 786432, 8192, 4096);
+      else { process.stdout.write(String(queue.slab[786432 + 8191])); process.exit(0); }
+    });
+    device.write(1, 524288, 8192, 4096, true);
+  `;
+  const ran = spawnSync(
+    'unshare',
+    ['--user', '--map-root-user', 'prlimit', '--memlock=524288', process.execPath, '--input-type=module', '-e', script],
+    { encoding: 'utf8' },
+  );
+  if (ran.stderr.startsWith('unshare:')) return t.skip('no user namespaces here');
+  assert.equal(ran.stdout, `${0x77}`, ran.stderr);
+});

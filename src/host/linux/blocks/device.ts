@@ -108,9 +108,8 @@ export class LinuxBlockDevice implements BlockDevice {
       length % this.unit === 0
     );
   }
-  /** An answer that needs no operation, still told only after the call. */
   #answer(tag: number, result: number): void {
-    queueMicrotask(() => this.#done(tag, result));
+    this.#queue.answerSoon(this, tag, result);
   }
   read(tag: number, at: number, length: number, offset: number): void {
     if (!this.#fits(length, offset)) {
@@ -198,6 +197,10 @@ export class LinuxBlockDevice implements BlockDevice {
   /** For the queue. */
   finished(operation: number, tag: number, result: number): void {
     if (operation === OPERATION.sync && result < 0) this.#flushFailed = result;
+    this.told(tag, result);
+  }
+  /** For the queue. */
+  told(tag: number, result: number): void {
     this.#done(tag, result);
   }
   close(): void {

@@ -5,7 +5,7 @@
 import { constants as os } from 'node:os';
 import type { Result } from '../../../base/index.ts';
 import type { BlockOpenOptions, BlockQueue, BlockRegion, HostError } from '../../index.ts';
-import { Regions } from '../../regions.ts';
+import { Regions } from '../../index.ts';
 import { OPERATION, type UringAddon } from './addon.ts';
 import { LinuxBlockDevice } from './device.ts';
 import type { Engine } from './engine.ts';
@@ -58,9 +58,7 @@ export class OperationQueue implements BlockQueue {
     this.#next = new Uint8Array(n);
     engine.onCompletion(
       (op, result) => this.#completed(op, result),
-      () => {
-        for (const run of this.#batchEnds) run();
-      },
+      () => this.#endBatch(),
     );
   }
 
@@ -92,6 +90,16 @@ export class OperationQueue implements BlockQueue {
     this.#engine.close();
   }
 
+  #endBatch(): void {
+    for (const run of this.#batchEnds) run();
+  }
+  /** For the device: an answer that needs no operation. Told after the call, and a batch like any other. */
+  answerSoon(device: LinuxBlockDevice, tag: number, result: number): void {
+    queueMicrotask(() => {
+      device.told(tag, result);
+      this.#endBatch();
+    });
+  }
   /** For the device: asks for one operation. `next`: see the field. */
   ask(device: number, tag: number, operation: number, at: number, length: number, offset: number, next = 0): void {
     if (this.#freeCount === 0) throw new Error('bug: more block requests than were reserved');

@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts';
 const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;
 const HIGH = 0x1_0000_0000;
 
-/** Refused (ENOSYS, EPERM, ENOMEM) where io_uring is switched off or memory may not be locked. */
+/** Refused (ENOSYS, EPERM) where io_uring is switched off. */
 export function uringEngine(addon: UringAddon, entries: number, slabBytes: number): Result<Engine, HostError> {
   const doing = text('set up io_uring', '建立 io_uring');
   const ring = addon.ring(entries, slabBytes);
@@ -34,6 +34,7 @@ export function uringEngine(addon: UringAddon, entries: number, slabBytes: numbe
       again = true;
       return;
     }
+    if (queued === 0) return; // completions wake by themselves
     delivering = true;
     do {
       again = false;

@@ -1,0 +1,46 @@
+/** fio's nbd engine as the load. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export type Load = {
+  readonly rw: 'randwrite' | 'randread' | 'write' | 'read';
+  readonly block: number;
+  readonly depth: number;
+  readonly seconds: number;
+};
+export type Figures = {
+  readonly iops: number;
+  readonly p50us: number;
+  readonly p99us: number;
+  readonly requests: number;
+};
+
+type Side = {
+  readonly iops: number;
+  readonly total_ios: number;
+  readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> };
+};
+
+export async function fio(uri: string, load: Load): Promise<Figures> {
+  const { stdout } = await run('fio', [
+    '--name=load',
+    '--ioengine=nbd',
+    `--uri=${uri}`,
+    `--rw=${load.rw}`,
+    `--bs=${load.block}`,
+    `--iodepth=${load.depth}`,
+    '--time_based',
+    `--runtime=${load.seconds}`,
+    '--size=100%',
+    '--randrepeat=1',
+    '--output-format=json',
+  ]);
+  const document: unknown = JSON.parse(stdout.slice(stdout.indexOf('{')));
+  const job = (document as { jobs: readonly [{ error: number; read: Side; write: Side }] }).jobs[0];
+  if (job.error !== 0) throw new Error(`fio ended with error ${job.error}`);
+  const side = load.rw.endsWith('read') ? job.read : job.write;
+  const at = (p: string): number => (side.clat_ns.percentile?.[p] ?? Number.NaN) / 1000;
+  return { iops: side.iops, p50us: at('50.000000'), p99us: at('99.000000'), requests: side.total_ios };
+}

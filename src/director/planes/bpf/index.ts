@@ -1,0 +1,1 @@
+export { BpfPlane, type BpfPlaneOptions } from './plane.ts';

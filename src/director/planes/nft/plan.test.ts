@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { golden } from '../../../../test/golden/golden.ts';
+import type { IpAddress } from '../../../base/index.ts';
+import type { NftRule } from '../../../wire/index.ts';
+import type { WantedService } from '../../types.ts';
+import { describeCommands, type ElementSpec, planTable, type SetSpec, type TableSpec } from '../nftables/index.ts';
+import { type Adoption, adopt } from './adopt.ts';
+import { directAdoption, directMode, directTable, FLOW_TIMEOUTS } from './direct.ts';
+import { natFindings } from './findings.ts';
+import {
+  chainName,
+  commandsOf,
+  type Entry,
+  imageOf,
+  isNothing,
+  type Mode,
+  planService,
+  type ServiceImage,
+} from './image.ts';
+import { natAdoption, natMode, natTable } from './nat.ts';
+import { persistences } from './pick.ts';
+import { refusesNft } from './refuse.ts';
+
+type Weights = readonly number[];
+const service = (
+  weights: Weights,
+  o: Partial<WantedService> = {},
+  method: 'nat' | 'direct-routing' = 'nat',
+): WantedService => ({
+  key: 'tcp 192.0.2.1:80',
+  match: {
+    by: 'address',
+    protocol: 'tcp',
+    ranges: [{ from: '192.0.2.1' as IpAddress, to: '192.0.2.2' as IpAddress }],
+    port: 80,
+  },
+  scheduler: 'wrr',
+  flags: [],
+  onePacket: false,
+  servers: weights.map((weight, i) => ({
+    key: `10.0.0.${i + 1}:80`,
+    address: `10.0.0.${i + 1}` as IpAddress,
+    port: 80,
+    weight,
+    forwarding: { method },
+  })),
+  ...o,
+});
+const device = () => 7;
+const image = (mode: Mode, s: WantedService, had?: ServiceImage): ServiceImage =>
+  imageOf(mode, s, 5, had, { ring: 251, device });
+const handles = (): bigint[] => [];
+/** The story of one service: it comes, a weight changes, a server drains, one is removed, it goes. */
+function story(mode: Mode, table: TableSpec, steps: readonly (readonly [string, WantedService | undefined])[]): string {
+  const out = [`# the table`, ...describeCommands(table, planTable(table, undefined).commands, table.sets)];
+  let last: ServiceImage | undefined;
+  for (const [title, s] of steps) {
+    const have = last;
+    const want = s && image(mode, s, have);
+    const plan = planService(mode, have, want);
+    out.push(
+      `# ${title}${plan.cut.length === 0 ? '' : `; cut ${plan.cut.map((m) => `0x${m.toString(16)}`).join(' ')}`}`,
+    );
+    // The kernel's handles of the rules that are there.
+    const numbers = (): bigint[] => (have?.rules ?? []).map((_, i) => BigInt(101 + i));
+    out.push(...describeCommands(table, commandsOf([{ have, want, plan }], numbers), table.sets));
+    last = want;
+  }
+  return out.join('\n');
+}
+const steps = (o: Partial<WantedService>, method: 'nat' | 'direct-routing') =>
+  [
+    ['a service', service([2, 1, 1], o, method)],
+    ['the same again', service([2, 1, 1], o, method)],
+    ['a weight', service([1, 1, 1], o, method)],
+    ['the first server drains', service([0, 1, 1], o, method)],
+    ['and is removed', { ...service([0, 1, 1], o, method), servers: service([0, 1, 1], o, method).servers.slice(1) }],
+    ['the service goes', undefined],
+  ] as const;
+
+test('NAT with persistence, as nft would take it', (t) => {
+  const o = { persistence: { seconds: 360, granularity: 24 } };
+  const table = natTable({ masquerade: true, persistence: persistences([service([1], o)]) });
+  golden(t, 'nftplan-nat', story(natMode, table, steps(o, 'nat')));
+});
+test('direct routing, as nft would take it', (t) => {
+  const table = directTable({ interfaces: ['eth0'], timeouts: FLOW_TIMEOUTS, persistence: [] });
+  golden(t, 'nftplan-direct', story(directMode, table, steps({}, 'direct-routing')));
+});
+
+// ---------------------------------------------------------------------------------------------- properties
+
+/** The elements that an image stands for, as the kernel would hold them. */
+type Kernel = Map<string, Map<string, { readonly set: SetSpec; readonly element: ElementSpec }>>;
+function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: ServiceImage | undefined): number {
+  let touched = 0;
+  for (const c of commandsOf([{ have, want, plan: planService(mode, have, want) }], handles)) {
+    if (c.do !== 'elements-add' && c.do !== 'elements-remove') continue;
+    const set = kernel.get(c.set.name) ?? new Map();
+    kernel.set(c.set.name, set);
+    for (const element of c.elements) {
+      touched++;
+      const key = element.key.join(' ');
+      if (c.do === 'elements-remove')
+        assert.ok(set.delete(key), `${c.set.name} has no ${key}`); // ENOENT
+      else {
+        assert.ok(!set.has(key), `${c.set.name} has ${key} already`); // EBUSY, EEXIST
+        set.set(key, { set: c.set, element });
+      }
+    }
+  }
+  return touched;
+}
+function reread(kernel: Kernel, mode: Mode, sets: Adoption, have: ServiceImage): ReturnType<typeof adopt> {
+  const elements = new Map<SetSpec, ElementSpec[]>();
+  for (const entries of kernel.values())
+    for (const e of entries.values()) elements.set(e.set, [...(elements.get(e.set) ?? []), e.element]);
+  const rules = have.rules.map((expressions): NftRule => ({ family: 'inet', table: 't', chain: 's5', expressions }));
+  return adopt(mode, sets, { chains: [{ name: chainName(5), comment: have.key, rules }], elements });
+}
+const modes = [
+  ['NAT', natMode, natAdoption, 'nat'],
+  ['direct routing', directMode, directAdoption, 'direct-routing'],
+] as const;
+const weights = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 8 });
+const scheduler = fc.constantFrom<WantedService['scheduler']>('rr', 'wrr', 'sh', 'mh', 'dh', 'wlc');
+
+for (const [name, mode, sets, method] of modes) {
+  test(`${name}: from any service to any other, each element is put once, taken once, and read back as what was wanted`, () =>
+    fc.assert(
+      fc.property(fc.array(fc.tuple(weights, scheduler), { minLength: 1, maxLength: 5 }), (states) => {
+        const kernel: Kernel = new Map();
+        let have: ServiceImage | undefined;
+        for (const [w, s] of states) {
+          const want = image(mode, service(w, { scheduler: s }, method), have);
+          run(kernel, mode, have, want);
+          assert.ok(isNothing(planService(mode, want, want)));
+          const { images, debris } = reread(kernel, mode, sets as Adoption, want);
+          assert.deepEqual(debris, []);
+          const again = image(mode, service(w, { scheduler: s }, method), images[0]);
+          assert.ok(isNothing(planService(mode, images[0], again)), 'a service that was read back is adopted as it is');
+          have = want;
+        }
+        run(kernel, mode, have, undefined);
+        assert.equal(
+          [...kernel.values()].reduce((n, set) => n + set.size, 0),
+          0,
+          'nothing is left of a service',
+        );
+      }),
+      { numRuns: 60 },
+    ));
+}
+
+test('a server keeps its number while others come and go, and the number of one that left is given again', () => {
+  const first = image(natMode, service([1, 1, 1]));
+  const all = service([1, 1, 1]).servers;
+  const second = image(natMode, { ...service([]), servers: all.slice(1) }, first);
+  assert.deepEqual(
+    second.servers.map((s) => s.number),
+    [2, 3],
+  );
+  assert.deepEqual(planService(natMode, first, second).cut, [0xa000_5001]);
+  const third = image(natMode, { ...service([]), servers: [...all.slice(1), all[0] as (typeof all)[0]] }, second);
+  assert.deepEqual(
+    third.servers.map((s) => s.number),
+    [2, 3, 1],
+  );
+});
+
+test('a server whose elements are not whole is cleared away and put again', () => {
+  const kernel: Kernel = new Map();
+  const want = image(natMode, service([1, 1]));
+  run(kernel, natMode, undefined, want);
+  kernel.get('packets-in')?.delete(String(0xa000_5001));
+  const { images, debris } = reread(kernel, natMode, natAdoption as Adoption, want);
+  assert.deepEqual(
+    images[0]?.servers.map((s) => s.number),
+    [2],
+  );
+  assert.equal(debris.length, 4); // its target, open, and two counters
+  const entries = planService(natMode, images[0], image(natMode, service([1, 1]), images[0])).add as readonly Entry[];
+  assert.ok(entries.some((e) => e.set.name === 'packets-in'));
+});
+
+test('what nft cannot carry is refused with a code, and what it can is not', () => {
+  const offer = {
+    lacks: { nat: undefined, direct: undefined },
+    device: (a: IpAddress) => (a.startsWith('10.') ? 3 : undefined),
+  };
+  const code = (s: WantedService) => refusesNft(s, offer)?.code;
+  const direct = (o: Partial<WantedService> = {}) => service([1], o, 'direct-routing');
+  const [server] = direct().servers as [WantedService['servers'][0]];
+  assert.equal(code(service([1, 2])), undefined);
+  assert.equal(code(direct()), undefined);
+  assert.equal(code(direct({ servers: [{ ...server, port: 8080 }] })), 'nft-port');
+  assert.equal(code(direct({ servers: [{ ...server, address: '203.0.113.1' as IpAddress }] })), 'nft-subnet');
+  assert.equal(code(direct({ match: { by: 'fwmark', mark: 3, family: 4 } })), 'nft-fwmark');
+  assert.equal(code(direct({ servers: [server, { ...server, forwarding: { method: 'nat' } }] })), 'nft-mixed');
+  assert.equal(code(service([1], { servers: [{ ...server, address: '2001:db8::1' as IpAddress }] })), 'nft-family');
+  assert.equal(code(service([1], { onePacket: true })), 'nft-one-packet');
+  assert.equal(code(service([1], { scheduler: 'lblcr' })), 'nft-scheduler');
+  assert.equal(code(service([1], { persistence: { seconds: 1, engine: 'sip' } })), 'nft-engine');
+  const tunnel = { method: 'tunnel', type: 'ipip', checksum: 'none' } as const;
+  assert.equal(code(service([1], { servers: [{ ...server, forwarding: tunnel }] })), 'nft-tunnel');
+  const range = { from: '10.0.0.0' as IpAddress, to: '10.2.0.0' as IpAddress };
+  assert.equal(
+    code(service([1], { match: { by: 'address', protocol: 'tcp', ranges: [range], port: 80 } })),
+    'nft-range',
+  );
+  const lacks = { code: 'EOPNOTSUPP', doing: { en: 'no nf_tables', zh: '没有 nf_tables' } } as never;
+  assert.equal(refusesNft(service([1]), { ...offer, lacks: { nat: lacks, direct: undefined } })?.code, 'nft-kernel');
+});
+
+test('settings of the host that stand in the way of NAT are named, with the way out', () => {
+  const settings: Record<string, string> = {
+    'net.ipv4.ip_forward': '0',
+    'net.ipv4.conf.all.send_redirects': '0',
+    'net.ipv4.conf.eth0/5.send_redirects': '1',
+    'net.netfilter.nf_conntrack_tcp_loose': '0',
+  };
+  const codes = (s: WantedService) => natFindings([s], (n) => settings[n], ['eth0.5']).map((f) => f.code);
+  assert.deepEqual(codes(service([1])), ['nat-forwarding', 'nat-redirects']);
+  assert.deepEqual(codes(service([1], { scheduler: 'mh' })), ['nat-forwarding', 'nat-redirects', 'nat-loose']);
+  assert.deepEqual(codes(service([1], {}, 'direct-routing')), []);
+});

@@ -1,0 +1,233 @@
+/** Direct routing by the bpf plane, between real network stacks. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
+import type { Wanted } from '../../src/director/types.ts';
+import { startResponder } from '../../src/lab/index.ts';
+import { BpfRig, PORT, run, type ServerSpec, service, TALK, Talks, tally, VIP4, VIP6, wanted } from './bpf-rig.ts';
+
+type Said = Awaited<ReturnType<Talks['now']>>;
+const three: readonly ServerSpec[] = [{ n: 1 }, { n: 2 }, { n: 3 }];
+const everything = (servers = three): Wanted =>
+  wanted(
+    ...[VIP4, VIP6].flatMap((vip) =>
+      [
+        ['tcp', PORT],
+        ['udp', PORT],
+        ['tcp', TALK],
+      ].map(([protocol, port]) => service({ vip, protocol: protocol as 'tcp', port: port as number, servers })),
+    ),
+  );
+const UDP_ASK = `
+  const [address, port, n] = process.argv.slice(1);
+  const s = require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  let left = Number(n);
+  s.on('message', (m) => { console.log(m.toString().split(' ')[1]); s.close(); if (--left) ask(); });
+  const one = () => require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  let t = s;
+  function ask() { t = one(); t.on('message', (m) => { console.log(m.toString().split(' ')[1]); t.close(); if (--left) ask(); }); t.send('q', port, address); }
+  s.send('q', port, address);
+  setTimeout(() => process.exit(1), 10000).unref();
+`;
+async function askUdp(rig: BpfRig, address: string, n: number): Promise<string[]> {
+  const argv = [process.execPath, '-e', UDP_ASK, address, String(PORT), String(n)];
+  const done = await rig.host('client').run(argv, { timeout: 20_000 });
+  return done.stdout.trim().split('\n');
+}
+
+for (const [title, options, prepare] of [
+  ['tc', {}, ''],
+  ['XDP generic', { xdp: 'generic' }, ''],
+] as const satisfies readonly (readonly [string, Partial<BpfPlaneOptions>, string])[])
+  test(`DR by ${title} carries TCP and UDP of both families, and the counters tell of every connection`, async () => {
+    await using rig = await BpfRig.start();
+    const plane = rig.plane('d1', options);
+    const first = await plane.apply(everything());
+    assert.deepEqual(
+      first.outcomes.map((o) => o.result),
+      Array(6).fill({ ok: true, value: 'changed' }),
+    );
+    if (prepare) await run(rig.host('d1'), prepare);
+    await plane.tick();
+    for (const vip of [VIP4, VIP6]) {
+      const by = tally(await rig.ask(60, vip));
+      assert.deepEqual(Object.keys(by).sort(), ['s1', 's2', 's3'], JSON.stringify(by));
+      const udp = tally(await askUdp(rig, vip, 40));
+      assert.deepEqual(Object.keys(udp).sort(), ['s1', 's2', 's3'], JSON.stringify(udp));
+    }
+    const [tcp, udp] = await plane.counters();
+    const total = (of: typeof tcp, what: 'connections' | 'active'): number =>
+      (of?.servers ?? []).reduce((n, s) => n + s[what], 0);
+    assert.equal(total(tcp, 'connections'), 60);
+    assert.equal(total(tcp, 'active'), 0);
+    assert.equal(total(udp, 'connections'), 40);
+  });
+
+test('connections go to servers in proportion to their weights, to none with weight 0', async () => {
+  await using rig = await BpfRig.start();
+  const plane = rig.plane('d1');
+  await plane.apply(
+    wanted(
+      service({
+        servers: [
+          { n: 1, weight: 6 },
+          { n: 2, weight: 3 },
+          { n: 3, weight: 0 },
+        ],
+      }),
+    ),
+  );
+  const by = tally(await rig.ask(300));
+  // Of a binomial with n = 300 and p = 2/3 the standard deviation is 8.2: four of them.
+  assert.ok(Math.abs((by.s1 ?? 0) - 200) < 33, JSON.stringify(by));
+  assert.equal((by.s1 ?? 0) + (by.s2 ?? 0), 300);
+});
+
+test('a drained server keeps its connections and gets no new one; a removed one loses them', async () => {
+  await using rig = await BpfRig.start();
+  const plane = rig.plane('d1');
+  await plane.apply(everything());
+  const talks = await Talks.start(rig.host('client'), VIP4, 60);
+  const before = await talks.now();
+  assert.deepEqual(Object.keys(before.by).sort(), ['s1', 's2', 's3']);
+  await plane.apply(everything([{ n: 1 }, { n: 2 }, { n: 3, weight: 0 }]));
+  await new Promise((r) => setTimeout(r, 1000));
+  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
+  assert.equal(tally(await rig.ask(40)).s3, undefined);
+  await plane.apply(everything([{ n: 1 }, { n: 2 }]));
+  await new Promise((r) => setTimeout(r, 1500));
+  assert.equal((await talks.now()).broken, before.by.s3);
+});
+
+test('the process may end, start again and find another program: no connection is cut, and what is as wanted is kept', async () => {
+  await using rig = await BpfRig.start();
+  const first = rig.plane('d1');
+  await first.apply(everything());
+  const talks = await Talks.start(rig.host('client'), VIP4, 60);
+  const before = await talks.now();
+  await first.program.kill('SIGKILL');
+  await first.program.exited;
+  await new Promise((r) => setTimeout(r, 500));
+  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
+  // Its programs are loaded anew and take the place of the old ones in the same links.
+  const second = rig.plane('d1');
+  const again = await second.apply(everything());
+  assert.deepEqual(
+    again.outcomes.map((o) => o.result),
+    Array(6).fill({ ok: true, value: 'kept' }),
+  );
+  await new Promise((r) => setTimeout(r, 1000));
+  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
+  assert.deepEqual(tally(await rig.ask(20)).none, undefined);
+  await second.close(false);
+  assert.equal(
+    (await run(rig.host('d1'), 'ls /run/holdfast-bpf | grep -v debug || true')).trim(),
+    '',
+    'nothing is left',
+  );
+});
+
+test('the maps grow under load: ten times as many services, and no connection is cut', async () => {
+  await using rig = await BpfRig.start();
+  const plane = rig.plane('d1');
+  await plane.apply(everything());
+  const talks = await Talks.start(rig.host('client'), VIP4, 60);
+  const before = await talks.now();
+  const many = Array.from({ length: 3000 }, (_, i) => service({ port: 10_000 + i, servers: three }));
+  const grown = await plane.apply({ ...everything(), services: [...everything().services, ...many] });
+  assert.ok(grown.outcomes.every((o) => o.result.ok));
+  await new Promise((r) => setTimeout(r, 1000));
+  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
+  assert.equal(tally(await rig.ask(20)).none, undefined);
+});
+
+test('another director with an empty flow map takes over, and none of the open connections is broken', async () => {
+  await using rig = await BpfRig.start();
+  const one = rig.plane('d1');
+  const two = rig.plane('d2');
+  await one.apply(everything());
+  await two.apply(everything([...three].reverse()));
+  const talks = await Talks.start(rig.host('client'), VIP4, 100);
+  const talks6 = await Talks.start(rig.host('client'), VIP6, 40);
+  const before = [await talks.now(), await talks6.now()];
+  await rig.host('d1').powerCut();
+  await rig.takeAddress('d2');
+  // TCP asks again when its own time has come, twice as late each time.
+  let moved = 0;
+  for (let tries = 0; moved < 140 && tries < 60; tries++) {
+    await new Promise((r) => setTimeout(r, 500));
+    const counters = await two.counters();
+    moved = counters.flatMap((c) => c.servers).reduce((n, s) => n + s.connections, 0);
+  }
+  assert.ok(moved >= 140, `${moved} flows passed through the second director`);
+  assert.deepEqual([await talks.settled(before[0] as Said), await talks6.settled(before[1] as Said)], before);
+});
+
+test('what the plane cannot do is refused with its reason', async () => {
+  await using rig = await BpfRig.start();
+  const plane = rig.plane('d1');
+  const plain = service({ servers: three });
+  const [server] = plain.servers;
+  assert.ok(server);
+  const other = (more: object) => ({ ...plain, servers: [{ ...server, ...more }] });
+  assert.deepEqual(
+    await plane.refuses(
+      wanted(
+        plain,
+        other({ port: 81 }),
+        other({ address: '192.0.2.7' }),
+        other({ address: 'fd00:8::11' }),
+        other({ forwarding: { method: 'nat' } }),
+        other({ address: '192.0.2.7', forwarding: { method: 'tunnel', type: 'ipip', checksum: 'none' } }),
+        { ...plain, scheduler: 'lblc' },
+        { ...plain, match: { by: 'fwmark', mark: 3, family: 4 } },
+      ),
+    ),
+    [null, 'bpf-port', 'bpf-dr-off-link', 'bpf-family', 'bpf-nat', 'bpf-no-route', 'bpf-scheduler', 'bpf-fwmark'],
+  );
+});
+
+test('the guard: with program and maps gone for a second, the kernel answers nothing for the VIP and no connection dies', async () => {
+  await using rig = await BpfRig.start();
+  const first = rig.plane('d1');
+  await first.apply(everything());
+  const talks = await Talks.start(rig.host('client'), VIP4, 40);
+  const before = await talks.now();
+  await first.program.kill('SIGKILL');
+  await first.program.exited;
+  await run(rig.host('d1'), 'rm -f $(ls -d /run/holdfast-bpf/* | grep -v debug)');
+  assert.deepEqual((await rig.ask(1)).join(), 'none', 'the program is away');
+  const second = rig.plane('d1');
+  await second.apply(everything());
+  assert.deepEqual(await talks.settled(before), before);
+});
+
+test('lc: what is new goes where connections are fewest, as counted in the flow map', async () => {
+  await using rig = await BpfRig.start();
+  const plane = rig.plane('d1');
+  const lc = (servers: readonly ServerSpec[]): Wanted => wanted(service({ port: TALK, scheduler: 'lc', servers }));
+  await plane.apply(lc([{ n: 1 }]));
+  await Talks.start(rig.host('client'), VIP4, 40);
+  await plane.apply(lc([{ n: 1 }, { n: 2 }]));
+  await plane.tick();
+  const later = await Talks.start(rig.host('client'), VIP4, 80);
+  const { by } = await later.now();
+  // A quarter of the ring for the full server: 20 of 80, and four standard deviations of 3.9.
+  assert.ok((by.s1 ?? 0) < 36, JSON.stringify(by));
+  const [counters] = await plane.counters();
+  assert.equal(counters?.servers[0]?.active, 40, 'as at the last look');
+});
+
+test('a director that is a real server as well: its share goes to its own stack, through the guard', async () => {
+  await using rig = await BpfRig.start();
+  await startResponder(rig.host('d1'), PORT);
+  const plane = rig.plane('d1');
+  // 10.8.0.1, the director's own address.
+  await plane.apply(wanted(...[VIP4, VIP6].map((vip) => service({ vip, servers: [{ n: 1 }, { n: -9 }] }))));
+  for (const vip of [VIP4, VIP6]) {
+    const by = tally(await rig.ask(40, vip));
+    assert.deepEqual(Object.keys(by).sort(), ['d1', 's1'], JSON.stringify(by));
+  }
+  const [first] = await plane.counters();
+  assert.ok((first?.servers[1]?.packetsIn ?? 0) > 0);
+});
