@@ -60,7 +60,7 @@ export class Line {
         const got = end.streams[socket].next();
         if (!got.ok) throw new Error(`bug: ${JSON.stringify(got.error)} in ${p.kind}`);
         if (got.value === undefined || !end.open) return;
-        if (!got.value.kind.startsWith('P_INITIAL')) end.hears(socket, got.value);
+        end.hears(socket, got.value);
       }
     };
     this.#arrive(to, socket, () => this.#ends[to].arrives(run));

@@ -90,20 +90,22 @@ export class MirrorWorld {
   #meet(opener: SimNode, other: SimNode): void {
     const end = (n: SimNode) => ({
       arrives: (run: () => void): void => n.feed(run),
-      hears: (socket: DrbdSocket, packet: DrbdPacket): void => n.handle({ kind: 'packet', socket, packet }),
+      hears: (socket: DrbdSocket, packet: DrbdPacket): void => {
+        // Who accepts the data socket opens the other at once.
+        if (packet.kind === 'P_INITIAL_DATA') {
+          n.handle({ kind: 'socket', socket: 'data', opened: 'there' });
+          n.handle({ kind: 'socket', socket: 'meta', opened: 'here' });
+        } else if (packet.kind === 'P_INITIAL_META') n.handle({ kind: 'socket', socket: 'meta', opened: 'there' });
+        else n.handle({ kind: 'packet', socket, packet });
+      },
       closed: (because: Text): void => n.handle({ kind: 'closed', because }),
     });
     const line: Line = new Line(this.world, this.#wire, [end(opener), end(other)]);
     opener.line = { line, end: 0 };
     other.line = { line, end: 1 };
-    const told = (n: SimNode, socket: DrbdSocket, opened: 'here' | 'there'): void =>
-      n.feed(() => {
-        if (n.line?.line === line) n.handle({ kind: 'socket', socket, opened });
-      });
-    told(opener, 'data', 'here');
-    told(other, 'data', 'there');
-    told(other, 'meta', 'here');
-    told(opener, 'meta', 'there');
+    opener.feed(() => {
+      if (opener.line?.line === line) opener.handle({ kind: 'socket', socket: 'data', opened: 'here' });
+    });
   }
   #cutLine(cut: boolean): void {
     if (this.#wire.cut === cut) return;
@@ -332,8 +334,8 @@ export class MirrorWorld {
         throw new Broken('P3: a half copy is never taken for data', `${n.name} is primary on ${v.disk}`);
     }
     const [p] = primaries;
-    if (this.options.protocol === 'A' && p?.resource?.volumes[0]?.connected === false && this.good.has(p.index))
-      this.good.delete(1 - p.index);
+    // Alone it begins a generation of its own, in A also before it knows: the other is left behind.
+    if (p?.resource?.volumes[0]?.connected === false && this.good.has(p.index)) this.good.delete(1 - p.index);
     this.#learn();
   }
   /** Both say that they are equal: whoever was left behind is good again. */
