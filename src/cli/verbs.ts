@@ -44,6 +44,15 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('../daemon/index.ts')).runDetach(argv),
   },
   {
+    name: 'mirror',
+    arguments: 'VERB [...]',
+    help: text(
+      'a replicated block device, peer of DRBD: create, run, status, primary, secondary, connect, disconnect',
+      '复制块设备，可与 DRBD 互通：create、run、status、primary、secondary、connect、disconnect',
+    ),
+    run: async (argv) => (await import('../daemon/index.ts')).runMirror(argv),
+  },
+  {
     name: 'status',
     arguments: '[NAME...] [--json] [-p PIDFILE]',
     help: text('what runs, in which state, and what needs you', '运行情况、状态以及需要处理的事项'),

@@ -5,6 +5,8 @@ export { runLdirectord } from './ldirectord.ts';
 /** Loaded only where it is asked for: `keepalived` needs none of it. */
 export const runExport = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/run.ts')).runExport(argv);
+export const runMirror = async (argv: readonly string[]): Promise<number> =>
+  (await import('./mirror/run.ts')).runMirror(argv);
 export const runAttach = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/attach/run.ts')).runAttach(argv);
 export const runDetach = async (argv: readonly string[]): Promise<number> =>
