@@ -17,6 +17,12 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('../daemon/index.ts')).runKeepalived(argv, version()),
   },
   {
+    name: 'ldirectord',
+    arguments: 'FILE [-t] [OPTION...]',
+    help: text('stands in for ldirectord; -t checks the file', '替代 ldirectord；-t 检查文件'),
+    run: async (argv) => (await import('../daemon/index.ts')).runLdirectord(argv, version()),
+  },
+  {
     name: 'export',
     arguments: '[NAME=]FILE... [OPTION...]',
     help: text(
@@ -65,9 +71,18 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('./lb/index.ts')).lb(['ipvsadm', ...argv]),
   },
   {
+    name: 'realserver',
+    arguments: 'VIP... [OPTION...]',
+    help: text(
+      'makes this machine a real server of DR or TUN; --help lists its options',
+      '使本机成为 DR 或 TUN 的真实服务器；--help 列出其选项',
+    ),
+    run: async (argv) => (await import('../daemon/index.ts')).runRealServer(argv),
+  },
+  {
     name: 'wire',
     arguments: 'decode FILE [--json]',
-    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD'),
+    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD, NBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD、NBD'),
     run: async (argv) => (await import('./wire.ts')).wire(argv),
   },
   {

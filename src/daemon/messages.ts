@@ -102,6 +102,7 @@ export type FromDirector =
 /** Asked of the reader process, which ends after its answer. */
 export type ReadRequest = {
   readonly file: string;
+  readonly format: 'keepalived' | 'ldirectord';
   readonly lenient: boolean;
   readonly configId: string | undefined;
   /** `-d`: the configuration in words too. */
@@ -113,6 +114,10 @@ export type ReadConfig = {
   readonly bfd: readonly BfdInstance[];
   readonly director: DirectorConfig;
   readonly virtualServers: readonly string[];
+  /** What the kernel forwards goes on behind a stop (ldirectord's `cleanstop = no`). */
+  readonly keepServers: boolean;
+  /** The file is read again when it changes (ldirectord's `autoreload`). */
+  readonly autoReload: boolean;
   /** Every byte that was read, included files too, for `config_save_dir`. */
   readonly flattened: string;
   /** As a keepalived.conf that says everything, where it was asked for. */

@@ -54,10 +54,12 @@ export class DirectorLink {
   get pid(): number | undefined {
     return this.#state.kept.is === 'running' ? this.#child?.pid : undefined;
   }
-  configuration(settings: DirectorSettings, o: Omit<KeeperOptions, 'name'>): void {
+  /** `leftBehind`: there is something in the kernel to take over, or to sweep. */
+  configuration(settings: DirectorSettings, o: Omit<KeeperOptions, 'name'> & { readonly leftBehind: boolean }): void {
+    const { leftBehind, ...options } = o;
     this.#settings = settings;
-    this.#options = { ...o, name: NAME };
-    this.#feed({ kind: 'configuration', work: settings.config.virtualServers.length > 0 });
+    this.#options = { ...options, name: NAME };
+    this.#feed({ kind: 'configuration', work: leftBehind || settings.config.virtualServers.length > 0 });
   }
   instance(name: string, view: InstanceView): void {
     this.#instances.set(name, view);

@@ -1,6 +1,6 @@
 /** What servers have to do now, from the flow maps and the counters, and the weights that emulated schedulers make of it. */
 import type { BpfMap } from '../../../host/index.ts';
-import type { WantedService } from '../../types.ts';
+import type { ServerCounters, ServerKey, WantedService } from '../../types.ts';
 import { emulatedWeights, isFull, type Load } from '../nft/emulate.ts';
 import { EMULATED } from '../nft/slots.ts';
 import { countFlows, type Flows, type FlowTimeouts } from './flows.ts';
@@ -58,4 +58,18 @@ export function sumCounters(value: Uint8Array | undefined): Sums {
     out.closed += Number(v.getBigUint64(at + 24, true));
   }
   return out;
+}
+
+/** Of one server. `flows`: as last counted; where nobody counts, opened less closed is the best there is. */
+export function countersOf(key: ServerKey, n: Sums, flows: Flows | undefined): ServerCounters {
+  return {
+    key,
+    connections: n.connections,
+    packetsIn: n.packets,
+    bytesIn: n.bytes,
+    packetsOut: 0,
+    bytesOut: 0,
+    active: flows?.active ?? Math.max(0, n.connections - n.closed),
+    inactive: flows?.inactive ?? Math.min(n.closed, n.connections),
+  };
 }
