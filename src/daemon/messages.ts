@@ -96,6 +96,8 @@ export type FromDirector =
   /** What a later process goes on with; undefined: the service is gone. */
   | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolState | undefined }
   | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
+  /** The planes hold what the configuration asks for, as far as they can. */
+  | { readonly kind: 'in-force' }
   | { readonly kind: 'alive' }
   | { readonly kind: 'stopped' };
 

@@ -121,7 +121,7 @@ export class Supervisor {
         this.#world?.startup(this.#config as ReadConfig, () => {
           this.#prepared = true;
           this.#configureDirector();
-          this.#feed({ kind: 'prepared' });
+          this.#director.ready(() => this.#feed({ kind: 'prepared' }));
         });
         return;
       case 'start-beat':
