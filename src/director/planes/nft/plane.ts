@@ -11,6 +11,7 @@ import type {
   Network,
 } from '../../../host/index.ts';
 import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
+import { emulate, type Load } from '../../ring/index.ts';
 import type {
   Plane,
   Refusal,
@@ -25,14 +26,13 @@ import { serverMark } from '../marks.ts';
 import { errnoText, type TableSpec } from '../nftables/index.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
-import { emulatedWeights, type Load } from './emulate.ts';
 import { Half, type SharedElements } from './half.ts';
 import { natAdoption, natMode, natTable, replies } from './nat.ts';
 import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
 import { refusesNft } from './refuse.ts';
-import { EMULATED } from './slots.ts';
+import { isEmulated } from './slots.ts';
 
 export type NftPlaneOptions = {
   readonly netlink: Netlink;
@@ -43,12 +43,9 @@ export type NftPlaneOptions = {
   readonly interfaces?: readonly string[];
   /** NAT also hides the client behind the director. */
   readonly masquerade?: boolean;
-  /** Slots of a hash: a prime up to 4096, the same on both directors, and for good. */
-  readonly ring?: number;
   /** Hears of what failed beside a service's own change: connections that could not be cut. */
   readonly report?: (e: HostError) => void;
 };
-const RING = 1021;
 /** Entries of conntrack or of the flow map that may be read in one tick; a longer table is read less often. */
 const READ_IN_TICK = 50_000;
 const ENOENT = 2;
@@ -63,7 +60,7 @@ export type Extent = { readonly whole: boolean; readonly redo: boolean };
 
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
-  EMULATED.has(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
+  isEmulated(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
 
 /** Real servers of NAT by TCP: their answers are not to begin an entry. */
 const sharedReplies: SharedElements = {
@@ -98,7 +95,10 @@ export class NftPlane implements Plane {
   #kept: readonly ServiceOutcome[] = [];
   /** By mark, from the last look. */
   #active: ActiveCounts = new Map();
+  /** Shares by which slots are filled; which servers are over their limit; connections at the last look. */
   readonly #weights = new Map<ServiceKey, readonly number[]>();
+  readonly #overloaded = new Map<ServiceKey, readonly boolean[]>();
+  readonly #connections = new Map<ServiceKey, number>();
   #pause = 0;
   readonly #persistence = new Map<string, Persistence>();
   /** What is known of each table: somebody needs it, or it is surely not there. */
@@ -108,12 +108,11 @@ export class NftPlane implements Plane {
     this.#o = o;
     this.#channel = channel;
     this.#guard = guard;
-    const ring = o.ring ?? RING;
     const device = (a: IpAddress): number => this.#device(a) ?? UNKNOWN_DEVICE;
-    const nat = { mode: natMode, adoption: natAdoption, ring, device: () => 0, shared: sharedReplies };
+    const nat = { mode: natMode, adoption: natAdoption, device: () => 0, shared: sharedReplies };
     this.#nat = new Half(channel, this.#natTable([]), nat);
     const spec = this.#directTable([]);
-    this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, ring, device });
+    this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, device });
     const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
     this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
     this.#unwatch = o.network.watch((c: NetChange) => {
@@ -176,7 +175,7 @@ export class NftPlane implements Plane {
     if (few !== undefined) return this.#reconcileFew(few);
     const watched = wanted.services.filter(needsLoads);
     const keys = new Set(watched.map((s) => s.key));
-    for (const key of this.#weights.keys()) if (!keys.has(key)) this.#weights.delete(key);
+    for (const key of this.#weights.keys()) if (!keys.has(key)) this.#unweigh(key);
     for (const s of watched) this.#weigh(s);
     return this.#reconcile();
   }
@@ -202,7 +201,7 @@ export class NftPlane implements Plane {
     const services = places.map((i) => this.#wanted?.services[i] as WantedService);
     for (const s of services)
       if (needsLoads(s)) this.#weigh(s);
-      else this.#weights.delete(s.key);
+      else this.#unweigh(s.key);
     const results = this.#tell(services, false);
     this.#settled = [...results.values()].every((r) => r.ok);
     places.forEach((i) => {
@@ -326,19 +325,32 @@ export class NftPlane implements Plane {
   #weigh(s: WantedService): void {
     const half = isDirect(s) ? this.#direct : this.#nat;
     const image = half.image(s.key);
-    const before = this.#weights.get(s.key);
-    const loads = s.servers.map((x, i): Load => {
+    const loads = s.servers.map((x): Load => {
       const number = image?.servers.find((y) => y.address === x.address && (y.port === 0 || y.port === x.port))?.number;
-      const active = image && number !== undefined ? (this.#active.get(serverMark(image.id, number))?.active ?? 0) : 0;
+      const now = image && number !== undefined ? this.#active.get(serverMark(image.id, number)) : undefined;
       return {
         weight: x.weight,
-        active,
-        full: before !== undefined && before[i] === 0 && x.weight > 0,
+        active: now?.active ?? 0,
+        inactive: now?.inactive ?? 0,
         ...(x.upperThreshold !== undefined && { upperThreshold: x.upperThreshold }),
         ...(x.lowerThreshold !== undefined && { lowerThreshold: x.lowerThreshold }),
       };
     });
-    this.#weights.set(s.key, emulatedWeights(s.scheduler, loads));
+    const total = loads.reduce((n, l) => n + l.active + l.inactive, 0);
+    const arrivals = Math.max(loads.length, total - (this.#connections.get(s.key) ?? 0));
+    const before = this.#overloaded.get(s.key);
+    const { shares, overloaded } = emulate(s.scheduler, loads, {
+      arrivals,
+      ...(before?.length === loads.length && { overloaded: before }),
+    });
+    this.#connections.set(s.key, total);
+    this.#overloaded.set(s.key, overloaded);
+    this.#weights.set(s.key, shares);
+  }
+  #unweigh(key: ServiceKey): void {
+    this.#weights.delete(key);
+    this.#overloaded.delete(key);
+    this.#connections.delete(key);
   }
   tick(): void {
     const watched = (this.#wanted?.services ?? []).filter(needsLoads);
