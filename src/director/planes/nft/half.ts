@@ -66,6 +66,8 @@ export class Half {
   readonly #adoptedAt = new Map<string, number>();
   readonly #kinds: KindChains;
   readonly #ids = new Set<number>();
+  /** After another program was here: what was held, whose numbers stay. */
+  #remembered: ReadonlyMap<ServiceKey, ServiceImage> = new Map();
   #nextId = 1;
   /** Shared elements in the kernel, and how many services need each. */
   readonly #shared = new Map<string, { readonly set: SetSpec; readonly element: ElementSpec; users: number }>();
@@ -96,7 +98,22 @@ export class Half {
     if (!done.ok) return err(done.error.error);
     this.#spec = spec;
     this.#forget();
+    for (const image of this.#remembered.values()) this.#ids.add(image.id);
     return plan.afresh || found.value === undefined ? ok(undefined) : this.#adopt(found.value);
+  }
+  /** Whether what services share stands as it was put: cheap, since no element is looked at. */
+  stands(): boolean {
+    if (this.#spec === undefined) return true;
+    const found = this.#kernel.read();
+    if (!found.ok) return true; // the next look tells
+    const { value } = found;
+    return value !== undefined && planTable(this.#spec, value).commands.length === 0 && this.#kinds.stand(value);
+  }
+  /** Another program changed the table: everything is read again at the next `prepare`, and what differs is put back. */
+  distrust(): void {
+    if (this.#spec === undefined) return;
+    this.#remembered = new Map([...this.#held].map(([key, h]) => [key, h.image]));
+    this.#spec = undefined;
   }
   #forget(): void {
     this.#held.clear();
@@ -168,15 +185,16 @@ export class Half {
       if (held !== undefined) known++;
       const w = weights(service);
       if (held !== undefined && !o.redo && held.service === service && sameWeights(held.weights, w)) continue;
-      const have = held?.image ?? this.#leftOf(service, claimed);
+      const old = held === undefined ? this.#remembered.get(service.key) : undefined;
+      const have = held?.image ?? (old === undefined ? this.#leftOf(service, claimed) : this.#adopted.get(old.id));
       if (have !== undefined) claimed.add(have.id);
-      const id = have?.id ?? this.#freeId();
+      const id = have?.id ?? old?.id ?? this.#freeId();
       if (id === undefined) {
         failed.push([service.key, { code: 'ENOSPC', doing: NO_NUMBER }]);
         continue;
       }
       const { device, mode } = this.#o;
-      const want = imageOf(mode, service, id, have, { device, weights: w });
+      const want = imageOf(mode, service, id, old ?? have, { device, weights: w });
       const plan = planService(mode, have, want);
       changes.push({ have, want, plan, key: service.key, service, before: held?.service, weights: w });
     }
@@ -246,6 +264,11 @@ export class Half {
     settle();
     return ok(undefined);
   }
+  /** Numbers of services that went meanwhile are free again. */
+  #recall(): void {
+    for (const [key, image] of this.#remembered) if (!this.#held.has(key)) this.#ids.delete(image.id);
+    this.#remembered = new Map();
+  }
   #settle(c: PendingChange): void {
     if (c.have !== undefined) this.#adopted.delete(c.have.id);
     if (c.want !== undefined && c.service !== undefined) {
@@ -298,6 +321,7 @@ export class Half {
   }
   /** Shared elements that an earlier process left and nobody claimed; to be called when everything wanted is there. */
   sweep(): void {
+    if (this.#remembered.size > 0) this.#recall();
     const idle = [...this.#shared].filter(([, s]) => s.users <= 0);
     if (idle.length === 0) return;
     const done = this.#kernel.apply(

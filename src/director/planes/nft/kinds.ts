@@ -32,6 +32,12 @@ export class KindChains {
     this.#known.clear();
   }
 
+  /** Whether all chains are there with their rules. */
+  stand(found: TableFound): boolean {
+    return [...this.#known].every(
+      ([name, { kind }]) => foundFingerprint(found.rules.get(name)) === fingerprint(this.#mode.rules(kind)),
+    );
+  }
   /** Users that come and go with these changes; what the chains must be told. */
   plan(part: readonly Change[]): KindPlan {
     const delta = new Map<string, { readonly kind: Kind; by: number }>();

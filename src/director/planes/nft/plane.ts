@@ -23,7 +23,7 @@ import type {
 } from '../../types.ts';
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
 import { serverMark } from '../marks.ts';
-import { errnoText, type TableSpec } from '../nftables/index.ts';
+import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
 import { Half, type SharedElements } from './half.ts';
@@ -50,6 +50,12 @@ export type NftPlaneOptions = {
 const READ_IN_TICK = 50_000;
 const ENOENT = 2;
 const UNKNOWN_DEVICE = 0;
+
+/** What the kernel answers when the table is not as this plane believes. */
+const DISTURBED: ReadonlySet<string> = new Set(['ENOENT', 'EEXIST', 'EBUSY']);
+/** So many services are read at every change of somebody's; more of them after so many ticks. */
+const FEW_SERVICES = 500;
+const LOOK_AGAIN = 60;
 
 const KEPT: ServiceOutcome['result'] = ok('kept');
 
@@ -100,6 +106,13 @@ export class NftPlane implements Plane {
   readonly #overloaded = new Map<ServiceKey, readonly boolean[]>();
   readonly #connections = new Map<ServiceKey, number>();
   #pause = 0;
+  /** Of nf_tables, when this plane was last done with it. */
+  #generation: number | undefined;
+  #suspicious = false;
+  /** The guard as a whole was not as it should be when it was last looked at. */
+  #guardChanged = false;
+  /** Ticks since the tables were read. */
+  #sinceRead = 0;
   readonly #persistence = new Map<string, Persistence>();
   /** What is known of each table: somebody needs it, or it is surely not there. */
   readonly #table: Record<'nat' | 'direct', 'unknown' | 'there' | 'gone'> = { nat: 'unknown', direct: 'unknown' };
@@ -170,9 +183,21 @@ export class NftPlane implements Plane {
   }
 
   apply(wanted: Wanted): readonly ServiceOutcome[] {
+    this.#suspect();
+    const outcomes = this.#applyOnce(wanted);
+    // A refusal that shows that somebody else was at the table: once more, from what is really there.
+    const disturbed = outcomes.some((x) => !x.result.ok && DISTURBED.has(x.result.error.code));
+    const again = disturbed && this.#heal() ? this.#applyOnce(wanted) : outcomes;
+    this.#generation = generationOf(this.#channel);
+    return again;
+  }
+  #applyOnce(wanted: Wanted): readonly ServiceOutcome[] {
     const few = this.#fewChanged(wanted);
     this.#wanted = wanted;
     if (few !== undefined) return this.#reconcileFew(few);
+    return this.#applyAll(wanted);
+  }
+  #applyAll(wanted: Wanted): readonly ServiceOutcome[] {
     const watched = wanted.services.filter(needsLoads);
     const keys = new Set(watched.map((s) => s.key));
     for (const key of this.#weights.keys()) if (!keys.has(key)) this.#unweigh(key);
@@ -273,6 +298,7 @@ export class NftPlane implements Plane {
     if (mode === 'direct' && (first || add.length > 0)) {
       const done = first ? this.#guard.set('nft', add) : this.#guard.adjust('nft', { add, remove: [] });
       if (!done.ok) return done.error;
+      if (first && done.value === 'changed') this.#guardChanged = true;
     }
     const { outcomes, cut } = half.apply(pending);
     half.sweep();
@@ -352,7 +378,61 @@ export class NftPlane implements Plane {
     this.#overloaded.delete(key);
     this.#connections.delete(key);
   }
+
+  // ------------------------------------------------------------------------------------------ other programs
+
+  /** Something changed in some table of nf_tables, and not by us: whether it was one of ours is to be looked at. */
+  #suspect(): void {
+    const now = generationOf(this.#channel);
+    if (now === this.#generation || this.#generation === undefined) return;
+    this.#generation = now;
+    this.#suspicious = true;
+  }
+  /** Forgets what it believes of its tables; false where it has none. */
+  #heal(): boolean {
+    let any = false;
+    for (const [half, mode] of [
+      [this.#nat, 'nat'],
+      [this.#direct, 'direct'],
+    ] as const) {
+      if (this.#table[mode] !== 'there') continue;
+      half.distrust();
+      this.#table[mode] = 'unknown';
+      any = true;
+    }
+    this.#settled = false;
+    return any;
+  }
+  /** Elements are read at once where they are few, else after a minute: what others do to their own tables is no reason to read a million of ours each second. */
+  #inspect(): void {
+    const halves = [this.#nat, this.#direct].filter((h) => h.services.length > 0);
+    const services = halves.reduce((n, h) => n + h.services.length, 0);
+    const broken = halves.some((h) => !h.stands());
+    this.#sinceRead++;
+    if (!broken && services > FEW_SERVICES && this.#sinceRead < LOOK_AGAIN) return;
+    this.#suspicious = false;
+    this.#sinceRead = 0;
+    this.#guardChanged = false;
+    if (!this.#heal()) return;
+    const changed = this.#reconcile().filter((x) => x.result.ok && x.result.value === 'changed');
+    if (!broken && !this.#guardChanged && changed.length === 0) return;
+    const names = changed.slice(0, 3).map((x) => x.key);
+    const list = names.join(', ') + (changed.length > names.length ? ', …' : '');
+    this.#o.report?.({
+      code: 'nft-disturbed',
+      doing: text(
+        `another program changed table holdfast-lb or holdfast-guard of nf_tables; put back for ${changed.length} services (${list}); \`nft monitor\` shows which program, and \`nft flush ruleset\` in its scripts should name its own tables`,
+        `其他程序改动了 nf_tables 的表 holdfast-lb 或 holdfast-guard；已为 ${changed.length} 个服务恢复（${list}）；用 \`nft monitor\` 可查看是哪个程序，其脚本中的 \`nft flush ruleset\` 应改为只清空它自己的表`,
+      ),
+    });
+  }
   tick(): void {
+    this.#suspect();
+    if (this.#suspicious) this.#inspect();
+    this.#tick();
+    this.#generation = generationOf(this.#channel);
+  }
+  #tick(): void {
     const watched = (this.#wanted?.services ?? []).filter(needsLoads);
     if (watched.length > 0 && --this.#pause < 0) {
       const look = this.#look();
