@@ -126,7 +126,7 @@ export class Half {
   #adopt(found: TableFound): Result<void, HostError> {
     const { adoption, mode, shared } = this.#o;
     const elements = new Map<SetSpec, ElementSpec[]>();
-    for (const set of [...adoptedSets(adoption), chains, ...(shared?.sets ?? [])]) {
+    for (const set of [...adoptedSets(adoption), ...(shared?.sets ?? [])]) {
       const list: ElementSpec[] = [];
       const done = this.#kernel.elements(set.name, (e) => {
         const element = readElement(set, e);

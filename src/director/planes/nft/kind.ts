@@ -4,6 +4,7 @@
  * nothing else: a new rule, chain or verdict would make the kernel look through the whole table.
  */
 import { invariant } from '../../../base/index.ts';
+import { hash32 } from '../../ring/index.ts';
 import type { WantedService } from '../../types.ts';
 import { serviceFamily } from './image.ts';
 import { type Persistence, persistenceOf } from './pick.ts';
@@ -70,6 +71,15 @@ export function kindOfWords(low: number, high: number): Kind | undefined {
     own: (low >>> 19) & 0x3ff,
     persistence: persistence as Persistence | undefined,
   };
+}
+/**
+ * The number by which a packet finds the chain: one word, since `nft list` (1.0.6) cannot print a lookup by what another
+ * lookup gave as two. Without persistence it is the words themselves; with it a hash, and two kinds of one number are
+ * refused by the kernel.
+ */
+export function kindNumber(k: Kind): number {
+  const [low, high] = kindWords(k);
+  return high === 0 ? low : (hash32(kindChain(k), 0) | 0x8000_0000) >>> 0;
 }
 const CHAIN = /^by-.*-([0-9a-f]{8})([0-9a-f]{8})$/;
 /** Readable in `nft list`, and unique: `by-source-1021-0000ff4200000000`. */

@@ -8,7 +8,7 @@ import {
   type TableFound,
 } from '../nftables/index.ts';
 import type { Change, Mode } from './image.ts';
-import { type Kind, kindChain, kindOfChain, kindWords } from './kind.ts';
+import { type Kind, kindChain, kindNumber, kindOfChain } from './kind.ts';
 import { chains } from './pick.ts';
 
 type Known = { readonly kind: Kind; users: number };
@@ -104,8 +104,8 @@ export class KindChains {
   }
 }
 const sameKind = (a: Kind | undefined, b: Kind | undefined): boolean =>
-  a === b || (a !== undefined && b !== undefined && kindWords(a).join() === kindWords(b).join());
-const elementOf = (name: string, kind: Kind): ElementSpec => ({ key: kindWords(kind), goto: name });
+  a === b || (a !== undefined && b !== undefined && kindChain(a) === kindChain(b));
+const elementOf = (name: string, kind: Kind): ElementSpec => ({ key: [kindNumber(kind)], goto: name });
 const remove = (name: string, elements: readonly ElementSpec[]): TableCommand[] => [
   ...(elements.length === 0 ? [] : [{ do: 'elements-remove', set, elements } as const]),
   { do: 'rules-flush', chain: name },

@@ -48,8 +48,8 @@ export const flowSlotRule = (k: Kind, mark: MarkPort, only: RuleSpec): RuleSpec[
 export const slots: SetSpec = { name: 'slots', key: ['mark', 'mark'], data: ['mark'] };
 export const turns: SetSpec = { ...slots, name: 'turns' };
 /** Of which kind a service is, and where kinds are chosen by. */
-export const kinds: SetSpec = { name: 'kinds', key: ['mark'], data: ['mark', 'mark'] };
-export const chains: SetSpec = { name: 'chains', key: ['mark', 'mark'], data: 'verdict' };
+export const kinds: SetSpec = { name: 'kinds', key: ['mark'], data: ['mark'] };
+export const chains: SetSpec = { name: 'chains', key: ['mark'], data: 'verdict' };
 export const choosingSets: readonly SetSpec[] = [slots, turns, kinds, chains];
 /** The mark is a service's: on to the chain of its kind. */
 export const chooseRule = (mark: MarkPort): RuleSpec => [
