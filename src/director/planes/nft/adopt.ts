@@ -3,8 +3,8 @@ import type { IpAddress } from '../../../base/index.ts';
 import { isOurMark, serverMark, serverOfMark, serviceMark, serviceOfMark } from '../marks.ts';
 import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
 import { type Entry, entryKey, type ImageServer, type Mode, type ServiceImage } from './image.ts';
-import { type Kind, kindNumber, kindOfChain } from './kind.ts';
-import { chains, kinds, slots, turns } from './pick.ts';
+import { type Kind, kindOfChain } from './kind.ts';
+import { kinds, slots, turns } from './pick.ts';
 
 /** The sets of a mode that tell of services, beside those that both modes have. */
 export type Adoption = {
@@ -20,7 +20,6 @@ export type TableContent = ReadonlyMap<SetSpec, readonly ElementSpec[]>;
 export type Adopted = { readonly images: readonly ServiceImage[]; readonly debris: readonly TableCommand[] };
 export const adoptedSets = (a: Adoption): readonly SetSpec[] => [
   kinds,
-  chains,
   ...a.entries,
   slots,
   turns,
@@ -54,14 +53,9 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
     there.entries.push(entry);
     return there;
   };
-  const byNumber = new Map<number, Kind>();
-  for (const e of content.get(chains) ?? []) {
-    const kind = kindOfChain(e.goto ?? '');
-    if (kind !== undefined && kindNumber(kind) === e.key[0]) byNumber.set(kindNumber(kind), kind);
-  }
   each(kinds, (e) => {
     const [mark] = e.key as [number];
-    const kind = byNumber.get((e.data?.[0] ?? 0) as number);
+    const kind = kindOfChain(e.goto ?? '');
     if (kind === undefined || serviceMark(serviceOfMark(mark)) !== mark) return false;
     drafts.set(serviceOfMark(mark), { kind, servers: new Map(), slots: [], entries: [] });
     return true;

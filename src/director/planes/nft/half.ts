@@ -26,7 +26,6 @@ import {
   type ServiceImage,
 } from './image.ts';
 import { KindChains } from './kinds.ts';
-import { chains } from './pick.ts';
 
 export type HalfOptions = {
   readonly mode: Mode;
@@ -147,7 +146,6 @@ export class Half {
     const kept = this.#kinds.adopt(
       images.flatMap((i) => i.kind ?? []),
       found,
-      elements.get(chains) ?? [],
     );
     this.#strays = [...debris, ...kept];
     return ok(undefined);

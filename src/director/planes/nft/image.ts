@@ -6,7 +6,7 @@ import { familyOf, type IpAddress } from '../../../base/index.ts';
 import type { WantedServer, WantedService } from '../../types.ts';
 import { eachAddress, MAX_SERVERS, PROTOCOL_NUMBER, serverMark, serviceMark } from '../marks.ts';
 import type { ElementSpec, RuleSpec, SetSpec, TableCommand } from '../nftables/index.ts';
-import { type Kind, kindNumber, kindOf } from './kind.ts';
+import { type Kind, kindChain, kindOf } from './kind.ts';
 import { kinds, slots, turns } from './pick.ts';
 import { fillSlots } from './slots.ts';
 
@@ -106,7 +106,7 @@ export const serviceFamily = (s: WantedService): 4 | 6 =>
 // ---------------------------------------------------------------------------------------------- plan
 
 export const entryKey = (e: Entry): string => `${e.set.name} ${e.element.key.join(' ')}`;
-const entryText = (e: Entry): string => `${entryKey(e)} ${(e.element.data ?? []).join(' ')}`;
+const entryText = (e: Entry): string => `${entryKey(e)} ${e.element.goto ?? ''} ${(e.element.data ?? []).join(' ')}`;
 
 /** What is to be done to one service, in the order in which the kernel must have it. */
 export type ServicePlan = {
@@ -125,7 +125,7 @@ const slotEntry = (set: SetSpec, id: number, slot: number, server: number): Entr
   element: { key: [serviceMark(id), slot], data: [serverMark(id, server)] },
 });
 const kindEntries = (id: number, k: Kind | undefined): Entry[] =>
-  k === undefined ? [] : [{ set: kinds, element: { key: [serviceMark(id)], data: [kindNumber(k)] } }];
+  k === undefined ? [] : [{ set: kinds, element: { key: [serviceMark(id)], goto: kindChain(k) } }];
 function difference(
   have: readonly Entry[],
   want: readonly Entry[],

@@ -1,10 +1,8 @@
 /**
- * How a service chooses: its kind. Services of one kind share one chain of constant rules, and a kind is two words, by
- * which a packet finds the chain and a later process reads back what a service is. So a service is elements of maps and
- * nothing else: a new rule, chain or verdict would make the kernel look through the whole table.
+ * How a service chooses: its kind. Services of one kind share one chain of constant rules, whose name tells a later process
+ * what the kind is. So a service is elements of maps and nothing else, but for those that have a counter of their own.
  */
 import { invariant } from '../../../base/index.ts';
-import { hash32 } from '../../ring/index.ts';
 import type { WantedService } from '../../types.ts';
 import { serviceFamily } from './image.ts';
 import { type Persistence, persistenceOf } from './pick.ts';
@@ -71,15 +69,6 @@ export function kindOfWords(low: number, high: number): Kind | undefined {
     own: (low >>> 19) & 0x3ff,
     persistence: persistence as Persistence | undefined,
   };
-}
-/**
- * The number by which a packet finds the chain: one word, since `nft list` (1.0.6) cannot print a lookup by what another
- * lookup gave as two. Without persistence it is the words themselves; with it a hash, and two kinds of one number are
- * refused by the kernel.
- */
-export function kindNumber(k: Kind): number {
-  const [low, high] = kindWords(k);
-  return high === 0 ? low : (hash32(kindChain(k), 0) | 0x8000_0000) >>> 0;
 }
 const CHAIN = /^by-.*-([0-9a-f]{8})([0-9a-f]{8})$/;
 /** Readable in `nft list`, and unique: `by-source-1021-0000ff4200000000`. */

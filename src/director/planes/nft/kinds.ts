@@ -1,15 +1,12 @@
 /** The chains of kinds in one table: there while a service goes through them. */
 import {
-  type ElementSpec,
   fingerprint,
   foundFingerprint,
-  type SetSpec,
   type TableCommand,
   type TableFound,
 } from '../nftables/index.ts';
 import type { Change, Mode } from './image.ts';
-import { type Kind, kindChain, kindNumber, kindOfChain } from './kind.ts';
-import { chains } from './pick.ts';
+import { type Kind, kindChain, kindOfChain } from './kind.ts';
 
 type Known = { readonly kind: Kind; users: number };
 export type KindPlan = {
@@ -19,7 +16,6 @@ export type KindPlan = {
   /** To be called when the transaction has gone through. */
   readonly settle: () => void;
 };
-const set: SetSpec = chains;
 
 export class KindChains {
   readonly #mode: Pick<Mode, 'rules'>;
@@ -57,7 +53,7 @@ export class KindChains {
     for (const [name, d] of delta) {
       const had = this.#known.get(name)?.users ?? 0;
       if (had === 0 && d.by > 0) before.push(...this.#add(name, d.kind));
-      if (had > 0 && had + d.by <= 0) after.push(...remove(name, [elementOf(name, d.kind)]));
+      if (had > 0 && had + d.by <= 0) after.push(...remove(name));
     }
     return {
       before,
@@ -75,12 +71,11 @@ export class KindChains {
     return [
       { do: 'chain-add', chain: { name, rules: [] } },
       { do: 'rules-add', chain: name, rules: this.#mode.rules(kind) },
-      { do: 'elements-add', set, elements: [elementOf(name, kind)] },
     ];
   }
 
   /** What an earlier process left: kept where services that it left use it, else to be cleared away. */
-  adopt(used: readonly Kind[], found: TableFound, elements: readonly ElementSpec[]): readonly TableCommand[] {
+  adopt(used: readonly Kind[], found: TableFound): readonly TableCommand[] {
     for (const kind of used) {
       const name = kindChain(kind);
       const known = this.#known.get(name);
@@ -88,26 +83,20 @@ export class KindChains {
       else known.users++;
     }
     const out: TableCommand[] = [];
-    const leading = new Map(elements.map((e) => [e.goto ?? '', e]));
-    for (const e of elements)
-      if (!this.#known.has(e.goto ?? '')) out.push({ do: 'elements-remove', set, elements: [{ key: e.key }] });
     for (const [name, { kind }] of this.#known) {
       const rules = this.#mode.rules(kind);
       if (!found.chains.has(name)) out.push({ do: 'chain-add', chain: { name, rules: [] } });
       if (foundFingerprint(found.rules.get(name)) !== fingerprint(rules))
         out.push({ do: 'rules-flush', chain: name }, { do: 'rules-add', chain: name, rules });
-      if (!leading.has(name)) out.push({ do: 'elements-add', set, elements: [elementOf(name, kind)] });
     }
     for (const name of found.chains.keys())
-      if (kindOfChain(name) !== undefined && !this.#known.has(name)) out.push(...remove(name, []));
+      if (kindOfChain(name) !== undefined && !this.#known.has(name)) out.push(...remove(name));
     return out;
   }
 }
 const sameKind = (a: Kind | undefined, b: Kind | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && kindChain(a) === kindChain(b));
-const elementOf = (name: string, kind: Kind): ElementSpec => ({ key: [kindNumber(kind)], goto: name });
-const remove = (name: string, elements: readonly ElementSpec[]): TableCommand[] => [
-  ...(elements.length === 0 ? [] : [{ do: 'elements-remove', set, elements } as const]),
+const remove = (name: string): TableCommand[] => [
   { do: 'rules-flush', chain: name },
   { do: 'chain-remove', chain: name },
 ];

@@ -47,16 +47,11 @@ export const flowSlotRule = (k: Kind, mark: MarkPort, only: RuleSpec): RuleSpec[
 /** Service and slot to server. Services with a counter have a set of their own: a rule that is made walks its maps. */
 export const slots: SetSpec = { name: 'slots', key: ['mark', 'mark'], data: ['mark'] };
 export const turns: SetSpec = { ...slots, name: 'turns' };
-/** Of which kind a service is, and where kinds are chosen by. */
-export const kinds: SetSpec = { name: 'kinds', key: ['mark'], data: ['mark'] };
-export const chains: SetSpec = { name: 'chains', key: ['mark'], data: 'verdict' };
-export const choosingSets: readonly SetSpec[] = [slots, turns, kinds, chains];
+/** From a service to the chain of its kind. */
+export const kinds: SetSpec = { name: 'kinds', key: ['mark'], data: 'verdict' };
+export const choosingSets: readonly SetSpec[] = [slots, turns, kinds];
 /** The mark is a service's: on to the chain of its kind. */
-export const chooseRule = (mark: MarkPort): RuleSpec => [
-  mark.get(0),
-  lookup(kinds.name, 0, 0),
-  lookup(chains.name, 0, 'verdict'),
-];
+export const chooseRule = (mark: MarkPort): RuleSpec => [mark.get(0), lookup(kinds.name, 0, 'verdict')];
 
 // ---------------------------------------------------------------------------------------------- persistence
 
