@@ -2,13 +2,15 @@
  * Stream sockets of a server: listen, accept, receive into memory that stands ready, send from two places at once.
  * node:net gives every chunk a Buffer of its own and offers `onread` only to outgoing connections. Node-API only.
  */
-#include "common.h"
+#define _GNU_SOURCE
+#include "handles.h"
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum { NAME_BYTES = 128 };
 
@@ -86,6 +88,41 @@ static napi_value js_accept(napi_env env, napi_callback_info info) {
   return new_stream(env, fd, &STREAM_TAG);
 }
 
+/* connect(sockaddr, from, to): a stream, or the negative errno. With TCP it may still be under way: writable tells. */
+static napi_value js_connect(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  uint8_t *name;
+  size_t n;
+  if (!take_arguments(env, info, "connect", 3, &a) || !take_range(&a, 0, &name, &n)) return NULL;
+  if (n < sizeof(sa_family_t) || n > NAME_BYTES) {
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "connect: this is no sockaddr");
+    return NULL;
+  }
+  struct sockaddr_storage address = {0};
+  memcpy(&address, name, n);
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return outcome(env, -1);
+  if (address.ss_family != AF_UNIX) {
+    int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+  }
+  if (connect(fd, (struct sockaddr *)&address, (socklen_t)n) < 0 && errno != EINPROGRESS) {
+    int failed = errno;
+    close(fd);
+    return integer(env, -failed);
+  }
+  return new_stream(env, fd, &STREAM_TAG);
+}
+
+/* duplicate(stream): another descriptor of the same connection, which the caller owns. */
+static napi_value js_duplicate(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  if (!take_arguments(env, info, "duplicate", 1, &a) || !(h = take_open_handle(&a, &STREAM_TAG))) return NULL;
+  return outcome(env, fcntl(((struct stream *)h)->fd, F_DUPFD_CLOEXEC, 0));
+}
+
 /* name(handle of a listener, room, from, to), peer(stream, room, from, to): bytes of the sockaddr */
 static napi_value js_name(napi_env env, napi_callback_info info) {
   struct arguments a;
@@ -160,11 +197,11 @@ static napi_value watch(napi_env env, napi_callback_info info, const char *funct
   struct handle *h;
   int events;
   if (!take_arguments(env, info, function, 3, &a) || !(h = take_open_handle(&a, tag)) ||
-      !take_int(&a, 1, 0, UV_READABLE | UV_WRITABLE, &events) || !take_function(&a, 2))
+      !take_int(&a, 1, 0, UV_READABLE | UV_WRITABLE | UV_DISCONNECT, &events) || !take_function(&a, 2))
     return NULL;
   return integer(env, watch_handle(h, a.value[0], events, a.value[2], on_ready));
 }
-/* watch(stream, events, callback), attend(listener, events, callback): 1 readable, 2 writable, 0 nothing */
+/* watch(stream, events, callback), attend(listener, events, callback): 1 readable, 2 writable, 4 the peer hung up, 0 nothing */
 static napi_value js_watch(napi_env env, napi_callback_info info) { return watch(env, info, "watch", &STREAM_TAG); }
 static napi_value js_attend(napi_env env, napi_callback_info info) { return watch(env, info, "attend", &LISTENER_TAG); }
 
@@ -174,10 +211,10 @@ static napi_value js_interest(napi_env env, napi_callback_info info) {
   struct handle *h;
   int events;
   if (!take_arguments(env, info, "interest", 2, &a) || !(h = take_open_handle(&a, &STREAM_TAG)) ||
-      !take_int(&a, 1, 0, UV_READABLE | UV_WRITABLE, &events))
+      !take_int(&a, 1, 0, UV_READABLE | UV_WRITABLE | UV_DISCONNECT, &events))
     return NULL;
   if (!h->poll) {
-    type_error(env, "ERR_NOT_WATCHED", "interest", "watch() was not called for this stream");
+    type_error(&a, "ERR_NOT_WATCHED", "watch() was not called for this stream");
     return NULL;
   }
   return integer(env, h->events == events ? 0 : watch_handle(h, a.value[0], events, NULL, on_ready));
@@ -215,6 +252,7 @@ NAPI_MODULE_INIT() {
       {"listen", js_listen},   {"accept", js_accept}, {"name", js_name},         {"peer", js_peer},
       {"receive", js_receive}, {"send", js_send},     {"watch", js_watch},       {"attend", js_attend},
       {"interest", js_interest}, {"detach", js_detach}, {"close", js_close},     {"dismiss", js_dismiss},
+      {"connect", js_connect}, {"duplicate", js_duplicate},
   };
   return export_addon(env, exports, functions, sizeof functions / sizeof *functions);
 }

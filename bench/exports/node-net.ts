@@ -9,12 +9,13 @@ const addon = loadAddon();
 const needs = requirementsOf(DEFAULT_OPTIONS);
 const blocks = linuxBlocks({ requests: needs.requests, slabBytes: needs.slabBytes + (1 << 20), engine: 'auto' });
 if (!addon.ok || !blocks.ok) throw new Error('no addon');
+const unused = { ok: false, error: { code: 'ENOSYS', doing: { en: '', zh: '' } } } as const;
 const server = ExportServer.open(
   {
     blocks: blocks.value,
     clock: linuxClock(addon.value),
     log: { write: () => {} },
-    streams: { listen: () => ({ ok: false, error: { code: 'ENOSYS', doing: { en: '', zh: '' } } }) },
+    streams: { listen: () => unused, connect: () => unused },
   },
   DEFAULT_OPTIONS,
 );

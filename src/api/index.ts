@@ -6,6 +6,7 @@ export type {
   LbDocument,
   LbFinding,
   LbMatch,
+  LbPeer,
   LbRequest,
   LbServer,
   LbService,

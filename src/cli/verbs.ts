@@ -17,6 +17,12 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('../daemon/index.ts')).runKeepalived(argv, version()),
   },
   {
+    name: 'ldirectord',
+    arguments: 'FILE [-t] [OPTION...]',
+    help: text('stands in for ldirectord; -t checks the file', '替代 ldirectord；-t 检查文件'),
+    run: async (argv) => (await import('../daemon/index.ts')).runLdirectord(argv, version()),
+  },
+  {
     name: 'export',
     arguments: '[NAME=]FILE... [OPTION...]',
     help: text(
@@ -24,6 +30,18 @@ export const VERBS: readonly Verb[] = [
       '通过 NBD 导出文件与块设备；--help 列出其选项',
     ),
     run: async (argv) => (await import('../daemon/index.ts')).runExport(argv),
+  },
+  {
+    name: 'attach',
+    arguments: 'NAME --socket PATH [OPTION...]',
+    help: text('makes an NBD export the device /dev/holdfast/NAME', '将 NBD 导出变为设备 /dev/holdfast/NAME'),
+    run: async (argv) => (await import('../daemon/index.ts')).runAttach(argv),
+  },
+  {
+    name: 'detach',
+    arguments: 'NAME [--force]',
+    help: text('takes such a device away again', '移除该设备'),
+    run: async (argv) => (await import('../daemon/index.ts')).runDetach(argv),
   },
   {
     name: 'status',
@@ -53,9 +71,18 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('./lb/index.ts')).lb(['ipvsadm', ...argv]),
   },
   {
+    name: 'realserver',
+    arguments: 'VIP... [OPTION...]',
+    help: text(
+      'makes this machine a real server of DR or TUN; --help lists its options',
+      '使本机成为 DR 或 TUN 的真实服务器；--help 列出其选项',
+    ),
+    run: async (argv) => (await import('../daemon/index.ts')).runRealServer(argv),
+  },
+  {
     name: 'wire',
     arguments: 'decode FILE [--json]',
-    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD'),
+    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD, NBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD、NBD'),
     run: async (argv) => (await import('./wire.ts')).wire(argv),
   },
   {

@@ -1,3 +1,4 @@
+export * from './attach/index.ts';
 export { type FileBackend, fileBackend } from './file-backend.ts';
 export {
   type ClientStatus,

@@ -31,6 +31,13 @@ export interface ServerStream {
   /** Twice is harmless. */
   close(): void;
 }
+/** The client's end of a connection. */
+export interface ClientStream extends ServerStream {
+  /** From now on only the end of the connection is told, to what `watch` was given: another reads and writes. */
+  watchEnd(): void;
+  /** A descriptor of the connection for the kernel, which keeps a reference of its own; closed when `use` returns. */
+  lend<T>(use: (descriptor: number) => T): T;
+}
 export interface StreamListener {
   /** The port, where it is TCP. */
   readonly port: number;
@@ -38,4 +45,6 @@ export interface StreamListener {
 }
 export interface StreamServer {
   listen(address: StreamAddress, accepted: (s: ServerStream) => void): Result<StreamListener, HostError>;
+  /** With TCP it may still be under way when it returns: until then nothing can be received, and `send` says -EAGAIN. */
+  connect(address: StreamAddress): Result<ClientStream, HostError>;
 }

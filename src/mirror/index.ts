@@ -1,3 +1,4 @@
 export * from './machine/index.ts';
 export { metadataCodecs } from './metadata/codecs.ts';
 export * from './metadata/index.ts';
+export * from './status.ts';

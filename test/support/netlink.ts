@@ -303,6 +303,9 @@ const ipvsDaemon: fc.Arbitrary<IpvsDaemon> = record(
   { requiredKeys: ['role', 'interface', 'id', 'maxLength', 'port', 'ttl'] },
 );
 
+const wide = fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn });
+const maybe = <T>(a: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(a, { nil: undefined });
+
 export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], fc.Arbitrary<unknown>> = {
   'netlink messages': messages,
   'netlink acknowledgement': acknowledgement,
@@ -318,4 +321,20 @@ export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], 
   'ipvs daemon': ipvsDaemon,
   'ipvs timeouts': record({ tcp: u32, tcpfin: u32, udp: u32 }),
   'ipvs info': record({ version: u32, connectionTableSize: u32 }),
+  'nbd netlink setup': record({
+    command: fc.integer({ min: 1, max: 5 }),
+    setup: record({
+      index: maybe(u32),
+      size: maybe(wide),
+      blockSize: maybe(wide),
+      timeout: maybe(wide),
+      serverFlags: maybe(wide),
+      clientFlags: maybe(wide),
+      deadConnTimeout: maybe(wide),
+      backend: maybe(fc.string({ unit: 'grapheme-ascii', maxLength: 40 })),
+      sockets: fc.array(u32, { maxLength: 5 }),
+    }),
+  }),
+  'nbd netlink device': record({ command: fc.integer({ min: 1, max: 5 }), index: maybe(u32) }),
+  'nbd netlink status': fc.array(record({ index: u32, connected: fc.boolean() }), { maxLength: 20 }),
 };

@@ -141,7 +141,7 @@ function exported(word: string, name: string | undefined): ExportedFile {
   return { name: name ?? basename(word), path: word };
 }
 
-function parseAddress(s: string): StreamAddress | undefined {
+export function parseAddress(s: string): StreamAddress | undefined {
   const at = s.lastIndexOf(':');
   const host = s.slice(0, at).replace(/^\[(.*)\]$/, '$1');
   const port = s.slice(at + 1);

@@ -1,8 +1,9 @@
 /** The director process as the supervisor sees it: kept running, told what changes, asked on behalf of operators. */
 import type { LbAnswer, LbRequest } from '../../api/index.ts';
-import { type Microseconds, type Text, text, unreachable } from '../../base/index.ts';
+import { type Microseconds, type Text, text, unreachable, us } from '../../base/index.ts';
 import type { InstanceView, PoolNotification, PoolState, ServiceKey } from '../../director/index.ts';
 import type { LogEvent } from '../../host/index.ts';
+import { commonNow } from '../channel.ts';
 import type { FromDirector, ToDirector } from '../messages.ts';
 import { Child } from './child.ts';
 import {
@@ -53,10 +54,12 @@ export class DirectorLink {
   get pid(): number | undefined {
     return this.#state.kept.is === 'running' ? this.#child?.pid : undefined;
   }
-  configuration(settings: DirectorSettings, o: Omit<KeeperOptions, 'name'>): void {
+  /** `leftBehind`: there is something in the kernel to take over, or to sweep. */
+  configuration(settings: DirectorSettings, o: Omit<KeeperOptions, 'name'> & { readonly leftBehind: boolean }): void {
+    const { leftBehind, ...options } = o;
     this.#settings = settings;
-    this.#options = { ...o, name: NAME };
-    this.#feed({ kind: 'configuration', work: settings.config.virtualServers.length > 0 });
+    this.#options = { ...options, name: NAME };
+    this.#feed({ kind: 'configuration', work: leftBehind || settings.config.virtualServers.length > 0 });
   }
   instance(name: string, view: InstanceView): void {
     this.#instances.set(name, view);
@@ -86,7 +89,8 @@ export class DirectorLink {
       clearTimeout(late);
       reply(document);
     });
-    this.#child?.send({ kind: 'ask', question, request });
+    const until = us(commonNow() + ANSWER_WITHIN * 1000);
+    this.#child?.send({ kind: 'ask', question, request, until });
   }
   /** `stopped` is called once, at the latest when the process was killed because it took too long. */
   stop(o: { readonly keep: boolean }, stopped: () => void): void {

@@ -14,6 +14,7 @@ export { linuxBpf } from './bpf/index.ts';
 export { linuxClock } from './clock.ts';
 export { linuxFiles } from './files.ts';
 export { type ConsoleOptions, type LogOptions, linuxLog, type SyslogOptions } from './log.ts';
+export { becomeIoFlusher, type LoopDevice, openLoop } from './loop.ts';
 export { LinuxNetwork, linuxNetlink, openNetwork } from './netlink/index.ts';
 export { type Priority, type PriorityReport, setPriority } from './priority.ts';
 export { linuxProcesses } from './processes.ts';

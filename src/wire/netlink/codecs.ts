@@ -19,6 +19,14 @@ import {
   encodeMessages,
   NLM_F,
 } from './message.ts';
+import {
+  decodeNbdDevice,
+  decodeNbdSetup,
+  decodeNbdStatus,
+  encodeNbdDevice,
+  encodeNbdSetup,
+  encodeNbdStatus,
+} from './nbd.ts';
 import { decodeNeighbour, encodeNeighbour } from './neighbour.ts';
 import { decodeRoute, encodeRoute } from './route.ts';
 import { decodeRule, encodeRule } from './rule.ts';
@@ -43,4 +51,7 @@ export const netlinkCodecs = [
   { name: 'ipvs daemon', decode: decodeIpvsDaemon, encode: encodeIpvsDaemon },
   { name: 'ipvs timeouts', decode: decodeIpvsTimeouts, encode: encodeIpvsTimeouts },
   { name: 'ipvs info', decode: decodeIpvsInfo, encode: encodeIpvsInfo },
+  { name: 'nbd netlink setup', decode: decodeNbdSetup, encode: encodeNbdSetup },
+  { name: 'nbd netlink device', decode: decodeNbdDevice, encode: encodeNbdDevice },
+  { name: 'nbd netlink status', decode: decodeNbdStatus, encode: encodeNbdStatus },
 ] as const;

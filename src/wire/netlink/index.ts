@@ -65,6 +65,19 @@ export {
   RTM,
   writeMessage,
 } from './message.ts';
+export {
+  decodeNbdDevice,
+  decodeNbdStatus,
+  encodeNbdDevice,
+  encodeNbdStatus,
+  NBD_CLIENT_FLAG,
+  NBD_GENL_CMD,
+  NBD_GENL_FAMILY,
+  type NbdDeviceState,
+  type NbdSetup,
+  writeNbdDevice,
+  writeNbdSetup,
+} from './nbd.ts';
 export { decodeNeighbour, encodeNeighbour, writeNeighbourDump, writeNeighbourKey } from './neighbour.ts';
 export { decodeRoute, encodeRoute, isCachedRoute, writeRoute, writeRouteDump } from './route.ts';
 export { decodeRule, encodeRule, writeRule, writeRuleDump } from './rule.ts';

@@ -1,7 +1,7 @@
 /** What servers have to do now, from the flow maps and the counters, and the weights that emulated schedulers make of it. */
 import type { BpfMap } from '../../../host/index.ts';
 import { emulate, type Load, looksAtLoad } from '../../ring/index.ts';
-import type { WantedService } from '../../types.ts';
+import type { ServerCounters, ServerKey, WantedService } from '../../types.ts';
 import { countFlows, type Flows, type FlowTimeouts } from './flows.ts';
 import { BYTES } from './layout.ts';
 import type { ServerRow } from './tables.ts';
@@ -68,4 +68,18 @@ export function sumCounters(value: Uint8Array | undefined): Sums {
     out.closed += Number(v.getBigUint64(at + 24, true));
   }
   return out;
+}
+
+/** Of one server. `flows`: as last counted; where nobody counts, opened less closed is the best there is. */
+export function countersOf(key: ServerKey, n: Sums, flows: Flows | undefined): ServerCounters {
+  return {
+    key,
+    connections: n.connections,
+    packetsIn: n.packets,
+    bytesIn: n.bytes,
+    packetsOut: 0,
+    bytesOut: 0,
+    active: flows?.active ?? Math.max(0, n.connections - n.closed),
+    inactive: flows?.inactive ?? Math.min(n.closed, n.connections),
+  };
 }

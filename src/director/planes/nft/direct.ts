@@ -21,6 +21,7 @@ import {
   masked,
   nativeBytes,
   onlyEthernet,
+  onlyOthers,
   onlyProtocol,
   type RuleSpec,
   type SetSpec,
@@ -190,7 +191,7 @@ const enter = (f: 4 | 6): RuleSpec[] => {
 const ingress = (name: string): ChainSpec => ({
   name: `in-${name}`,
   hook: hookOf('filter', 'ingress', 0, [name]),
-  rules: [...families.flatMap(enter), ...families.flatMap(errorRules)],
+  rules: [[...onlyOthers, verdict('accept')], ...families.flatMap(enter), ...families.flatMap(errorRules)],
 });
 
 /** `interfaces`: where clients' packets come in. */

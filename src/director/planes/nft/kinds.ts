@@ -1,10 +1,5 @@
 /** The chains of kinds in one table: there while a service goes through them. */
-import {
-  fingerprint,
-  foundFingerprint,
-  type TableCommand,
-  type TableFound,
-} from '../nftables/index.ts';
+import { fingerprint, foundFingerprint, type TableCommand, type TableFound } from '../nftables/index.ts';
 import type { Change, Mode } from './image.ts';
 import { type Kind, kindChain, kindOfChain } from './kind.ts';
 

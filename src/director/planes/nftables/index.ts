@@ -16,6 +16,7 @@ export {
   onlyEthernet,
   onlyFamily,
   onlyNew,
+  onlyOthers,
   onlyProtocol,
   verdict,
 } from './rules.ts';

@@ -6,10 +6,15 @@ export type ListenerHandle = { readonly [listener]: true };
 
 export const READABLE = 1;
 export const WRITABLE = 2;
+/** The peer hung up. */
+export const HANGUP = 4;
 
 export interface StreamsAddon {
   listen(name: Uint8Array, from: number, to: number, backlog: number): ListenerHandle | number;
   accept(l: ListenerHandle): StreamHandle | number;
+  connect(name: Uint8Array, from: number, to: number): StreamHandle | number;
+  /** The descriptor is the caller's. */
+  duplicate(s: StreamHandle): number;
   name(l: ListenerHandle, room: Uint8Array, from: number, to: number): number;
   peer(s: StreamHandle, room: Uint8Array, from: number, to: number): number;
   receive(s: StreamHandle, into: Uint8Array, from: number, to: number): number;

@@ -161,6 +161,8 @@ test('the addon refuses wrong arguments with a code, and never crashes', () => {
     detach: 1,
     close: 1,
     dismiss: 1,
+    connect: 3,
+    duplicate: 1,
   };
   assert.deepEqual(Object.keys(addon).sort(), Object.keys(counts).sort());
   const wrong = [

@@ -1,11 +1,11 @@
 /** Stream sockets through the addon; once a connection asked for TLS, through node:tls. */
-import { lstatSync, unlinkSync } from 'node:fs';
+import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { err, ok, type Result, text } from '../../../base/index.ts';
-import type { HostError, ServerStream, StreamAddress, StreamListener, StreamServer, TlsFiles } from '../../index.ts';
+import type { ClientStream, HostError, StreamAddress, StreamListener, StreamServer, TlsFiles } from '../../index.ts';
 import { type Addon, hostError } from '../addon.ts';
 import { AF_UNIX, SOCK_STREAM, sockaddrIp, sockaddrPort, sockaddrText, sockaddrUnix } from '../sockaddr.ts';
-import { READABLE, type StreamHandle, type StreamsAddon, WRITABLE } from './addon.ts';
+import { HANGUP, READABLE, type StreamHandle, type StreamsAddon, WRITABLE } from './addon.ts';
 import { DuplexBytes } from './duplex.ts';
 import { secure } from './tls.ts';
 
@@ -15,7 +15,7 @@ const BACKLOG = 128;
 const ACCEPT_BATCH = 16;
 const REST_MS = 200;
 
-class LinuxStream implements ServerStream {
+class LinuxStream implements ClientStream {
   readonly peer: string;
   readonly #addon: StreamsAddon;
   #handle: StreamHandle;
@@ -47,6 +47,17 @@ class LinuxStream implements ServerStream {
     else if (!this.#closed && !this.#securing)
       this.#addon.interest(this.#handle, (readable ? READABLE : 0) | (writable ? WRITABLE : 0));
   }
+  watchEnd(): void {
+    if (!this.#closed) this.#addon.interest(this.#handle, HANGUP);
+  }
+  lend<T>(use: (descriptor: number) => T): T {
+    const fd = this.#addon.duplicate(this.#handle);
+    try {
+      return use(fd);
+    } finally {
+      if (fd >= 0) closeSync(fd);
+    }
+  }
   startTls(files: TlsFiles, done: (r: Result<{ readonly identity: string | undefined }, HostError>) => void): void {
     const fd = this.#addon.detach(this.#handle);
     if (fd < 0) {
@@ -76,7 +87,7 @@ export function streamServer(addon: StreamsAddon, sockets: Addon): StreamServer 
   return {
     listen(address, accepted) {
       const doing = text(`listen on ${describe(address)}`, `监听 ${describe(address)}`);
-      const name = address.kind === 'unix' ? sockaddrUnix(address.path) : sockaddrIp(address.address, address.port, 0);
+      const name = nameOf(address);
       let listener = addon.listen(name, 0, name.length, BACKLOG);
       if (listener === -EADDRINUSE && address.kind === 'unix' && removeStale(sockets, address.path))
         listener = addon.listen(name, 0, name.length, BACKLOG);
@@ -116,9 +127,17 @@ export function streamServer(addon: StreamsAddon, sockets: Addon): StreamServer 
         },
       } satisfies StreamListener);
     },
+    connect(address) {
+      const name = nameOf(address);
+      const s = addon.connect(name, 0, name.length);
+      if (typeof s !== 'number') return ok(new LinuxStream(addon, s, describe(address)));
+      return err(hostError(s, text(`connect to ${describe(address)}`, `连接 ${describe(address)}`)));
+    },
   };
 }
 
+const nameOf = (a: StreamAddress): Uint8Array =>
+  a.kind === 'unix' ? sockaddrUnix(a.path) : sockaddrIp(a.address, a.port, 0);
 const describe = (a: StreamAddress): string =>
   a.kind === 'unix' ? a.path : a.address.includes(':') ? `[${a.address}]:${a.port}` : `${a.address}:${a.port}`;
 
