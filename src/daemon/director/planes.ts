@@ -29,7 +29,9 @@ export function openPlanes(o: PlaneSettings): Planes {
   const ipvs = new IpvsPlane({ netlink, ledger: safeLedger(files, o.ledger), log });
   if (o.flush) ipvs.flush(); // without ip_vs there is nothing to empty
   const planes: Plane[] = [ipvs];
-  const nft = NftPlane.open({ netlink, network, ...guard });
+  const report = (e: HostError): void =>
+    log.write({ level: 'warning', code: 'director.nft', text: e.doing, fields: { code: e.code } });
+  const nft = NftPlane.open({ netlink, network, report, ...guard });
   if (nft.ok) planes.push(nft.value);
   else lacking(nft.error);
   const bpf = linuxBpf(netlink);
