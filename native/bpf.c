@@ -2,22 +2,15 @@
  * bpf(2) for Node: maps, programs, links, pins and test runs, Node-API only. What lies in maps and objects crosses as
  * bytes; the ELF file is parsed in TypeScript.
  *
- * Conventions as in sockets.c: what the kernel may refuse returns a number, the result or the negative errno; misuse
- * throws with a `code` and never reaches the kernel. The kernel copies as many bytes as a map's key and value have,
+ * Conventions: arguments.h. The kernel copies as many bytes as a map's key and value have,
  * whatever the caller's buffer holds: so a map is an opaque handle that knows these sizes, and every buffer is measured
  * against them. Handles that nobody holds any more are closed by garbage collection, all at the end of the environment.
  */
 #define _GNU_SOURCE
-#include <errno.h>
+#include "arguments.h"
 #include <linux/bpf.h>
-#include <math.h>
-#include <node_api.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,96 +30,8 @@ static const napi_type_tag TAG = {0x52a1c6d90b7e4f13, 0x8ce30f6ad1b8427f};
 static long bpf(int command, union bpf_attr *a) { return syscall(SYS_bpf, command, a, sizeof *a); }
 static uint64_t pointer(const void *p) { return (uint64_t)(uintptr_t)p; }
 
-/* ------------------------------------------------------------------------------------------ arguments */
-
-#define MAX_ARGUMENTS 7
-struct arguments {
-  napi_env env;
-  napi_value value[MAX_ARGUMENTS];
-  const char *function;
-};
-
-static void type_error(const struct arguments *a, const char *code, const char *what) {
-  char message[160];
-  snprintf(message, sizeof message, "%s: %s", a->function, what);
-  napi_throw_type_error(a->env, code, message);
-}
-static bool range_error(const struct arguments *a, int i, const char *what) {
-  char message[160];
-  snprintf(message, sizeof message, "%s: argument %d %s", a->function, i + 1, what);
-  napi_throw_range_error(a->env, "ERR_OUT_OF_RANGE", message);
-  return false;
-}
-
-static bool take_arguments(napi_env env, napi_callback_info info, const char *function, size_t want,
-                           struct arguments *a) {
-  size_t have = MAX_ARGUMENTS;
-  a->env = env;
-  a->function = function;
-  if (napi_get_cb_info(env, info, &have, a->value, NULL, NULL) == napi_ok && have == want) return true;
-  type_error(a, "ERR_MISSING_ARGS", "wrong number of arguments");
-  return false;
-}
-
-static bool take_u32(struct arguments *a, int i, uint32_t low, uint32_t high, uint32_t *out) {
-  napi_valuetype t;
-  double d;
-  if (napi_typeof(a->env, a->value[i], &t) != napi_ok || t != napi_number) {
-    type_error(a, "ERR_INVALID_ARG_TYPE", "a number was expected");
-    return false;
-  }
-  napi_get_value_double(a->env, a->value[i], &d);
-  if (!(d >= low && d <= high) || d != floor(d)) return range_error(a, i, "is no whole number in its range");
-  *out = (uint32_t)d;
-  return true;
-}
-
-static bool is_undefined(struct arguments *a, int i) {
-  napi_valuetype t;
-  return napi_typeof(a->env, a->value[i], &t) == napi_ok && t == napi_undefined;
-}
-
-/* A Uint8Array of `low` to `high` bytes. */
-static bool take_bytes(struct arguments *a, int i, size_t low, size_t high, uint8_t **data, size_t *n) {
-  napi_valuetype t;
-  bool is = false;
-  napi_typedarray_type array = napi_int8_array;
-  void *at = NULL;
-  *n = 0;
-  napi_typeof(a->env, a->value[i], &t);
-  if (t == napi_object) napi_is_typedarray(a->env, a->value[i], &is);
-  if (is) napi_get_typedarray_info(a->env, a->value[i], &array, n, &at, NULL, NULL);
-  if (!is || array != napi_uint8_array) {
-    type_error(a, "ERR_INVALID_ARG_TYPE", "a Uint8Array was expected");
-    return false;
-  }
-  if (*n < low || *n > high || (*n > 0 && !at)) return range_error(a, i, "has a wrong number of bytes");
-  *data = at;
-  return true;
-}
-
-static bool take_text(struct arguments *a, int i, size_t low, char *out, size_t room) {
-  napi_valuetype t;
-  size_t n;
-  if (napi_typeof(a->env, a->value[i], &t) != napi_ok || t != napi_string ||
-      napi_get_value_string_utf8(a->env, a->value[i], NULL, 0, &n) != napi_ok) {
-    type_error(a, "ERR_INVALID_ARG_TYPE", "a string was expected");
-    return false;
-  }
-  if (n >= low && n < room) {
-    napi_get_value_string_utf8(a->env, a->value[i], out, room, &n);
-    if (strlen(out) == n) return true;
-  }
-  return range_error(a, i, "is empty, too long, or holds a NUL");
-}
-
-static struct object *take_object(struct arguments *a, int i, int kinds, bool open) {
-  napi_valuetype t;
-  bool ours = false;
-  struct object *o = NULL;
-  if (napi_typeof(a->env, a->value[i], &t) == napi_ok && t == napi_object)
-    napi_check_object_type_tag(a->env, a->value[i], &TAG, &ours);
-  if (ours) napi_unwrap(a->env, a->value[i], (void **)&o);
+static struct object *take_object(const struct arguments *a, int i, int kinds, bool open) {
+  struct object *o = tagged(a, i, &TAG);
   if (!o || !(o->kind & kinds)) {
     type_error(a, "ERR_INVALID_ARG_TYPE", kinds == MAP ? "a map was expected" : kinds == PROGRAM ? "a program was expected"
                                           : kinds == LINK ? "a link was expected" : "a handle was expected");
@@ -138,14 +43,6 @@ static struct object *take_object(struct arguments *a, int i, int kinds, bool op
   }
   return o;
 }
-
-static napi_value number(napi_env env, double d) {
-  napi_value v = NULL;
-  napi_create_double(env, d, &v);
-  return v;
-}
-/* The result of a system call in the addon's convention. Nothing may stand between the call and this. */
-static napi_value outcome(napi_env env, long result) { return number(env, result < 0 ? -errno : (double)result); }
 
 /* ------------------------------------------------------------------------------------------ handles */
 
@@ -373,7 +270,7 @@ static napi_value js_next_key(napi_env env, napi_callback_info info) {
   return number(env, 0);
 }
 
-static bool take_batch(struct arguments *a, int i, struct object *o, uint32_t count, uint8_t **keys, uint8_t **values) {
+static bool take_batch(const struct arguments *a, int i, struct object *o, uint32_t count, uint8_t **keys, uint8_t **values) {
   size_t n, k = (size_t)o->key * count, v = (size_t)o->value * count;
   return take_bytes(a, i, k, k, keys, &n) && take_bytes(a, i + 1, v, v, values, &n);
 }
@@ -534,10 +431,7 @@ static napi_value js_possible(napi_env env, napi_callback_info info) {
 }
 
 NAPI_MODULE_INIT() {
-  static const struct {
-    const char *name;
-    napi_callback call;
-  } functions[] = {
+  static const struct exported functions[] = {
       {"close", js_close},
       {"descriptor", js_descriptor},
       {"pin", js_pin},
@@ -558,11 +452,5 @@ NAPI_MODULE_INIT() {
       {"mountBpf", js_mount},
       {"possibleProcessors", js_possible},
   };
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    napi_value f;
-    if (napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &f) != napi_ok ||
-        napi_set_named_property(env, exports, functions[i].name, f) != napi_ok)
-      return NULL;
-  }
-  return exports;
+  return EXPORT(env, exports, functions);
 }

@@ -2,10 +2,8 @@
  * A listening TCP socket on an address that this host may not have yet (IP_FREEBIND): Node binds only to what is there,
  * and a standby listens before the address comes. Node-API only; the file descriptor is handed to node:net.
  */
-#include <errno.h>
+#include "arguments.h"
 #include <netinet/in.h>
-#include <node_api.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,38 +25,21 @@ static int listening(const struct sockaddr_storage *name, socklen_t length, int 
   return r;
 }
 
-static napi_value misuse(napi_env env, const char *code, const char *words) {
-  napi_throw_type_error(env, code, words);
-  return NULL;
-}
-
 /* listen(sockaddr, backlog): the file descriptor, which the caller owns, or the negative errno. */
 static napi_value js_listen(napi_env env, napi_callback_info info) {
-  size_t count = 2, length = 0;
-  napi_value argument[2], result;
-  napi_typedarray_type type = napi_int8_array;
-  void *data = NULL;
-  bool is = false;
-  int32_t backlog;
-  if (napi_get_cb_info(env, info, &count, argument, NULL, NULL) != napi_ok) return NULL;
-  if (count < 2) return misuse(env, "ERR_MISSING_ARGS", "listen(sockaddr, backlog)");
-  napi_is_typedarray(env, argument[0], &is);
-  if (is) napi_get_typedarray_info(env, argument[0], &type, &length, &data, NULL, NULL);
-  if (!is || type != napi_uint8_array) return misuse(env, "ERR_INVALID_ARG_TYPE", "the address is a Uint8Array");
-  struct sockaddr_storage name;
-  if (length < sizeof(struct sockaddr_in) || length > sizeof name)
-    return misuse(env, "ERR_OUT_OF_RANGE", "the address is a sockaddr_in or sockaddr_in6");
-  if (napi_get_value_int32(env, argument[1], &backlog) != napi_ok)
-    return misuse(env, "ERR_INVALID_ARG_TYPE", "the backlog is a number");
-  memset(&name, 0, sizeof name);
-  memcpy(&name, data, length);
-  napi_create_int32(env, listening(&name, (socklen_t)length, backlog), &result);
-  return result;
+  struct arguments a;
+  struct sockaddr_storage name = {0};
+  uint8_t *bytes;
+  size_t n;
+  int backlog;
+  if (!take_arguments(env, info, "listen", 2, &a) ||
+      !take_bytes(&a, 0, sizeof(struct sockaddr_in), sizeof name, &bytes, &n) || !take_int(&a, 1, 0, INT32_MAX, &backlog))
+    return NULL;
+  memcpy(&name, bytes, n);
+  return integer(env, listening(&name, (socklen_t)n, backlog));
 }
 
 NAPI_MODULE_INIT() {
-  napi_value f;
-  if (napi_create_function(env, "listen", NAPI_AUTO_LENGTH, js_listen, NULL, &f) == napi_ok)
-    napi_set_named_property(env, exports, "listen", f);
-  return exports;
+  static const struct exported functions[] = {{"listen", js_listen}};
+  return EXPORT(env, exports, functions);
 }

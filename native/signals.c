@@ -2,10 +2,10 @@
  * Real-time signals on the event loop: Node knows only those with names, and keepalived's JSON dump and reset of
  * counters are asked for by numbers 36 and 63. Node-API only.
  */
-#include <node_api.h>
+#include "arguments.h"
 #include <stdlib.h>
 
-/* libuv's part of the ABI that is used, declared by hand as in sockets.c. */
+/* libuv's part of the ABI that is used, declared by hand as in handles.h. */
 typedef struct uv_loop_s uv_loop_t;
 typedef struct uv_signal_s uv_signal_t;
 typedef struct uv_handle_s uv_handle_t;
@@ -57,25 +57,13 @@ static void arrived(uv_signal_t *s, int number) {
   napi_close_handle_scope(w->env, scope);
 }
 
-static napi_value misuse(napi_env env, const char *code, const char *words) {
-  napi_throw_type_error(env, code, words);
-  return NULL;
-}
-
 /* watch(number, callback): for the life of the environment, without keeping it alive. Returns 0 or the negative errno. */
 static napi_value js_watch(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value argument[2], result;
-  int32_t number;
-  napi_valuetype type;
-  if (napi_get_cb_info(env, info, &count, argument, NULL, NULL) != napi_ok) return NULL;
-  if (count < 2) return misuse(env, "ERR_MISSING_ARGS", "watch(number, callback)");
-  if (napi_get_value_int32(env, argument[0], &number) != napi_ok)
-    return misuse(env, "ERR_INVALID_ARG_TYPE", "the signal is a number");
-  if (number < FIRST_REALTIME || number > LAST_REALTIME)
-    return misuse(env, "ERR_OUT_OF_RANGE", "a real-time signal is 34..64");
-  if (napi_typeof(env, argument[1], &type) != napi_ok || type != napi_function)
-    return misuse(env, "ERR_INVALID_ARG_TYPE", "the callback is a function");
+  struct arguments a;
+  int number;
+  if (!take_arguments(env, info, "watch", 2, &a) || !take_int(&a, 0, FIRST_REALTIME, LAST_REALTIME, &number) ||
+      !take_function(&a, 1))
+    return NULL;
 
   uv_loop_t *loop;
   if (napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop) != napi_ok) return NULL;
@@ -90,18 +78,15 @@ static napi_value js_watch(napi_env env, napi_callback_info info) {
     free(w);
   } else {
     uv_handle_set_data((uv_handle_t *)signal, w);
-    napi_create_reference(env, argument[1], 1, &w->callback);
+    napi_create_reference(env, a.value[1], 1, &w->callback);
     napi_add_async_cleanup_hook(env, end, w, &w->hook);
     r = uv_signal_start(signal, arrived, number);
     uv_unref((uv_handle_t *)signal);
   }
-  napi_create_int32(env, r, &result);
-  return result;
+  return integer(env, r);
 }
 
 NAPI_MODULE_INIT() {
-  napi_value f;
-  if (napi_create_function(env, "watch", NAPI_AUTO_LENGTH, js_watch, NULL, &f) == napi_ok)
-    napi_set_named_property(env, exports, "watch", f);
-  return exports;
+  static const struct exported functions[] = {{"watch", js_watch}};
+  return EXPORT(env, exports, functions);
 }

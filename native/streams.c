@@ -2,13 +2,15 @@
  * Stream sockets of a server: listen, accept, receive into memory that stands ready, send from two places at once.
  * node:net gives every chunk a Buffer of its own and offers `onread` only to outgoing connections. Node-API only.
  */
-#include "common.h"
+#define _GNU_SOURCE
+#include "handles.h"
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum { NAME_BYTES = 128 };
 
@@ -212,7 +214,7 @@ static napi_value js_interest(napi_env env, napi_callback_info info) {
       !take_int(&a, 1, 0, UV_READABLE | UV_WRITABLE | UV_DISCONNECT, &events))
     return NULL;
   if (!h->poll) {
-    type_error(env, "ERR_NOT_WATCHED", "interest", "watch() was not called for this stream");
+    type_error(&a, "ERR_NOT_WATCHED", "watch() was not called for this stream");
     return NULL;
   }
   return integer(env, h->events == events ? 0 : watch_handle(h, a.value[0], events, NULL, on_ready));

@@ -5,7 +5,8 @@
  * One mapping holds descriptors, completions and the slab. JavaScript writes descriptors of eight int32 into it
  * and calls submit(n) once a turn; the same call brings back what is finished. io_uring(7), io_uring_setup(2).
  */
-#include "common.h"
+#define _GNU_SOURCE
+#include "handles.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -17,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #ifndef RWF_DSYNC
 #define RWF_DSYNC 2
@@ -421,7 +423,7 @@ static napi_value js_geometry(napi_env env, napi_callback_info info) {
   if (napi_is_typedarray(env, a.value[1], &is) == napi_ok && is)
     napi_get_typedarray_info(env, a.value[1], &type, &n, &at, NULL, NULL);
   if (type != napi_float64_array || n != 8) {
-    type_error(env, "ERR_INVALID_ARG_TYPE", "geometry", "a Float64Array of 8 was expected");
+    type_error(&a, "ERR_INVALID_ARG_TYPE", "a Float64Array of 8 was expected");
     return NULL;
   }
   struct stat st;

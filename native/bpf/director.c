@@ -8,13 +8,26 @@
 
 char terms[] SEC("license") = "Dual MIT/GPL";
 
+static inline __u64 link_address(const void *bytes) {
+  __u64 mac = 0;
+  copy(&mac, bytes, 6);
+  return mac;
+}
+
 static inline int from_director(void *data) {
   __u32 zero = 0;
   struct config *c = map_lookup(&config, &zero);
   if (!c || !(c->flags & HAVE_DIRECTORS)) return 0;
-  __u64 mac = 0;
-  copy(&mac, data + 6, 6);
+  __u64 mac = link_address(data + 6);
   return map_lookup(&directors, &mac) != 0;
+}
+
+/*
+ * A switch that has forgotten where a machine is sends its frames to everybody. The address of a virtual router (RFC 9568
+ * section 7.3) is nobody else's: it is of a device on top of the one that takes the frame.
+ */
+static inline int of_virtual_router(const __u8 *mac) {
+  return mac[0] == 0 && mac[1] == 0 && mac[2] == 0x5e && mac[3] == 0 && (mac[4] == 1 || mac[4] == 2);
 }
 
 /* TTL and checksum (RFC 1624), or hop limit; the packet was read, so the bytes are there. */
@@ -45,12 +58,12 @@ SEC("tc/director") int tc_director(struct __sk_buff *skb) {
   if (unlikely((void *)(long)skb->data + want > (void *)(long)skb->data_end) && skb_pull_data(skb, want)) return TC_ACT_OK;
   void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
   struct packet p = {};
-  if (!read_packet(data, end, &p)) return TC_ACT_OK;
+  if (!read_packet(data, end, &p) || data + ETH_BYTES > end) return TC_ACT_OK;
+  if (unlikely(skb->pkt_type != PACKET_HOST) && !of_virtual_router(data)) return TC_ACT_OK;
   struct server *s = 0;
   __u32 id = 0;
   enum verdict v = decide(&p, &s, &id);
   if (v == PASS || !s) return v == DROP ? TC_ACT_SHOT : TC_ACT_OK;
-  if (unlikely(data + ETH_BYTES > end)) return TC_ACT_OK;
   if (from_director(data)) {
     note(LOOPED);
     return TC_ACT_OK;
@@ -80,6 +93,7 @@ SEC("xdp/director") int xdp_director(struct xdp_md *ctx) {
   if (v != SEND || !s) return v == DROP ? XDP_DROP : XDP_PASS;
   if (s->send != DIRECT || !s->mac_known || s->ifindex != ctx->ingress_ifindex) return XDP_PASS;
   if (data + ETH_BYTES > end || from_director(data)) return XDP_PASS;
+  if (link_address(data) != link_address(s->own_mac) && !of_virtual_router(data)) return XDP_PASS;
   if (unlikely(!one_hop_less(data, end, p.family))) {
     note(TTL_GONE);
     return XDP_DROP;
@@ -88,10 +102,4 @@ SEC("xdp/director") int xdp_director(struct xdp_md *ctx) {
   copy(data + 6, s->own_mac, 6);
   count(id, p.length, 0, 0);
   return XDP_TX;
-}
-
-/* For the far end of a veth pair, which takes frames that XDP sends only while it has a program itself. */
-SEC("xdp/pass") int xdp_pass(struct xdp_md *ctx) {
-  (void)ctx;
-  return XDP_PASS;
 }

@@ -37,6 +37,7 @@ static long (*const redirect_neigh)(__u32 ifindex, const struct bpf_redir_neigh 
 /* Linux 5.11; atomic operations with a result, which the processor level v3 has, are of 5.12. */
 static __u64 (*const ktime_get_coarse_ns)(void) = (void *)160;
 
+enum { PACKET_HOST = 0 }; /* linux/if_packet.h */
 enum { ETH_BYTES = 14, IP4_BYTES = 20, IP6_BYTES = 40 };
 enum { ETHERTYPE_IP4 = 0x0008, ETHERTYPE_IP6 = 0xdd86 }; /* as they lie in memory */
 enum { IP_ICMP = 1, IP_IPIP = 4, IP_TCP = 6, IP_UDP = 17, IP_IP6 = 41, IP_GRE = 47, IP_ICMP6 = 58, IP_SCTP = 132 };

@@ -9,6 +9,8 @@ export type LbCheck = {
   readonly name: string;
   readonly verdict: 'up' | 'down';
   readonly since: number;
+  /** The last attempt could not be made on this host: where the server stands is not known. */
+  readonly unasked: boolean;
   /** Of the last attempt; undefined: none yet. */
   readonly reason: Text | undefined;
   readonly latencyMs: number | undefined;
@@ -85,12 +87,30 @@ export type LbMatch =
       readonly port: number;
     }
   | { readonly by: 'fwmark'; readonly mark: number; readonly family: 4 | 6 };
+/** The other director, and the connections that only a memory of flows keeps where they are. */
+export type LbPeer = {
+  readonly address: string;
+  readonly port: number;
+  readonly state: 'heard' | 'silent' | 'never';
+  readonly heardAt: number | undefined;
+  /** Of this director, and how many of them the other has. */
+  readonly own: number;
+  readonly acknowledged: number;
+  /** Of the other director, held here for a takeover. */
+  readonly held: number;
+  /** Not told, because there are too many. */
+  readonly leftOut: number;
+  /** Messages that were not the peer's. */
+  readonly refused: number;
+};
 export type LbDocument = {
   readonly schema: 1;
   readonly pid: number;
   readonly at: number;
   readonly planes: readonly string[];
   readonly services: readonly LbService[];
+  /** Undefined: none was named. */
+  readonly peer: LbPeer | undefined;
   readonly sync: readonly { readonly role: string; readonly interface: string; readonly id: number }[];
 };
 

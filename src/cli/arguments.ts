@@ -1,7 +1,8 @@
 /** The options that reading verbs share. */
 import { parseArgs } from 'node:util';
-import { err, type Language, languageOf, ok, type Result, type Text, verbatim } from '../base/index.ts';
+import { err, type Language, languageOf, ok, type Result, type Text } from '../base/index.ts';
 import { pidPaths } from '../daemon/index.ts';
+import { parseProblem } from './parse-error.ts';
 
 export type Arguments = {
   readonly names: readonly string[];
@@ -30,6 +31,6 @@ export function readArguments(argv: readonly string[]): Result<Arguments, Text> 
       socket: values.socket ?? pidPaths({ pidFile: values.pid, pidDirectory: false }).socket,
     });
   } catch (e) {
-    return err(verbatim(e instanceof Error ? e.message : String(e)));
+    return err(parseProblem(e));
   }
 }

@@ -22,4 +22,6 @@ async function run([word, ...argv]: readonly string[]): Promise<number> {
 
 // Without a handler Node.js would open a debugger to every user of the machine. The daemon adds its own.
 process.on('SIGUSR1', () => {});
+// `holdfast lb top | head`: who reads has had enough.
+process.stdout.on('error', () => process.exit(0));
 process.exit(await run(process.argv.slice(2)));

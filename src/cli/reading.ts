@@ -3,6 +3,7 @@ import type { StatusDocument } from '../api/index.ts';
 import { EXIT } from '../daemon/index.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { ask } from './ask.ts';
+import { languageIn } from './parse-error.ts';
 
 export async function withStatus(
   argv: readonly string[],
@@ -10,7 +11,7 @@ export async function withStatus(
 ): Promise<number> {
   const parsed = readArguments(argv);
   if (!parsed.ok) {
-    process.stderr.write(`holdfast: ${parsed.error.en}\n`);
+    process.stderr.write(`holdfast: ${parsed.error[languageIn(argv)]}\n`);
     return EXIT.wrong;
   }
   const a = parsed.value;

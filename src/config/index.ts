@@ -1,3 +1,14 @@
+export {
+  type DrbdConfig,
+  type DrbdReadOptions,
+  type DrbdResource,
+  type DrbdResult,
+  describeDrbdConf,
+  describeDrbdResource,
+  dryRunUp,
+  readDrbdConf,
+} from './drbd/index.ts';
+export { type HoldfastConfig, type HoldfastResult, holdfastJsonSchema, readHoldfastYaml } from './holdfast/index.ts';
 export type {
   BufferSettings,
   GlobalConfig,

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { flushCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { err, ok, type Result } from '../base/index.ts';
+import { err, type Microseconds, ok, type Result, us } from '../base/index.ts';
 
 /**
  * Where bin/holdfast has Node.js keep compiled code. It is for our own processes: taken out of the environment, so that
@@ -48,6 +48,9 @@ export function forkPart(path: string): Result<ChildProcess, string> {
     return err((e as NodeJS.ErrnoException).code ?? String(e));
   }
 }
+
+/** CLOCK_MONOTONIC: the same in all our processes. */
+export const commonNow = (): Microseconds => us(Number(process.hrtime.bigint() / 1000n));
 
 /** The end of the channel in a child. A message that cannot be sent is dropped: the other side is gone, and that is noticed elsewhere. */
 export function parentPort<Out, In>(): {

@@ -5,13 +5,18 @@ import type { LogEvent } from '../host/index.ts';
 import { EXIT } from './command/exit-codes.ts';
 import { isLaunched, launch, startDirectory } from './command/launch.ts';
 import { helpText, type KeepalivedOptions, parseOptions } from './command/options.ts';
+import { readPeerKey } from './command/peer-key.ts';
 import { permissionProblem } from './command/permission.ts';
 
 /** The version of keepalived whose file and options are spoken; scripts compare it. */
 const SPEAKS = '2.3';
 
 /** Resolves with the exit status; for a daemon only when it has ended. */
-export async function runKeepalived(argv: readonly string[], version: string): Promise<number> {
+export async function runKeepalived(
+  argv: readonly string[],
+  version: string,
+  format: KeepalivedOptions['format'] = 'keepalived',
+): Promise<number> {
   const parsed = parseOptions(argv);
   const language = languageOf(process.env, parsed.ok ? parsed.value.language : undefined);
   if (!parsed.ok) {
@@ -19,7 +24,7 @@ export async function runKeepalived(argv: readonly string[], version: string): P
     process.stderr.write(`holdfast keepalived: ${parsed.error[language]}\n${hint[language]}\n`);
     return EXIT.wrong;
   }
-  const options = absolute(parsed.value, startDirectory());
+  const options = { ...absolute(parsed.value, startDirectory()), format };
   if (typeof options.do === 'object') {
     process.stdout.write(`${options.do.signum}\n`);
     return EXIT.done;
@@ -52,6 +57,7 @@ function absolute(o: KeepalivedOptions, directory: string): KeepalivedOptions {
     vrrpPidFile: fix(o.vrrpPidFile),
     checkersPidFile: fix(o.checkersPidFile),
     testOutput: fix(o.testOutput),
+    peer: o.peer && { ...o.peer, keyFile: fix(o.peer.keyFile) },
   };
 }
 
@@ -60,6 +66,11 @@ async function run(options: KeepalivedOptions, language: Language): Promise<numb
   if (problem) {
     process.stderr.write(`holdfast keepalived: ${problem[language]}\n`);
     return EXIT.notPermitted;
+  }
+  const key = options.peer?.keyFile === undefined ? undefined : readPeerKey(options.peer.keyFile);
+  if (key?.ok === false) {
+    process.stderr.write(`holdfast keepalived: ${key.error[language]}\n`);
+    return EXIT.wrong;
   }
   if (!options.foreground && !isLaunched()) {
     const show = (e: LogEvent): string => e.text[language];

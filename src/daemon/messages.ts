@@ -1,6 +1,6 @@
 /** What the processes tell each other, over the channel of node:child_process in structured-clone form. */
 import type { InstanceStatus, LbRequest, TrackerStatus } from '../api/index.ts';
-import type { Diagnostic, Text } from '../base/index.ts';
+import type { Diagnostic, Microseconds, Text } from '../base/index.ts';
 import type { BfdInstance } from '../bfd/index.ts';
 import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
 import type {
@@ -13,6 +13,7 @@ import type {
 } from '../director/index.ts';
 import type { Exit, LogEvent } from '../host/index.ts';
 import type { LastWill, Notification, Script, VrrpConfig } from '../vrrp/index.ts';
+import type { PeerOption } from './command/options.ts';
 
 export type BeatSnapshot = {
   readonly instances: readonly InstanceStatus[];
@@ -67,6 +68,8 @@ export type ToDirector =
       readonly generation: number;
       readonly config: DirectorConfig;
       readonly proxyHeader: 'none' | 'v1' | 'v2';
+      /** The other director; fixed at the first configuration. */
+      readonly peer: PeerOption | undefined;
       /** The file that says which of IPVS's services are ours. */
       readonly ledger: string;
       readonly process: ProcessSettings;
@@ -79,7 +82,8 @@ export type ToDirector =
     }
   | { readonly kind: 'instance'; readonly name: string; readonly view: InstanceView }
   | { readonly kind: 'bfd'; readonly name: string; readonly up: boolean }
-  | { readonly kind: 'ask'; readonly question: number; readonly request: LbRequest }
+  /** `until`, of commonNow: whoever asked has then been told that nothing came of it, and so nothing may. */
+  | { readonly kind: 'ask'; readonly question: number; readonly request: LbRequest; readonly until: Microseconds }
   /** Answered with `alive`. */
   | { readonly kind: 'live' }
   /** `keep`: what the kernel forwards goes on (`-I`). */
@@ -92,12 +96,15 @@ export type FromDirector =
   /** What a later process goes on with; undefined: the service is gone. */
   | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolState | undefined }
   | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
+  /** The planes hold what the configuration asks for, as far as they can. */
+  | { readonly kind: 'in-force' }
   | { readonly kind: 'alive' }
   | { readonly kind: 'stopped' };
 
 /** Asked of the reader process, which ends after its answer. */
 export type ReadRequest = {
   readonly file: string;
+  readonly format: 'keepalived' | 'ldirectord';
   readonly lenient: boolean;
   readonly configId: string | undefined;
   /** `-d`: the configuration in words too. */
@@ -109,6 +116,10 @@ export type ReadConfig = {
   readonly bfd: readonly BfdInstance[];
   readonly director: DirectorConfig;
   readonly virtualServers: readonly string[];
+  /** What the kernel forwards goes on behind a stop (ldirectord's `cleanstop = no`). */
+  readonly keepServers: boolean;
+  /** The file is read again when it changes (ldirectord's `autoreload`). */
+  readonly autoReload: boolean;
   /** Every byte that was read, included files too, for `config_save_dir`. */
   readonly flattened: string;
   /** As a keepalived.conf that says everything, where it was asked for. */

@@ -36,8 +36,8 @@ export type CheckReport = {
   readonly id: CheckId;
   /** When it ended. */
   readonly at: Microseconds;
-  /** This attempt. */
-  readonly good: boolean;
+  /** This attempt; undefined: this host could not make it, and nothing is known that was not before. */
+  readonly good: boolean | undefined;
   /** After this attempt: a failure that is to be retried leaves it `up`. */
   readonly verdict: Verdict;
   /** Failures in a row, this one included; 0 after a success. */

@@ -14,21 +14,24 @@ export type DirectorScript = {
   readonly group?: string;
 };
 
-export type Scheduler =
-  | 'rr'
-  | 'wrr'
-  | 'lc'
-  | 'wlc'
-  | 'lblc'
-  | 'lblcr'
-  | 'sh'
-  | 'mh'
-  | 'dh'
-  | 'fo'
-  | 'ovf'
-  | 'sed'
-  | 'nq'
-  | 'twos';
+/** In the order in which people are told of them. */
+export const SCHEDULERS = [
+  'rr',
+  'wrr',
+  'lc',
+  'wlc',
+  'lblc',
+  'lblcr',
+  'sh',
+  'mh',
+  'dh',
+  'fo',
+  'ovf',
+  'sed',
+  'nq',
+  'twos',
+] as const;
+export type Scheduler = (typeof SCHEDULERS)[number];
 export type SchedulerFlag = 'flag-1' | 'flag-2' | 'flag-3' | 'sh-port' | 'sh-fallback' | 'mh-port' | 'mh-fallback';
 
 /** How packets reach a real server. */

@@ -25,6 +25,7 @@ export type {
 } from './config.ts';
 export { Director, type DirectorMemory, type DirectorOptions, type DirectorPorts } from './driver.ts';
 export { exampleCheck, exampleDirector, exampleServer, exampleService, exampleTiming } from './example.ts';
+export { PeerLink, type PeerOptions, type PeerPorts, type PeerStatus } from './handoff/index.ts';
 export { BpfPlane, type BpfPlaneOptions } from './planes/bpf/index.ts';
 export { Guard, type GuardEntry, guardEntries } from './planes/guard/index.ts';
 export {
@@ -60,11 +61,15 @@ export {
   type DecapsulatorWanted,
   describeRealServerStep,
   REAL_SERVER_SYSCTLS,
+  RealServerAgent,
   type RealServerFound,
+  type RealServerOptions,
+  type RealServerPorts,
   type RealServerStep,
   type RealServerWanted,
   realServerPlan,
   realServerScript,
+  type Tunnel,
 } from './realserver/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';

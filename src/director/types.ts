@@ -95,6 +95,17 @@ export type ServiceOutcome = {
 /** A service that a plane cannot carry: why, and what would help. */
 export type Refusal = { readonly code: string; readonly text: Text };
 
+/** An established flow that is kept at its server by a memory of flows alone: the ring would send it to another. */
+export type FlowException = {
+  readonly service: ServiceKey;
+  readonly server: ServerKey;
+  readonly client: IpAddress;
+  readonly clientPort: number;
+  /** The service's, as the client knows it. */
+  readonly address: IpAddress;
+  readonly port: number;
+};
+
 /**
  * A way for packets from clients to servers. Everything is synchronous: kernel planes are told by netlink and bpf(2),
  * which answer while they are asked.
@@ -110,6 +121,15 @@ export interface Plane {
    */
   apply(wanted: Wanted): readonly ServiceOutcome[];
   counters(): Result<readonly ServiceCounters[], HostError>;
+  /**
+   * All the exceptions that carry packets here, at most one more than `most`; `more`: it has looked through a piece of its
+   * flows and wants to be asked again. Costs nothing while there can be none.
+   */
+  exceptions?(most: number): Result<readonly FlowException[] | 'more', HostError>;
+  /** Another director's exceptions, to be kept at their servers should they come by. What is not wanted here is ignored; repeating does no harm. */
+  adopt?(flows: readonly FlowException[]): void;
+  /** Adopted ones that are over on the other director; those that came by meanwhile stay. */
+  abandon?(flows: readonly FlowException[]): void;
   /** Called about once a second: emulated schedulers look at their counters, expired state is swept. */
   tick?(): void;
   /** `keep`: packets go on flowing without this process, to be adopted by the next one. */

@@ -24,6 +24,8 @@ export interface BpfMap {
   remove(key: Uint8Array): Result<void, HostError>;
   /** Every entry, at most `most` of an array; the bytes are valid during the callback. An entry may be missed or told twice while others write. */
   each(take: (key: Uint8Array, value: Uint8Array) => void, most?: number): Result<void, HostError>;
+  /** The same of a hash map in pieces of at most a megabyte: each call reads one and says whether it was the last. */
+  pieces(take: (key: Uint8Array, value: Uint8Array) => void): () => Result<boolean, HostError>;
   pin(path: string): Result<void, HostError>;
   close(): void;
 }

@@ -3,6 +3,7 @@ export { LabError } from './error.ts';
 export type { Host, RunOptions, RunResult } from './host.ts';
 export { Lab } from './lab.ts';
 export type { Capture, Link } from './link.ts';
+export { Load, type LoadOptions, type LoadState, startLoad } from './load.ts';
 export { type Offer, offer } from './offer.ts';
 export { type Answer, longestOutage, type Outage, spans } from './outages.ts';
 export type { PortState } from './plan.ts';

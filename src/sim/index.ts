@@ -1,6 +1,7 @@
 export { SimHost, type SimPorts } from './host.ts';
 export type { LbOptions } from './lb/options.ts';
 export { LbWorld, runLb } from './lb/run.ts';
+export { MirrorWorld, type MirrorWorldOptions, runMirror } from './mirror/run.ts';
 export { Broken, type Outcome } from './outcome.ts';
 export { SIMULATIONS } from './registry.ts';
 export { type Carried, type Port, Segment } from './segment.ts';

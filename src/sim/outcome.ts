@@ -17,3 +17,19 @@ export type Outcome = {
   /** The last lines of what happened. */
   readonly trace: (lines: number) => string;
 };
+
+/** Runs a world to its end, or to the first promise that it breaks. */
+export function outcomeOf(
+  seed: number,
+  options: string,
+  world: { readonly events: number; tail(lines: number): string },
+  run: () => void,
+): Outcome {
+  let failure: string | undefined;
+  try {
+    run();
+  } catch (e) {
+    failure = e instanceof Broken ? e.message : e instanceof Error ? (e.stack ?? e.message) : String(e);
+  }
+  return { seed, options, failure, events: world.events, trace: (lines) => world.tail(lines) };
+}

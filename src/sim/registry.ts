@@ -1,6 +1,7 @@
 /** The parts that can be simulated, by name. */
 import { runLb } from './lb/run.ts';
+import { runMirror } from './mirror/run.ts';
 import type { Outcome } from './outcome.ts';
 import { runVrrp } from './vrrp/run.ts';
 
-export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = { vrrp: runVrrp, lb: runLb };
+export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = { vrrp: runVrrp, lb: runLb, mirror: runMirror };

@@ -7,6 +7,7 @@ export * from './ethernet.ts';
 export * from './icmp.ts';
 export * from './ipv4.ts';
 export * from './ipv6.ts';
+export * from './lb-peer.ts';
 export * from './mac.ts';
 export * from './nbd/index.ts';
 export * from './ndp.ts';

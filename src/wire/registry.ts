@@ -11,6 +11,7 @@ import { decodeEthernet, encodeEthernet } from './ethernet.ts';
 import { decodeIcmp, encodeIcmp } from './icmp.ts';
 import { decodeIpv4, encodeIpv4 } from './ipv4.ts';
 import { decodeIpv6, encodeIpv6 } from './ipv6.ts';
+import { decodeLbPeer, encodeLbPeer } from './lb-peer.ts';
 import { nbdCodecs } from './nbd/index.ts';
 import { decodeNdp, encodeNdp } from './ndp.ts';
 import { netlinkCodecs } from './netlink/index.ts';
@@ -73,6 +74,7 @@ export const codecs: readonly Codec[] = [
   codec({ name: 'tcp', decode: decodeTcp, encode: encodeTcp }),
   codec({ name: 'ah', decode: decodeAh, encode: encodeAh }),
   codec({ name: 'bfd', decode: decodeBfd, encode: encodeBfd }),
+  codec({ name: 'lb peer', decode: decodeLbPeer, encode: encodeLbPeer }),
   codec({ name: 'pcap', decode: decodePcap, encode: encodePcap }),
   codec({ name: 'proxy protocol 1', decode: decodeProxyLine, encode: encodeProxyLine }),
   codec({ name: 'proxy protocol 2', decode: decodeProxyHeader, encode: encodeProxyHeader }),

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import type { IpAddress } from '../../src/base/index.ts';
 import type { Forwarding, Scheduler } from '../../src/director/index.ts';
 import type { BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
-import type { ServiceCounters, ServiceOutcome, Wanted, WantedServer, WantedService } from '../../src/director/types.ts';
+import type {
+  FlowException,
+  ServiceCounters,
+  ServiceOutcome,
+  Wanted,
+  WantedServer,
+  WantedService,
+} from '../../src/director/types.ts';
 import { type Host, type HostDefinition, Lab, type Program, startResponder } from '../../src/lab/index.ts';
 import type { PlaneCommand, RunResult } from './bpf-plane-main.ts';
 
@@ -94,6 +101,9 @@ export class RemotePlane {
   }
   async counters(): Promise<readonly ServiceCounters[]> {
     return (await this.#ask({ do: 'counters' })) as never;
+  }
+  async exceptions(): Promise<readonly FlowException[]> {
+    return (await this.#ask({ do: 'exceptions' })) as never;
   }
   async tick(): Promise<void> {
     await this.#ask({ do: 'tick' });
@@ -186,13 +196,17 @@ export class BpfRig {
   plane(name: string, options?: Partial<BpfPlaneOptions>): RemotePlane {
     return new RemotePlane(this.host(name), options);
   }
-  /** The virtual addresses come to this director, and the network is told. */
+  /** The virtual addresses come to this director, and the client is told: it is asked for its link address by them. */
   async takeAddress(name: string): Promise<void> {
+    const host = this.host(name);
     await run(
-      this.host(name),
-      `ip addr add ${VIP4}/32 dev eth0; ip -6 addr add ${VIP6}/128 dev eth0 nodad; ` +
-        `for h in 4 6; do ping -$h -c1 -W1 -I ${'$'}([ $h = 4 ] && echo ${VIP4} || echo ${VIP6}) ${'$'}([ $h = 4 ] && echo 10.8.0.100 || echo fd00:8::100) >/dev/null 2>&1; done; true`,
+      host,
+      `ip addr add ${VIP4}/32 dev eth0; ip -6 addr add ${VIP6}/128 dev eth0 nodad; ip neigh flush dev eth0`,
     );
+    const say = (type: string, from: string, to: string): string =>
+      `{const s=require('dgram').createSocket('${type}');s.bind({address:'${from}'},()=>s.send('',9,'${to}',()=>s.close()))}`;
+    const both = say('udp4', VIP4, '10.8.0.100') + say('udp6', VIP6, 'fd00:8::100');
+    await host.run([process.execPath, '-e', both]);
   }
   /** The servers' names that answered `n` HTTP requests, each on a connection of its own. */
   async ask(n: number, address = VIP4, port = PORT): Promise<string[]> {

@@ -15,8 +15,11 @@ export type FrameSpec = {
   readonly fragment?: number;
   /** IPv4: bytes of options, a multiple of 4. */
   readonly options?: number;
+  /** The machine whose it is, by link address; absent: whoever gets it. */
+  readonly machine?: readonly number[];
 };
-const MACS = [0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2];
+/** To the address of a virtual router, which is for whoever gets it. */
+const MACS = [0, 0, 0x5e, 0, 1, 33, 0x02, 0, 0, 0, 0, 2];
 
 function transport(s: FrameSpec): Uint8Array {
   const payload = s.payload ?? new Uint8Array(20);
@@ -68,6 +71,7 @@ export function frame(s: FrameSpec): Uint8Array {
   const ip = packet(s);
   const b = new Uint8Array(14 + ip.length);
   b.set(MACS);
+  b.set(s.machine ?? []);
   new DataView(b.buffer).setUint16(12, s.from.includes(':') ? 0x86dd : 0x0800);
   b.set(ip, 14);
   return b;

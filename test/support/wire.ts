@@ -12,6 +12,8 @@ import {
   IP_PROTOCOL,
   type Ipv4Packet,
   type Ipv6Packet,
+  type LbPeerGroup,
+  type LbPeerMessage,
   LINK_TYPE,
   macFromBytes,
   type NdpMessage,
@@ -224,6 +226,31 @@ const bfd: fc.Arbitrary<BfdPacket> = record({
   requiredMinEchoRx: u32.map(us),
   authentication: fc.option(bfdAuthentication, { nil: undefined }),
 });
+const lbName = fc.string({ minLength: 1, maxLength: 60, unit: 'grapheme' }).filter((s) => Buffer.byteLength(s) <= 255);
+const lbGroup: fc.Arbitrary<LbPeerGroup> = fc.constantFrom(4 as const, 6 as const).chain((family) => {
+  const address = family === 4 ? ip4 : ip6;
+  return record({
+    do: fc.constantFrom('set' as const, 'gone' as const),
+    family: fc.constant(family),
+    service: lbName,
+    server: lbName,
+    flows: fc.array(record({ client: address, clientPort: u16, address, port: u16 }), { minLength: 1, maxLength: 8 }),
+  });
+});
+const lbPeer: fc.Arbitrary<LbPeerMessage> = record({
+  session: fc.bigInt({ min: 1n, max: 0xffff_ffff_ffff_ffffn }),
+  heard: fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }),
+  sequence: u32,
+  received: u32,
+  latest: u32,
+  complete: fc.boolean(),
+  update: fc.option(record({ from: u32, upto: u32, groups: fc.array(lbGroup, { maxLength: 4 }) }), { nil: undefined }),
+}).map((m) => {
+  if (!m.update) return m;
+  const from = Math.min(m.update.from, 0xffff_fffe);
+  const upto = Math.max(from + 1, m.update.upto);
+  return { ...m, latest: Math.max(m.latest, upto), update: { ...m.update, from, upto } };
+});
 const pcap: fc.Arbitrary<Capture> = fc.constantFrom(...Object.values(LINK_TYPE)).chain((linkType) =>
   record({
     packets: fc.array(
@@ -298,6 +325,7 @@ export const codecSupport: Readonly<Record<string, CodecSupport>> = {
   tcp: { value: tcp },
   ah: { value: ah },
   bfd: { value: bfd },
+  'lb peer': { value: lbPeer },
   pcap: { value: pcap },
   'proxy protocol 1': { value: fc.option(anyPath, { nil: undefined }).map((path) => ({ path })) },
   'proxy protocol 2': { value: proxyHeader },

@@ -1,7 +1,8 @@
 /** The options of `holdfast lb`. */
 import { parseArgs } from 'node:util';
-import { err, type Language, languageOf, ok, type Result, type Text, text, verbatim } from '../../base/index.ts';
+import { err, type Language, languageOf, ok, type Result, type Text, text } from '../../base/index.ts';
 import { pidPaths } from '../../daemon/index.ts';
+import { parseProblem } from '../parse-error.ts';
 
 export type LbArguments = {
   readonly names: readonly string[];
@@ -27,7 +28,9 @@ export function parseDuration(word: string): number | undefined {
   return m ? Number(m[1]) * (UNIT[m[2] as string] as number) : undefined;
 }
 
-export function readLbArguments(argv: readonly string[]): Result<LbArguments, Text> {
+const COMMON = ['lang', 'pid', 'socket'];
+/** `takes`: the options that mean something to the verb, besides those of all. */
+export function readLbArguments(argv: readonly string[], takes: readonly string[]): Result<LbArguments, Text> {
   try {
     const { values: v, positionals } = parseArgs({
       args: [...argv],
@@ -50,12 +53,14 @@ export function readLbArguments(argv: readonly string[]): Result<LbArguments, Te
         'real-server': { type: 'boolean' },
       },
     });
+    const strange = Object.keys(v).find((name) => !COMMON.includes(name) && !takes.includes(name));
+    if (strange !== undefined) return err(text(`--${strange} means nothing here`, `--${strange} 在此没有意义`));
     const times: Record<string, number | undefined> = {};
     for (const name of ['for', 'interval'] as const) {
       const word = v[name];
       if (word === undefined) continue;
       times[name] = parseDuration(word);
-      if (times[name] === undefined)
+      if (!times[name])
         return err(
           text(`--${name} ${word} is not a time such as 30s or 5m`, `--${name} ${word} 不是时间（例如 30s 或 5m）`),
         );
@@ -78,6 +83,6 @@ export function readLbArguments(argv: readonly string[]): Result<LbArguments, Te
       realServer: v['real-server'] ?? false,
     });
   } catch (e) {
-    return err(verbatim(e instanceof Error ? e.message : String(e)));
+    return err(parseProblem(e));
   }
 }

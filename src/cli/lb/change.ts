@@ -15,7 +15,16 @@ function find(d: LbDocument, [service, server]: readonly string[]): Result<Targe
   const s = findService(d, service as string);
   if (!s.ok) return wrong(s.error);
   const x = findServer(s.value, server as string);
-  return x.ok ? ok({ service: s.value, server: x.value }) : wrong(x.error);
+  if (!x.ok) return wrong(x.error);
+  const { key, role } = x.value;
+  if (role === 'sorry')
+    return wrong(
+      text(
+        `${key} is the sorry server: it serves when the quorum is lost, and is neither drained nor weighted`,
+        `${key} 是道歉服务器：失去法定数时由其服务，不能排空，也没有权重可改`,
+      ),
+    );
+  return ok({ service: s.value, server: x.value });
 }
 async function target(a: LbArguments, words: number, usage: string): Promise<Result<Target, Failure>> {
   if (a.names.length !== words) return wrong(text(`usage: holdfast lb ${usage}`, `用法：holdfast lb ${usage}`));
@@ -49,9 +58,15 @@ export async function drain(a: LbArguments): Promise<Outcome> {
   return ordered.ok && a.wait ? waitEmpty(a, t.value) : ordered;
 }
 
+/** Undefined: not known, which is not none. A server that is in no plane has none. */
+export function connectionsLeft({ service, server }: Target): number | undefined {
+  if (server.counters) return server.counters.active + server.counters.inactive;
+  return service.plane === undefined || server.planeWeight === undefined ? 0 : undefined;
+}
+
 /** Shows what is left whenever it changes, until nothing is. */
 async function waitEmpty(a: LbArguments, t: Target): Promise<Outcome> {
-  for (let shown = -1; ; ) {
+  for (let shown: number | undefined = -1; ; ) {
     const d = await askDocument(a);
     if (!d.ok) return d;
     const now = find(d.value, [t.service.key, t.server.key]);
@@ -65,10 +80,13 @@ async function waitEmpty(a: LbArguments, t: Target): Promise<Outcome> {
         ),
         code: EXIT.failed,
       });
-    const left = server.counters === undefined ? 0 : server.counters.active + server.counters.inactive;
+    const left = connectionsLeft(now.value);
     if (left !== shown) {
-      const words = text(`${left} connections left`, `剩余 ${left} 个连接`);
-      process.stdout.write(a.json ? `${JSON.stringify({ left })}\n` : `${words[a.language]}\n`);
+      const words =
+        left === undefined
+          ? text('the plane cannot tell how many connections are left', '平面暂时无法统计剩余连接')
+          : text(`${left} connections left`, `剩余 ${left} 个连接`);
+      process.stdout.write(a.json ? `${JSON.stringify({ left: left ?? null })}\n` : `${words[a.language]}\n`);
       shown = left;
     }
     if (left === 0) return ok(EXIT.done);

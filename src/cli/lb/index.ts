@@ -1,6 +1,7 @@
 /** `holdfast lb VERB`, and `holdfast ipvsadm`. */
 import { languageOf, text } from '../../base/index.ts';
 import { EXIT } from '../../daemon/index.ts';
+import { languageIn } from '../parse-error.ts';
 import { readLbArguments } from './arguments.ts';
 import { LB_VERBS } from './verbs.ts';
 
@@ -14,9 +15,9 @@ export async function lb([word, ...argv]: readonly string[]): Promise<number> {
     process[asked && word !== undefined ? 'stdout' : 'stderr'].write(lbHelp(language));
     return asked && word !== undefined ? EXIT.done : EXIT.wrong;
   }
-  const a = readLbArguments(argv);
+  const a = readLbArguments(argv, verb.options);
   if (!a.ok) {
-    process.stderr.write(`holdfast: ${a.error[languageOf(process.env)]}\n`);
+    process.stderr.write(`holdfast: ${a.error[languageIn(argv)]}\n`);
     return EXIT.wrong;
   }
   const outcome = await verb.run(a.value);

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import type { LbDocument, LbServer, LbService } from '../../api/index.ts';
 import { text } from '../../base/index.ts';
-import { parseDuration } from './arguments.ts';
+import { parseProblem } from '../parse-error.ts';
+import { parseDuration, readLbArguments } from './arguments.ts';
+import { connectionsLeft } from './change.ts';
 import { renderFindings } from './check.ts';
 import { lbHelp } from './index.ts';
 import { ipvsTable } from './ipvsadm.ts';
@@ -10,7 +17,7 @@ import { metrics } from './metrics.ts';
 import { findServer, findService } from './names.ts';
 import { ratesOf } from './rates.ts';
 import { lbTroubles, renderConns, renderLb, renderTop } from './render.ts';
-import { parsePlace } from './serve.ts';
+import { parsePlace, serveMetrics } from './serve.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12);
 const counters = {
@@ -35,7 +42,15 @@ const server = (last: number, more: Partial<LbServer> = {}): LbServer => ({
   planeWeight: 1,
   drained: undefined,
   checks: [
-    { name: `http 192.168.1.${last}:80`, verdict: 'up', since: NOW, reason: undefined, latencyMs: 1.5, lastAt: NOW },
+    {
+      name: `http 192.168.1.${last}:80`,
+      verdict: 'up',
+      since: NOW,
+      unasked: false,
+      reason: undefined,
+      latencyMs: 1.5,
+      lastAt: NOW,
+    },
   ],
   counters,
   ...more,
@@ -62,6 +77,7 @@ const document = (services: readonly LbService[], at = NOW): LbDocument => ({
   at,
   planes: ['nft', 'proxy'],
   services,
+  peer: undefined,
   sync: [],
 });
 const sorry = server(13, {
@@ -90,6 +106,18 @@ Nothing needs you.
 `,
   );
   assert.match(renderLb(good, 'zh'), /调度器：正常[\s\S]*无需处理。\n$/);
+});
+test('checks that this host cannot make need somebody, in one line for each service', () => {
+  const unasked = [11, 12].map((n) => {
+    const x = server(n);
+    return { ...x, checks: x.checks.map((k) => ({ ...k, unasked: true, reason: text('no files', '无文件') })) };
+  });
+  assert.deepEqual(lbTroubles(document([service(unasked)])), [
+    text(
+      'tcp 192.168.1.99:80: this host cannot make 2 of its checks: no files',
+      'tcp 192.168.1.99:80：本机无法进行其中 2 项检查：无文件',
+    ),
+  ]);
 });
 test('dead servers, a lost quorum, a service without a plane and a refusing kernel need somebody; a drain does not', () => {
   const bad = document([
@@ -191,4 +219,56 @@ test('findings show cause and way out; help names every verb', () => {
   assert.equal(renderFindings(found, 'en'), '✗ s: cause [vip-missing]\n    cure\n');
   assert.match(lbHelp('zh'), /用法[\s\S]*drain[\s\S]*ipvsadm/);
   assert.match(renderConns(good.services, 'en'), /192\.168\.1\.12:80 +3 +1 +120/);
+});
+
+const problem = (argv: readonly string[], takes: readonly string[] = ['for', 'json', 'interval']): string => {
+  const a = readLbArguments(argv, takes);
+  return a.ok ? '' : `${a.error.en} / ${a.error.zh}`;
+};
+test('wrong words are told in both languages: unknown options, missing values, options of other verbs, times of nothing', () => {
+  assert.equal(problem(['--frob']), 'there is no option --frob / 没有选项 --frob');
+  assert.equal(problem(['a', '-1']), 'there is no option -1 / 没有选项 -1');
+  assert.equal(problem(['--for']), '--for needs a value / --for 需要参数值');
+  assert.equal(problem(['--json=yes']), '--json takes no value / --json 不带参数值');
+  assert.equal(problem(['--force']), '--force means nothing here / --force 在此没有意义');
+  for (const none of ['0s', '0', '-5s', '5']) assert.match(problem([`--interval=${none}`]), /is not a time/);
+  assert.equal(problem(['x', '--json', '--for', '5m', '--lang', 'zh', '-p', '/x']), '');
+  assert.deepEqual(parseProblem(new Error('else')), text('else', 'else'));
+});
+test('what a plane cannot count is not taken for nothing left', () => {
+  const left = (x: Partial<LbServer>, s: Partial<LbService> = {}): number | undefined =>
+    connectionsLeft({ service: service([], s), server: server(11, x) });
+  assert.equal(left({}), 4);
+  assert.equal(left({ counters: undefined }), undefined);
+  assert.equal(left({ counters: undefined, planeWeight: undefined }), 0);
+  assert.equal(left({ counters: undefined }, { plane: undefined }), 0);
+});
+test('a socket that a killed listener left behind is taken over; a file, or one that answers, is not', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hf-metrics-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'm.sock');
+  const die = `require('net').createServer().listen(${JSON.stringify(path)},()=>process.kill(process.pid,'SIGKILL'))`;
+  assert.throws(() => execFileSync(process.execPath, ['-e', die]));
+  assert.ok(existsSync(path));
+  const argv = ['--socket', join(folder, 'none.sock')];
+  const a = readLbArguments(argv, []);
+  assert.ok(a.ok);
+  const main = resolve(import.meta.dirname, '../main.ts');
+  const child = spawn(process.execPath, [main, 'lb', 'metrics', '--serve', `unix:${path}`, ...argv]);
+  t.after(() => child.kill('SIGKILL'));
+  const answer = await new Promise<string>((done) => {
+    const ask = (): void => {
+      const socket = connect(path, () => socket.end('GET /metrics HTTP/1.0\r\n\r\n'));
+      socket.on('data', (b) => done(String(b)));
+      socket.on('error', () => setTimeout(ask, 20));
+    };
+    ask();
+  });
+  assert.match(answer, /^HTTP\/1\.1 503 [\s\S]*nothing runs here/);
+  const second = await serveMetrics(`unix:${path}`, a.value, metrics);
+  assert.equal(second.ok, false);
+  const file = join(folder, 'file');
+  writeFileSync(file, 'precious');
+  const third = await serveMetrics(`unix:${file}`, a.value, metrics);
+  assert.ok(!third.ok && existsSync(file));
 });

@@ -1,5 +1,5 @@
 /** The director's status for people. Pure: the same document gives the same screen. */
-import type { LbDocument, LbServer, LbService } from '../../api/index.ts';
+import type { LbDocument, LbPeer, LbServer, LbService } from '../../api/index.ts';
 import { type Language, type Text, text } from '../../base/index.ts';
 import { age, table } from '../table.ts';
 import { type Rates, sumRates } from './rates.ts';
@@ -34,6 +34,15 @@ export function lbTroubles(d: LbDocument): readonly Text[] {
           `${s.key} 未达到法定权重：${s.quorum.sum}/${s.quorum.quorum}`,
         ),
       );
+    const unasked = s.servers.flatMap((x) => x.checks.filter((k) => k.unasked));
+    const why = unasked[0]?.reason;
+    if (why)
+      out.push(
+        text(
+          `${s.key}: this host cannot make ${unasked.length} of its checks: ${why.en}`,
+          `${s.key}：本机无法进行其中 ${unasked.length} 项检查：${why.zh}`,
+        ),
+      );
     for (const x of s.servers)
       if (BAD.has(x.state))
         out.push(
@@ -43,6 +52,20 @@ export function lbTroubles(d: LbDocument): readonly Text[] {
           ),
         );
   }
+  if (d.peer && d.peer.state !== 'heard')
+    out.push(
+      text(
+        `the other director at ${d.peer.address} is not heard: connections of drained servers would not survive a takeover`,
+        `没有收到另一台调度器 ${d.peer.address} 的报文：切换后已排空服务器的连接将中断`,
+      ),
+    );
+  if (d.peer && d.peer.leftOut > 0)
+    out.push(
+      text(
+        `${d.peer.leftOut} connections of drained servers are too many to tell the other director of`,
+        `${d.peer.leftOut} 个已排空服务器的连接因过多而未通知另一台调度器`,
+      ),
+    );
   return out;
 }
 
@@ -64,12 +87,26 @@ export function renderLb(d: LbDocument, language: Language): string {
   for (const s of d.services)
     out.push('\n', head(s, language), table([HEADS.map((h) => h[language]), ...rows(s, d.at, language)]));
   out.push('\n');
+  if (d.peer) out.push(`${peerLine(d.peer, d.at, language)[language]}\n`);
   if (bad.length === 0) out.push(`${text('Nothing needs you.', '无需处理。')[language]}\n`);
   else {
     out.push(`${text(`Needs you (${bad.length})`, `需要您处理（${bad.length}）`)[language]}\n`);
     out.push(...bad.map((t, i) => ` ${i + 1}. ${t[language]}\n`));
   }
   return out.join('');
+}
+const PEER: Readonly<Record<LbPeer['state'], Text>> = {
+  heard: text('heard', '正常'),
+  silent: text('silent', '无响应'),
+  never: text('not heard yet', '尚未收到'),
+};
+function peerLine(p: LbPeer, at: number, language: Language): Text {
+  const since = p.state === 'silent' && p.heardAt !== undefined ? ` ${age(at - p.heardAt, language)}` : '';
+  const state = PEER[p.state];
+  return text(
+    `other director ${p.address}: ${state.en}${since}; drained connections: ${p.own} here, ${p.acknowledged} of them known there; ${p.held} of its own held`,
+    `另一台调度器 ${p.address}：${state.zh}${since}；已排空服务器的连接：本机 ${p.own}，其中对端已知 ${p.acknowledged}；代对端保留 ${p.held}`,
+  );
 }
 function head(s: LbService, language: Language): string {
   const plane = s.plane ?? text('no plane', '无平面')[language];

@@ -18,6 +18,8 @@ export type LbVerb = {
   readonly name: string;
   readonly arguments: string;
   readonly help: Text;
+  /** Those that are not for every verb. */
+  readonly options: readonly string[];
   readonly run: (a: LbArguments) => Promise<Outcome>;
 };
 
@@ -104,49 +106,63 @@ export const LB_VERBS: readonly LbVerb[] = [
     name: 'status',
     arguments: '[SERVICE...] [--json]',
     help: text('who serves, who does not, and why', '谁在服务、谁没有，以及原因'),
+    options: ['json'],
     run: status,
   },
   {
     name: 'check',
     arguments: 'SERVICE | --real-server VIP',
     help: text('sends a probe through the real path and names the cause', '沿真实路径探测并指出原因'),
+    options: ['json', 'real-server'],
     run: async (a) => (await import('./check.ts')).check(a),
   },
   {
     name: 'drain',
     arguments: 'SERVICE SERVER [--for TIME] [--wait] [--force]',
     help: text('no new connections; those that are there go on', '不再接受新连接；已有连接继续'),
+    options: ['json', 'for', 'wait', 'force', 'interval'],
     run: drain,
   },
-  { name: 'undrain', arguments: 'SERVICE SERVER', help: text('ends a drain', '结束排空'), run: undrain },
+  {
+    name: 'undrain',
+    arguments: 'SERVICE SERVER',
+    help: text('ends a drain', '结束排空'),
+    options: ['json'],
+    run: undrain,
+  },
   {
     name: 'weight',
     arguments: 'SERVICE SERVER N|default [--force]',
     help: text('another weight, until it is given back', '临时改变权重'),
+    options: ['json', 'force'],
     run: weight,
   },
   {
     name: 'conns',
     arguments: '[SERVICE...] [--json]',
     help: text('connections of each server', '各服务器的连接'),
+    options: ['json'],
     run: conns,
   },
   {
     name: 'top',
     arguments: '[SERVICE...] [--interval TIME] [--count N]',
     help: text('the busiest servers, again and again', '持续显示最繁忙的服务器'),
+    options: ['json', 'interval', 'count'],
     run: top,
   },
   {
     name: 'metrics',
     arguments: '[--serve unix:PATH|127.0.0.1:PORT]',
     help: text('for Prometheus', '供 Prometheus 采集'),
+    options: ['serve'],
     run: exposition,
   },
   {
     name: 'ipvsadm',
     arguments: '-Ln [--stats|--rate]',
     help: text('the tables of ipvsadm', 'ipvsadm 样式的列表'),
+    options: ['list', 'numeric', 'stats', 'rate', 'interval'],
     run: ipvsadm,
   },
 ];

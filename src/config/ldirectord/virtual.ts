@@ -1,13 +1,13 @@
 /** One virtual server with what is indented below it. */
 import { type Family, type Microseconds, seconds, text } from '../../base/index.ts';
-import type {
-  Protocol,
-  RealServer,
-  Scheduler,
-  Secret,
-  SorryServer,
-  VirtualServer,
-  VirtualService,
+import {
+  type Protocol,
+  type RealServer,
+  SCHEDULERS,
+  type Secret,
+  type SorryServer,
+  type VirtualServer,
+  type VirtualService,
 } from '../../director/config.ts';
 import { type CheckType, type CheckWords, checkerOf } from './checks.ts';
 import type { Directive } from './lines.ts';
@@ -27,22 +27,6 @@ import {
 
 export type Section = { readonly head: Directive; readonly words: Map<string, Directive>; readonly reals: Directive[] };
 
-const SCHEDULERS = [
-  'rr',
-  'wrr',
-  'lc',
-  'wlc',
-  'lblc',
-  'lblcr',
-  'sh',
-  'mh',
-  'dh',
-  'fo',
-  'ovf',
-  'sed',
-  'nq',
-  'twos',
-] as const satisfies readonly Scheduler[];
 const CHECK_TYPES = ['connect', 'negotiate', 'ping', 'external', 'external-perl', 'on', 'off'] as const;
 
 /** The directives of a virtual server, and behind them those of the whole file. */

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { getopt } from './getopt.ts';
 import { helpText, type KeepalivedOptions, OPTIONS, parseOptions, SIGNALS } from './options.ts';
+import { readPeerKey } from './peer-key.ts';
 import { missingCapabilities } from './permission.ts';
 import { isDaemon, pidPaths, runningPid, takePidFile } from './pidfile.ts';
 import { testStatus } from './test.ts';
@@ -151,4 +152,41 @@ test('the status of -t is 0 or 2, and with --lenient those of keepalived', () =>
   assert.deepEqual([status(good, 0, false), status(good, 2, false), status(undefined, 1, false)], [0, 0, 2]);
   assert.deepEqual([status(good, 0, true), status(good, 1, true), status(undefined, 1, true)], [0, 5, 4]);
   assert.equal(status(good, 0, true, true), 6);
+});
+
+test('--lb-peer names the other director, with a key from a file unless the link is said to be trusted', () => {
+  const file = '--lb-peer-key=/k';
+  assert.deepEqual(parse('--lb-peer=192.0.2.2', file).peer, { address: '192.0.2.2', port: 8849, keyFile: '/k' });
+  assert.deepEqual(parse('--lb-peer', '192.0.2.2:90', '--lb-peer-trusted').peer, {
+    address: '192.0.2.2',
+    port: 90,
+    keyFile: undefined,
+  });
+  assert.equal(parse('--lb-peer=2001:db8::2', file).peer?.address, '2001:db8::2');
+  assert.deepEqual(parse('--lb-peer=[2001:DB8::2]:7', file).peer, { address: '2001:db8::2', port: 7, keyFile: '/k' });
+  for (const wrong of [
+    ['--lb-peer=192.0.2.2'],
+    ['--lb-peer=192.0.2.2', file, '--lb-peer-trusted'],
+    ['--lb-peer=lb2', file],
+    ['--lb-peer=192.0.2.2:0', file],
+    ['--lb-peer=192.0.2.2:70000', file],
+    [file],
+    ['--lb-peer-trusted'],
+  ])
+    assert.ok(!parseOptions(wrong).ok, wrong.join(' '));
+});
+test('a key of the link is at least 16 bytes, without the end of its line', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-key-'));
+  try {
+    const key = (content: string) => {
+      writeFileSync(join(folder, 'k'), content);
+      return readPeerKey(join(folder, 'k'));
+    };
+    const good = key('0123456789abcdef\n');
+    assert.equal(good.ok && Buffer.from(good.value).toString(), '0123456789abcdef');
+    assert.ok(!key('0123456789abcde\n').ok);
+    assert.ok(!readPeerKey(join(folder, 'none')).ok);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

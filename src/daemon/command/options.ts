@@ -1,7 +1,8 @@
 /** The options of `holdfast keepalived`: all that keepalived 2.2.7 and 2.3 take, and some of our own. */
 
-import { err, ok, type Result, type Text, text } from '../../base/index.ts';
+import { err, type IpAddress, ok, parseIp, type Result, type Text, text } from '../../base/index.ts';
 import type { PlaneName } from '../../director/index.ts';
+import { LB_PEER_PORT } from '../../wire/index.ts';
 import { getopt, type OptionSpec } from './getopt.ts';
 
 type Known = OptionSpec & { readonly help: Text; readonly argument?: string };
@@ -111,6 +112,26 @@ export const OPTIONS: readonly Known[] = [
       '使用 proxy 时以 v1 或 v2 告知服务器客户端地址',
     ),
   ),
+  valued(
+    '',
+    'lb-peer',
+    'ADDRESS[:PORT]',
+    text(
+      'The other director of these virtual servers: connections of drained servers survive a takeover',
+      '这些虚拟服务器的另一台调度器：切换后已排空服务器的连接得以保留',
+    ),
+  ),
+  valued(
+    '',
+    'lb-peer-key',
+    'FILE',
+    text('Key of the link to it: at least 16 bytes, the same on both', '与其链路的密钥：至少 16 字节，两端相同'),
+  ),
+  flag(
+    '',
+    'lb-peer-trusted',
+    text('No key: nobody else can send on that network', '不使用密钥：该网络上没有其他人可以发送报文'),
+  ),
   valued('', 'lang', 'LANG', text('Language of messages: en, zh', '消息语言：en、zh')),
 ];
 
@@ -119,9 +140,18 @@ export const SIGNALS = { STOP: 15, RELOAD: 1, DATA: 10, STATS: 12, STATS_CLEAR: 
 const PLANES = ['auto', 'ipvs', 'nft', 'bpf', 'proxy'] as const;
 const HEADERS = ['none', 'v1', 'v2'] as const;
 
+/** The link to the other director. `keyFile` undefined: the operator trusts the network. */
+export type PeerOption = {
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly keyFile: string | undefined;
+};
+
 export type KeepalivedOptions = {
   readonly do: 'run' | 'test' | 'version' | 'help' | { readonly signum: number };
   readonly file: string;
+  /** What is in it. */
+  readonly format: 'keepalived' | 'ldirectord';
   readonly only: 'all' | 'vrrp' | 'checkers';
   readonly bfd: boolean;
   readonly always: boolean;
@@ -136,6 +166,7 @@ export type KeepalivedOptions = {
   /** Undefined: the best that the kernel offers. */
   readonly plane: PlaneName | undefined;
   readonly proxyHeader: 'none' | 'v1' | 'v2';
+  readonly peer: PeerOption | undefined;
   readonly respawn: boolean;
   readonly foreground: boolean;
   readonly dumpConfig: boolean;
@@ -159,6 +190,41 @@ function facilityOf(word: string): number | undefined {
   if (word === 'daemon') return DAEMON;
   const local = /^(?:local)?([0-7])$/.exec(word);
   return local ? LOCAL0 + Number(local[1]) : undefined;
+}
+
+function peerOf(
+  at: string | undefined,
+  keyFile: string | undefined,
+  trusted: boolean,
+): Result<PeerOption | undefined, Text> {
+  if (at === undefined) {
+    if (keyFile === undefined && !trusted) return ok(undefined);
+    return err(
+      text('--lb-peer-key and --lb-peer-trusted need --lb-peer', '--lb-peer-key 和 --lb-peer-trusted 需要 --lb-peer'),
+    );
+  }
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(at) ?? [];
+  const address = parseIp(bracketed ?? plain ?? at);
+  const port = digits === undefined ? LB_PEER_PORT : Number(digits);
+  if (!address.ok || port < 1 || port > 65_535)
+    return err(
+      text(
+        `--lb-peer ${at} is not an address with or without a port, such as 192.0.2.2 or [2001:db8::2]:${LB_PEER_PORT}`,
+        `--lb-peer ${at} 不是地址（端口可省略），例如 192.0.2.2 或 [2001:db8::2]:${LB_PEER_PORT}`,
+      ),
+    );
+  if (keyFile === undefined && !trusted)
+    return err(
+      text(
+        '--lb-peer needs --lb-peer-key FILE, or --lb-peer-trusted where nobody else can send on that network',
+        '--lb-peer 需要 --lb-peer-key FILE；若该网络上没有其他人可以发送报文，可使用 --lb-peer-trusted',
+      ),
+    );
+  if (keyFile !== undefined && trusted)
+    return err(
+      text('--lb-peer-key and --lb-peer-trusted exclude each other', '--lb-peer-key 与 --lb-peer-trusted 不能同时使用'),
+    );
+  return ok({ address: address.value, port, keyFile });
 }
 
 export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions, Text> {
@@ -208,10 +274,13 @@ export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions,
         `未知的 PROXY 协议 ${last('lb-proxy-protocol')}；可用：v1、v2`,
       ),
     );
+  const peer = peerOf(last('lb-peer'), last('lb-peer-key'), has('lb-peer-trusted'));
+  if (!peer.ok) return peer;
   const only = has('vrrp') === has('check') ? 'all' : has('vrrp') ? 'vrrp' : 'checkers';
   return ok({
     do: what,
     file: last('use-file') ?? '/etc/keepalived/keepalived.conf',
+    format: 'keepalived',
     only,
     bfd: !has('no_bfd'),
     always: has('all'),
@@ -224,6 +293,7 @@ export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions,
     keepServers: has('dont-release-ipvs'),
     plane: plane === 'auto' ? undefined : plane,
     proxyHeader: header,
+    peer: peer.value,
     respawn: !has('dont-respawn'),
     foreground: has('dont-fork'),
     dumpConfig: has('dump-conf'),

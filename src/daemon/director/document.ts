@@ -5,6 +5,7 @@ import {
   type DirectorConfig,
   type DirectorStatus,
   matchesOf,
+  type PeerStatus,
   poolConfig,
   type ServerStatus,
   type ServiceStatus,
@@ -17,6 +18,7 @@ export type Facts = {
   readonly pid: number;
   readonly planes: readonly string[];
   readonly config: DirectorConfig;
+  readonly peer: PeerStatus | undefined;
   readonly wall: Milliseconds;
 };
 
@@ -32,6 +34,17 @@ export function lbDocument(s: DirectorStatus, f: Facts): LbDocument {
       const v = byKey.get(x.key);
       return v ? [serviceOf(x, v, f.config, at)] : [];
     }),
+    peer: f.peer && {
+      address: f.peer.address,
+      port: f.peer.port,
+      state: f.peer.peer,
+      own: f.peer.own,
+      acknowledged: f.peer.acknowledged,
+      held: f.peer.held,
+      leftOut: f.peer.leftOut,
+      refused: f.peer.refused,
+      heardAt: f.peer.heardAt === undefined ? undefined : Math.round(f.wall - (s.at - f.peer.heardAt) / 1000),
+    },
     sync: s.sync.map(({ role, interface: link, id }) => ({ role, interface: link, id })),
   };
 }
@@ -81,6 +94,7 @@ function serverOf(x: ServerStatus, v: VirtualServer, at: When): LbServer {
       name: c.name,
       verdict: c.verdict,
       since: at(c.since),
+      unasked: c.last !== undefined && c.last.good === undefined,
       reason: c.last?.reason as Text | undefined,
       latencyMs: c.last?.latency === undefined ? undefined : c.last.latency / 1000,
       lastAt: c.last && at(c.last.at),

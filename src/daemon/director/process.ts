@@ -1,13 +1,15 @@
 /** Virtual servers and their checkers, as the supervisor tells. */
 import type { LbAnswer, LbRequest } from '../../api/index.ts';
 import { type Result, type Text, text, unreachable, us } from '../../base/index.ts';
-import { Director, type DirectorConfig, type Guard, type Plane } from '../../director/index.ts';
+import { Director, type DirectorConfig, type Guard, type PeerLink, type Plane } from '../../director/index.ts';
 import type { Host, Log } from '../../host/index.ts';
 import { type Addon, linuxHost, loadAddon, openNetwork, setPriority } from '../../host/linux/index.ts';
+import { commonNow } from '../channel.ts';
 import { enterNamespace, failureText } from '../handover/namespace.ts';
 import type { FromDirector, ToDirector } from '../messages.ts';
 import { Checks } from './checks.ts';
 import { lbDocument } from './document.ts';
+import { openPeer } from './peer.ts';
 import { openPlanes } from './planes.ts';
 
 type Configure = Extract<ToDirector, { kind: 'configure' }>;
@@ -18,6 +20,7 @@ type Works = {
   readonly planes: readonly Plane[];
   readonly guard: Guard | undefined;
   readonly checks: Checks;
+  readonly peer: PeerLink | undefined;
   config: DirectorConfig;
 };
 export class DirectorProcess {
@@ -46,7 +49,8 @@ export class DirectorProcess {
         else this.#early.push(m);
         break;
       case 'ask':
-        this.#send({ kind: 'answer', question: m.question, document: this.#answer(m.request) });
+        if (commonNow() < m.until)
+          this.#send({ kind: 'answer', question: m.question, document: this.#answer(m.request) });
         break;
       case 'live':
         this.#send({ kind: 'alive' });
@@ -67,6 +71,7 @@ export class DirectorProcess {
 
   /** The guard stands until nothing is left that it could guard. */
   #stop(keep: boolean): void {
+    this.#works?.peer?.close();
     this.#works?.director.stop({ keep });
     this.#works?.guard?.close({ keep });
   }
@@ -88,6 +93,7 @@ export class DirectorProcess {
       return;
     }
     for (const early of this.#early.splice(0)) this.receive(early);
+    this.#send({ kind: 'in-force' });
   }
   #begin(m: Configure): Result<void, Text> {
     if (m.umask !== undefined) process.umask(m.umask);
@@ -119,8 +125,10 @@ export class DirectorProcess {
         remember: (service, memory) => this.#send({ kind: 'memory', service, memory }),
       },
     );
-    this.#works = { host, director, planes, guard, checks, config: m.config };
+    const peer = m.peer && openPeer(m.peer, host, planes);
+    this.#works = { host, director, planes, guard, checks, peer, config: m.config };
     director.start();
+    peer?.start();
     return { ok: true, value: undefined };
   }
   /** `checker_priority` and its like: ordinary scheduling unless they say otherwise. */
@@ -144,7 +152,7 @@ export class DirectorProcess {
     const works = this.#works;
     const starting: LbAnswer = { error: text('the director is starting', '调度进程正在启动') };
     if (!works) return starting;
-    const { director, planes, config, host } = works;
+    const { director, planes, config, host, peer } = works;
     const outcome = (r: Result<void, Text>): LbAnswer => (r.ok ? { done: true } : { error: r.error });
     const force = 'force' in q && q.force === true;
     switch (q.ask) {
@@ -153,6 +161,7 @@ export class DirectorProcess {
           pid: process.pid,
           planes: planes.map((p) => p.name),
           config,
+          peer: peer?.status(),
           wall: host.clock.wall(),
         });
       case 'lb-drain':

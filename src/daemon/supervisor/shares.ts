@@ -20,7 +20,7 @@ function directorConfig(
 
 export function directorSettings(
   c: ReadConfig,
-  o: Pick<KeepalivedOptions, 'only' | 'plane' | 'proxyHeader' | 'umask' | 'namespace'>,
+  o: Pick<KeepalivedOptions, 'only' | 'plane' | 'proxyHeader' | 'peer' | 'umask' | 'namespace'>,
   { generation, ledger }: Pick<DirectorSettings, 'generation' | 'ledger'>,
 ): DirectorSettings {
   return {
@@ -28,6 +28,7 @@ export function directorSettings(
     ledger,
     config: directorConfig(c.director, { vrrpOnly: o.only === 'vrrp', plane: o.plane }),
     proxyHeader: o.proxyHeader,
+    peer: o.peer,
     process: c.global.processes.checker,
     umask: o.umask ?? c.global.umask,
     namespace: o.namespace ?? c.global.netNamespace,

@@ -2,7 +2,7 @@
 import { type Microseconds, type Text, text, unreachable, us } from '../../base/index.ts';
 import type { Cancel, Clock, Exit, HostError, Running, Stream, Streams } from '../../host/index.ts';
 import type { DirectorScript } from '../config.ts';
-import { Dialogue, type Finding, fail } from './conversation.ts';
+import { Dialogue, type Finding, fail, failedWith } from './conversation.ts';
 import { type AttemptPlan, CONNECTED, patience } from './plan.ts';
 
 export type AttemptPorts = {
@@ -23,10 +23,12 @@ const REASONS: Readonly<Record<string, Text>> = {
   ENETUNREACH: text('network unreachable', '网络不可达'),
   ETIMEDOUT: text('the kernel gave up: no answer', '内核放弃：无应答'),
   ENODEV: text('no such interface', '没有该接口'),
-  EADDRNOTAVAIL: text('the source address is not on this host', '源地址不在本机上'),
+  EADDRNOTAVAIL: text('the source address or port is not to be had on this host', '本机没有该源地址或可用端口'),
+  EMFILE: text('this process has too many files open', '本进程打开的文件过多'),
+  ENFILE: text('this host has too many files open', '本机打开的文件过多'),
 };
 const errorFinding = (e: HostError): Finding =>
-  fail(e.code, REASONS[e.code] ?? text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`));
+  failedWith(e.code, REASONS[e.code] ?? text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`));
 const seconds = (t: Microseconds): string => String(t / 1_000_000);
 const silent = (t: Microseconds): Finding =>
   fail('timeout', text(`no answer within ${seconds(t)} s`, `${seconds(t)} 秒内无应答`));

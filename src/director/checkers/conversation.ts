@@ -7,9 +7,19 @@ import type { FoundWeight } from '../check.ts';
 
 export type Finding =
   | { readonly passed: true; readonly code: string; readonly reason: Text; readonly weight?: FoundWeight }
-  | { readonly passed: false; readonly code: string; readonly reason: Text };
+  | { readonly passed: false; readonly code: string; readonly reason: Text }
+  /** This host could not ask: nothing is known of the server. */
+  | { readonly passed: undefined; readonly code: string; readonly reason: Text };
 export const pass = (code: string, reason: Text): Finding => ({ passed: true, code, reason });
 export const fail = (code: string, reason: Text): Finding => ({ passed: false, code, reason });
+
+/** A file that is missing here, or what this host has run out of: no fault of the server's. */
+export const unasked = (code: string, reason: Text): Finding => ({ passed: undefined, code, reason });
+/** What a host runs out of: descriptors, memory, buffers, processes, source ports. No server can cause it. */
+const OURS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EADDRNOTAVAIL']);
+/** An attempt that ended with an error of the system: the server's fault, or ours. */
+export const failedWith = (code: string, reason: Text): Finding =>
+  OURS.has(code) ? unasked(code, reason) : fail(code, reason);
 
 export type Move =
   /** More bytes are needed; an end of the stream instead is a failure unless the stage took it into account. */

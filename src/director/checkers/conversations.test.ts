@@ -145,6 +145,13 @@ test('SMTP: greeting, HELO, QUIT; greetings of several lines; refusals with the 
   assert.equal(f.reason.en, 'greeting was answered "554 go  [31maway"');
 });
 
+test('SMTP: a greeting of very many lines is read once, each line as it comes', () => {
+  const lines = Array(1200).fill(bytesOf('220-1234567890\r\n'.repeat(64)));
+  const { finding, sent } = converse(smtpConversation('h'), [...lines, bytesOf('220 at last\r\n')]);
+  assert.equal(latin1(sent[0] as Uint8Array), 'HELO h\r\n');
+  assert.equal(finding.code, 'ended-early', 'it is greeted, and then waits for the answer');
+});
+
 test('FTP: login, and whether the file is there', () => {
   const q = { login: 'u', password: 'p', file: undefined };
   assert.equal(found(ftpConversation(q), '220 x\r\n', '331 password\r\n', '230 in\r\n'), 'pass answered');

@@ -9,7 +9,7 @@ import type { Http2Request } from '../../host/index.ts';
 import type { UrlCheck } from '../config.ts';
 import { bytesOf, latin1, lineOf, quoted } from './bytes.ts';
 import { type Conversation, end, type Finding, fail, type Move, pass, type Stage, WAIT } from './conversation.ts';
-import type { Pattern } from './regex.ts';
+import { type Pattern, tooSlow } from './regex.ts';
 
 export type HttpQuestion = {
   readonly url: UrlCheck;
@@ -102,6 +102,7 @@ export class Body {
     }
     if (this.#pattern && regex) {
       const matches = this.#pattern.test(this.#text);
+      if (matches === undefined) return tooSlow;
       if (matches === regex.mustNotMatch)
         return fail(
           'no-match',

@@ -2,7 +2,7 @@
 import { text } from '../../base/index.ts';
 import { bytesOf, latin1, quoted } from './bytes.ts';
 import { type Conversation, end, type Finding, fail, type Move, pass, type Stage, WAIT } from './conversation.ts';
-import type { Pattern } from './regex.ts';
+import { mismatch, type Pattern, tooSlow } from './regex.ts';
 
 export type LdapQuestion = {
   readonly login: string;
@@ -96,7 +96,10 @@ function resultOf(what: string, content: Uint8Array): Finding | undefined {
 export function ldapConversation(q: LdapQuestion): Conversation {
   const found = (seen: boolean): Stage =>
     messages((tag, content) => {
-      if (tag === SEARCH_ENTRY) return { stage: found(seen || !q.pattern || q.pattern.test(latin1(content))) };
+      if (tag === SEARCH_ENTRY) {
+        const wrong = seen || !q.pattern ? undefined : mismatch(q.pattern, latin1(content));
+        return wrong === tooSlow ? wrong : { stage: found(!wrong) };
+      }
       if (tag !== SEARCH_DONE) return { stage: found(seen) };
       const refused = resultOf('search', content);
       if (refused) return refused;

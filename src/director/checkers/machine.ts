@@ -21,7 +21,8 @@ export type Schedule = Omit<CheckTiming, 'alpha' | 'logAllFailures'> & {
 
 /** What one attempt found. */
 export type Outcome = {
-  readonly passed: boolean;
+  /** Undefined: this host could not ask. */
+  readonly passed: boolean | undefined;
   /** Stable and greppable: `connected`, `refused`, `timeout`, `status`. */
   readonly code: string;
   readonly reason: Text;
@@ -114,6 +115,20 @@ function failed(s: Schedule, c: CheckerState, since: Microseconds, outcome: Outc
   };
 }
 
+/** keepalived: without a socket there is no verdict and no retry is used up; it is tried again after the interval. */
+const unasked = (
+  s: Schedule,
+  c: CheckerState,
+  since: Microseconds,
+  outcome: Outcome,
+  now: Microseconds,
+): CheckerStep => ({
+  state: { ...c, run: { is: 'waiting', at: pause(s, since, c.up, now) } },
+  effects: [{ do: 'result', up: c.up, turned: false, outcome, failures: c.failures }],
+});
+
+const judged = (found: Outcome['passed']): typeof passed => (found === undefined ? unasked : found ? passed : failed);
+
 export function stepChecker(s: Schedule, c: CheckerState, e: CheckerEvent, now: Microseconds): CheckerStep {
   const same: CheckerStep = { state: c, effects: [] };
   switch (e.kind) {
@@ -122,7 +137,7 @@ export function stepChecker(s: Schedule, c: CheckerState, e: CheckerEvent, now: 
       return { state: { ...c, run: { is: 'running', since: now } }, effects: [{ do: 'attempt', step: c.step }] };
     case 'finished':
       if (c.run.is !== 'running') return same;
-      return e.outcome.passed ? passed(s, c, c.run.since, e.outcome, now) : failed(s, c, c.run.since, e.outcome, now);
+      return judged(e.outcome.passed)(s, c, c.run.since, e.outcome, now);
     case 'suspend':
       if (c.run.is === 'suspended') return same;
       return {

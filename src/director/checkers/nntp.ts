@@ -1,19 +1,16 @@
 /** NNTP: greeting 200 or 201 (RFC 3977 section 5.1), and where asked for one command whose answer must match. */
 import { text } from '../../base/index.ts';
 import { bytesOf } from './bytes.ts';
-import { type Conversation, fail, pass } from './conversation.ts';
-import type { Pattern } from './regex.ts';
+import { type Conversation, pass } from './conversation.ts';
+import { mismatch, type Pattern } from './regex.ts';
 import { type After, refused, reply } from './replies.ts';
 
 const QUIT = bytesOf('QUIT\r\n');
 export function nntpConversation(request: string | undefined, pattern: Pattern | undefined): Conversation {
-  const judge = (line: string): After =>
-    !pattern || pattern.test(line)
-      ? { finding: pass('answered', text('answered as expected', '应答符合预期')), farewell: QUIT }
-      : {
-          finding: fail('no-match', text('the answer does not match the pattern', '应答与模式不匹配')),
-          farewell: QUIT,
-        };
+  const judge = (line: string): After => ({
+    finding: (pattern && mismatch(pattern, line)) ?? pass('answered', text('answered as expected', '应答符合预期')),
+    farewell: QUIT,
+  });
   return {
     stage: reply((r) => {
       if (r.code !== 200 && r.code !== 201) return refused('greeting', r);

@@ -5,7 +5,7 @@
 import { familyOf, type Microseconds, type Result, type Text, text, unreachable, us } from '../../base/index.ts';
 import type { Exit, Http2Request, StreamTarget, TlsSettings } from '../../host/index.ts';
 import type { CheckConnection, Checker, DirectorScript, Secret, UrlCheck } from '../config.ts';
-import { type Conversation, type Finding, fail, pass } from './conversation.ts';
+import { type Conversation, type Finding, fail, pass, unasked } from './conversation.ts';
 import { dnsQuery, judgeDns } from './dns.ts';
 import { ftpConversation } from './ftp.ts';
 import { grpcRequest, judgeGrpc } from './grpc.ts';
@@ -165,7 +165,7 @@ export function planAttempt(c: ActiveChecker, x: AttemptContext): AttemptPlan {
   ): AttemptPlan => {
     if (!tls) return go(undefined);
     const settings = x.tlsSettings(o);
-    return settings.ok ? go(settings.value) : impossible(fail('tls-settings', settings.error));
+    return settings.ok ? go(settings.value) : impossible(unasked('tls-settings', settings.error));
   };
   const datagram = (
     request: Uint8Array,
@@ -177,7 +177,7 @@ export function planAttempt(c: ActiveChecker, x: AttemptContext): AttemptPlan {
     const word = s === undefined ? '' : x.secret(s);
     if (word !== undefined) return go(word);
     const file = s && 'file' in s ? s.file : '';
-    return impossible(fail('secret', text(`the secret in ${file} cannot be read`, `无法读取 ${file} 中的密钥`)));
+    return impossible(unasked('secret', text(`the secret in ${file} cannot be read`, `无法读取 ${file} 中的密钥`)));
   };
   const matching = (pattern: string | undefined, go: (p: Pattern | undefined) => AttemptPlan): AttemptPlan => {
     const p = textPattern(pattern);

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { cannotBacktrack, MATCH_WITHIN } from './bounded.ts';
+import { converse } from './conversation.ts';
 import { compilePattern, type PatternOptions } from './regex.ts';
+import { simpleConversation } from './simple.ts';
 
 /** Whether it matches; a string where it is refused. */
-const match = (pattern: string, subject: string, o: PatternOptions = {}): boolean | string => {
+const match = (pattern: string, subject: string, o: PatternOptions = {}): boolean | string | undefined => {
   const p = compilePattern(pattern, o);
   return p.ok ? p.value.test(subject) : p.error.en;
 };
@@ -86,3 +89,21 @@ test('no pattern and no subject make it throw', () =>
     ),
     { numRuns: 3000 },
   ));
+
+test('no answer of a server holds the other checkers: a match that backtracks without end is given up', () => {
+  const evil = Buffer.from(`${'a'.repeat(60)}!\n`);
+  const pattern = compilePattern('^(a+)+$');
+  assert.ok(pattern.ok);
+  const began = performance.now();
+  assert.equal(pattern.value.test(evil.toString()), undefined);
+  const simple = simpleConversation('', pattern.value);
+  const said = converse(simple, Array(50).fill(evil)).finding;
+  assert.deepEqual([said.passed, said.code], [false, 'pattern-slow']);
+  assert.ok(performance.now() - began < 20 * MATCH_WITHIN, 'and a server that dribbles is not matched again and again');
+  assert.equal(pattern.value.test('aaa'), true, 'the same pattern goes on working');
+});
+
+test('what may backtrack is guarded; only plain text is not', () => {
+  for (const plain of ['hello', 'a\\.b', '^ok$', 'a.c']) assert.ok(cannotBacktrack(plain), plain);
+  for (const not of ['a*', 'a+', 'a?', 'a{2}', '(a)', '[a]', 'a|b', '\\1']) assert.ok(!cannotBacktrack(not), not);
+});

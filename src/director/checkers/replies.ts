@@ -13,21 +13,22 @@ const LONGEST_LINE = 8192;
 
 /** Reads one whole reply. What is none is a failure: then something else listens there. */
 export function reply(then: (r: Reply) => After): Stage {
-  return (have): Move => {
-    let at = 0;
-    for (;;) {
-      const l = lineOf(have, at);
-      if (!l) return have.length - at > LONGEST_LINE ? end(noReply('...')) : WAIT;
+  // Each line is done with at once: a reply without end must not be read again from its beginning for each of its lines.
+  const lines =
+    (first: boolean): Stage =>
+    (have): Move => {
+      const l = lineOf(have);
+      if (!l) return have.length > LONGEST_LINE ? end(noReply('...')) : WAIT;
       const m = /^(\d{3})([ -]|$)/.exec(l.line);
       // Lines within a reply of FTP may be anything (RFC 959 section 4.2); the first and the last may not.
-      if (at === 0 && !m) return end(noReply(l.line));
-      at = l.next;
-      if (!m || m[2] === '-') continue;
+      if (first && !m) return end(noReply(l.line));
+      if (!m || m[2] === '-') return { do: 'next', used: l.next, stage: within };
       const after = then({ code: Number(m[1]), line: l.line });
       if ('finding' in after) return end(after.finding, after.farewell);
-      return { do: 'next', used: at, send: after.send, stage: after.stage };
-    }
-  };
+      return { do: 'next', used: l.next, send: after.send, stage: after.stage };
+    };
+  const within = lines(false);
+  return lines(true);
 }
 
 const noReply = (line: string): Finding =>

@@ -267,12 +267,36 @@ test('a file is followed, a BFD session is told of, and neither speaks while sus
   assert.deepEqual([w.last.id, w.last.verdict], ['b', 'up']);
 });
 
-test('a secret is read from its file for each attempt; without it the check fails by name', () => {
+test('without descriptors on this host no server is judged, no retry is used up, and one line says so', () => {
+  const w = new World();
+  const misc: Checker = { kind: 'misc', timing, script: { argv: ['/x'] }, timeout: seconds(3), dynamic: false };
+  w.runner.set([spec(tcp), spec(tcp, { id: 'b' }), spec(misc, { id: 'c' })], {});
+  const none: HostError = { code: 'EMFILE', doing: text('connect', '连接') };
+  for (let round = 0; round < 5; round++) {
+    w.pass(round === 0 ? 1 : 10);
+    for (const c of w.connections.splice(0)) c.on.failed(none);
+    for (const p of w.programs.splice(0)) p.exited({ failed: { ...none, code: 'EAGAIN' } });
+  }
+  assert.equal(w.reports.length, 15);
+  for (const r of w.reports) assert.deepEqual([r.verdict, r.good, r.failures], ['up', undefined, 0]);
+  assert.deepEqual(w.logged, [
+    'this host cannot make checks, and servers stay as they are: a: this process has too many files open',
+  ]);
+  w.pass(10);
+  for (const c of w.connections.splice(0)) c.on.opened();
+  w.programs[0]?.exited({ code: 0 });
+  assert.equal(w.logged.at(-1), 'this host can make all checks again');
+  w.pass(10);
+  w.connections[0]?.on.failed(refused);
+  assert.deepEqual([w.last.verdict, w.last.failures], ['up', 1], 'the first real failure is still tried again');
+});
+
+test('a secret is read from its file for each attempt; without it nothing is judged, and the file is named', () => {
   const w = new World();
   const c: Checker = { kind: 'pop', timing, connection, tls: false, login: 'u', password: { file: '/secret' } };
   w.runner.set([spec(c)], {});
   w.pass(1);
-  assert.equal(w.last.reason.en, 'the secret in /secret cannot be read');
+  assert.deepEqual([w.last.reason.en, w.last.good], ['the secret in /secret cannot be read', undefined]);
   assert.equal(w.connections.length, 0);
   w.files.set('/secret', 'hunter2\n');
   w.pass(10);

@@ -41,6 +41,7 @@ const LONGEST_SECRET = 4096;
 export function startCheckRunner(ports: CheckPorts, random: RandomBytes, report: Report): CheckRunner {
   const running = new Map<string, Check>();
   const tlsFiles = new TlsFiles(ports.files);
+  const unasked = new Unasked(ports.log);
 
   const context: Shared = {
     random,
@@ -87,7 +88,7 @@ export function startCheckRunner(ports: CheckPorts, random: RandomBytes, report:
           return watching.ok ? watching.value : () => {};
         });
       default:
-        return new Attempting(spec, checker, ports, context, chance, report);
+        return new Attempting(spec, checker, ports, context, chance, report, unasked);
     }
   };
 
@@ -126,6 +127,36 @@ export function startCheckRunner(ports: CheckPorts, random: RandomBytes, report:
   }
 }
 
+/** Checkers whose last attempt could not be made on this host: told of once, not once for each. */
+class Unasked {
+  readonly #log: Log;
+  readonly #ids = new Set<string>();
+  constructor(log: Log) {
+    this.#log = log;
+  }
+  /** `why`: undefined where the server was asked, or the checker is gone. */
+  note(id: string, why: Text | undefined): void {
+    const before = this.#ids.size;
+    if (why) this.#ids.add(id);
+    else this.#ids.delete(id);
+    if (why && before === 0)
+      this.#log.write({
+        level: 'error',
+        code: 'check.unasked',
+        text: text(
+          `this host cannot make checks, and servers stay as they are: ${id}: ${why.en}`,
+          `本机无法进行检查，各服务器保持原状：${id}：${why.zh}`,
+        ),
+      });
+    else if (before > 0 && this.#ids.size === 0)
+      this.#log.write({
+        level: 'notice',
+        code: 'check.asked',
+        text: text('this host can make all checks again', '本机恢复全部检查'),
+      });
+  }
+}
+
 /** A checker that makes attempts. */
 class Attempting implements Check {
   spec: CheckSpec;
@@ -135,6 +166,7 @@ class Attempting implements Check {
   readonly #context: Shared;
   readonly #chance: () => number;
   readonly #report: Report;
+  readonly #unasked: Unasked;
   #state: CheckerState;
   #attempts = 0;
   #began: Microseconds;
@@ -149,8 +181,10 @@ class Attempting implements Check {
     context: Shared,
     chance: () => number,
     report: Report,
+    unasked: Unasked,
   ) {
     this.spec = spec;
+    this.#unasked = unasked;
     this.#checker = checker;
     this.#schedule = scheduleOf(checker);
     this.#ports = ports;
@@ -168,6 +202,7 @@ class Attempting implements Check {
   }
   close(): void {
     this.#closed = true;
+    this.#unasked.note(this.spec.id, undefined);
     this.#cancelTimer();
     this.#cancelAttempt();
   }
@@ -202,7 +237,8 @@ class Attempting implements Check {
   }
   #tell(up: boolean, turned: boolean, o: Outcome, failures: number): void {
     const { timing } = this.#checker;
-    if (!o.passed && !turned && timing.logAllFailures) {
+    this.#unasked.note(this.spec.id, o.passed === undefined ? o.reason : undefined);
+    if (o.passed === false && !turned && timing.logAllFailures) {
       const of = up ? ` (${failures}/${this.#schedule.retry + 1})` : '';
       const { en, zh } = o.reason;
       this.#ports.log.write({

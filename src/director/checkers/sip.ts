@@ -2,7 +2,7 @@
 import { familyOf, type IpAddress, text } from '../../base/index.ts';
 import { bytesOf, latin1, quoted } from './bytes.ts';
 import { type Conversation, end, type Finding, fail, pass, WAIT } from './conversation.ts';
-import type { Pattern } from './regex.ts';
+import { mismatch, type Pattern } from './regex.ts';
 
 export type SipQuestion = {
   readonly transport: 'tcp' | 'udp';
@@ -46,9 +46,7 @@ export function judgeSip(q: SipQuestion, b: Uint8Array): Finding | undefined {
   const call = /^(?:call-id|i)[ \t]*:[ \t]*([^\r\n@]*)/im.exec(answer)?.[1];
   if (status < 200 || (call !== undefined && call !== q.id)) return undefined;
   if (status !== 200) return fail('status', text(`answered ${quoted(m[0])}`, `应答 ${quoted(m[0])}`));
-  if (q.pattern && !q.pattern.test(answer))
-    return fail('no-match', text('the answer does not match the pattern', '应答与模式不匹配'));
-  return pass('answered', text('answered 200', '应答 200'));
+  return (q.pattern && mismatch(q.pattern, answer)) ?? pass('answered', text('answered 200', '应答 200'));
 }
 
 export function sipConversation(q: SipQuestion): Conversation {

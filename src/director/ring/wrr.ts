@@ -40,7 +40,7 @@ export function quotas(weights: readonly number[], slots: number): number[] {
  * For each slot the index into `weights`, interleaved as evenly as can be (smooth weighted round robin, as nginx does
  * it): weights 2 1 1 in 4 slots are 0 1 2 0. `NOBODY` everywhere when all weights are 0.
  */
-export function wrrSequence(weights: readonly number[], slots: number): Int32Array {
+export function wrrSequence(weights: readonly number[], slots: number): Int32Array<ArrayBuffer> {
   const sequence = new Int32Array(slots).fill(NOBODY);
   const quota = Int32Array.from(quotas(weights, slots));
   const total = quota.reduce((n, q) => n + q, 0);

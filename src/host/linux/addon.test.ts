@@ -71,7 +71,6 @@ test('every function refuses every wrong kind of argument in every place, and ne
     setNice: [0],
     setAffinity: [four],
     getAffinity: [four],
-    parentDeathSignal: [0],
     enterNetwork: ['/proc/self/ns/net'],
   };
   assert.deepEqual(Object.keys(good).sort(), Object.keys(addon).sort(), 'the table names every function');

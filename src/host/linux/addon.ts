@@ -1,5 +1,5 @@
 import { getSystemErrorName } from 'node:util';
-import type { Result, Text } from '../../base/index.ts';
+import { ok, type Result, type Text } from '../../base/index.ts';
 import type { HostError } from '../index.ts';
 import { loadNative } from './native.ts';
 
@@ -11,12 +11,12 @@ export type EpollHandle = Handle & { readonly [handle]: 'epoll' };
 export type TimerHandle = Handle & { readonly [handle]: 'timer' };
 
 /**
- * native/sockets.c. Where a function returns a number and the kernel may refuse, negative is the negative errno
+ * What every process of the suite asks of the kernel: native/sockets.c, and native/thread.c. Where a function returns a number and the kernel may refuse, negative is the negative errno
  * (`hostError` names it). Misuse throws an error with a code: ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE,
  * ERR_OUT_OF_RANGE, ERR_HANDLE_CLOSED, ERR_NO_BATCH, ERR_OPTION_HOLDS_POINTER.
  * Addresses (`name`) are the kernel's sockaddr structures, byte for byte.
  */
-export interface Addon {
+interface SocketsAddon {
   /** Close-on-exec and non-blocking. */
   open(family: number, type: number, protocol: number): SocketHandle | number;
   /** Closing twice is harmless, also inside the handle's own callback. */
@@ -69,6 +69,8 @@ export interface Addon {
   timer(): TimerHandle | number;
   /** Fires once when `now()` has reached `deadline`, at once if it has; 0 disarms. */
   arm(t: TimerHandle, deadline: number): number;
+}
+interface ThreadAddon {
   /** SCHED_* of this thread; children start with ordinary scheduling (SCHED_RESET_ON_FORK). */
   setScheduler(policy: number, priority: number): number;
   /** policy x 256 + priority. */
@@ -77,13 +79,23 @@ export interface Addon {
   /** Bit i of the bytes, lowest first, is processor i. */
   setAffinity(mask: Uint8Array): number;
   getAffinity(room: Uint8Array): number;
-  parentDeathSignal(signal: number): number;
   /** Moves this thread into the network namespace at `path` (`/run/netns/NAME`). First thing in a process: the thread pool stays. */
   enterNetwork(path: string): number;
 }
+export type Addon = SocketsAddon & ThreadAddon;
 
-/** The addon of native/sockets.c. Loaded once. */
-export const loadAddon = (): Result<Addon, HostError> => loadNative<Addon>('sockets');
+let loaded: Addon | undefined;
+
+/** Loaded once. */
+export function loadAddon(): Result<Addon, HostError> {
+  if (loaded) return ok(loaded);
+  const sockets = loadNative<SocketsAddon>('sockets');
+  if (!sockets.ok) return sockets;
+  const thread = loadNative<ThreadAddon>('thread');
+  if (!thread.ok) return thread;
+  loaded = { ...sockets.value, ...thread.value };
+  return ok(loaded);
+}
 
 /** The name of a negative errno: -1 is `EPERM`. */
 export function errnoName(negative: number): string {

@@ -2,4 +2,5 @@ export * from './agreement.ts';
 export * from './connect.ts';
 export { type AgreedSize, agreeSize } from './sizes.ts';
 export { fittingDisks } from './state.ts';
+export { roleOf, stateWord } from './tell.ts';
 export type * from './types.ts';

@@ -6,7 +6,7 @@ import { type IpAddress, us } from '../../base/index.ts';
 import { leaseSeconds, masterDownTime, skewTime, Vrrp } from '../../vrrp/index.ts';
 import { gratuitousArp, type MacAddress, unsolicitedAdvertisement } from '../../wire/index.ts';
 import { SimHost, type SimPorts } from '../host.ts';
-import { Broken, type Outcome } from '../outcome.ts';
+import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { type Port, Segment } from '../segment.ts';
 import { World } from '../world.ts';
 import { Client } from './client.ts';
@@ -435,18 +435,5 @@ export class VrrpWorld {
 
 export function runVrrp(seed: number, options?: VrrpOptions): Outcome {
   const w = new VrrpWorld(seed, options);
-  const done = (failure: Outcome['failure']): Outcome => ({
-    seed,
-    options: describeOptions(w.options),
-    failure,
-    events: w.world.events,
-    trace: (lines) => w.world.tail(lines),
-  });
-  try {
-    w.run();
-    return done(undefined);
-  } catch (e) {
-    const message = e instanceof Broken ? e.message : e instanceof Error ? (e.stack ?? e.message) : String(e);
-    return done(message);
-  }
+  return outcomeOf(seed, describeOptions(w.options), w.world, () => w.run());
 }

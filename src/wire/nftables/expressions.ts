@@ -23,6 +23,7 @@ const META: Record<MetaKey, number> = {
   oifname: 7,
   nfproto: 15,
   l4proto: 16,
+  pkttype: 19,
 };
 const CT: Record<CtKey, number> = { state: 0, direction: 1, status: 2, mark: 3 };
 const CMP: readonly CmpOp[] = ['eq', 'neq', 'lt', 'lte', 'gt', 'gte'];

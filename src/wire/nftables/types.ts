@@ -9,7 +9,7 @@ export type NftVerdict =
   | { readonly code: 'accept' | 'drop' | 'continue' | 'return' }
   | { readonly code: 'jump' | 'goto'; readonly chain: string };
 
-export type MetaKey = 'protocol' | 'mark' | 'iif' | 'oif' | 'iifname' | 'oifname' | 'nfproto' | 'l4proto';
+export type MetaKey = 'protocol' | 'mark' | 'iif' | 'oif' | 'iifname' | 'oifname' | 'nfproto' | 'l4proto' | 'pkttype';
 export type CtKey = 'state' | 'direction' | 'status' | 'mark';
 export type CmpOp = 'eq' | 'neq' | 'lt' | 'lte' | 'gt' | 'gte';
 export type NftCounter = { readonly packets: bigint; readonly bytes: bigint };

@@ -1,5 +1,5 @@
 import { familyOf, type IpAddress, ipBytes, ipFromBytes, parseIp, text } from '../../../base/index.ts';
-import type { Forwarding, GroupMember, Scheduler } from '../../../director/config.ts';
+import { type Forwarding, type GroupMember, SCHEDULERS } from '../../../director/config.ts';
 import {
   type Args,
   bool,
@@ -43,22 +43,6 @@ const forwarding: Reader<Forwarding> = (a) => {
   const checksum = ({ nocsum: 'none', csum: 'full', remcsum: 'remote' } as const)[sum];
   return { method, type, checksum, ...(port === undefined ? {} : { port }) };
 };
-const SCHEDULERS: readonly [Scheduler, ...Scheduler[]] = [
-  'rr',
-  'wrr',
-  'lc',
-  'wlc',
-  'lblc',
-  'lblcr',
-  'sh',
-  'mh',
-  'dh',
-  'fo',
-  'ovf',
-  'sed',
-  'nq',
-  'twos',
-];
 
 export type ServerAddress = { readonly address: IpAddress; readonly port: number | undefined };
 /** `ADDR [PORT]`. */

@@ -11,9 +11,9 @@ import {
   type Result,
 } from '../../../base/index.ts';
 import type { Scheduler } from '../../config.ts';
-import { maglev, NOBODY, RING_SIZES, wrrSequence } from '../../ring/index.ts';
 import type { Refusal, WantedServer, WantedService } from '../../types.ts';
 import type { Allocator } from './allocate.ts';
+import { fillRing, type RingCache, type RingRoom, ringSize, sameSlots } from './rings.ts';
 import { blocksFor, type Entry, type Hashing, type ServerRow, type ServiceTable, type Way } from './tables.ts';
 
 /** The blocks of addresses, largest first, that a range consists of. */
@@ -49,20 +49,6 @@ export function entriesOf(s: WantedService): readonly Entry[] | undefined {
   );
 }
 
-/**
- * How many slots a ring has: at least a hundred for each server (the Maglev paper, section 5.3), so that none has over
- * one percent more than its share. 65,537 for everybody would be 2.6 GB for 10,000 services, and 20 to 40 ms for every
- * change of a weight; by its own servers, a service of ten has one page, and is rebuilt in a tenth of a millisecond.
- * `have` is kept until it fits badly: a server more or less must not move every client.
- */
-export function ringSize(servers: number, have: number): number {
-  const { medium, large, full } = RING_SIZES;
-  if (have === medium && servers <= 12) return medium;
-  if (have === large && servers <= 50 && servers > 5) return large;
-  if (have === full && servers > 20) return full;
-  return servers <= 10 ? medium : servers <= 40 ? large : full;
-}
-
 /** Those that look at nothing but the client's address. */
 const BY_SOURCE: readonly Scheduler[] = ['sh', 'mh'];
 /** In turn only where no connection could be cut by it: the next director does not know whose turn it was. */
@@ -81,29 +67,6 @@ export function hashingOf(s: WantedService, family: Family): Hashing {
   return byAll;
 }
 
-/**
- * Rings by what they are made from: services with the same servers have the same one. Servers are told apart by their
- * addresses, since ports never change here: a thousand services of the same ten servers share one ring.
- */
-export class RingCache {
-  readonly #known = new Map<string, Int32Array>();
-  get(
-    inTurn: boolean,
-    size: number,
-    servers: readonly { readonly key: string; readonly weight: number }[],
-  ): Int32Array {
-    let name = `${inTurn} ${size}`;
-    for (const s of servers) name += ` ${s.key}*${s.weight}`;
-    const known = this.#known.get(name);
-    if (known) return known;
-    const weights = servers.map((s) => s.weight);
-    const made = inTurn ? wrrSequence(weights, size) : maglev(servers, size);
-    if (this.#known.size >= 1024) this.#known.delete(this.#known.keys().next().value as string);
-    this.#known.set(name, made);
-    return made;
-  }
-}
-
 const sameTarget = (row: ServerRow, s: WantedServer, way: Way): boolean =>
   row.address === s.address &&
   row.port === s.port &&
@@ -112,6 +75,7 @@ const sameTarget = (row: ServerRow, s: WantedServer, way: Way): boolean =>
 export type Compiler = {
   readonly allocator: Allocator;
   readonly rings: RingCache;
+  readonly room: RingRoom;
   readonly way: (s: WantedServer) => Result<Way, Refusal>;
   /** In the order of the servers: their own, or what an emulated scheduler gives them now. */
   readonly weights: (service: WantedService, rows: readonly ServerRow[]) => readonly number[];
@@ -130,12 +94,13 @@ export function compile(
     if (!way.ok) return err(way.error);
     ways.push(way.value);
   }
-  const left = [...(actual?.servers ?? [])];
+  const left = actual ? [...actual.servers] : [];
   const servers = s.servers.map((server, i): ServerRow => {
     const way = ways[i] as Way;
-    const at = left.findIndex((row) => sameTarget(row, server, way));
+    const at = left.length === 0 ? -1 : left.findIndex((row) => sameTarget(row, server, way));
     const old = at < 0 ? undefined : left.splice(at, 1)[0];
-    const { id, serial } = old ?? { id: c.allocator.servers.take(), serial: c.allocator.serial() };
+    const id = old?.id ?? c.allocator.servers.take();
+    const serial = old?.serial ?? c.allocator.serial();
     return { id, serial, address: server.address, port: server.port, weight: server.weight, way };
   });
   const inTurn = s.onePacket && !s.persistence && IN_TURN.includes(s.scheduler);
@@ -145,15 +110,11 @@ export function compile(
     return { key: x.address, weight: s.scheduler === 'rr' ? Math.min(1, weight) : weight };
   });
   const size = weighted.some((x) => x.weight > 0) ? ringSize(servers.length, actual?.ring.length ?? 0) : 0;
-  const ring = new Uint32Array(size);
-  const indices = size === 0 ? undefined : c.rings.get(inTurn, size, weighted);
-  for (let slot = 0; indices && slot < size; slot++) {
-    const i = indices[slot] as number;
-    ring[slot] = i === NOBODY ? 0 : (servers[i] as ServerRow).id;
-  }
+  const ring = c.room.take(size);
+  if (size > 0) fillRing(ring, c.rings.get(inTurn, size, weighted), servers);
   const fits = actual !== undefined && blocksFor(actual.ring.length) === blocksFor(size) && size > 0;
   const block = fits ? actual.block : size === 0 ? 0 : c.allocator.blocks.take(blocksFor(size));
-  const same = actual && fits && actual.ring.length === size && actual.ring.every((id, i) => id === ring[i]);
+  const same = actual && fits && sameSlots(actual.ring, ring);
   return ok({
     id: actual?.id ?? c.allocator.services.take(),
     entries,

@@ -1,6 +1,8 @@
 /** The maps in the kernel: made or adopted, read, written by the changes of a plan, made larger. */
 import { ok, type Result } from '../../../base/index.ts';
 import type { Bpf, BpfMap, BpfObject, HostError } from '../../../host/index.ts';
+import type { WantedService } from '../../types.ts';
+import { entriesOf } from './compile.ts';
 import {
   BYTES,
   isExact,
@@ -17,6 +19,8 @@ import {
   writeServer,
 } from './layout.ts';
 import { type Change, PHASES } from './plan.ts';
+import { ringSize } from './rings.ts';
+import { Rows } from './rows.ts';
 import { BLOCK_SLOTS, blocksFor, type Entry, type ServerRow, type ServiceTable } from './tables.ts';
 
 export const NAMES = [
@@ -41,29 +45,51 @@ export type Need = {
   readonly servers: number;
 };
 const LEAST: Need = { services: 1024, ranges: 1024, rings: 64, servers: 1024 };
+const GROWING = Object.keys(LEAST) as (keyof Need)[];
 
-const PROGRAMS = ['tc_director', 'xdp_director', 'xdp_pass'] as const;
-export type FlowSizes = { readonly flows4: number; readonly flows6: number };
+export type ProgramName = 'tc_director' | 'xdp_director';
+export type MapsOptions = {
+  readonly flows4: number;
+  readonly flows6: number;
+  /** As large from the first: making maps larger copies everything. */
+  readonly need: Need;
+  /** Each takes the kernel some fifty milliseconds to verify. */
+  readonly programs: readonly ProgramName[];
+};
 
-/** A quarter more than is needed now, to the next power of two: growing copies everything. */
-const sizeFor = (need: number, least: number): number =>
-  Math.max(least, 2 ** Math.ceil(Math.log2(Math.max(1, need * 1.25))));
+/** A quarter more than is needed now. */
+const sizeFor = (need: number, least: number): number => Math.max(least, Math.ceil(need * 1.25));
+
+/** Places that a list takes, if nothing is there yet. */
+export function roomFor(services: readonly WantedService[]): Need {
+  const need = { services: 0, ranges: 0, rings: 0, servers: 0 };
+  for (const s of services) {
+    for (const e of entriesOf(s) ?? []) isExact(e) ? need.services++ : need.ranges++;
+    need.rings += blocksFor(ringSize(s.servers.length, 0));
+    need.servers += s.servers.length;
+  }
+  return need;
+}
 
 export class Maps {
   readonly #bpf: Bpf;
   readonly #folder: string;
+  readonly #programs: readonly ProgramName[];
   #object: BpfObject;
   #maps: Map<MapName, BpfMap>;
+  /** An earlier process's maps are among them. */
+  #left = false;
 
-  private constructor(bpf: Bpf, folder: string, object: BpfObject) {
+  private constructor(bpf: Bpf, folder: string, programs: readonly ProgramName[], object: BpfObject) {
     this.#bpf = bpf;
     this.#folder = folder;
+    this.#programs = programs;
     this.#object = object;
     this.#maps = new Map(NAMES.map((n) => [n, object.maps.get(n) as BpfMap]));
   }
 
   /** What is pinned in `folder` is used, the rest is made and pinned. */
-  static open(bpf: Bpf, folder: string, flows: FlowSizes): Result<Maps, HostError> {
+  static open(bpf: Bpf, folder: string, o: MapsOptions): Result<Maps, HostError> {
     const mounted = bpf.mount(folder);
     if (!mounted.ok) return mounted;
     const use = new Map<string, BpfMap>();
@@ -72,13 +98,16 @@ export class Maps {
       if (found.ok) use.set(name, found.value);
       else if (found.error.code !== 'ENOENT') return found;
     }
-    const entries = { ...LEAST, counters: use.get('servers')?.shape.entries ?? LEAST.servers, ...flows };
-    const object = bpf.load('director', { programs: PROGRAMS, use, entries });
+    const entries: Record<string, number> = { flows4: o.flows4, flows6: o.flows6 };
+    for (const name of GROWING) entries[name] = use.get(name)?.shape.entries ?? sizeFor(o.need[name], LEAST[name]);
+    entries['counters'] = entries['servers'] as number;
+    const object = bpf.load('director', { programs: o.programs, use, entries });
     if (!object.ok) {
       for (const m of use.values()) m.close();
       return object;
     }
-    const maps = new Maps(bpf, folder, object.value);
+    const maps = new Maps(bpf, folder, o.programs, object.value);
+    maps.#left = use.size > 0;
     for (const name of NAMES) {
       if (use.has(name)) continue;
       const pinned = maps.map(name).pin(`${folder}/${name}`);
@@ -96,6 +125,7 @@ export class Maps {
 
   /** What an earlier process left, by service. Slots of servers that are not there read as they are. */
   read(): Result<ServiceTable[], HostError> {
+    if (!this.#left) return ok([]);
     const found = new Map<number, { value: ServiceValue; entries: Entry[]; servers: ServerRow[] }>();
     const take = (entry: Entry, value: ServiceValue): void => {
       const known = found.get(value.id);
@@ -111,10 +141,14 @@ export class Maps {
       if (got) found.get(got.service)?.servers.push(got.row);
     });
     if (!servers.ok) return servers;
+    const blocks = [...found.values()].reduce((n, f) => Math.max(n, f.value.block + blocksFor(f.value.slots)), 0);
+    const rings = this.#readRings(blocks);
+    if (!rings.ok) return rings;
     return ok(
       [...found.values()].map(({ value, entries, servers }) => {
         const { id, block, slots, hashing, stateless, inTurn } = value;
-        return { id, entries, hashing, stateless, inTurn, block, ring: this.#readRing(block, slots), servers };
+        const ring = rings.value.subarray(block * BLOCK_SLOTS, block * BLOCK_SLOTS + slots);
+        return { id, entries, hashing, stateless, inTurn, block, ring, servers };
       }),
     );
   }
@@ -122,13 +156,15 @@ export class Maps {
     const value = this.map('config').get(u32(0));
     return value ? new DataView(value.buffer, value.byteOffset).getUint32(8, true) : 0;
   }
-  #readRing(block: number, slots: number): Uint32Array {
-    const bytes = new Uint8Array(blocksFor(slots) * BYTES.ring);
-    for (let i = 0; i < blocksFor(slots); i++) {
-      const value = this.map('rings').get(u32(block + i));
-      if (value) bytes.set(value, i * BYTES.ring);
-    }
-    return new Uint32Array(bytes.buffer, 0, slots);
+  /** The first `blocks` of them, in one piece. */
+  #readRings(blocks: number): Result<Uint32Array, HostError> {
+    const slots = new Uint32Array(blocks * BLOCK_SLOTS);
+    const bytes = new Uint8Array(slots.buffer);
+    const read = this.map('rings').each((k, value) => {
+      const block = new DataView(k.buffer, k.byteOffset, 4).getUint32(0, true);
+      if (block < blocks) bytes.set(value, block * BYTES.ring);
+    }, blocks);
+    return read.ok ? ok(slots) : read;
   }
 
   /** In the order of the phases. At the first failure it stops. */
@@ -144,27 +180,26 @@ export class Maps {
   /** All changes are of one kind. */
   #writePhase(changes: readonly Change[], mac: (row: ServerRow) => MacPair | undefined): Result<void, HostError> {
     const n = changes.length;
-    const servers = new Rows(BYTES.server, n);
-    const rings = new Rows(BYTES.ring, n);
-    const counters = new Rows(this.map('counters').storedBytes, n);
-    const services = { exact: [] as Uint8Array[][], ranges: [] as Uint8Array[][] };
+    const servers = new Rows(this.map('servers'), n);
+    const rings = new Rows(this.map('rings'), n);
+    const counters = new Rows(this.map('counters'), n);
+    const exact = new Rows(this.map('services'), n);
+    const ranges = new Rows(this.map('ranges'), n);
     for (const c of changes) {
       switch (c.do) {
         case 'server-set':
-          servers.add(c.row.id, (b, v, at) => writeServer(b, v, at, c.service, c.row, mac(c.row)));
+          writeServer(servers.value(c.row.id), servers.view, servers.at, c.service, c.row, mac(c.row));
           break;
         case 'server-clear':
-          servers.add(c.id);
-          counters.add(c.id);
+          servers.value(c.id);
+          counters.value(c.id);
           break;
         case 'ring-set':
-          rings.add(c.block, (b, _, at) =>
-            b.set(new Uint8Array(c.slots.buffer, c.slots.byteOffset, c.slots.byteLength), at),
-          );
+          rings.value(c.block).set(new Uint8Array(c.slots.buffer, c.slots.byteOffset, c.slots.byteLength), rings.at);
           break;
         case 'service-set':
-          if (isExact(c.entry)) services.exact.push([serviceKey(c.entry), serviceValue(c.table)]);
-          else services.ranges.push([rangeKey(c.entry), serviceValue(c.table)]);
+          if (isExact(c.entry)) exact.add(serviceKey(c.entry), serviceValue(c.table));
+          else ranges.add(rangeKey(c.entry), serviceValue(c.table));
           break;
         case 'service-remove': {
           const done = isExact(c.entry)
@@ -174,20 +209,12 @@ export class Maps {
         }
       }
     }
-    return (
-      [
-        servers.write(this.map('servers')),
-        rings.write(this.map('rings')),
-        counters.write(this.map('counters')),
-        setAll(this.map('services'), services.exact),
-        setAll(this.map('ranges'), services.ranges),
-      ].find((r) => !r.ok) ?? ok(undefined)
-    );
+    return [servers, rings, counters, exact, ranges].map((r) => r.end()).find((r) => !r.ok) ?? ok(undefined);
   }
 
   /** Undefined: they are large enough. */
   tooSmall(need: Need): boolean {
-    return (Object.keys(LEAST) as (keyof Need)[]).some((n) => need[n] > this.map(n).shape.entries);
+    return GROWING.some((n) => need[n] > this.map(n).shape.entries);
   }
   /**
    * Larger maps with the same content, and the programs for them; flows, fragments and events stay. The caller puts the
@@ -200,7 +227,7 @@ export class Maps {
   ): Result<() => Result<void, HostError>, HostError> {
     const use = new Map<string, BpfMap>(this.#maps);
     const entries: Record<string, number> = {};
-    for (const name of Object.keys(LEAST) as (keyof Need)[]) {
+    for (const name of GROWING) {
       if (need[name] <= this.map(name).shape.entries) continue;
       entries[name] = sizeFor(need[name], LEAST[name]);
       use.delete(name);
@@ -209,9 +236,9 @@ export class Maps {
       entries.counters = entries.servers;
       use.delete('counters');
     }
-    const object = this.#bpf.load('director', { programs: PROGRAMS, use, entries });
+    const object = this.#bpf.load('director', { programs: this.#programs, use, entries });
     if (!object.ok) return object;
-    const grown = new Maps(this.#bpf, this.#folder, object.value);
+    const grown = new Maps(this.#bpf, this.#folder, this.#programs, object.value);
     const filled = grown.#fill(tables, mac, entries.counters === undefined ? undefined : this.map('counters'));
     if (!filled.ok) {
       object.value.close();
@@ -262,44 +289,5 @@ export class Maps {
       m.close();
       if (!o.keep) this.#bpf.unpin(`${this.#folder}/${name}`);
     }
-  }
-}
-
-function setAll(map: BpfMap, pairs: readonly (readonly Uint8Array[])[]): Result<void, HostError> {
-  if (pairs.length === 0) return ok(undefined);
-  const { keyBytes, valueBytes } = map.shape;
-  const [k, v] = [new Uint8Array(keyBytes * pairs.length), new Uint8Array(valueBytes * pairs.length)];
-  for (const [i, [key, value]] of pairs.entries()) {
-    k.set(key as Uint8Array, i * keyBytes);
-    v.set(value as Uint8Array, i * valueBytes);
-  }
-  return map.setMany(k, v, pairs.length);
-}
-
-/** Rows of an array map, end to end in two buffers of which nothing is made before the first row. */
-class Rows {
-  readonly #bytes: number;
-  readonly #most: number;
-  #keys: Uint32Array | undefined;
-  #values = new Uint8Array(0);
-  #view = new DataView(this.#values.buffer);
-  #n = 0;
-  constructor(bytes: number, most: number) {
-    this.#bytes = bytes;
-    this.#most = most;
-  }
-  add(key: number, write?: (b: Uint8Array, v: DataView, at: number) => void): void {
-    if (!this.#keys) {
-      this.#keys = new Uint32Array(this.#most);
-      this.#values = new Uint8Array(this.#bytes * this.#most);
-      this.#view = new DataView(this.#values.buffer);
-    }
-    this.#keys[this.#n] = key;
-    write?.(this.#values, this.#view, this.#n * this.#bytes);
-    this.#n++;
-  }
-  write(map: BpfMap): Result<void, HostError> {
-    if (!this.#keys) return ok(undefined);
-    return map.setMany(new Uint8Array(this.#keys.buffer, 0, this.#n * 4), this.#values, this.#n);
   }
 }

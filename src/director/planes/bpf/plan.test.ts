@@ -5,7 +5,7 @@ import { golden } from '../../../../test/golden/golden.ts';
 import { err, type IpAddress, ok, text } from '../../../base/index.ts';
 import type { WantedServer, WantedService } from '../../types.ts';
 import { Allocator } from './allocate.ts';
-import { compile, prefixesOf, RingCache, ringSize } from './compile.ts';
+import { compile, prefixesOf } from './compile.ts';
 import { describeChange } from './describe.ts';
 import {
   rangeKey,
@@ -18,6 +18,7 @@ import {
   writeServer,
 } from './layout.ts';
 import { type Change, plan, planService } from './plan.ts';
+import { RingCache, RingRoom, ringSize } from './rings.ts';
 import { blocksFor, type Entry, entryText, type ServerRow, type ServiceTable, type Way } from './tables.ts';
 
 const server = (n: number, weight = 1, more: Partial<WantedServer> = {}): WantedServer => ({
@@ -60,6 +61,7 @@ const compiled = (
   const t = compile(s, actual, {
     allocator,
     rings: new RingCache(),
+    room: new RingRoom(),
     way: (x) => ok(way(x)),
     weights: (x) => x.servers.map((y) => y.weight),
   });
@@ -257,6 +259,7 @@ test('a service with a server that is not to be reached takes no place', () => {
   const t = compile(wantedService([server(1), server(2)]), undefined, {
     allocator,
     rings: new RingCache(),
+    room: new RingRoom(),
     way: (s) => (s.address.endsWith('.2') ? err(refusal) : ok(way(s))),
     weights: (x) => x.servers.map((y) => y.weight),
   });

@@ -2,6 +2,7 @@
  * What must be written to the maps so that a service is as wanted. The order keeps every moment right: a server is there
  * before a slot names it, a ring before the service points to it, and what nobody names any more goes last.
  */
+import { sameSlots } from './rings.ts';
 import { BLOCK_SLOTS, type Entry, entryText, type ServerRow, type ServiceTable } from './tables.ts';
 
 export type Change =
@@ -24,6 +25,7 @@ function sameRow(a: ServerRow, b: ServerRow): boolean {
   if (a.id !== b.id || a.serial !== b.serial || a.address !== b.address || a.port !== b.port || a.weight !== b.weight)
     return false;
   const [x, y] = [a.way, b.way];
+  if (x === y) return true;
   if (x.send === 'here' || y.send === 'here') return x.send === y.send;
   if (x.send !== y.send || x.ifindex !== y.ifindex) return false;
   if (x.send === 'direct' || y.send === 'direct') return true;
@@ -49,14 +51,24 @@ function ringChanges(wanted: ServiceTable, actual: ServiceTable | undefined): Ch
   for (let at = 0; at < wanted.ring.length; at += BLOCK_SLOTS) {
     const slots = wanted.ring.subarray(at, at + BLOCK_SLOTS);
     const before = old?.subarray(at, at + BLOCK_SLOTS);
-    if (before?.length === slots.length && slots.every((s, i) => s === before[i])) continue;
+    if (before && sameSlots(before, slots)) continue;
     out.push({ do: 'ring-set', block: wanted.block + at / BLOCK_SLOTS, slots, of: wanted.id });
   }
   return out;
 }
 
+/** A service that is new. */
+function setUp(table: ServiceTable): Change[] {
+  const out: Change[] = [];
+  for (const row of table.servers) out.push({ do: 'server-set', service: table.id, row });
+  out.push(...ringChanges(table, undefined));
+  for (const entry of table.entries) out.push({ do: 'service-set', entry, table });
+  return out;
+}
+
 /** Undefined for wanted: the service goes; for actual: it is new. Empty: it is as it should be. */
 export function planService(wanted: ServiceTable | undefined, actual: ServiceTable | undefined): Change[] {
+  if (wanted && !actual) return setUp(wanted);
   const out: Change[] = [];
   const had = new Map(actual?.servers.map((s) => [s.id, s]));
   for (const row of wanted?.servers ?? []) {

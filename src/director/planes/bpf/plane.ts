@@ -2,30 +2,32 @@
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type { Bpf, Clock, HostError, Log, Netlink, Network } from '../../../host/index.ts';
 import type {
+  FlowException,
   Plane,
   Refusal,
-  ServerCounters,
   ServiceCounters,
-  ServiceKey,
   ServiceOutcome,
   Wanted,
   WantedService,
 } from '../../types.ts';
-import { Guard, guardEntries } from '../guard/index.ts';
-import { MARK_TAG } from '../marks.ts';
+import type { Guard } from '../guard/index.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
-import { compile, entriesOf, RingCache } from './compile.ts';
+import { compile } from './compile.ts';
+import { Exceptions, type FlowsNow } from './exceptions.ts';
 import type { FlowTimeouts } from './flows.ts';
+import { type Compared, HeldServices } from './held.ts';
 import { isExact, u32 } from './layout.ts';
-import { Loads, needsLoads, sumCounters } from './loads.ts';
-import { Maps } from './maps.ts';
+import { countersOf, Loads, needsLoads, sumCounters } from './loads.ts';
+import { Maps, roomFor } from './maps.ts';
 import { Neighbours } from './neighbours.ts';
 import { type Change, planService } from './plan.ts';
+import { GuardPost } from './post.ts';
 import { refusalOf } from './refuse.ts';
-import { sameGuard, sameService } from './same.ts';
-import { blocksFor, entryText, type ServerRow, type ServiceTable, type Way } from './tables.ts';
-import { type Facts, wayTo } from './ways.ts';
+import { RingCache, RingRoom } from './rings.ts';
+import { setDirectors, writeSettings } from './settings.ts';
+import { blocksFor, type ServerRow, type ServiceTable } from './tables.ts';
+import { type Facts, Ways } from './ways.ts';
 
 export type BpfPlaneOptions = {
   readonly bpf: Bpf;
@@ -39,7 +41,7 @@ export type BpfPlaneOptions = {
   readonly folder: string;
   /** Names of the devices that clients' packets come in by; undefined: every Ethernet device that is up and not enslaved. */
   readonly interfaces?: readonly string[];
-  /** Send early, in the driver or just behind it. Native needs a driver that can; on veth both ends need a program. */
+  /** Send early, in the driver or just behind it. Native needs a driver that can; veth is left to tc, and that is said. */
   readonly xdp?: XdpMode;
   /** How many flows are remembered; the oldest unused is forgotten for a new one. */
   readonly flows?: { readonly ip4: number; readonly ip6: number };
@@ -47,16 +49,8 @@ export type BpfPlaneOptions = {
   readonly directors?: readonly string[];
 };
 
-const CONFIG = { ranges: 1, directors: 2 } as const;
 const MAIN_TABLE = 254;
 
-type Held = {
-  /** As last applied; undefined: it is to be looked at again. */
-  wanted: WantedService | undefined;
-  table: ServiceTable;
-  /** What `apply` answers for it nearly always. */
-  readonly kept: ServiceOutcome;
-};
 /** A service on its way into the maps. */
 type Coming = {
   /** Its place among the outcomes. */
@@ -76,31 +70,29 @@ export class BpfPlane implements Plane {
   readonly #neighbours: Neighbours;
   readonly #unwatch: () => void;
   readonly #rings = new RingCache();
-  readonly #ways = new Map<string, Result<Way, Refusal>>();
-  #facts: Facts | undefined;
+  readonly #room = new RingRoom();
+  readonly #ways: Ways;
   #maps: Maps | undefined;
   #allocator = new Allocator([], 0);
-  #held = new Map<ServiceKey, Held>();
-  /** Found in the kernel and not yet claimed by a service, by the text of each entry. */
-  #orphans = new Map<string, ServiceTable>();
+  readonly #held = new HeldServices();
   /** What each server's row was written with, for XDP. */
   readonly #written = new Map<number, string>();
   #programsChanged = true;
-  #guard: Guard | undefined;
+  readonly #post: GuardPost;
   #timeouts: FlowTimeouts = {};
   readonly #loads = new Loads();
+  readonly #exceptions = new Exceptions();
   /** How many lie in `services` and in `ranges`. */
   readonly #entries = { exact: 0, ranges: 0 };
 
   constructor(o: BpfPlaneOptions) {
     this.#o = o;
     this.#missing = o.bpf.missing();
-    this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no');
+    this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no', o.log);
     this.#neighbours = new Neighbours(o.network, o.netlink);
-    this.#unwatch = o.network.watch(() => {
-      this.#facts = undefined;
-      this.#ways.clear();
-    });
+    this.#post = new GuardPost(o.netlink, o.guard);
+    this.#ways = new Ways(() => this.#facts());
+    this.#unwatch = o.network.watch(() => this.#ways.forget());
   }
 
   refuses(s: WantedService): Refusal | undefined {
@@ -110,46 +102,39 @@ export class BpfPlane implements Plane {
     const plain = refusalOf(s);
     if (plain) return plain;
     for (const server of s.servers) {
-      const way = this.#way(server);
+      const way = this.#ways.to(server);
       if (!way.ok) return way.error;
     }
     return undefined;
   }
-  #way(s: WantedService['servers'][number]): Result<Way, Refusal> {
-    const f = s.forwarding;
-    const key = `${s.address} ${f.method === 'tunnel' ? `${f.type} ${f.port} ${f.checksum}` : f.method}`;
-    let known = this.#ways.get(key);
-    if (!known) {
-      known = wayTo(this.#readFacts(), s);
-      this.#ways.set(key, known);
-    }
-    return known;
-  }
-  #readFacts(): Facts {
-    if (!this.#facts) {
-      const { network } = this.#o;
-      const routes = ([4, 6] as const).flatMap((family) => {
-        const found = network.routes({ family, table: MAIN_TABLE });
-        return found.ok ? [...found.value] : [];
-      });
-      this.#facts = { links: network.links(), addresses: network.addresses(), routes };
-    }
-    return this.#facts;
+  #facts(): Facts {
+    const { network } = this.#o;
+    const routes = ([4, 6] as const).flatMap((family) => {
+      const found = network.routes({ family, table: MAIN_TABLE });
+      return found.ok ? [...found.value] : [];
+    });
+    return { links: network.links(), addresses: network.addresses(), routes };
   }
 
-  #open(): Result<Maps, HostError> {
+  #open(wanted: Wanted): Result<Maps, HostError> {
     if (this.#maps) return ok(this.#maps);
     if (this.#missing) return err(this.#missing);
     const flows = this.#o.flows ?? { ip4: 262_144, ip6: 65_536 };
-    const maps = Maps.open(this.#o.bpf, this.#o.folder, { flows4: flows.ip4, flows6: flows.ip6 });
+    const xdp = (this.#o.xdp ?? 'no') !== 'no';
+    const maps = Maps.open(this.#o.bpf, this.#o.folder, {
+      flows4: flows.ip4,
+      flows6: flows.ip6,
+      need: roomFor(wanted.services),
+      programs: xdp ? ['tc_director', 'xdp_director'] : ['tc_director'],
+    });
     if (!maps.ok) return maps;
+    const directed = setDirectors(maps.value, this.#o.directors ?? []);
+    if (!directed.ok) return directed;
     const tables = maps.value.read();
     if (!tables.ok) return tables;
     this.#allocator = new Allocator(tables.value, maps.value.lastSerial());
-    for (const t of tables.value) {
-      this.#tally(t, 1);
-      for (const e of t.entries) this.#orphans.set(entryText(e), t);
-    }
+    for (const t of tables.value) this.#tally(t, 1);
+    this.#held.found(tables.value);
     this.#maps = maps.value;
     return maps;
   }
@@ -171,34 +156,19 @@ export class BpfPlane implements Plane {
   apply(wanted: Wanted): readonly ServiceOutcome[] {
     // A plane that nobody needs loads nothing, and takes nobody's time for each packet.
     if (wanted.services.length === 0 && !this.#maps && !this.#left()) return [];
-    const maps = this.#open();
+    const maps = this.#open(wanted);
     if (!maps.ok) return wanted.services.map((s) => ({ key: s.key, result: maps }));
     this.#timeouts = wanted.timeouts;
-    const outcomes: ServiceOutcome[] = [];
-    const coming: Coming[] = [];
-    let known = 0;
-    for (const s of wanted.services) {
-      const held = this.#held.get(s.key);
-      if (held) known++;
-      if (held?.wanted && sameService(held.wanted, s)) {
-        outcomes.push(held.kept);
-        continue;
-      }
-      const before = held?.table ?? this.#adopt(s);
-      const table = this.#compile(s, before);
-      if (!table.ok) outcomes.push({ key: s.key, result: err({ code: 'EINVAL', doing: table.error.text }) });
-      else {
-        const changes = planService(table.value, before);
-        coming.push({ at: outcomes.length, service: s, old: held?.wanted, before, table: table.value, changes });
-        outcomes.push({ key: s.key, result: ok(changes.length > 0 ? 'changed' : 'kept') });
-      }
-    }
-    const gone = this.#gone(wanted, known);
-    this.#stand(
-      wanted,
+    const compared = this.#held.compare(wanted.services);
+    const { outcomes } = compared;
+    const coming = this.#coming(compared);
+    const gone = [...compared.gone, ...this.#held.unclaimed()];
+    const guarded = this.#post.stand(
+      wanted.services,
       coming,
       gone.flatMap((g) => g.wanted ?? []),
     );
+    if (!guarded.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(guarded.error) });
     const removals = gone.flatMap((g) => planService(undefined, g.table));
     const all: Change[] = [];
     for (const c of coming) for (const change of c.changes) all.push(change);
@@ -212,6 +182,7 @@ export class BpfPlane implements Plane {
       if (!own.ok) outcomes[c.at] = { key: c.service.key, result: own };
     }
     for (const g of gone) this.#release(g.table, undefined);
+    this.#held.settle(wanted.services, compared);
     if (!done.ok) maps.value.write(removals, () => undefined);
     this.#configure();
     const attached = this.#attach();
@@ -220,22 +191,21 @@ export class BpfPlane implements Plane {
     this.#o.log.write({ level: 'error', code: 'lb.bpf-attach', text: this.#words(attached.error) });
     return outcomes.map((o) => (o.result.ok ? { key: o.key, result: attached } : o));
   }
-  /** The guard stands before the first packet could be lost to this host's own stack, and until after the last. */
-  #stand(wanted: Wanted, coming: readonly Coming[], gone: readonly WantedService[]): void {
-    const changed = coming.filter((c) => !c.old || !sameGuard(c.old, c.service));
-    const remove = guardEntries([...changed.flatMap((c) => (c.old ? [c.old] : [])), ...gone]);
-    const add = guardEntries(changed.map((c) => c.service));
-    const done = this.#openGuard((guard, first) =>
-      first ? guard.set('bpf', guardEntries(wanted.services)) : guard.adjust('bpf', { add, remove }),
-    );
-    if (!done.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(done.error) });
-  }
-  #openGuard(then: (g: Guard, first: boolean) => Result<unknown, HostError>): Result<unknown, HostError> {
-    if (this.#guard) return then(this.#guard, false);
-    const opened = this.#o.guard ? ok(this.#o.guard) : Guard.open(this.#o.netlink);
-    if (!opened.ok) return opened;
-    this.#guard = opened.value;
-    return then(opened.value, true);
+  /** What must be written for what is new or other; refusals go among the outcomes. */
+  #coming(c: Compared): Coming[] {
+    const coming: Coming[] = [];
+    this.#room.expect(c.fresh.length);
+    for (const { at, service, held } of c.fresh) {
+      const before = held?.table ?? this.#held.adopt(service);
+      const table = this.#compile(service, before);
+      if (!table.ok) c.outcomes[at] = { key: service.key, result: err({ code: 'EINVAL', doing: table.error.text }) };
+      else {
+        const changes = planService(table.value, before);
+        coming.push({ at, service, old: held?.wanted, before, table: table.value, changes });
+        if (changes.length === 0) c.outcomes[at] = { key: service.key, result: ok('kept') };
+      }
+    }
+    return coming;
   }
   #words(e: HostError): Text {
     return text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`);
@@ -246,7 +216,8 @@ export class BpfPlane implements Plane {
     return compile(s, before, {
       allocator: this.#allocator,
       rings: this.#rings,
-      way: (server) => this.#way(server),
+      room: this.#room,
+      way: (server) => this.#ways.to(server),
       weights: (service, rows) => this.#loads.weights(service, rows),
     });
   }
@@ -271,33 +242,10 @@ export class BpfPlane implements Plane {
       if (c.changes.length > 0) this.#keep(c, this.#write(c.changes, [c]).ok);
     }
   }
-  /** What an earlier process left for one of this service's entries. */
-  #adopt(s: WantedService): ServiceTable | undefined {
-    if (this.#orphans.size === 0) return undefined;
-    const table = (entriesOf(s) ?? []).map((e) => this.#orphans.get(entryText(e))).find((t) => t !== undefined);
-    for (const e of table?.entries ?? []) this.#orphans.delete(entryText(e));
-    return table;
-  }
-  /** Services that are held, or were left, and not wanted. `known`: how many of the wanted ones are held. */
-  #gone(wanted: Wanted, known: number): Pick<Held, 'wanted' | 'table'>[] {
-    const gone: Pick<Held, 'wanted' | 'table'>[] = [];
-    for (const table of new Set(this.#orphans.values())) gone.push({ wanted: undefined, table });
-    this.#orphans.clear();
-    if (known === this.#held.size) return gone;
-    const keys = new Set(wanted.services.map((s) => s.key));
-    for (const [key, h] of this.#held) {
-      if (keys.has(key)) continue;
-      gone.push(h);
-      this.#held.delete(key);
-    }
-    return gone;
-  }
   #keep(c: Coming, written: boolean): void {
-    const { key } = c.service;
     if (c.before) this.#release(c.before, c.table);
     this.#tally(c.table, 1);
-    const kept: ServiceOutcome = { key, result: ok('kept') };
-    this.#held.set(key, { wanted: written ? c.service : undefined, table: c.table, kept });
+    this.#held.hold(c.service, c.table, written);
   }
   /** Gives back the places of `old` that `now` does not have. */
   #release(old: ServiceTable, now: ServiceTable | undefined): void {
@@ -316,6 +264,7 @@ export class BpfPlane implements Plane {
   #write(changes: readonly Change[], coming: readonly Coming[]): Result<void, HostError> {
     const maps = this.#maps as Maps;
     if (changes.length === 0) return ok(undefined);
+    this.#exceptions.changed();
     const xdp = (this.#o.xdp ?? 'no') !== 'no';
     if (xdp) this.#neighbours.look([...this.#rows(), ...coming.flatMap((c) => c.table.servers)]);
     const macs = (r: ServerRow) => this.#neighbours.macs(r);
@@ -348,25 +297,15 @@ export class BpfPlane implements Plane {
     }
   }
   #configure(): void {
-    const maps = this.#maps as Maps;
-    const ranges = this.#entries.ranges > 0;
-    const directors = this.#o.directors ?? [];
-    const value = new Uint8Array(12);
-    const v = new DataView(value.buffer);
-    v.setUint32(0, (ranges ? CONFIG.ranges : 0) | (directors.length > 0 ? CONFIG.directors : 0), true);
-    v.setUint32(4, MARK_TAG, true); // what the guard lets through to this host's stack
-    v.setUint32(8, this.#allocator.lastSerial, true);
-    for (const mac of directors) {
-      const key = new Uint8Array(8);
-      key.set(mac.split(':').map((h) => Number.parseInt(h, 16)));
-      maps.map('directors').set(key, new Uint8Array(4));
-    }
-    maps.map('config').set(u32(0), value);
+    const directors = (this.#o.directors ?? []).length > 0;
+    const { lastSerial } = this.#allocator;
+    writeSettings(this.#maps as Maps, { ranges: this.#entries.ranges > 0, directors, lastSerial });
   }
   #attach(): Result<void, HostError> {
     const { interfaces, network } = this.#o;
-    const links = network.links().filter((l) => (interfaces ? interfaces.includes(l.name) : carriesClients(l)));
-    const done = this.#attachments.set((this.#maps as Maps).object, links, this.#programsChanged);
+    const all = network.links();
+    const links = all.filter((l) => (interfaces ? interfaces.includes(l.name) : carriesClients(l)));
+    const done = this.#attachments.set((this.#maps as Maps).object, links, all, this.#programsChanged);
     if (done.ok) this.#programsChanged = false;
     return done;
   }
@@ -374,29 +313,39 @@ export class BpfPlane implements Plane {
   counters(): Result<readonly ServiceCounters[], HostError> {
     const map = this.#maps?.map('counters');
     if (!map) return ok([]);
-    const out = [...this.#held].map(
-      ([key, h]): ServiceCounters => ({
+    const read = (row: ServerRow): Uint8Array | undefined => map.get(u32(row.id));
+    return ok(
+      [...this.#held.entries()].map(([key, h]) => ({
         key,
-        servers: h.table.servers.map((row, i): ServerCounters => {
-          const n = sumCounters(map.get(u32(row.id)));
-          const flows = this.#loads.of(row);
-          const active = flows?.active ?? Math.max(0, n.connections - n.closed);
-          const inactive = flows?.inactive ?? Math.min(n.closed, n.connections);
+        servers: h.table.servers.map((row, i) => {
           const name = h.wanted?.servers[i]?.key ?? `${row.address}:${row.port}`;
-          return {
-            key: name,
-            connections: n.connections,
-            packetsIn: n.packets,
-            bytesIn: n.bytes,
-            packetsOut: 0,
-            bytesOut: 0,
-            active,
-            inactive,
-          };
+          return countersOf(name, sumCounters(read(row)), this.#loads.of(row));
         }),
-      }),
+      })),
     );
-    return ok(out);
+  }
+
+  exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
+    const flows = this.#flowsNow();
+    return flows ? this.#exceptions.look(most, flows) : ok([]);
+  }
+  adopt(flows: readonly FlowException[]): void {
+    const now = this.#flowsNow();
+    if (now) this.#exceptions.adopt(flows, now);
+  }
+  abandon(flows: readonly FlowException[]): void {
+    const now = this.#flowsNow();
+    if (now) this.#exceptions.abandon(flows, now);
+  }
+  #flowsNow(): FlowsNow | undefined {
+    if (!this.#maps) return undefined;
+    return {
+      flows4: this.#maps.map('flows4'),
+      flows6: this.#maps.map('flows6'),
+      held: this.#held,
+      timeouts: this.#timeouts,
+      nowSeconds: this.#o.clock.now() / 1e6,
+    };
   }
 
   /** New devices get their programs; link addresses of servers are followed. */
@@ -420,6 +369,6 @@ export class BpfPlane implements Plane {
     this.#unwatch();
     this.#attachments.close(o);
     this.#maps?.close(o);
-    if (!this.#o.guard) this.#guard?.close(o);
+    this.#post.close(o);
   }
 }

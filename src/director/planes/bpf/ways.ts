@@ -1,5 +1,15 @@
 /** How a server is reached from here, or why not: by the links, addresses and routes of this host. */
-import { err, familyOf, type IpAddress, type IpPrefix, ipBytes, ok, type Result, text } from '../../../base/index.ts';
+import {
+  err,
+  familyOf,
+  hostLength,
+  type IpAddress,
+  type IpPrefix,
+  ipBytes,
+  ok,
+  type Result,
+  text,
+} from '../../../base/index.ts';
 import type { Link, LinkAddress, Route } from '../../../host/index.ts';
 import type { Refusal, WantedServer } from '../../types.ts';
 import type { Way } from './tables.ts';
@@ -11,36 +21,50 @@ export type Facts = {
   readonly routes: readonly Route[];
 };
 
-export function contains(p: IpPrefix, a: IpAddress): boolean {
-  const [x, y] = [ipBytes(p.address), ipBytes(a)];
-  if (x.length !== y.length) return false;
-  const whole = p.length >> 3;
-  for (let i = 0; i < whole; i++) if (x[i] !== y[i]) return false;
-  const rest = p.length & 7;
-  return rest === 0 || ((x[whole] as number) ^ (y[whole] as number)) >> (8 - rest) === 0;
+/** Whether the address, as bytes, is in the block. */
+function contains(block: Uint8Array, length: number, a: Uint8Array): boolean {
+  if (block.length !== a.length) return false;
+  const whole = length >> 3;
+  for (let i = 0; i < whole; i++) if (block[i] !== a[i]) return false;
+  const rest = length & 7;
+  return rest === 0 || ((block[whole] as number) ^ (a[whole] as number)) >> (8 - rest) === 0;
 }
 
 const ETHERNET = 1;
 const refuse = (code: string, en: string, zh: string): Result<never, Refusal> => err({ code, text: text(en, zh) });
 
-/** The link in whose subnet the address is. */
-function onLink(f: Facts, a: IpAddress): Link | undefined {
-  const at = f.addresses
-    .filter((x) => x.peer === undefined && x.prefix.length < (familyOf(a) === 4 ? 32 : 128) && contains(x.prefix, a))
-    .sort((x, y) => y.prefix.length - x.prefix.length)[0];
-  return at && f.links.find((l) => l.ifindex === at.ifindex);
+type Block = { readonly bytes: Uint8Array; readonly length: number; readonly link: Link };
+/** What is looked up for each server, put in order once. */
+type Ordered = {
+  readonly facts: Facts;
+  readonly own: ReadonlySet<IpAddress>;
+  /** Subnets of this host's links, the most specific first. */
+  readonly subnets: readonly Block[];
+  /** Where routes lead, gateways included; the best first. */
+  readonly routes: readonly Block[];
+};
+function inOrder(facts: Facts): Ordered {
+  const links = new Map(facts.links.map((l) => [l.ifindex, l]));
+  const block = (p: IpPrefix, ifindex: number | undefined): Block[] => {
+    const link = links.get(ifindex ?? 0);
+    return link ? [{ bytes: ipBytes(p.address), length: p.length, link }] : [];
+  };
+  const subnets = facts.addresses
+    .filter((x) => x.peer === undefined && x.prefix.length < hostLength(familyOf(x.prefix.address)))
+    .flatMap((x) => block(x.prefix, x.ifindex))
+    .sort((x, y) => y.length - x.length);
+  const everywhere = {
+    4: { address: '0.0.0.0' as IpAddress, length: 0 },
+    6: { address: '::' as IpAddress, length: 0 },
+  };
+  const routes = facts.routes
+    .filter((r) => r.type === 'unicast')
+    .sort((x, y) => (y.destination?.length ?? 0) - (x.destination?.length ?? 0) || (x.metric ?? 0) - (y.metric ?? 0))
+    .flatMap((r) => block(r.destination ?? everywhere[r.family], r.hops[0]?.ifindex));
+  return { facts, own: new Set(facts.addresses.map((a) => a.prefix.address)), subnets, routes };
 }
-
-/** The link of the most specific route, gateways included. */
-function routed(f: Facts, a: IpAddress): Link | undefined {
-  const best = f.routes
-    .filter((r) => r.family === familyOf(a) && r.type === 'unicast' && (!r.destination || contains(r.destination, a)))
-    .sort(
-      (x, y) => (y.destination?.length ?? 0) - (x.destination?.length ?? 0) || (x.metric ?? 0) - (y.metric ?? 0),
-    )[0];
-  const ifindex = best?.hops[0]?.ifindex;
-  return f.links.find((l) => l.ifindex === ifindex);
-}
+const find = (blocks: readonly Block[], a: Uint8Array): Link | undefined =>
+  blocks.find((b) => contains(b.bytes, b.length, a))?.link;
 
 /** Own address on the link, of the family and not of one host alone where there is a better one. */
 function sourceOn(f: Facts, link: Link, to: IpAddress): IpAddress | undefined {
@@ -49,12 +73,15 @@ function sourceOn(f: Facts, link: Link, to: IpAddress): IpAddress | undefined {
     (x) =>
       x.ifindex === link.ifindex && familyOf(x.prefix.address) === familyOf(to) && x.scope !== 'link' && !x.tentative,
   );
-  return (own.find((x) => contains(x.prefix, to)) ?? own.find((x) => x.prefix.length < host) ?? own[0])?.prefix.address;
+  const bytes = ipBytes(to);
+  const near = own.find((x) => contains(ipBytes(x.prefix.address), x.prefix.length, bytes));
+  return (near ?? own.find((x) => x.prefix.length < host) ?? own[0])?.prefix.address;
 }
 
-export function wayTo(f: Facts, s: WantedServer): Result<Way, Refusal> {
+function wayTo(o: Ordered, s: WantedServer): Result<Way, Refusal> {
   const { forwarding, address } = s;
-  if (f.addresses.some((a) => a.prefix.address === address)) return ok({ send: 'here' });
+  if (o.own.has(address)) return ok({ send: 'here' });
+  const bytes = ipBytes(address);
   if (forwarding.method === 'nat')
     return refuse(
       'bpf-nat',
@@ -62,7 +89,7 @@ export function wayTo(f: Facts, s: WantedServer): Result<Way, Refusal> {
       `${s.key}：bpf 平面支持 DR 与 TUN；NAT 请用 nft 或 ipvs`,
     );
   if (forwarding.method !== 'tunnel') {
-    const link = onLink(f, address);
+    const link = find(o.subnets, bytes);
     if (!link)
       return refuse(
         'bpf-dr-off-link',
@@ -83,8 +110,8 @@ export function wayTo(f: Facts, s: WantedServer): Result<Way, Refusal> {
       `${s.key}: tunnels of the bpf plane carry no checksum of their own`,
       `${s.key}：bpf 平面的隧道不带校验和`,
     );
-  const link = onLink(f, address) ?? routed(f, address);
-  const source = link && sourceOn(f, link, address);
+  const link = find(o.subnets, bytes) ?? find(o.routes, bytes);
+  const source = link && sourceOn(o.facts, link, address);
   if (!link || source === undefined)
     return refuse(
       'bpf-no-route',
@@ -99,4 +126,37 @@ export function wayTo(f: Facts, s: WantedServer): Result<Way, Refusal> {
     );
   const guePort = forwarding.type === 'gue' ? (forwarding.port ?? 6080) : 0;
   return ok({ send: forwarding.type, ifindex: link.ifindex, source, mtu: link.mtu, guePort });
+}
+
+/** Ways by what they depend on: a hundred thousand servers are asked for when a director starts, most of them twice. */
+export class Ways {
+  readonly #read: () => Facts;
+  #ordered: Ordered | undefined;
+  /** By the kind of forwarding, then by address: no text is put together where none need be. */
+  readonly #known = new Map<string, Map<IpAddress, Result<Way, Refusal>>>();
+
+  constructor(read: () => Facts) {
+    this.#read = read;
+  }
+  to(s: WantedServer): Result<Way, Refusal> {
+    const f = s.forwarding;
+    const kind = f.method === 'tunnel' ? `${f.type} ${f.port} ${f.checksum}` : f.method;
+    let by = this.#known.get(kind);
+    if (!by) {
+      by = new Map();
+      this.#known.set(kind, by);
+    }
+    let known = by.get(s.address);
+    if (!known) {
+      this.#ordered ??= inOrder(this.#read());
+      known = wayTo(this.#ordered, s);
+      by.set(s.address, known);
+    }
+    return known;
+  }
+  /** Links, addresses or routes are others now. */
+  forget(): void {
+    this.#ordered = undefined;
+    this.#known.clear();
+  }
 }

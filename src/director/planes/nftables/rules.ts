@@ -5,7 +5,7 @@ import { nativeBytes } from './spec.ts';
 
 type Load = (to: NftRegister) => NftExpression;
 const payload =
-  (base: 'network' | 'transport', offset: number, length: number): Load =>
+  (base: 'link' | 'network' | 'transport', offset: number, length: number): Load =>
   (to) => ({ is: 'payload', base, offset, length, to });
 
 export const load = {
@@ -46,10 +46,22 @@ export const onlyFamily = (f: Family): NftExpression[] => [
   { is: 'meta', key: 'nfproto', to: 0 },
   equals(0, Uint8Array.of(NFPROTO[f])),
 ];
+/** linux/if_packet.h */
+const PACKET_HOST = 0;
 /** In a table of family netdev: by the Ethernet type. */
 export const onlyEthernet = (f: Family): NftExpression[] => [
   { is: 'meta', key: 'protocol', to: 0 },
   equals(0, f === 4 ? Uint8Array.of(0x08, 0) : Uint8Array.of(0x86, 0xdd)),
+];
+/**
+ * Only frames for another machine, which a switch that has forgotten where that is sends to everybody. The address of a
+ * virtual router (RFC 9568 section 7.3) is nobody else's: it is of a device on top of the one that takes the frame.
+ */
+export const onlyOthers: readonly NftExpression[] = [
+  { is: 'meta', key: 'pkttype', to: 0 },
+  differs(0, Uint8Array.of(PACKET_HOST)),
+  payload('link', 0, 5)(0),
+  { is: 'range', op: 'neq', from: 0, low: Uint8Array.of(0, 0, 0x5e, 0, 1), high: Uint8Array.of(0, 0, 0x5e, 0, 2) },
 ];
 export const onlyProtocol = (protocol: number): NftExpression[] => [
   load.protocol(0),

@@ -110,6 +110,24 @@ export class LinuxMap implements BpfMap {
     }
     return ok(undefined);
   }
+  pieces(take: (key: Uint8Array, value: Uint8Array) => void): () => Result<boolean, HostError> {
+    const { keyBytes } = this.shape;
+    const most = Math.max(256, Math.min(this.shape.entries, Math.ceil(PIECE / this.storedBytes)));
+    const [keys, values] = [new Uint8Array(keyBytes * most), new Uint8Array(this.storedBytes * most)];
+    const cursor = new Uint8Array(keyBytes + 4);
+    let first = 1;
+    return () => {
+      const r = this.#addon.readBatch(this.handle, cursor, keys, values, most, first);
+      if (r < 0) return this.#outcome(r, 'read', '读取') as Result<never, HostError>;
+      first = 0;
+      for (let i = 0; i < r >> 1; i++)
+        take(
+          keys.subarray(i * keyBytes, (i + 1) * keyBytes),
+          values.subarray(i * this.storedBytes, (i + 1) * this.storedBytes),
+        );
+      return ok((r & 1) === 1);
+    };
+  }
   #eachByKey(take: (key: Uint8Array, value: Uint8Array) => void): Result<void, HostError> {
     const key = new Uint8Array(this.shape.keyBytes);
     let r = this.#addon.nextKey(this.handle, undefined, key);

@@ -1,25 +1,11 @@
 /*
- * What the addons for files and streams share: checked arguments, and handles that the event loop may watch. Included
- * by each; an addon that needs less leaves the rest to the compiler to drop.
- *
- * Conventions. What the kernel may refuse returns a number: the result, or the negative errno. Misuse throws with a
- * `code` and never reaches the kernel. When its environment ends (a worker too) every handle is closed before the event
- * loop is taken down.
+ * Handles that the event loop may watch. While it is watched the event loop keeps a handle alive, otherwise garbage
+ * collection closes it; when its environment ends (a worker too) every handle is closed before the loop is taken down.
  */
-#ifndef HOLDFAST_COMMON_H
-#define HOLDFAST_COMMON_H
-#define _GNU_SOURCE
-#include <errno.h>
-#include <math.h>
-#include <node_api.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+#ifndef HOLDFAST_HANDLES_H
+#define HOLDFAST_HANDLES_H
+#include "arguments.h"
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define MAYBE __attribute__((unused)) static
 
 /* libuv's part of the ABI that is used, declared by hand: unchanged within libuv 1.x. */
 typedef struct uv_loop_s uv_loop_t;
@@ -33,95 +19,8 @@ int uv_poll_init(uv_loop_t *, uv_poll_t *, int fd);
 int uv_poll_start(uv_poll_t *, int events, void (*)(uv_poll_t *, int status, int events));
 int uv_poll_stop(uv_poll_t *);
 void uv_close(uv_handle_t *, void (*)(uv_handle_t *));
-
-/* ------------------------------------------------------------------------------------------ arguments */
-
-#define MAX_ARGUMENTS 8
-struct arguments {
-  napi_env env;
-  napi_value value[MAX_ARGUMENTS];
-  const char *function;
-};
-
-MAYBE void type_error(napi_env env, const char *code, const char *function, const char *what) {
-  char message[160];
-  snprintf(message, sizeof message, "%s: %s", function, what);
-  napi_throw_type_error(env, code, message);
-}
-
-MAYBE bool take_arguments(napi_env env, napi_callback_info info, const char *function, size_t want,
-                          struct arguments *a) {
-  size_t have = MAX_ARGUMENTS;
-  a->env = env;
-  a->function = function;
-  if (napi_get_cb_info(env, info, &have, a->value, NULL, NULL) == napi_ok && have == want) return true;
-  type_error(env, "ERR_MISSING_ARGS", function, "wrong number of arguments");
-  return false;
-}
-
-MAYBE bool take_number(struct arguments *a, int i, double low, double high, double *out) {
-  if (napi_get_value_double(a->env, a->value[i], out) != napi_ok) {
-    type_error(a->env, "ERR_INVALID_ARG_TYPE", a->function, "a number was expected");
-    return false;
-  }
-  if (*out >= low && *out <= high && *out == floor(*out)) return true;
-  char message[160];
-  snprintf(message, sizeof message, "%s: argument %d is no whole number in %.0f..%.0f", a->function, i + 1, low, high);
-  napi_throw_range_error(a->env, "ERR_OUT_OF_RANGE", message);
-  return false;
-}
-
-MAYBE bool take_int(struct arguments *a, int i, int low, int high, int *out) {
-  double d;
-  if (!take_number(a, i, low, high, &d)) return false;
-  *out = (int)d;
-  return true;
-}
-
-/* A Uint8Array, and of it the part from argument i+1 to argument i+2. */
-MAYBE bool take_range(struct arguments *a, int i, uint8_t **from, size_t *length) {
-  bool is = false;
-  napi_typedarray_type type = napi_int8_array;
-  size_t n = 0;
-  void *at = NULL;
-  if (napi_is_typedarray(a->env, a->value[i], &is) != napi_ok || !is ||
-      napi_get_typedarray_info(a->env, a->value[i], &type, &n, &at, NULL, NULL) != napi_ok ||
-      type != napi_uint8_array) {
-    type_error(a->env, "ERR_INVALID_ARG_TYPE", a->function, "a Uint8Array was expected");
-    return false;
-  }
-  double begin, end;
-  if (!take_number(a, i + 1, 0, (double)n, &begin) || !take_number(a, i + 2, begin, (double)n, &end)) return false;
-  *from = (uint8_t *)at + (size_t)begin;
-  *length = (size_t)(end - begin);
-  return true;
-}
-
-MAYBE bool take_function(struct arguments *a, int i) {
-  napi_valuetype t = napi_undefined;
-  napi_typeof(a->env, a->value[i], &t);
-  if (t == napi_function) return true;
-  type_error(a->env, "ERR_INVALID_ARG_TYPE", a->function, "a function was expected");
-  return false;
-}
-
-MAYBE napi_value integer(napi_env env, int64_t n) {
-  napi_value v = NULL;
-  if (n >= INT32_MIN && n <= INT32_MAX) napi_create_int32(env, (int32_t)n, &v);
-  else napi_create_double(env, (double)n, &v);
-  return v;
-}
-
-/* The result of a system call in the convention above. Nothing may stand between the call and this. */
-MAYBE napi_value outcome(napi_env env, int64_t result) { return integer(env, result < 0 ? -errno : result); }
-
-MAYBE napi_value undefined(napi_env env) {
-  napi_value v = NULL;
-  napi_get_undefined(env, &v);
-  return v;
-}
-
-/* ------------------------------------------------------------------------------------------ handles */
+void uv_ref(uv_handle_t *);
+void uv_unref(uv_handle_t *);
 
 /* One for each environment (main thread or worker) that loaded the addon. */
 struct addon {
@@ -247,27 +146,19 @@ MAYBE napi_value adopt_handle(napi_env env, struct handle *h, const napi_type_ta
 }
 
 /* The handle of argument 1, open or not. */
-MAYBE struct handle *take_handle(struct arguments *a, const napi_type_tag *tag) {
-  bool ours = false;
-  struct handle *h = NULL;
-  if (napi_check_object_type_tag(a->env, a->value[0], tag, &ours) == napi_ok && ours)
-    napi_unwrap(a->env, a->value[0], (void **)&h);
-  else {
-    napi_value pending; /* a value that is no object leaves an exception on some versions */
-    bool is = false;
-    if (napi_is_exception_pending(a->env, &is) == napi_ok && is) napi_get_and_clear_last_exception(a->env, &pending);
-  }
-  if (!h) type_error(a->env, "ERR_INVALID_ARG_TYPE", a->function, "a handle was expected");
+MAYBE struct handle *take_handle(const struct arguments *a, const napi_type_tag *tag) {
+  struct handle *h = tagged(a, 0, tag);
+  if (!h) type_error(a, "ERR_INVALID_ARG_TYPE", "a handle was expected");
   return h;
 }
-
-MAYBE struct handle *take_open_handle(struct arguments *a, const napi_type_tag *tag) {
-  struct handle *h = take_handle(a, tag);
-  if (h && !h->open) {
-    type_error(a->env, "ERR_HANDLE_CLOSED", a->function, "the handle is closed");
-    return NULL;
-  }
-  return h;
+/* `h`, unless it is closed. */
+MAYBE struct handle *only_open(const struct arguments *a, struct handle *h) {
+  if (!h || h->open) return h;
+  type_error(a, "ERR_HANDLE_CLOSED", "the handle is closed");
+  return NULL;
+}
+MAYBE struct handle *take_open_handle(const struct arguments *a, const napi_type_tag *tag) {
+  return only_open(a, take_handle(a, tag));
 }
 
 /* Calls the handle's callback with one number. What it throws becomes an uncaught exception. */
@@ -312,11 +203,16 @@ MAYBE int watch_handle(struct handle *h, napi_value object, int events, napi_val
   return r;
 }
 
-struct exported {
-  const char *name;
-  napi_callback call;
-};
+/* Watches no more: the event loop lets go of the handle. What arrives stays where it is. */
+MAYBE void unwatch_handle(struct handle *h) {
+  if (!h->self) return;
+  uv_poll_stop(h->poll);
+  h->events = 0;
+  drop_reference(h->addon->env, &h->callback);
+  drop_reference(h->addon->env, &h->self);
+}
 
+/* Sets up the environment's list of handles, and exports. */
 MAYBE napi_value export_addon(napi_env env, napi_value exports, const struct exported *functions, size_t count) {
   struct addon *a = calloc(1, sizeof *a);
   if (!a) return NULL;
@@ -328,13 +224,7 @@ MAYBE napi_value export_addon(napi_env env, napi_value exports, const struct exp
     napi_throw_error(env, "ERR_NATIVE", "the addon could not be set up");
     return NULL;
   }
-  for (size_t i = 0; i < count; i++) {
-    napi_value f;
-    if (napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &f) != napi_ok ||
-        napi_set_named_property(env, exports, functions[i].name, f) != napi_ok)
-      return NULL;
-  }
-  return exports;
+  return export_functions(env, exports, functions, count);
 }
 
 #endif

@@ -1,0 +1,4 @@
+export { describeDrbdConf, describeDrbdResource } from './describe.ts';
+export { dryRunUp } from './dry-run.ts';
+export { OPTION_ROWS, type OptionRow } from './options.ts';
+export { type DrbdConfig, type DrbdReadOptions, type DrbdResource, type DrbdResult, readDrbdConf } from './reader.ts';

@@ -1,0 +1,318 @@
+/**
+ * The connection of a resource: looking for the peer, the handshake, the order in which packets are worked off, pings, and
+ * what the loss of the peer means. Packets of the data socket wait while something that they rely on is being written.
+ */
+import { type Microseconds, type Text, text, us } from '../../base/index.ts';
+import {
+  DRBD_ROLES,
+  type DrbdConnection,
+  type DrbdPacket,
+  type DrbdSocket,
+  decodeState,
+  type StatePacket,
+} from '../../wire/index.ts';
+import {
+  type ConnectConfig,
+  type ConnectEffect,
+  type ConnectEvent,
+  type ConnectState,
+  connectDeadline,
+  fittingDisks,
+  startConnect,
+  stepConnect,
+} from '../machine/index.ts';
+import { connectConfig } from './facts.ts';
+import type { Parts } from './parts.ts';
+import { atLeast, type Volume } from './volume.ts';
+
+type Decided = Extract<ConnectEffect, { readonly kind: 'decided' }>;
+const ERA_CLOSED = text('the connection was closed here', '本机关闭了连接');
+
+export class Link {
+  readonly #p: Parts;
+  readonly #challenge: () => Uint8Array;
+  readonly #secret: Uint8Array | undefined;
+  /** Of the whole connection, up to Connected. */
+  state: DrbdConnection = 'StandAlone';
+  discardMyData = false;
+  #machine: ConnectState = startConnect();
+  #config: ConnectConfig | undefined;
+  #nonce: Uint8Array = new Uint8Array(0);
+  /** What waits for something durable. */
+  readonly #blocks = new Set<object>();
+  #inbox: DrbdPacket[] = [];
+  #working = false;
+  #heardAt = 0;
+  #pingedAt: number | undefined;
+  #pongs: (() => void)[] = [];
+  /** Counts connections: what was begun for an older one does not go on in this one. */
+  era = 0;
+  /** The first P_STATE of each volume, on which is decided. */
+  readonly #told = new Map<number, StatePacket>();
+
+  constructor(p: Parts, challenge: () => Uint8Array, secret: Uint8Array | undefined) {
+    this.#p = p;
+    this.#challenge = challenge;
+    this.#secret = secret;
+  }
+
+  get established(): boolean {
+    return this.state === 'Connected';
+  }
+  /** Between what we told of ourselves and the decision: neither role nor data may change. */
+  get negotiating(): boolean {
+    return this.#machine.phase.is === 'parameters' || (this.state === 'WFReportParams' && this.#blocks.size > 0);
+  }
+  get resolver(): boolean {
+    return this.#machine.resolver;
+  }
+  get dialect(): ConnectState['dialect'] {
+    return this.#machine.dialect;
+  }
+  get deadline(): Microseconds | undefined {
+    const { pingInterval, pingTimeout } = this.#p.config.net;
+    const due = connectDeadline(this.#machine);
+    if (!this.established) return due;
+    return us(this.#pingedAt === undefined ? this.#heardAt + pingInterval * 1000 : this.#pingedAt + pingTimeout * 1000);
+  }
+
+  // ------------------------------------------------------------------------------------------ beginning and end
+
+  seek(): void {
+    this.state = 'WFConnection';
+    for (const v of this.#p.volumes) v.connection = 'WFConnection';
+    this.#machine = startConnect();
+    this.#config = undefined;
+    this.#nonce = this.#challenge();
+    this.#p.c.emit({ kind: 'seek' });
+  }
+  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. */
+  lose(why: Text, retry: boolean): void {
+    const before = this.state;
+    if (before === 'StandAlone') return;
+    const { volumes, sender, receiver, c } = this.#p;
+    this.era++;
+    c.emit({ kind: 'close' });
+    if (before !== 'WFConnection')
+      c.reason('mirror.disconnected', undefined, text(`no connection: ${why.en}`, `连接断开：${why.zh}`));
+    this.state = retry ? 'Unconnected' : 'StandAlone';
+    this.#blocks.clear();
+    this.#inbox = [];
+    this.#pongs = [];
+    this.#pingedAt = undefined;
+    this.#told.clear();
+    this.discardMyData = false;
+    // A source without a bit left may have a target that has finished already and could go on by itself.
+    const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
+    const hadPeer = new Set(volumes.filter((v) => v.connected));
+    this.#p.syncs.stop();
+    sender.lost();
+    receiver.lost();
+    for (const v of volumes) {
+      v.connection = retry ? 'Unconnected' : 'StandAlone';
+      v.peerRole = 'Unknown';
+      v.considerResync = false;
+      if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
+      v.seq = 0;
+      v.peerUuids = undefined;
+      if (hadPeer.has(v)) this.alone(v, finished.has(v));
+    }
+    this.#p.roles.lost();
+    for (const v of volumes) v.release('connecting');
+    sender.settleAll();
+    if (retry) this.seek();
+  }
+  /** What a primary writes from here on the peer does not have: that makes a new generation, once. */
+  alone(v: Volume, even = false): void {
+    if (!(v.primary || v.promoting || v.peerRole === 'Primary') || v.disk !== 'UpToDate') return;
+    if (v.uuids.bitmap === 0n || even) v.beginGeneration();
+  }
+  /** Holds the data socket's packets back until the returned function is called. */
+  block(): () => void {
+    const token = {};
+    this.#blocks.add(token);
+    return () => {
+      if (this.#blocks.delete(token)) this.#work();
+    };
+  }
+
+  // ------------------------------------------------------------------------------------------ events
+
+  socket(socket: DrbdSocket, opened: 'here' | 'there'): void {
+    if (this.state === 'WFConnection') this.#step({ kind: 'socket', socket, opened });
+  }
+  closed(why: Text): void {
+    if (this.state !== 'StandAlone') this.lose(why, true);
+  }
+  tick(): void {
+    const { c, config } = this.#p;
+    if (!this.established) {
+      const due = connectDeadline(this.#machine);
+      if (due !== undefined && c.now >= due) this.#step({ kind: 'tick' });
+      return;
+    }
+    if (this.#pingedAt === undefined) {
+      if (c.now >= this.#heardAt + config.net.pingInterval * 1000) this.ping(() => {});
+    } else if (c.now >= this.#pingedAt + config.net.pingTimeout * 1000)
+      this.lose(
+        text(
+          `no answer to a ping within ${config.net.pingTimeout} ms (ping-timeout)`,
+          `${config.net.pingTimeout} 毫秒内未收到 ping 应答（ping-timeout）`,
+        ),
+        true,
+      );
+  }
+  packet(socket: DrbdSocket, p: DrbdPacket): void {
+    if (this.state === 'StandAlone') return;
+    this.#heardAt = this.#p.c.now;
+    if (this.established || this.state === 'WFReportParams') {
+      if (p.kind === 'P_PING') {
+        this.#p.c.send('meta', { kind: 'P_PING_ACK', volume: 0 });
+        return;
+      }
+      if (p.kind === 'P_PING_ACK') {
+        this.#pingedAt = undefined;
+        this.#pongs.shift()?.();
+        return;
+      }
+      if (socket === 'meta') {
+        this.#p.syncs.packet(p);
+        return;
+      }
+    }
+    this.#inbox.push(p);
+    this.#work();
+  }
+  /** `then` is called when the answer is there: what was sent on the meta socket before it has arrived. */
+  ping(then: () => void): void {
+    this.#pongs.push(then);
+    this.#pingedAt ??= this.#p.c.now;
+    this.#p.c.send('meta', { kind: 'P_PING', volume: 0 });
+  }
+
+  #work(): void {
+    if (this.#working) return;
+    this.#working = true;
+    while (this.#blocks.size === 0) {
+      const p = this.#inbox.shift();
+      if (p === undefined) break;
+      const { phase } = this.#machine;
+      const decided = phase.is === 'connected' || (phase.is === 'parameters' && phase.decided.has(p.volume));
+      if (decided) this.#p.syncs.packet(p);
+      else this.#step({ kind: 'packet', socket: 'data', packet: p });
+    }
+    this.#working = false;
+  }
+
+  // ------------------------------------------------------------------------------------------ handshake
+
+  #facts(): ConnectConfig {
+    if (this.#config !== undefined) return this.#config;
+    const now = connectConfig(this.#p.config, this.#p.volumes, {
+      secret: this.#secret,
+      discardMyData: this.discardMyData,
+      dryRun: false,
+    });
+    return now;
+  }
+  #step(e: ConnectEvent): void {
+    if (e.kind === 'packet') this.#note(e.packet);
+    const facts = this.#facts();
+    const next = stepConnect(facts, this.#machine, e, this.#p.c.now, this.#nonce);
+    this.#machine = next.state;
+    // What was told must hold until it is decided: both sides decide from the same.
+    if (next.state.phase.is === 'parameters' && this.#config === undefined) {
+      this.#config = facts;
+      this.state = 'WFReportParams';
+      for (const v of this.#p.volumes) {
+        v.connection = 'WFReportParams';
+        v.hold('connecting', CONNECTING);
+      }
+    }
+    this.#run(next.effects);
+  }
+  #note(p: DrbdPacket): void {
+    const v = this.#p.volumes.find((one) => one.number === p.volume);
+    if (v === undefined) return;
+    if (p.kind === 'P_UUIDS') v.peerUuids = p;
+    else if (p.kind === 'P_SIZES') v.peerSizes = p;
+    else if (p.kind === 'P_STATE') this.#told.set(v.number, p);
+  }
+  #run(effects: readonly ConnectEffect[]): void {
+    for (const [i, e] of effects.entries()) {
+      switch (e.kind) {
+        case 'open':
+          this.#p.c.emit({ kind: 'open', socket: e.socket });
+          break;
+        case 'agree':
+          this.#p.c.emit({ kind: 'agree', dialect: e.dialect });
+          break;
+        case 'send':
+          this.#p.c.send(e.socket, e.packet);
+          if (e.packet.kind === 'P_STATE' && this.#machine.phase.is !== 'parameters') this.#connected();
+          break;
+        case 'close':
+          this.lose(e.because, e.retry);
+          return;
+        case 'decided': {
+          const unblock = this.block();
+          const rest = effects.slice(i + 1);
+          const { era } = this;
+          this.#decide(e, () => {
+            this.#run(rest);
+            if (era !== this.era) return;
+            this.#p.syncs.begin(this.#volume(e.volume));
+            unblock();
+          });
+          return;
+        }
+      }
+    }
+  }
+  #volume(n: number): Volume {
+    const v = this.#p.volumes.find((one) => one.number === n);
+    if (v === undefined) throw new Error(`bug: no volume ${n}`);
+    return v;
+  }
+  /** Makes the decision durable; `then` the packets behind it may be sent. */
+  #decide(e: Decided, then: () => void): void {
+    const v = this.#volume(e.volume);
+    const { decision } = e;
+    const told = decodeState(this.#told.get(v.number)?.state ?? 0);
+    for (const r of decision?.reasons ?? []) this.#p.c.reason('mirror.decided', v.number, r);
+    const outcome = decision?.outcome ?? { do: 'connect' as const };
+    if (outcome.do === 'drop') {
+      then();
+      return;
+    }
+    v.resize(e.size.size, e.size.userSize);
+    if (decision?.corrected?.mine !== undefined) v.uuids = decision.corrected.mine;
+    if (decision?.corrected?.peer !== undefined && v.peerUuids !== undefined)
+      v.peerUuids = { ...v.peerUuids, uuids: decision.corrected.peer };
+    const connection: DrbdConnection =
+      outcome.do === 'connect' ? 'Connected' : outcome.do === 'source' ? 'WFBitMapS' : 'WFBitMapT';
+    if (outcome.do !== 'connect' && outcome.full && v.backing !== undefined) v.bitmap.setAll();
+    if (outcome.do !== 'connect' && outcome.demote) v.role = 'Secondary';
+    v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    const peerDisk = v.peerDiskOf(told.disk);
+    [v.disk, v.peerDisk] = fittingDisks(connection, v.disk, peerDisk);
+    const { era } = this;
+    v.save(outcome.do !== 'connect' && outcome.full, () => {
+      if (era !== this.era) return;
+      v.connection = connection;
+      then();
+    });
+  }
+  /** All volumes are decided. */
+  #connected(): void {
+    this.state = 'Connected';
+    this.#heardAt = this.#p.c.now;
+    this.discardMyData = false;
+    this.#p.c.reason('mirror.connected', undefined, text('connected to the peer', '已与对端建立连接'));
+    for (const v of this.#p.volumes) v.release('connecting');
+  }
+  disconnectHere(): void {
+    this.lose(ERA_CLOSED, false);
+  }
+}
+const CONNECTING = text('the peer has just connected', '对端刚刚连接');

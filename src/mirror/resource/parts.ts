@@ -1,0 +1,20 @@
+/** What the parts of one resource know of each other. */
+import type { MirrorConfig } from '../config.ts';
+import type { Link } from './link.ts';
+import type { Receiver } from './receiver.ts';
+import type { Roles } from './roles.ts';
+import type { Sender } from './sender.ts';
+import type { Syncs } from './syncs.ts';
+import type { Context } from './types.ts';
+import type { Volume } from './volume.ts';
+
+export interface Parts {
+  readonly config: MirrorConfig;
+  readonly c: Context;
+  readonly volumes: readonly Volume[];
+  readonly sender: Sender;
+  readonly receiver: Receiver;
+  readonly link: Link;
+  readonly syncs: Syncs;
+  readonly roles: Roles;
+}

@@ -1,0 +1,16 @@
+/** Texts of a resource: what happened, and why something was refused. */
+import { type Text, text } from '../../base/index.ts';
+import type { MirrorAnswer, MirrorRefusal } from '../status.ts';
+
+export const refused = (code: MirrorRefusal, en: string, zh: string): MirrorAnswer => ({
+  ok: false,
+  code,
+  text: text(en, zh),
+});
+export const done = (en: string, zh: string, changed = true): MirrorAnswer => ({
+  ok: true,
+  changed,
+  text: text(en, zh),
+});
+/** `en` and `zh` with the cause behind a colon. */
+export const because = (en: string, zh: string, cause: Text): Text => text(`${en}: ${cause.en}`, `${zh}：${cause.zh}`);

@@ -1,0 +1,281 @@
+/**
+ * Roles, and the changes that both sides must agree to: the one who wants it asks, the other judges by its own rules and
+ * answers. And what an operator asks for, with the reason where it is refused.
+ */
+import { text } from '../../base/index.ts';
+import {
+  DRBD_CONNECTIONS,
+  DRBD_DISKS,
+  DRBD_ROLES,
+  decodeState,
+  STATE_BITS,
+  type StateReplyPacket,
+  type StateRequestPacket,
+} from '../../wire/index.ts';
+import { withRole } from '../metadata/index.ts';
+import type { MirrorAnswer } from '../status.ts';
+import { MIRROR_REFUSALS, type MirrorRefusal } from '../status.ts';
+import type { Parts } from './parts.ts';
+import { done, refused } from './reasons.ts';
+import { atLeast, type Volume } from './volume.ts';
+
+const SUCCESS = 1;
+const fieldMask = ([at, bits]: readonly [number, number]): number => ((1 << bits) - 1) << at;
+const put = ([at]: readonly [number, number], n: number): number => n << at;
+const ROLE = STATE_BITS.role;
+const DISK = STATE_BITS.disk;
+const CONNECTION = STATE_BITS.connection;
+
+type Asked = { readonly volumes: Volume[]; left: number; readonly then: (result: number) => void };
+type Answer = (a: MirrorAnswer) => void;
+
+export class Roles {
+  readonly #p: Parts;
+  #asked: Asked | undefined;
+  #demoting: Answer[] | undefined;
+  #changing = false;
+
+  constructor(p: Parts) {
+    this.#p = p;
+  }
+  get primary(): boolean {
+    return this.#p.volumes.some((v) => v.primary);
+  }
+  /** Nobody may write any more. */
+  get demoting(): boolean {
+    return this.#demoting !== undefined;
+  }
+
+  // ------------------------------------------------------------------------------------------ asking the peer
+
+  #ask(
+    kind: StateRequestPacket['kind'],
+    volumes: Volume[],
+    mask: number,
+    value: number,
+    then: (r: number) => void,
+  ): void {
+    this.#asked = { volumes, left: volumes.length, then };
+    for (const v of volumes)
+      this.#p.c.send('data', {
+        kind,
+        volume: kind === 'P_CONN_ST_CHG_REQ' ? 0 : v.number,
+        mask: mask >>> 0,
+        value: value >>> 0,
+      });
+  }
+  packet(p: StateRequestPacket | StateReplyPacket, v: Volume | undefined): void {
+    if ('result' in p) {
+      const asked = this.#asked;
+      if (asked === undefined) return;
+      asked.left--;
+      if (p.result >= SUCCESS && asked.left > 0) return;
+      this.#asked = undefined;
+      asked.then(p.result);
+      return;
+    }
+    const result = this.#judge(p, v);
+    if (p.kind === 'P_CONN_ST_CHG_REQ') this.#p.c.send('meta', { kind: 'P_CONN_ST_CHG_REPLY', volume: 0, result });
+    else this.#p.c.send('meta', { kind: 'P_STATE_CHG_REPLY', volume: p.volume, result });
+  }
+  #judge(p: StateRequestPacket, v: Volume | undefined): number {
+    if (this.#asked !== undefined && this.#p.link.resolver) return MIRROR_REFUSALS.concurrent;
+    const want = decodeState(p.value);
+    const touches = (f: readonly [number, number]): boolean => (p.mask & fieldMask(f)) !== 0;
+    if (p.kind === 'P_CONN_ST_CHG_REQ')
+      return DRBD_CONNECTIONS[want.connection] === 'Disconnecting' ? SUCCESS : MIRROR_REFUSALS['not-supported'];
+    if (v === undefined) return MIRROR_REFUSALS['not-supported'];
+    if (touches(ROLE) && DRBD_ROLES[want.role] === 'Primary') {
+      if ((v.primary || v.promoting) && !this.#p.config.net.allowTwoPrimaries) return MIRROR_REFUSALS['two-primaries'];
+      v.peerRole = 'Primary';
+    }
+    if (touches(DISK)) {
+      const disk = DRBD_DISKS[want.disk] ?? 'DUnknown';
+      if (!atLeast(disk, 'Inconsistent') && v.disk !== 'UpToDate' && (v.primary || v.peerRole === 'Primary'))
+        return MIRROR_REFUSALS['no-good-disk'];
+      if (v.disk === 'Inconsistent' && disk === 'UpToDate' && v.peerDisk !== 'UpToDate') v.considerResync = true;
+      v.peerDisk = disk;
+    }
+    if (touches(CONNECTION)) return MIRROR_REFUSALS['not-supported'];
+    return SUCCESS;
+  }
+  /** The peer is gone: nobody will answer. */
+  lost(): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    asked?.then(MIRROR_REFUSALS['failed-by-peer']);
+    this.idle();
+  }
+
+  // ------------------------------------------------------------------------------------------ primary
+
+  promote(force: boolean, answer: Answer): void {
+    const { volumes, link, config } = this.#p;
+    if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
+      answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
+      return;
+    }
+    if (volumes.every((v) => v.primary)) {
+      answer(done('it is primary already', '已是主节点', false));
+      return;
+    }
+    for (const v of volumes) {
+      if (v.connected && v.peerRole === 'Primary' && !config.net.allowTwoPrimaries) {
+        answer(
+          refused(
+            'two-primaries',
+            `${config.peer} is primary: make it secondary first`,
+            `${config.peer} 为主节点：请先将其降为从节点`,
+          ),
+        );
+        return;
+      }
+      const good = v.disk === 'UpToDate' || (v.connected && v.peerDisk === 'UpToDate');
+      if (!good && !(force && atLeast(v.disk, 'Inconsistent'))) {
+        answer(
+          refused(
+            'no-good-disk',
+            `volume ${v.number} is ${v.disk}, its data may be old or half copied: connect it, or use --force and lose what the peer has`,
+            `卷 ${v.number} 为 ${v.disk}，数据可能陈旧或不完整：请先连接，或使用 --force 并放弃对端的数据`,
+          ),
+        );
+        return;
+      }
+    }
+    this.#changing = true;
+    const raise = volumes.filter((v) => v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'));
+    if (!link.established) {
+      this.#becomePrimary(raise, answer);
+      return;
+    }
+    link.ping(() => {});
+    const mask = fieldMask(ROLE) | (raise.length > 0 ? fieldMask(DISK) : 0);
+    const value =
+      put(ROLE, DRBD_ROLES.indexOf('Primary')) | (raise.length > 0 ? put(DISK, DRBD_DISKS.indexOf('UpToDate')) : 0);
+    this.#ask('P_STATE_CHG_REQ', [...volumes], mask, value, (result) => {
+      if (result >= SUCCESS && link.established) return this.#becomePrimary(raise, answer);
+      this.#changing = false;
+      answer(this.#peerRefused(result));
+    });
+  }
+  #peerRefused(result: number): MirrorAnswer {
+    const code = (Object.keys(MIRROR_REFUSALS) as MirrorRefusal[]).find((k) => MIRROR_REFUSALS[k] === result);
+    return refused(
+      code ?? 'failed-by-peer',
+      `${this.#p.config.peer} does not agree: ${code ?? result}`,
+      `${this.#p.config.peer} 不同意：${code ?? result}`,
+    );
+  }
+  /** The role is on disk before the first write may be: after a crash the activity log counts. */
+  #becomePrimary(raise: readonly Volume[], answer: Answer): void {
+    const { volumes, link, syncs, c, config } = this.#p;
+    let left = volumes.length;
+    const { era } = link;
+    for (const v of volumes) {
+      v.promoting = true;
+      const forced = raise.includes(v);
+      if (forced) v.disk = 'UpToDate';
+      const alone = !v.connected || !atLeast(v.peerDisk, 'Inconsistent');
+      if (v.backing !== undefined && (forced || (alone && v.uuids.bitmap === 0n))) v.beginGeneration();
+      else v.uuids = withRole(v.uuids, true);
+      v.save(forced, () => {
+        if (--left > 0) return;
+        this.#changing = false;
+        for (const one of volumes) {
+          one.promoting = false;
+          one.role = 'Primary';
+          if (!link.established || era !== link.era) continue;
+          if (raise.includes(one)) syncs.tellUuids(one);
+          syncs.tell(one);
+        }
+        const told = text(`${config.host} is primary`, `${config.host} 成为主节点`);
+        c.reason('mirror.role', undefined, told);
+        answer({ ok: true, changed: true, text: told });
+      });
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ secondary
+
+  demote(answer: Answer): void {
+    if (this.#demoting !== undefined) {
+      this.#demoting.push(answer);
+      return;
+    }
+    if (this.#changing) {
+      answer(refused('in-transient', 'it is just becoming primary', '正在成为主节点'));
+      return;
+    }
+    if (!this.primary) {
+      answer(done('it is secondary already', '已是从节点', false));
+      return;
+    }
+    this.#demoting = [answer];
+    this.#p.sender.close();
+    this.idle();
+  }
+  /** Called when a request has ended: a demotion waits for the last one, and for the peer to have all on its disk. */
+  idle(): void {
+    if (this.#demoting === undefined || this.#changing || this.#p.link.negotiating) return;
+    this.#p.sender.close();
+    if (this.#p.sender.inFlight > 0 || this.#p.volumes.some((v) => v.held)) return;
+    this.#changing = true;
+    const { volumes, link, syncs, c, config } = this.#p;
+    let left = volumes.length;
+    const end = (): void => {
+      if (--left > 0) return;
+      this.#changing = false;
+      const told = text(`${config.host} is secondary`, `${config.host} 成为从节点`);
+      c.reason('mirror.role', undefined, told);
+      const answers = this.#demoting ?? [];
+      this.#demoting = undefined;
+      for (const v of volumes) if (link.established) syncs.tell(v);
+      for (const a of answers) a({ ok: true, changed: true, text: told });
+    };
+    for (const v of volumes) {
+      if (v.backing === undefined) {
+        v.role = 'Secondary';
+        end();
+        continue;
+      }
+      // Nobody reads the activity log of a secondary: what it would have told must be durable, as data and as bits.
+      v.backing.store.flush(() => {
+        v.role = 'Secondary';
+        v.uuids = withRole(v.uuids, false);
+        v.save(true, end);
+      });
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ disconnect
+
+  disconnect(force: boolean, answer: Answer): void {
+    const { link } = this.#p;
+    const end = (): void => {
+      link.disconnectHere();
+      answer(done('disconnected', '已断开连接'));
+    };
+    if (link.state === 'StandAlone') {
+      answer(done('it is StandAlone already', '已处于 StandAlone', false));
+      return;
+    }
+    if (!link.established || force) {
+      end();
+      return;
+    }
+    if (this.#asked !== undefined) {
+      answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
+      return;
+    }
+    this.#ask(
+      'P_CONN_ST_CHG_REQ',
+      [this.#p.volumes[0] as Volume],
+      fieldMask(CONNECTION),
+      put(CONNECTION, DRBD_CONNECTIONS.indexOf('Disconnecting')),
+      (result) => {
+        if (result < SUCCESS && link.established) return answer(this.#peerRefused(result));
+        end();
+      },
+    );
+  }
+}

@@ -1,0 +1,390 @@
+/**
+ * The application's writes: range lock, activity log, own disk and peer, and the epochs that they are sent in. A write
+ * stays in the log of this file until the peer has told that it is durable there (P_BARRIER_ACK), or until the peer is
+ * lost and its blocks are marked out of sync; only then may its extents cool.
+ */
+import { type Text, text } from '../../base/index.ts';
+import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
+import { EXTENT_SECTORS } from '../metadata/index.ts';
+import type { RangeLock } from './range-locks.ts';
+import { type AppRequest, type Context, EIO } from './types.ts';
+import { atLeast, type Volume } from './volume.ts';
+
+export const EXTENT_BYTES = EXTENT_SECTORS * 512;
+const BIT_BYTES = 4096;
+/** Bits that a range of bytes touches, and those that it covers whole. */
+export const bitsTouched = (offset: number, length: number): { from: number; to: number } => ({
+  from: Math.floor(offset / BIT_BYTES),
+  to: Math.ceil((offset + length) / BIT_BYTES),
+});
+export function bitsCovered(offset: number, length: number, size: number): { from: number; to: number } {
+  const end = offset + length;
+  return {
+    from: Math.ceil(offset / BIT_BYTES),
+    // The last bit of the device may stand for less than 4 KiB.
+    to: end >= size ? Math.ceil(end / BIT_BYTES) : Math.floor(end / BIT_BYTES),
+  };
+}
+
+type AppWrite = Extract<AppRequest, { readonly op: 'write' | 'zero' }>;
+type Write = {
+  readonly id: BlockId;
+  readonly volume: Volume;
+  readonly request: AppWrite;
+  readonly offset: number;
+  readonly length: number;
+  lock: RangeLock | undefined;
+  /** Extents that are held, of all that it needs. */
+  held: number;
+  readonly extents: readonly number[];
+  local: 'waits' | 'flies' | 'done' | 'failed';
+  /** `none`: the peer does not take part. `lost`: it did, and was lost. */
+  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost';
+  completed: boolean;
+  durable: boolean;
+};
+type Epoch = { readonly barrier: BarrierId; readonly writes: Write[]; closed: boolean };
+type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean };
+
+export interface SenderOptions {
+  /** 1 A, 2 B, 3 C. */
+  readonly protocol: number;
+  readonly maxEpochSize: number;
+}
+
+export class Sender {
+  readonly #c: Context;
+  #o: SenderOptions;
+  readonly #log = new Map<BlockId, Write>();
+  #epochs: Epoch[] = [];
+  #current: Epoch | undefined;
+  #nextBarrier = 0;
+  #nextId = 1n;
+  #flushes: Flush[] = [];
+  /** Writes that wait for a slot of the activity log or for a hold to end, in order. */
+  readonly #waiting = new Map<Volume, Write[]>();
+  readonly #later = new Map<Volume, AppRequest[]>();
+  onIdle: () => void = () => {};
+
+  constructor(c: Context, o: SenderOptions) {
+    this.#c = c;
+    this.#o = o;
+  }
+  configure(o: SenderOptions): void {
+    this.#o = o;
+  }
+  /** Requests of applications that are not answered, and writes whose fate at the peer is open. */
+  get inFlight(): number {
+    let later = 0;
+    for (const l of this.#later.values()) later += l.length;
+    return this.#log.size + this.#flushes.length + later;
+  }
+  unanswered(v: Volume): number {
+    let n = (this.#later.get(v) ?? []).length;
+    for (const w of this.#log.values()) if (w.volume === v && !w.completed) n++;
+    for (const f of this.#flushes) if (f.volume === v) n++;
+    return n;
+  }
+  pending(v: Volume): number {
+    let n = 0;
+    for (const w of this.#log.values()) if (w.volume === v && w.peer === 'sent') n++;
+    return n;
+  }
+  get epochs(): number {
+    return this.#epochs.length;
+  }
+
+  submit(v: Volume, r: AppWrite | Extract<AppRequest, { readonly op: 'flush' }>): void {
+    if (v.held) {
+      const later = this.#later.get(v) ?? [];
+      this.#later.set(v, later);
+      later.push(r);
+      return;
+    }
+    if (r.op === 'flush') {
+      this.#flush(v, r.tag);
+      return;
+    }
+    const length = r.op === 'write' ? r.bytes.length : r.length;
+    const extents: number[] = [];
+    const end = Math.ceil((r.offset + length) / EXTENT_BYTES);
+    for (let e = Math.floor(r.offset / EXTENT_BYTES); e < end; e++) extents.push(e);
+    const w: Write = {
+      id: this.#nextId++ as BlockId,
+      volume: v,
+      request: r,
+      offset: r.offset,
+      length,
+      lock: undefined,
+      held: 0,
+      extents,
+      local: 'waits',
+      peer: 'none',
+      completed: false,
+      durable: false,
+    };
+    this.#log.set(w.id, w);
+    // The lock may be free at once, and then `run` is called before it is returned.
+    w.lock = v.locks.acquire(w.offset, w.offset + length, () => this.#queue(w));
+    if (w.completed) v.locks.release(w.lock);
+  }
+  #queue(w: Write): void {
+    const waiting = this.#waiting.get(w.volume) ?? [];
+    this.#waiting.set(w.volume, waiting);
+    waiting.push(w);
+    if (waiting.length === 1 || !this.#stuck) this.ready(w.volume);
+  }
+  #stuck = false;
+
+  /** A hold ended: what was kept back goes on, and what only waited for it is answered. */
+  released(v: Volume): void {
+    if (v.held) return;
+    for (const w of [...this.#log.values()]) if (w.volume === v) this.#settle(w);
+    this.#settleFlushes();
+    this.ready(v);
+    const later = this.#later.get(v) ?? [];
+    this.#later.delete(v);
+    for (const r of later) if (r.op !== 'read') this.submit(v, r);
+  }
+  /** The activity log has changed: whoever waited for it may go. */
+  ready(v: Volume): void {
+    if (v.held) return;
+    const waiting = this.#waiting.get(v) ?? [];
+    let full = false;
+    const still: Write[] = [];
+    for (const w of waiting.splice(0)) {
+      if (full || !this.#hot(w)) {
+        full ||= this.#full;
+        still.push(w);
+      } else this.#go(w);
+    }
+    waiting.unshift(...still);
+    this.#stuck = full;
+    v.backing?.store.pump();
+  }
+  #full = false;
+  readonly #pendingExtents = new Map<Write, Set<number>>();
+  /** Whether all its extents are hot; takes those that it can. */
+  #hot(w: Write): boolean {
+    this.#full = false;
+    const al = w.volume.backing?.al;
+    if (al === undefined) return true;
+    const pending = this.#pendingExtents.get(w) ?? new Set();
+    for (; w.held < w.extents.length; w.held++) {
+      const extent = w.extents[w.held] as number;
+      const got = al.begin(extent);
+      if (got === 'full') {
+        this.#full = true;
+        break;
+      }
+      if (got === 'pending') pending.add(extent);
+    }
+    this.#pendingExtents.set(w, pending);
+    // Held already: asking again only says whether it is hot by now.
+    for (const extent of [...pending]) {
+      if (al.begin(extent) === 'hot') pending.delete(extent);
+      al.end(extent);
+    }
+    if (this.#full || pending.size > 0) return false;
+    this.#pendingExtents.delete(w);
+    return true;
+  }
+
+  #go(w: Write): void {
+    const { volume: v } = w;
+    if (v.mirrors) this.#send(w);
+    else this.#mark(w);
+    if (v.backing === undefined) {
+      w.local = 'done';
+      // Without a disk and without a peer that takes it, nobody has it.
+      if (w.peer === 'none') w.local = 'failed';
+      this.#settle(w);
+      return;
+    }
+    w.local = 'flies';
+    v.counters.lo++;
+    v.counters.dw += w.length;
+    const { request: r } = w;
+    this.#c.disk(
+      v.number,
+      'data',
+      r.op === 'write'
+        ? { op: 'write', offset: w.offset, bytes: r.bytes, through: r.through }
+        : { op: 'zero', offset: w.offset, length: w.length, keep: !r.unmap },
+      (result) => {
+        v.counters.lo--;
+        v.backing?.store.wrote();
+        w.local = result === 0 ? 'done' : 'failed';
+        if (result !== 0) v.onBroken();
+        this.#settle(w);
+      },
+    );
+  }
+  #mark(w: Write): void {
+    const { volume: v } = w;
+    if (v.backing !== undefined) v.bitmap.set(bitsTouched(w.offset, w.length));
+    if (v.tells)
+      this.#c.send('data', {
+        kind: 'P_OUT_OF_SYNC',
+        volume: v.number,
+        sector: sector(w.offset / 512),
+        size: w.length,
+        pad: 0,
+      });
+  }
+  #send(w: Write): void {
+    const { volume: v, request: r } = w;
+    const syncing = v.connection !== 'Connected' && v.connection !== 'VerifyS' && v.connection !== 'VerifyT';
+    let flags: number = DRBD_WRITE_FLAG.syncHint;
+    if (syncing) flags |= DRBD_WRITE_FLAG.maySetInSync;
+    if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
+    else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
+    if (this.#current === undefined) {
+      this.#current = { barrier: this.#nextBarrier as BarrierId, writes: [], closed: false };
+      this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
+      this.#epochs.push(this.#current);
+    }
+    const epoch = this.#current;
+    epoch.writes.push(w);
+    const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
+    if (r.op === 'write')
+      this.#c.send('data', {
+        kind: 'P_DATA',
+        ...block,
+        flags: flags | (r.through ? DRBD_WRITE_FLAG.fua : 0),
+        digest: NOTHING,
+        data: r.bytes,
+      });
+    else
+      this.#c.send('data', {
+        kind: 'P_ZEROES',
+        ...block,
+        flags: flags | DRBD_WRITE_FLAG.zeroes | (r.unmap ? DRBD_WRITE_FLAG.discard : 0),
+        size: w.length,
+      });
+    v.counters.ns += w.length;
+    // In A it is complete when it is on its way.
+    w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
+    if (epoch.writes.length >= this.#o.maxEpochSize) this.close();
+  }
+  #seq(v: Volume): number {
+    v.seq = (v.seq + 1) >>> 0;
+    return v.seq;
+  }
+
+  /** Ends the epoch: what is sent from now on may depend on what is in it. */
+  close(): void {
+    const epoch = this.#current;
+    if (epoch === undefined) return;
+    this.#current = undefined;
+    epoch.closed = true;
+    this.#c.send('data', { kind: 'P_BARRIER', volume: 0, barrier: epoch.barrier, pad: 0 });
+  }
+
+  /** P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK and P_NEG_ACK of a write. False: nobody knows such a write. */
+  acknowledged(v: Volume, p: BlockAckPacket): boolean {
+    const w = this.#log.get(p.id);
+    if (w === undefined || w.volume !== v || p.sector !== w.offset / 512 || p.size !== w.length) return false;
+    if (p.kind === 'P_NEG_ACK') {
+      if (v.backing !== undefined) v.bitmap.set(bitsTouched(w.offset, w.length));
+      w.peer = 'failed';
+    } else {
+      if (p.kind === 'P_RS_WRITE_ACK' && v.backing !== undefined)
+        v.bitmap.clear(bitsCovered(w.offset, w.length, v.size * 512));
+      if (w.peer === 'sent') w.peer = 'acked';
+    }
+    this.#settle(w);
+    return true;
+  }
+  /** Undefined: all is well. Else what does not fit, which ends the connection. */
+  barrierAcknowledged(barrier: BarrierId, count: number): Text | undefined {
+    const epoch = this.#epochs[0];
+    if (epoch === undefined || !epoch.closed || epoch.barrier !== barrier)
+      return text('the peer acknowledged an epoch that is not the oldest', '对端确认的并非最早的写入批次');
+    if (epoch.writes.length !== count)
+      return text(
+        `the peer counted ${count} writes in an epoch of ${epoch.writes.length}`,
+        `对端在含 ${epoch.writes.length} 次写入的批次中计得 ${count} 次`,
+      );
+    this.#epochs.shift();
+    for (const w of epoch.writes) {
+      w.durable = true;
+      if (w.peer === 'sent') w.peer = 'acked';
+      this.#settle(w);
+    }
+    for (const f of this.#flushes) f.epochs.delete(epoch);
+    this.#settleFlushes();
+    this.onIdle();
+    return undefined;
+  }
+
+  #settle(w: Write): void {
+    const { volume: v } = w;
+    const local = w.local === 'done' || w.local === 'failed';
+    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
+      w.completed = true;
+      const good = w.local === 'done' ? w.peer !== 'failed' || v.backing !== undefined : w.peer === 'acked';
+      v.counters.ap--;
+      this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
+      // Later writes may depend on this one.
+      if (this.#current?.writes.includes(w)) this.close();
+      if (w.lock !== undefined) v.locks.release(w.lock);
+      this.onIdle();
+    }
+    const open = (w.peer === 'sent' || w.peer === 'acked' || w.peer === 'failed') && !w.durable;
+    if (!w.completed || open || !this.#log.delete(w.id)) return;
+    if (v.backing !== undefined) {
+      for (const e of w.extents.slice(0, w.held)) v.backing.al.end(e);
+      if ((this.#waiting.get(v)?.length ?? 0) > 0) this.ready(v);
+    }
+    this.onIdle();
+  }
+
+  #flush(v: Volume, tag: number): void {
+    const f: Flush = { volume: v, tag, epochs: new Set(), local: false };
+    this.#flushes.push(f);
+    this.close();
+    for (const e of this.#epochs) if (e.writes.some((w) => w.volume === v)) f.epochs.add(e);
+    const end = (): void => {
+      f.local = true;
+      this.#settleFlushes();
+    };
+    if (v.backing === undefined) {
+      end();
+      return;
+    }
+    this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => {
+      if (result !== 0) v.onBroken();
+      end();
+    });
+  }
+  #settleFlushes(): void {
+    for (const f of [...this.#flushes]) {
+      if (!f.local || f.epochs.size > 0 || f.volume.held) continue;
+      this.#flushes.splice(this.#flushes.indexOf(f), 1);
+      f.volume.counters.ap--;
+      const good = f.volume.backing !== undefined || atLeast(f.volume.peerDisk, 'UpToDate');
+      this.#c.emit({ kind: 'done', volume: f.volume.number, tag: f.tag, result: good ? 0 : EIO });
+      this.onIdle();
+    }
+  }
+
+  /** The peer is gone: what it has not told to be durable may differ. Call before a new generation begins. */
+  lost(): void {
+    this.#epochs = [];
+    this.#current = undefined;
+    this.#nextBarrier = 0;
+    for (const w of this.#log.values()) {
+      if (w.peer === 'none' || w.peer === 'lost') continue;
+      if (w.volume.backing !== undefined) w.volume.bitmap.set(bitsTouched(w.offset, w.length));
+      w.peer = 'lost';
+    }
+    for (const f of this.#flushes) f.epochs.clear();
+  }
+  /** Answers whatever can be answered now. */
+  settleAll(): void {
+    for (const w of [...this.#log.values()]) this.#settle(w);
+    this.#settleFlushes();
+  }
+}
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,94 @@
+/** What a resource is told and what it wants done. Offsets and lengths are bytes, results 0 or a negative errno of Linux. */
+import type { Microseconds, Text } from '../../base/index.ts';
+import type { DrbdDialect, DrbdPacket, DrbdSocket, Sector } from '../../wire/index.ts';
+import type { MirrorHandler } from '../config.ts';
+import type { Placement } from '../metadata/index.ts';
+import type { MirrorAnswer, MirrorReason, MirrorRequest } from '../status.ts';
+
+/** A volume's devices, as the driver found them; with internal metadata both are the same one. */
+export type Devices = {
+  readonly volume: number;
+  readonly placement: Placement;
+  readonly data: Sector;
+  readonly metadata: Sector;
+};
+export type DiskOperation =
+  | { readonly op: 'read'; readonly offset: number; readonly into: Uint8Array }
+  /** `bytes` are the machine's until it is done; `through`: durable before it is done. */
+  | { readonly op: 'write'; readonly offset: number; readonly bytes: Uint8Array; readonly through: boolean }
+  /** All writes that are done are durable. */
+  | { readonly op: 'flush' }
+  | { readonly op: 'zero'; readonly offset: number; readonly length: number; readonly keep: boolean }
+  | { readonly op: 'discard'; readonly offset: number; readonly length: number };
+
+/** A request of who uses the device. `tag`s are its own. Data of a write must stay until it is answered. */
+export type AppRequest =
+  | { readonly op: 'read'; readonly tag: number; readonly offset: number; readonly into: Uint8Array }
+  | {
+      readonly op: 'write';
+      readonly tag: number;
+      readonly offset: number;
+      readonly bytes: Uint8Array;
+      readonly through: boolean;
+    }
+  | {
+      readonly op: 'zero';
+      readonly tag: number;
+      readonly offset: number;
+      readonly length: number;
+      /** Space may be given back. */
+      readonly unmap: boolean;
+    }
+  | { readonly op: 'flush'; readonly tag: number };
+
+export type ResourceEvent =
+  | { readonly kind: 'request'; readonly id: number; readonly request: MirrorRequest }
+  | { readonly kind: 'app'; readonly volume: number; readonly request: AppRequest }
+  /** A disk operation is done. */
+  | { readonly kind: 'disk'; readonly tag: number; readonly result: number }
+  | { readonly kind: 'socket'; readonly socket: DrbdSocket; readonly opened: 'here' | 'there' }
+  | { readonly kind: 'packet'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
+  /** A socket of the connection is gone, or what came over it made no sense. */
+  | { readonly kind: 'closed'; readonly because: Text }
+  | { readonly kind: 'handled'; readonly handler: number; readonly status: number }
+  | { readonly kind: 'tick' };
+
+export type ResourceEffect =
+  | {
+      readonly kind: 'disk';
+      readonly tag: number;
+      readonly volume: number;
+      readonly on: 'data' | 'metadata';
+      readonly operation: DiskOperation;
+    }
+  /** Look for the peer: listen, and connect now and then, until both sockets are there or `close`. */
+  | { readonly kind: 'seek' }
+  | { readonly kind: 'open'; readonly socket: DrbdSocket }
+  | { readonly kind: 'agree'; readonly dialect: DrbdDialect }
+  | { readonly kind: 'send'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
+  /** Both sockets, and stop looking. */
+  | { readonly kind: 'close' }
+  | { readonly kind: 'done'; readonly volume: number; readonly tag: number; readonly result: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: MirrorAnswer }
+  | {
+      readonly kind: 'run';
+      readonly handler: number;
+      readonly name: MirrorHandler;
+      readonly volume: number | undefined;
+    }
+  | { readonly kind: 'reason'; readonly reason: Omit<MirrorReason, 'at'> }
+  | { readonly kind: 'resized'; readonly volume: number };
+
+/** What every part of a resource uses. */
+export interface Context {
+  readonly now: Microseconds;
+  /** 64 random bits. */
+  random64(): bigint;
+  emit(e: ResourceEffect): void;
+  /** `then` is told once, later. */
+  disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void;
+  send(socket: DrbdSocket, packet: DrbdPacket): void;
+  reason(code: string, volume: number | undefined, text: Text): void;
+}
+export const EIO = -5;
+export const EROFS = -30;

@@ -1,0 +1,243 @@
+/** One volume: its states, its metadata, and what is under way on its disk. */
+import { type Text, text } from '../../base/index.ts';
+import {
+  DRBD_DISKS,
+  DRBD_UUID_FLAG,
+  type DrbdConnection,
+  type DrbdDisk,
+  type DrbdRole,
+  type SizesPacket,
+  sector,
+  type UuidSet,
+  type UuidsPacket,
+} from '../../wire/index.ts';
+import type { VolumeConfig } from '../config.ts';
+import {
+  ActivityLog,
+  type Bitmap,
+  bitsFor,
+  MD_FLAG,
+  type MetadataLayout,
+  MIN_EXTENTS,
+  maxExtents,
+  NO_GENERATION,
+  newCurrent,
+  type Superblock,
+} from '../metadata/index.ts';
+import type { Attached } from './attach.ts';
+import { RangeLocks } from './range-locks.ts';
+import { Store, type Stored } from './store.ts';
+import type { Context, Devices } from './types.ts';
+
+export const diskRank = (d: DrbdDisk): number => DRBD_DISKS.indexOf(d);
+export const atLeast = (d: DrbdDisk, least: DrbdDisk): boolean => diskRank(d) >= diskRank(least);
+export const CONNECTED_STATES: ReadonlySet<DrbdConnection> = new Set([
+  'Connected',
+  'StartingSyncS',
+  'StartingSyncT',
+  'WFBitMapS',
+  'WFBitMapT',
+  'WFSyncUUID',
+  'SyncSource',
+  'SyncTarget',
+  'VerifyS',
+  'VerifyT',
+  'PausedSyncS',
+  'PausedSyncT',
+  'Ahead',
+  'Behind',
+]);
+const NONE: UuidSet = { current: NO_GENERATION, bitmap: NO_GENERATION, history: [NO_GENERATION, NO_GENERATION] };
+
+/** What is there only while the disk is attached. */
+export type Backing = {
+  readonly layout: MetadataLayout;
+  bitmap: Bitmap;
+  readonly al: ActivityLog;
+  readonly store: Store;
+  readonly usable: number;
+};
+export type Counters = { ns: number; nr: number; dw: number; dr: number; lo: number; ua: number; ap: number };
+
+export class Volume implements Stored {
+  readonly #c: Context;
+  readonly config: VolumeConfig;
+  readonly devices: Devices;
+  readonly locks = new RangeLocks();
+  readonly counters: Counters = { ns: 0, nr: 0, dw: 0, dr: 0, lo: 0, ua: 0, ap: 0 };
+  backing: Backing | undefined;
+  #superblock: Superblock | undefined;
+  #generations = 0;
+
+  disk: DrbdDisk = 'Diskless';
+  /** Of this volume; WFConnection and below while there is no peer. */
+  connection: DrbdConnection = 'StandAlone';
+  role: DrbdRole = 'Secondary';
+  peerRole: DrbdRole = 'Unknown';
+  peerDisk: DrbdDisk = 'DUnknown';
+  uuids: UuidSet = NONE;
+  crashedPrimary = false;
+  /** As the peer told them last. */
+  peerUuids: UuidsPacket | undefined;
+  peerSizes: SizesPacket | undefined;
+  /** Sectors. */
+  size = 0;
+  userSize: number;
+  /** Counts what we send of the P_DATA family and of block acks, on one connection. */
+  seq = 0;
+  /** Why application requests are held. */
+  readonly holds = new Map<string, Text>();
+  /** Told when the last hold ends; when extents became hot; when the disk cannot be used any more. */
+  onReleased: () => void = () => {};
+  onReady: () => void = () => {};
+  onBroken: () => void = () => {};
+
+  constructor(c: Context, config: VolumeConfig, devices: Devices) {
+    this.#c = c;
+    this.config = config;
+    this.devices = devices;
+    this.userSize = config.options.size === undefined ? 0 : Math.floor(config.options.size / 512);
+  }
+  get number(): number {
+    return this.config.number;
+  }
+  get layout(): MetadataLayout {
+    return this.attached.layout;
+  }
+  get bitmap(): Bitmap {
+    return this.attached.bitmap;
+  }
+  get al(): ActivityLog {
+    return this.attached.al;
+  }
+  get attached(): Backing {
+    if (this.backing === undefined) throw new Error('bug: the volume has no disk');
+    return this.backing;
+  }
+  get connected(): boolean {
+    return CONNECTED_STATES.has(this.connection);
+  }
+  get primary(): boolean {
+    return this.role === 'Primary';
+  }
+  get bits(): number {
+    return this.backing?.bitmap.count ?? 0;
+  }
+  /** Writes go to the peer as data. */
+  get mirrors(): boolean {
+    if (!this.connected) return false;
+    if (this.peerDisk === 'UpToDate') return this.connection !== 'WFBitMapS' && this.connection !== 'Ahead';
+    return (
+      atLeast(this.peerDisk, 'Inconsistent') &&
+      [
+        'WFBitMapT',
+        'WFSyncUUID',
+        'SyncSource',
+        'SyncTarget',
+        'VerifyS',
+        'VerifyT',
+        'PausedSyncS',
+        'PausedSyncT',
+      ].includes(this.connection)
+    );
+  }
+  /** Writes are told to the peer as blocks that differ. */
+  get tells(): boolean {
+    return this.connection === 'WFBitMapS' || this.connection === 'Ahead';
+  }
+
+  take(a: Attached): void {
+    const extents = Math.max(MIN_EXTENTS, Math.min(this.config.options.alExtents, maxExtents(a.layout.al)));
+    this.#superblock = { ...a.superblock, alExtents: extents };
+    const al = new ActivityLog(extents, a.layout.al);
+    this.backing = { layout: a.layout, bitmap: a.bitmap, al, store: new Store(this.#c, this), usable: a.usable };
+    this.uuids = a.superblock.uuids;
+    this.disk = a.disk;
+    this.crashedPrimary = a.crashedPrimary;
+    this.size = a.superblock.laSize === 0 ? this.capacity : a.superblock.laSize;
+    if (bitsFor(this.size) !== a.bitmap.bits) this.backing.bitmap = a.bitmap.resized(bitsFor(this.size));
+  }
+  /** Sectors that the own disk could offer within the user's limit. */
+  get capacity(): number {
+    const usable = this.backing?.usable ?? 0;
+    return this.userSize === 0 ? usable : Math.min(usable, this.userSize);
+  }
+  dropBacking(): void {
+    this.backing?.store.stop();
+    this.backing = undefined;
+    this.#superblock = undefined;
+    this.disk = 'Diskless';
+  }
+
+  superblock(): Superblock {
+    const s = this.#superblock;
+    if (s === undefined) throw new Error('bug: the volume has no metadata');
+    let flags = 0;
+    if (atLeast(this.disk, 'Outdated')) flags |= MD_FLAG.consistent;
+    if (this.disk === 'UpToDate') flags |= MD_FLAG.wasUpToDate;
+    if (this.disk === 'Consistent') flags |= s.flags & MD_FLAG.wasUpToDate;
+    if (this.primary || this.promoting) flags |= MD_FLAG.primary;
+    if (this.connected) flags |= MD_FLAG.connected;
+    if (atLeast(this.peerDisk, 'Inconsistent') && !atLeast(this.peerDisk, 'DUnknown')) flags |= MD_FLAG.peerOutdated;
+    if (this.crashedPrimary) flags |= MD_FLAG.crashedPrimary;
+    this.#superblock = { ...s, clean: false, uuids: this.uuids, flags, laSize: sector(this.size) };
+    return this.#superblock;
+  }
+  /** A state of the peer's disk as it told it; while Negotiating it is what its identifiers say. */
+  peerDiskOf(told: number): DrbdDisk {
+    const d = DRBD_DISKS[told] ?? 'DUnknown';
+    if (d !== 'Negotiating') return d;
+    return ((this.peerUuids?.flags ?? 0) & DRBD_UUID_FLAG.inconsistent) !== 0 ? 'Inconsistent' : 'Consistent';
+  }
+  /** Sectors that both sides offer from now on, and the user's limit. New blocks count as different. */
+  resize(size: number, userSize: number, same = false): void {
+    this.userSize = userSize;
+    if (size === this.size) return;
+    this.size = size;
+    if (this.backing !== undefined) this.backing.bitmap = this.backing.bitmap.resized(bitsFor(size), same);
+    this.onResized();
+  }
+  onResized: () => void = () => {};
+  /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */
+  considerResync = false;
+  /** About to be primary: that is on disk before the first write may be. */
+  promoting = false;
+
+  /** Calls when it is durable; at once where there is no disk. */
+  save(pages: boolean, then: () => void = () => {}): void {
+    if (this.backing === undefined) {
+      then();
+      return;
+    }
+    this.backing.store.save(pages, then);
+  }
+  broken(): void {
+    this.onBroken();
+  }
+  committed(): void {
+    this.onReady();
+  }
+
+  hold(name: string, because: Text): void {
+    this.holds.set(name, because);
+  }
+  release(name: string): void {
+    if (this.holds.delete(name) && !this.held) this.onReleased();
+  }
+  get held(): boolean {
+    return this.holds.size > 0;
+  }
+
+  /** From now on the peer's data and ours go different ways. Writes are held until that is durable. */
+  beginGeneration(): void {
+    this.uuids = newCurrent(this.uuids, this.#c.random64() & ~1n, this.primary || this.promoting);
+    if (this.uuids.current <= 4n) {
+      this.beginGeneration();
+      return;
+    }
+    const name = `generation ${this.#generations++}`;
+    this.hold(name, NEW_GENERATION);
+    this.save(false, () => this.release(name));
+  }
+}
+const NEW_GENERATION = text('a new generation is being written to the metadata', '正在把新的数据代写入元数据');

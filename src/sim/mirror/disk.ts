@@ -1,0 +1,142 @@
+/**
+ * A disk with a volatile cache: writes are done when they are in the cache, and durable when flushed or written through.
+ * A power cut loses, tears (by sectors) or keeps each write that was not durable. Sparse: an unwritten page reads as zeros.
+ */
+import type { DiskOperation } from '../../mirror/index.ts';
+import type { World } from '../world.ts';
+
+const PAGE = 4096;
+const SECTOR = 512;
+type Held = { readonly offset: number; readonly bytes: Uint8Array };
+
+class Image {
+  readonly pages = new Map<number, Uint8Array>();
+  write(offset: number, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const page = Math.floor((offset + at) / PAGE);
+      const within = (offset + at) % PAGE;
+      const n = Math.min(PAGE - within, bytes.length - at);
+      let p = this.pages.get(page);
+      if (p === undefined) {
+        p = new Uint8Array(PAGE);
+        this.pages.set(page, p);
+      }
+      p.set(bytes.subarray(at, at + n), within);
+      at += n;
+    }
+  }
+  read(offset: number, into: Uint8Array): void {
+    for (let at = 0; at < into.length; ) {
+      const page = Math.floor((offset + at) / PAGE);
+      const within = (offset + at) % PAGE;
+      const n = Math.min(PAGE - within, into.length - at);
+      const p = this.pages.get(page);
+      if (p === undefined) into.fill(0, at, at + n);
+      else into.set(p.subarray(within, within + n), at);
+      at += n;
+    }
+  }
+}
+
+export class SimDisk {
+  readonly #world: World;
+  readonly #durable = new Image();
+  /** What a reader sees. */
+  readonly #seen = new Image();
+  #unflushed: Held[] = [];
+  readonly #flying = new Set<Held>();
+  /** Whose requests are answered: a new process does not hear those of the old one. */
+  #life = 0;
+  readonly bytes: number;
+  /** Called before a write reaches the disk, with its number. */
+  writes = 0;
+  onWrite: () => void = () => {};
+
+  constructor(world: World, bytes: number) {
+    this.#world = world;
+    this.bytes = bytes;
+  }
+  run(o: DiskOperation, done: (result: number) => void): void {
+    const life = this.#life;
+    const { random: r } = this.#world;
+    // Mostly quick, sometimes slow, and so out of order.
+    const delay = r.chance(0.05) ? r.between(2_000, 30_000) : r.between(20, 800);
+    let held: Held | undefined;
+    if (o.op === 'write') held = { offset: o.offset, bytes: o.bytes.slice() };
+    if (o.op === 'zero') held = { offset: o.offset, bytes: new Uint8Array(o.length) };
+    if (held !== undefined) {
+      this.writes++;
+      this.onWrite();
+      if (life !== this.#life) return;
+      this.#flying.add(held);
+    }
+    // A flush covers what was done when it was asked.
+    const covered = o.op === 'flush' ? [...this.#unflushed] : [];
+    this.#world.at(this.#world.now + delay, () => {
+      if (life !== this.#life) return;
+      if (held !== undefined) {
+        this.#flying.delete(held);
+        this.#seen.write(held.offset, held.bytes);
+        if (o.op === 'write' && o.through) this.#settle(held);
+        else this.#unflushed.push(held);
+      } else if (o.op === 'read') this.#seen.read(o.offset, o.into);
+      else if (o.op === 'flush') {
+        const set = new Set(covered);
+        // What was written through meanwhile has settled what was beneath it.
+        for (const h of this.#unflushed) if (set.has(h)) this.#durable.write(h.offset, h.bytes);
+        this.#unflushed = this.#unflushed.filter((h) => !set.has(h));
+      }
+      done(0);
+    });
+  }
+  /** Durable; earlier writes of the same place that were not are durable or gone with it. */
+  #settle(h: Held): void {
+    const end = h.offset + h.bytes.length;
+    for (const u of this.#unflushed)
+      if (u.offset < end && h.offset < u.offset + u.bytes.length) this.#durable.write(u.offset, u.bytes);
+    this.#unflushed = this.#unflushed.filter((u) => u.offset >= end || h.offset >= u.offset + u.bytes.length);
+    this.#durable.write(h.offset, h.bytes);
+  }
+  /** The process dies, the machine lives: what was under way happens or not. */
+  kill(): void {
+    this.#life++;
+    for (const h of this.#flying)
+      if (this.#world.random.chance(0.5)) {
+        this.#seen.write(h.offset, h.bytes);
+        this.#unflushed.push(h);
+      }
+    this.#flying.clear();
+  }
+  /** The machine dies. */
+  cut(): void {
+    this.#life++;
+    const { random: r } = this.#world;
+    const keep = r.pick([0, 0.3, 0.7, 1] as const);
+    for (const h of [...this.#unflushed, ...this.#flying]) {
+      const whole = r.chance(0.8);
+      for (let at = 0; at < h.bytes.length; at += SECTOR) {
+        if (whole ? at === 0 && r.chance(keep) : r.chance(keep)) {
+          this.#durable.write(h.offset + at, whole ? h.bytes : h.bytes.subarray(at, at + SECTOR));
+        }
+      }
+    }
+    this.#unflushed = [];
+    this.#flying.clear();
+    this.#seen.pages.clear();
+    for (const [n, p] of this.#durable.pages) this.#seen.pages.set(n, p.slice());
+  }
+  /** At once: for making a disk, and for looking. */
+  put(offset: number, bytes: Uint8Array): void {
+    this.#durable.write(offset, bytes);
+    this.#seen.write(offset, bytes);
+  }
+  look(offset: number, length: number): Uint8Array {
+    const into = new Uint8Array(length);
+    this.#seen.read(offset, into);
+    return into;
+  }
+  /** Pages that anybody has written. */
+  *pages(): Generator<number> {
+    yield* this.#seen.pages.keys();
+  }
+}

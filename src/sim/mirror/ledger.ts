@@ -1,0 +1,91 @@
+/**
+ * What may stand in each sector: the newest write that was acknowledged, or a later one whose fate is open. A power cut
+ * of the primary takes back what was acknowledged and not yet covered by a flush, as it does with any disk.
+ */
+type Issued = { readonly stamp: number; acknowledged: boolean; durable: boolean };
+const SECTOR = 512;
+
+export class Ledger {
+  readonly #protocol: 'A' | 'B' | 'C';
+  /** By byte offset: writes that may be what the sector holds, oldest first. No entry: zeros. */
+  readonly #sectors = new Map<number, Issued[]>();
+  /** Acknowledged, and not covered by a flush. */
+  readonly #open = new Map<Issued, number>();
+
+  constructor(protocol: 'A' | 'B' | 'C') {
+    this.#protocol = protocol;
+  }
+  writing(at: number, length: number, stamp: number, through: boolean): () => void {
+    const mine: [number, Issued][] = [];
+    for (let s = at; s < at + length; s += SECTOR) {
+      const w: Issued = { stamp, acknowledged: false, durable: false };
+      const list = this.#sectors.get(s) ?? [{ stamp: 0, acknowledged: true, durable: true }];
+      this.#sectors.set(s, list);
+      list.push(w);
+      mine.push([s, w]);
+    }
+    return () => {
+      for (const [s, w] of mine) {
+        w.acknowledged = true;
+        if (through) this.#settled(s, w);
+        else this.#open.set(w, s);
+      }
+    };
+  }
+  /** All that is acknowledged when it is asked is durable when the returned function is called. */
+  flushing(): () => void {
+    const covered = [...this.#open];
+    return () => {
+      for (const [w, s] of covered) this.#settled(s, w);
+    };
+  }
+  #settled(s: number, w: Issued): void {
+    w.durable = true;
+    this.#open.delete(w);
+    const list = this.#sectors.get(s) ?? [];
+    const at = list.indexOf(w);
+    if (at > 0) this.#sectors.set(s, list.slice(at));
+  }
+  powerCut(): void {
+    for (const list of this.#sectors.values())
+      for (const w of list) if (w.acknowledged && !w.durable) w.acknowledged = false;
+    this.#open.clear();
+    // The oldest one always counts as a possibility.
+    for (const list of this.#sectors.values()) {
+      const first = list[0];
+      if (first !== undefined) first.acknowledged = true;
+    }
+  }
+  /** Stamps that may stand in each sector of a range now. */
+  allowed(at: number, length: number): readonly ReadonlySet<number>[] {
+    const out: Set<number>[] = [];
+    for (let s = at; s < at + length; s += SECTOR) out.push(new Set(this.#possible(s)));
+    return out;
+  }
+  #possible(s: number): number[] {
+    const list = this.#sectors.get(s);
+    if (list === undefined) return [0];
+    // One place is written in the order of asking: what came before the newest acknowledged one is overwritten.
+    return list.slice(list.findLastIndex((w) => w.acknowledged)).map((w) => w.stamp);
+  }
+  /** `before`: what was allowed when the read began. Undefined: all is well. */
+  read(at: number, bytes: Uint8Array, before: readonly ReadonlySet<number>[]): string | undefined {
+    const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let i = 0; i * SECTOR < bytes.length; i++) {
+      const s = at + i * SECTOR;
+      const have = v.getUint32(i * SECTOR);
+      const now = this.#possible(s);
+      if (before[i]?.has(have) || now.includes(have)) continue;
+      return `sector at ${s} holds ${have}, may hold ${[...new Set([...(before[i] ?? []), ...now])].join(' or ')} (protocol ${this.#protocol})`;
+    }
+    return undefined;
+  }
+  describe(at: number): string {
+    return Array.from({ length: 8 }, (_, i) => this.#possible(at + i * SECTOR).join('|')).join(',');
+  }
+  /** Sectors that hold something that was acknowledged. */
+  *written(): Generator<number> {
+    for (const [s, list] of this.#sectors)
+      if (list.some((w) => w.acknowledged && w.stamp > 0) && !this.#possible(s).includes(0)) yield s;
+  }
+}

@@ -1,0 +1,195 @@
+/** One host of a simulated mirror: the real resource over a simulated disk, with a process that can die. */
+import {
+  type AppRequest,
+  Bitmap,
+  bitmapPageSector,
+  computeLayout,
+  createMetadata,
+  decodeSuperblock,
+  encodeSuperblock,
+  MD_FLAG,
+  type MirrorAnswer,
+  type MirrorConfig,
+  type MirrorRequest,
+  Resource,
+  type ResourceEvent,
+} from '../../mirror/index.ts';
+import { type GenerationId, sector } from '../../wire/index.ts';
+import type { World } from '../world.ts';
+import { SimDisk } from './disk.ts';
+import type { Line } from './line.ts';
+
+/** The driver's side of the network: who is looking for the peer. */
+export interface Rendezvous {
+  seeks(node: SimNode): void;
+}
+
+export class SimNode {
+  readonly name: string;
+  readonly index: 0 | 1;
+  readonly disk: SimDisk;
+  readonly #world: World;
+  readonly #config: MirrorConfig;
+  readonly #meet: Rendezvous;
+  resource: Resource | undefined;
+  line: { readonly line: Line; readonly end: 0 | 1 } | undefined;
+  seeking = false;
+  /** A machine that is stopped for a while does nothing, and its peer hears nothing. */
+  pausedUntil = 0;
+  #inbox: (ResourceEvent | (() => void))[] = [];
+  #cancel = (): void => {};
+  #pumping = false;
+  #nextRequest = 1;
+  readonly #asked = new Map<number, (a: MirrorAnswer) => void>();
+  #nextTag = 1;
+  readonly #app = new Map<number, (result: number) => void>();
+
+  constructor(index: 0 | 1, world: World, meet: Rendezvous, config: MirrorConfig, bytes: number) {
+    this.index = index;
+    this.name = config.host;
+    this.#world = world;
+    this.#config = config;
+    this.#meet = meet;
+    this.disk = new SimDisk(world, bytes);
+  }
+  get alive(): boolean {
+    return this.resource !== undefined;
+  }
+  get #devices() {
+    const size = sector(this.disk.bytes / 512);
+    return { volume: 0, placement: { kind: 'internal' as const }, data: size, metadata: size };
+  }
+  /** `generation`: both disks hold the same, zeros, as after a first copy; undefined: new metadata. */
+  format(alExtents: number, generation: GenerationId | undefined): void {
+    const blocks = createMetadata(this.#devices, alExtents);
+    if (!blocks.ok) throw new Error(blocks.error.en);
+    for (const b of blocks.value) this.disk.put(b.offset, b.bytes);
+    const superblock = blocks.value.at(-1);
+    if (generation === undefined || superblock === undefined) return;
+    const layout = computeLayout({ kind: 'internal' }, this.#devices.metadata);
+    const fresh = decodeSuperblock(superblock.bytes);
+    if (!layout.ok || !fresh.ok) throw new Error('bug: metadata that was just made');
+    const bitmap = new Bitmap(layout.value.dataLimit / 8);
+    for (let p = 0; p < bitmap.pages; p++) this.disk.put(bitmapPageSector(layout.value, p) * 512, bitmap.page(p));
+    const uuids = { ...fresh.value.uuids, current: generation };
+    const flags = MD_FLAG.consistent | MD_FLAG.wasUpToDate;
+    this.disk.put(superblock.offset, encodeSuperblock({ ...fresh.value, uuids, flags }));
+  }
+  boot(): void {
+    const { random: r } = this.#world;
+    this.resource = new Resource(this.#config, [this.#devices], {
+      random64: () => (BigInt(r.u32()) << 32n) | BigInt(r.u32()),
+      challenge: () => Uint8Array.from({ length: 64 }, () => r.u32() & 255),
+      secret: undefined,
+    });
+    this.#world.note(this.name, 'boots');
+    this.ask({ verb: 'up' }, () => {});
+  }
+  kill(power: boolean): void {
+    if (this.resource === undefined) return;
+    this.#world.note(this.name, power ? 'power cut' : 'process killed');
+    this.#cancel();
+    this.resource = undefined;
+    this.seeking = false;
+    this.#inbox = [];
+    this.#asked.clear();
+    this.#app.clear();
+    // A process that dies has its sockets closed by its kernel; a machine without power says nothing.
+    if (!power) this.line?.line.close(this.line.end);
+    else if (this.line !== undefined) this.line.line.vanish(this.line.end);
+    this.line = undefined;
+    if (power) this.disk.cut();
+    else this.disk.kill();
+  }
+
+  ask(request: MirrorRequest, then: (a: MirrorAnswer) => void): void {
+    const id = this.#nextRequest++;
+    this.#asked.set(id, then);
+    this.feed({ kind: 'request', id, request });
+  }
+  app(request: Omit<AppRequest, 'tag'> & Record<string, unknown>, then: (result: number) => void): void {
+    const tag = this.#nextTag++;
+    this.#app.set(tag, then);
+    this.feed({ kind: 'app', volume: 0, request: { ...request, tag } as AppRequest });
+  }
+  feed(e: ResourceEvent | (() => void)): void {
+    if (this.resource === undefined) return;
+    this.#inbox.push(e);
+    this.#pump();
+  }
+  /** From inside what `feed` was given: before anything else. */
+  handle(e: ResourceEvent): void {
+    this.resource?.handle(e, this.#world.now);
+    this.#apply();
+  }
+  pause(time: number): void {
+    if (!this.alive) return;
+    this.pausedUntil = this.#world.now + time;
+    this.#world.at(this.pausedUntil, () => this.#pump());
+  }
+  #pump(): void {
+    if (this.#pumping || this.pausedUntil > this.#world.now) return;
+    this.#pumping = true;
+    for (;;) {
+      this.#apply();
+      const e = this.#inbox.shift();
+      if (e === undefined || this.resource === undefined) break;
+      if (typeof e === 'function') e();
+      else this.resource.handle(e, this.#world.now);
+    }
+    this.#pumping = false;
+    this.#arm();
+  }
+  #apply(): void {
+    const r = this.resource;
+    if (r === undefined) return;
+    for (let effects = r.takeEffects(); effects.length > 0; effects = r.takeEffects())
+      for (const e of effects) {
+        if (this.resource !== r) break;
+        switch (e.kind) {
+          case 'disk':
+            this.disk.run(e.operation, (result) => this.feed({ kind: 'disk', tag: e.tag, result }));
+            break;
+          case 'send':
+            this.line?.line.send(this.line.end, e.socket, e.packet);
+            break;
+          case 'agree':
+            this.line?.line.agree(this.line.end, e.dialect);
+            break;
+          case 'seek':
+            this.seeking = true;
+            this.#meet.seeks(this);
+            break;
+          case 'close':
+            this.line?.line.close(this.line.end);
+            this.line = undefined;
+            this.seeking = false;
+            break;
+          case 'done': {
+            const then = this.#app.get(e.tag);
+            this.#app.delete(e.tag);
+            then?.(e.result);
+            break;
+          }
+          case 'answer': {
+            const then = this.#asked.get(e.id);
+            this.#asked.delete(e.id);
+            this.#world.note(this.name, e.answer.text.en);
+            then?.(e.answer);
+            break;
+          }
+          case 'reason':
+            this.#world.note(this.name, e.reason.text.en);
+            break;
+          default:
+            break;
+        }
+      }
+  }
+  #arm(): void {
+    this.#cancel();
+    const due = this.resource?.deadline();
+    if (due === undefined) return;
+    this.#cancel = this.#world.at(Math.max(due, this.#world.now + 1), () => this.feed({ kind: 'tick' }));
+  }
+}

@@ -1,0 +1,416 @@
+/**
+ * One world of a mirror: two hosts, their disks and the line between them; a program that writes to whoever is primary; an
+ * operator who moves the role as a careful cluster manager would; crashes, power cuts, partitions, pauses. Then all is
+ * healed and must settle, with both disks equal. The promises are checked after every event.
+ */
+import type { Text } from '../../base/index.ts';
+import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
+import { Broken, type Outcome } from '../outcome.ts';
+import { World } from '../world.ts';
+import { type SimMirrorOptions, simConfig } from './config.ts';
+import { Ledger } from './ledger.ts';
+import { Line, type Wire } from './line.ts';
+import { SimNode } from './node.ts';
+
+const SECOND = 1_000_000;
+const MIB = 1 << 20;
+
+export type MirrorWorldOptions = SimMirrorOptions & {
+  readonly bytes: number;
+  readonly rounds: number;
+  /** Blocks that the program writes to, at most so many places. */
+  readonly places: number;
+};
+
+export class MirrorWorld {
+  readonly world: World;
+  readonly options: MirrorWorldOptions;
+  readonly nodes: readonly [SimNode, SimNode];
+  readonly ledger: Ledger;
+  readonly #wire: Wire & { waiting: (() => void)[] };
+  readonly #places: number[] = [];
+  #calm = false;
+  #writing = true;
+  #stamp = 0;
+  #clients = 0;
+
+  constructor(seed: number, options?: MirrorWorldOptions) {
+    this.world = new World(seed);
+    const { random: r } = this.world;
+    const large = r.chance(0.03);
+    this.options = options ?? {
+      protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
+      checksums: r.chance(0.3),
+      alExtents: 67,
+      planAhead: r.pick([0, 500, 2000] as const),
+      bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
+      rounds: r.between(1, 2),
+      places: r.pick([4, 30, 300] as const),
+    };
+    this.#wire = {
+      cut: false,
+      waiting: [],
+      latency: () => r.between(30, r.chance(0.05) ? 20_000 : 400),
+      whenWhole: (run) => this.#wire.waiting.push(run),
+    };
+    const meet = { seeks: (n: SimNode) => this.#seek(n) };
+    const node = (i: 0 | 1): SimNode =>
+      new SimNode(i, this.world, meet, simConfig(i, this.options), this.options.bytes);
+    this.nodes = [node(0), node(1)];
+    this.ledger = new Ledger(this.options.protocol);
+    // A large disk, for the sake of an activity log that runs full, is not copied first.
+    const generation = this.options.bytes > 64 * MIB ? (0x1234_5678_9abc_def0n as GenerationId) : undefined;
+    for (const n of this.nodes) n.format(this.options.alExtents, generation);
+    this.world.afterEvent = () => this.#promises();
+    // Up to the metadata, which takes a little more than a 32768th.
+    const usable = Math.floor((this.options.bytes * 0.98) / 4096) - 40;
+    for (let i = 0; i < this.options.places; i++) this.#places.push(r.between(0, usable - 16) * 4096);
+  }
+
+  run(): void {
+    for (const n of this.nodes) n.boot();
+    this.#first();
+    for (let round = 0; round < this.options.rounds; round++) {
+      this.#trouble();
+      this.#settle();
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ the line
+
+  #seek(n: SimNode): void {
+    const other = this.nodes[(1 - n.index) as 0 | 1];
+    const { random: r } = this.world;
+    this.world.at(this.world.now + r.between(1_000, 300_000), () => {
+      if (!n.alive || !n.seeking || n.line !== undefined) return;
+      if (this.#wire.cut || !other.alive || !other.seeking || other.line !== undefined) return this.#seek(n);
+      this.#meet(n, other);
+    });
+  }
+  #meet(opener: SimNode, other: SimNode): void {
+    const end = (n: SimNode) => ({
+      arrives: (run: () => void): void => n.feed(run),
+      hears: (socket: DrbdSocket, packet: DrbdPacket): void => {
+        // Who accepts the data socket opens the other at once.
+        if (packet.kind === 'P_INITIAL_DATA') {
+          n.handle({ kind: 'socket', socket: 'data', opened: 'there' });
+          n.handle({ kind: 'socket', socket: 'meta', opened: 'here' });
+        } else if (packet.kind === 'P_INITIAL_META') n.handle({ kind: 'socket', socket: 'meta', opened: 'there' });
+        else n.handle({ kind: 'packet', socket, packet });
+      },
+      closed: (because: Text): void => n.handle({ kind: 'closed', because }),
+    });
+    const line: Line = new Line(this.world, this.#wire, [end(opener), end(other)]);
+    opener.line = { line, end: 0 };
+    other.line = { line, end: 1 };
+    opener.feed(() => {
+      if (opener.line?.line === line) opener.handle({ kind: 'socket', socket: 'data', opened: 'here' });
+    });
+  }
+  #cutLine(cut: boolean): void {
+    if (this.#wire.cut === cut) return;
+    this.world.note('line', cut ? 'cut' : 'whole');
+    this.#wire.cut = cut;
+    if (cut) return;
+    const waiting = this.#wire.waiting;
+    this.#wire.waiting = [];
+    for (const w of waiting) this.world.at(this.world.now + 1, w);
+  }
+
+  // ------------------------------------------------------------------------------------------ the program
+
+  get primary(): SimNode | undefined {
+    return this.nodes.find((n) => n.resource?.primary);
+  }
+  /** One client: writes, flushes and reads, one after the other. */
+  #client(): void {
+    const { random: r } = this.world;
+    this.#clients++;
+    const next = (): void => {
+      const wait = this.#calm ? r.between(5_000, 80_000) : r.between(0, r.chance(0.3) ? 200_000 : 20_000);
+      this.world.at(this.world.now + wait, () => this.#act(next));
+    };
+    next();
+  }
+  #act(next: () => void): void {
+    if (!this.#writing) {
+      this.#clients--;
+      return;
+    }
+    const { random: r } = this.world;
+    const n = this.primary;
+    if (n === undefined) {
+      this.world.at(this.world.now + 100_000, () => this.#act(next));
+      return;
+    }
+    const kind = r.between(0, 19);
+    const life = n.resource;
+    if (kind === 0) {
+      const done = this.ledger.flushing();
+      n.app({ op: 'flush' }, (result) => {
+        if (result === 0) done();
+        next();
+      });
+    } else if (kind < 5) this.#readOne(n, next);
+    else {
+      const at = r.pick(this.#places) + (r.chance(0.3) ? r.between(0, 7) * 512 : 0);
+      const length = r.chance(0.3) ? 512 : r.between(1, r.chance(0.05) ? 64 : 4) * 4096;
+      const fits = Math.min(length, 2 * 4096 * 8);
+      const stamp = ++this.#stamp;
+      const through = kind === 5;
+      const bytes = new Uint8Array(fits);
+      const view = new DataView(bytes.buffer);
+      for (let s = 0; s < fits; s += 512) view.setUint32(s, stamp);
+      const done = this.ledger.writing(at, fits, stamp, through);
+      n.app({ op: 'write', offset: at, bytes, through }, (result) => {
+        if (result === 0) {
+          done();
+          this.#acknowledged(n);
+        }
+        next();
+      });
+    }
+    // A request that a dead process took with it is not answered.
+    const watch = (): void => {
+      this.world.at(this.world.now + 200_000, () => {
+        if (n.resource === life) watch();
+        else next();
+      });
+    };
+    if (life !== n.resource) watch();
+  }
+  #readOne(n: SimNode, next: () => void): void {
+    const at = this.world.random.pick(this.#places);
+    const into = new Uint8Array(4096);
+    const before = this.ledger.allowed(at, 4096);
+    n.app({ op: 'read', offset: at, into }, (result) => {
+      if (result === 0) {
+        const wrong = this.ledger.read(at, into, before);
+        if (wrong !== undefined) throw new Broken('P2: what was acknowledged is read', `${n.name}: ${wrong}`);
+      }
+      next();
+    });
+  }
+  /** Whose data has all that was acknowledged. */
+  readonly good = new Set<number>();
+  #acknowledged(n: SimNode): void {
+    const v = n.resource?.volumes[0];
+    if (v === undefined) return;
+    if (!(v.connected && v.peerDisk === 'UpToDate' && v.connection === 'Connected')) {
+      this.good.clear();
+      this.good.add(n.index);
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ the operator
+
+  /** Fresh disks: one side is forced, the other is filled. */
+  #first(): void {
+    this.#runUntil('the first connection', () => this.nodes.every((n) => n.resource?.connection === 'Connected'), 30);
+    const n = this.world.random.pick(this.nodes);
+    n.ask({ verb: 'primary', force: true }, (a) => {
+      if (!a.ok) throw new Broken('a first promotion is possible', a.text.en);
+      this.good.add(n.index);
+    });
+    this.#runUntil('the first promotion', () => n.resource?.primary === true, 10);
+    for (let i = this.world.random.between(1, 6); i > 0; i--) this.#client();
+    if (this.world.random.chance(0.7)) this.#runUntil('the initial sync', () => this.#equalStates(), 120);
+  }
+  #equalStates(): boolean {
+    return this.nodes.every((n) => {
+      const v = n.resource?.volumes[0];
+      return v?.connection === 'Connected' && v.disk === 'UpToDate' && v.peerDisk === 'UpToDate' && v.bits === 0;
+    });
+  }
+  #runUntil(what: string, wanted: () => boolean, limit: number): void {
+    const end = this.world.now + limit * SECOND;
+    while (!wanted()) {
+      if (this.world.now > end) throw new Broken('things settle', `${what} does not come: ${this.#words()}`);
+      this.world.runUntil(this.world.now + 50_000);
+    }
+  }
+  #words(): string {
+    return this.nodes
+      .map((n) => {
+        const v = n.resource?.volumes[0];
+        return v === undefined
+          ? `${n.name} is off`
+          : `${n.name} ${v.connection} ${v.role}/${v.peerRole} ${v.disk}/${v.peerDisk} bits ${v.bits}${v.held ? ' held' : ''}`;
+      })
+      .join('; ');
+  }
+  #trouble(): void {
+    const { random: r } = this.world;
+    this.#calm = false;
+    const until = this.world.now + r.between(1, 8) * SECOND;
+    while (this.world.now < until) {
+      this.#mishap();
+      this.world.runUntil(this.world.now + Math.floor(r.unit() ** 3 * 4 * SECOND));
+    }
+  }
+  #mishap(): void {
+    const { random: r } = this.world;
+    const n = r.pick(this.nodes);
+    switch (r.between(0, 11)) {
+      case 0:
+      case 1:
+        this.#cutLine(true);
+        return;
+      case 2:
+      case 3:
+      case 4:
+        this.#cutLine(false);
+        return;
+      case 5:
+        this.#kill(n, false);
+        return;
+      case 6:
+        this.#kill(n, true);
+        return;
+      case 7:
+      case 8:
+        for (const one of this.nodes) if (!one.alive) one.boot();
+        return;
+      case 9:
+        n.pause(r.between(10_000, 1_500_000));
+        return;
+      case 10:
+        this.#manage();
+        return;
+      case 11:
+        if (!n.alive) return;
+        if (r.chance(0.5)) n.ask({ verb: 'disconnect', force: false }, () => {});
+        else n.ask({ verb: 'connect', discardMyData: false }, () => {});
+    }
+  }
+  #kill(n: SimNode, power: boolean): void {
+    if (!n.alive) return;
+    const v = n.resource?.volumes[0];
+    if (n.resource?.primary || v?.promoting) {
+      // Without its power a primary may lose what nobody had flushed.
+      if (power) this.ledger.powerCut();
+      // In A what the program was told may still be on its way.
+      if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
+    } else if ((power || this.options.protocol !== 'C') && this.good.has(1 - n.index)) this.good.delete(n.index);
+    n.kill(power);
+  }
+  /** Moves the role as a manager does who knows who has all, and who has seen to it that the other is off. */
+  #manage(): void {
+    const { random: r } = this.world;
+    const p = this.primary;
+    if (p !== undefined) {
+      if (r.chance(0.5)) p.ask({ verb: 'secondary' }, () => {});
+      return;
+    }
+    const n = r.pick(this.nodes);
+    this.#promote(n);
+  }
+  #promote(n: SimNode): void {
+    const other = this.nodes[(1 - n.index) as 0 | 1];
+    const v = n.resource?.volumes[0];
+    if (v === undefined || n.pausedUntil > this.world.now) return;
+    if (other.resource?.volumes[0]?.promoting || other.resource?.primary) return;
+    const together = v.connection === 'Connected' && v.peerDisk === 'UpToDate';
+    if (!together) {
+      if (!this.good.has(n.index)) return;
+      if (other.alive) this.#kill(other, this.world.random.chance(0.5));
+      if (n.resource?.connection === 'Connected') return;
+    }
+    const life = other.resource;
+    n.ask({ verb: 'primary', force: false }, (a) => {
+      if (a.ok && life !== other.resource && other.resource?.primary)
+        throw new Broken('P1: one primary', `${n.name} while ${other.name} is`);
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------ the promises
+
+  #promises(): void {
+    const primaries = this.nodes.filter((n) => n.resource?.primary);
+    if (primaries.length > 1) throw new Broken('P1: one primary', 'both are');
+    for (const n of primaries) {
+      const v = n.resource?.volumes[0];
+      if (v !== undefined && v.disk !== 'UpToDate')
+        throw new Broken('P3: a half copy is never taken for data', `${n.name} is primary on ${v.disk}`);
+    }
+    const [p] = primaries;
+    // Alone it begins a generation of its own, in A also before it knows: the other is left behind.
+    if (p?.resource?.volumes[0]?.connected === false && this.good.has(p.index)) this.good.delete(1 - p.index);
+    this.#learn();
+  }
+  /** Both say that they are equal: whoever was left behind is good again. */
+  #learn(): void {
+    if (this.good.size === 1 && this.#equalStates()) for (const n of this.nodes) this.good.add(n.index);
+  }
+  #settle(): void {
+    this.#calm = true;
+    this.world.note('world', 'heals');
+    this.#cutLine(false);
+    for (const n of this.nodes) if (!n.alive) n.boot();
+    for (const n of this.nodes) {
+      n.pausedUntil = Math.min(n.pausedUntil, this.world.now + 1);
+    }
+    this.world.runUntil(this.world.now + 3 * SECOND);
+    for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
+    this.#runUntil('peace', () => this.#equalStates(), 300);
+    if (this.primary === undefined) {
+      const n = this.world.random.pick(this.nodes);
+      n.ask({ verb: 'primary', force: false }, (a) => {
+        if (!a.ok) throw new Broken('a promotion among equals is possible', a.text.en);
+      });
+      this.#runUntil('a primary', () => this.primary !== undefined, 10);
+    }
+    // A last write in peace, so that all that is held is let go; then nobody writes, and all comes to rest.
+    this.world.runUntil(this.world.now + 2 * SECOND);
+    const clients = this.#clients;
+    this.#writing = false;
+    this.#runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
+    this.world.runUntil(this.world.now + SECOND);
+    this.#compare();
+    this.#writing = true;
+    this.#clients = 0;
+    for (let i = 0; i < Math.max(1, clients); i++) this.#client();
+  }
+  #compare(): void {
+    const [a, b] = this.nodes;
+    const size = Math.min(...this.nodes.map((n) => (n.resource?.volumes[0]?.size ?? 0) * 512));
+    const pages = new Set([...a.disk.pages(), ...b.disk.pages()]);
+    for (const page of [...pages].sort((x, y) => x - y)) {
+      const length = Math.min(4096, size - page * 4096);
+      if (length <= 0) continue;
+      const [x, y] = [a.disk.look(page * 4096, length), b.disk.look(page * 4096, length)];
+      if (Buffer.compare(x, y) !== 0)
+        throw new Broken(
+          'no undetected divergence',
+          `page ${page}: ${stamps(x)} on ${a.name}, ${stamps(y)} on ${b.name}; allowed ${this.ledger.describe(page * 4096)}`,
+        );
+      const wrong = this.ledger.read(page * 4096, x, this.ledger.allowed(page * 4096, length));
+      if (wrong !== undefined) throw new Broken('P2: nothing acknowledged is lost', wrong);
+    }
+    for (const at of this.ledger.written())
+      if (!pages.has(Math.floor(at / 4096)))
+        throw new Broken('P2: nothing acknowledged is lost', `${at} was never written`);
+  }
+}
+const stamps = (b: Uint8Array): string => {
+  const v = new DataView(b.buffer, b.byteOffset, b.length);
+  return Array.from({ length: b.length / 512 }, (_, i) => v.getUint32(i * 512)).join(',');
+};
+
+export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
+  const w = new MirrorWorld(seed, options);
+  let failure: string | undefined;
+  try {
+    w.run();
+  } catch (e) {
+    failure = e instanceof Broken ? e.message : `threw: ${e instanceof Error ? e.stack : e}`;
+  }
+  const { protocol, checksums, planAhead, bytes, rounds, places } = w.options;
+  return {
+    seed,
+    options: `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, plan ${planAhead}`,
+    failure,
+    events: w.world.events,
+    trace: (lines) => w.world.tail(lines),
+  };
+}
