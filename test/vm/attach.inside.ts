@@ -5,4 +5,4 @@ import { survivesRestarts } from '../support/attach.ts';
 spawnSync('modprobe', ['nbd', 'nbds_max=0']);
 
 test('ext4 on a device of the nbd module survives the death and the restart of its server', (t) =>
-  survivesRestarts(t, 'kernel', 8));
+  survivesRestarts(t, 'kernel', 6));
