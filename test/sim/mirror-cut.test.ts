@@ -20,7 +20,7 @@ for (const who of [0, 1] as const)
     for (let write = 1; ; write++) {
       const w = new MirrorWorld(1, options);
       try {
-        if (!w.runCut(who, write)) break;
+        if (!w.runCut(who, write)) break; // there were no more writes
       } catch (e) {
         assert.fail(`cut at write ${write}: ${e instanceof Broken ? e.message : e}\n${w.world.tail(40)}`);
       }

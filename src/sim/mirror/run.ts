@@ -90,7 +90,9 @@ export class MirrorWorld {
       if (victim.disk.writes !== write) return;
       cut = true;
       this.#kill(victim, true);
-      this.world.at(this.world.now + 300_000, () => victim.boot());
+      this.world.at(this.world.now + 300_000, () => {
+        if (!victim.alive) victim.boot();
+      });
     };
     for (const n of this.nodes) {
       this.good.add(n.index);
@@ -100,8 +102,8 @@ export class MirrorWorld {
     for (let step = 0; step < 50; step++) {
       if (step === 15) this.#cutLine(true);
       if (step === 30) this.#cutLine(false);
-      if (this.primary === undefined) this.#promote(this.nodes[0]);
-      if (this.primary === undefined) this.#promote(this.nodes[1]);
+      // The two meet first.
+      for (const n of this.nodes) if (step > 4 && this.primary === undefined) this.#promote(n);
       this.world.runUntil(this.world.now + 100_000);
     }
     if (cut) this.#settle();
