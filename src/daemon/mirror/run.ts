@@ -1,5 +1,5 @@
 /** `holdfast mirror`: `run` is one resource in one process in the foreground; `create` makes its metadata; the rest asks it. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -161,7 +161,7 @@ async function run(
         });
       }
       if (nbd !== undefined) server.value.listen({ kind: 'unix', path: nbd });
-      if (control !== undefined) serveControl(control, mirror);
+      if (control !== undefined) serveControl(control, mirror, (code) => say(`holdfast mirror: ${control}: ${code}`));
       process.stdout.write('up\n');
     });
     const end = (): void => {
@@ -178,7 +178,7 @@ async function run(
 }
 
 /** One request as a line of JSON, one answer as a line. `{"verb":"status"}` is answered with the status document. */
-function serveControl(path: string, mirror: MirrorProcess): void {
+function serveControl(path: string, mirror: MirrorProcess, failed: (code: string) => void): void {
   const server = createServer((s) => {
     let input = '';
     s.on('error', () => {});
@@ -195,7 +195,11 @@ function serveControl(path: string, mirror: MirrorProcess): void {
       }
     });
   });
-  server.listen(path);
+  // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
+  rmSync(path, { force: true });
+  const mask = process.umask(0o177);
+  server.on('error', (e: NodeJS.ErrnoException) => failed(e.code ?? 'EIO'));
+  server.listen(path, () => process.umask(mask));
 }
 const VERBS = ['down', 'connect', 'disconnect', 'primary', 'secondary'] as const;
 function requestOf(line: string): MirrorRequest | 'status' | undefined {

@@ -49,7 +49,6 @@ export class Receiver {
     epoch.count++;
     v.counters.nr += sizeOf(packet);
     v.counters.ua++;
-    if ((packet.flags & DRBD_WRITE_FLAG.sendReceiveAck) !== 0) this.#ack(v, packet, 'P_RECV_ACK');
     if (this.#epochs.length > 1) epoch.waiting.push({ volume: v, packet });
     else this.#start(epoch, v, packet);
   }
@@ -64,6 +63,8 @@ export class Receiver {
     const offset = p.sector * 512;
     const length = sizeOf(p);
     epoch.active++;
+    // Not while it waits: what waits is dropped when the connection is lost, and must not have been told to be here.
+    if ((p.flags & DRBD_WRITE_FLAG.sendReceiveAck) !== 0) this.#ack(v, p, 'P_RECV_ACK');
     const end = (good: boolean): void => {
       v.counters.ua--;
       if (good && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && v.backing !== undefined)

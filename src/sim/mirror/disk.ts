@@ -9,6 +9,9 @@ const PAGE = 4096;
 const SECTOR = 512;
 type Held = { readonly offset: number; readonly bytes: Uint8Array };
 
+const overlap = (a: Held, b: Held): boolean =>
+  a.offset < b.offset + b.bytes.length && b.offset < a.offset + a.bytes.length;
+
 class Image {
   readonly pages = new Map<number, Uint8Array>();
   write(offset: number, bytes: Uint8Array): void {
@@ -89,12 +92,12 @@ export class SimDisk {
       done(0);
     });
   }
-  /** Durable; earlier writes of the same place that were not are durable or gone with it. */
+  /** Durable; and with it, in their order, the earlier writes beneath it that were not, and those beneath them. */
   #settle(h: Held): void {
-    const end = h.offset + h.bytes.length;
-    for (const u of this.#unflushed)
-      if (u.offset < end && h.offset < u.offset + u.bytes.length) this.#durable.write(u.offset, u.bytes);
-    this.#unflushed = this.#unflushed.filter((u) => u.offset >= end || h.offset >= u.offset + u.bytes.length);
+    const settled = new Set<Held>([h]);
+    for (const u of [...this.#unflushed].reverse()) if ([...settled].some((s) => overlap(s, u))) settled.add(u);
+    for (const u of this.#unflushed) if (settled.has(u)) this.#durable.write(u.offset, u.bytes);
+    this.#unflushed = this.#unflushed.filter((u) => !settled.has(u));
     this.#durable.write(h.offset, h.bytes);
   }
   /** The process dies, the machine lives: what was under way happens or not. */

@@ -20,6 +20,8 @@ export type MirrorWorldOptions = SimMirrorOptions & {
   readonly rounds: number;
   /** Blocks that the program writes to, at most so many places. */
   readonly places: number;
+  /** New disks, which are copied first; else both hold the same from the beginning. */
+  readonly fresh: boolean;
 };
 
 export class MirrorWorld {
@@ -46,6 +48,7 @@ export class MirrorWorld {
       bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
       rounds: r.between(1, 2),
       places: r.pick([4, 30, 300] as const),
+      fresh: !large,
     };
     this.#wire = {
       cut: false,
@@ -59,7 +62,7 @@ export class MirrorWorld {
     this.nodes = [node(0), node(1)];
     this.ledger = new Ledger(this.options.protocol);
     // A large disk, for the sake of an activity log that runs full, is not copied first.
-    const generation = this.options.bytes > 64 * MIB ? (0x1234_5678_9abc_def0n as GenerationId) : undefined;
+    const generation = this.options.fresh ? undefined : (0x1234_5678_9abc_def0n as GenerationId);
     for (const n of this.nodes) n.format(this.options.alExtents, generation);
     this.world.afterEvent = () => this.#promises();
     // Up to the metadata, which takes a little more than a 32768th.
@@ -74,6 +77,37 @@ export class MirrorWorld {
       this.#trouble();
       this.#settle();
     }
+  }
+
+  /**
+   * One fixed story (promotion, writes, the line cut and whole again, resync), in which the power of a host is cut at the
+   * write of that number, before it reaches the disk. False: there are not so many writes.
+   */
+  runCut(who: 0 | 1, write: number): boolean {
+    const victim = this.nodes[who];
+    let cut = false;
+    victim.disk.onWrite = () => {
+      if (victim.disk.writes !== write) return;
+      cut = true;
+      this.#kill(victim, true);
+      this.world.at(this.world.now + 300_000, () => {
+        if (!victim.alive) victim.boot();
+      });
+    };
+    for (const n of this.nodes) {
+      this.good.add(n.index);
+      n.boot();
+    }
+    for (let i = 0; i < 3; i++) this.#client();
+    for (let step = 0; step < 50; step++) {
+      if (step === 15) this.#cutLine(true);
+      if (step === 30) this.#cutLine(false);
+      // The two meet first.
+      for (const n of this.nodes) if (step > 4 && this.primary === undefined) this.#promote(n);
+      this.world.runUntil(this.world.now + 100_000);
+    }
+    if (cut) this.#settle();
+    return cut;
   }
 
   // ------------------------------------------------------------------------------------------ the line

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runMirror } from '../../src/sim/index.ts';
+
+const kept = (seed: number): void => {
+  const { failure, options, trace } = runMirror(seed);
+  assert.equal(failure, undefined, `${failure}\ndrawn: ${options}\n${trace(30)}\nnpm run sim -- mirror --seed ${seed}`);
+};
+
+test('60 worlds of a mirror keep every promise (npm run sim -- mirror --seeds 60)', () => {
+  for (let seed = 1; seed <= 60; seed++) kept(seed);
+});
+test('the same seed is the same world of a mirror, event for event', () => {
+  const [a, b] = [runMirror(7), runMirror(7)];
+  assert.deepEqual([a.events, a.options, a.trace(400)], [b.events, b.options, b.trace(400)]);
+});
