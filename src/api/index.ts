@@ -23,4 +23,5 @@ export type {
   SyncProgress,
   VolumeStatus,
 } from './mirror.ts';
+export { MIRROR_SOCKET } from './mirror.ts';
 export type { ControlRequest, InstanceStatus, StatusDocument, TrackerStatus, Transition } from './status.ts';

@@ -22,3 +22,5 @@ export type MirrorAsk =
   | { readonly ask: 'mirrors' }
   /** Answered by a MirrorAnswer. */
   | { readonly ask: 'mirror'; readonly name: string; readonly request: MirrorRequest };
+/** Where a mirror process listens unless it was told otherwise. */
+export const MIRROR_SOCKET = '/run/holdfast/mirror.sock';

@@ -44,15 +44,6 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('../daemon/index.ts')).runDetach(argv),
   },
   {
-    name: 'mirror',
-    arguments: 'VERB [...]',
-    help: text(
-      'a replicated block device, peer of DRBD: create, run, status, primary, secondary, connect, disconnect',
-      '复制块设备，可与 DRBD 互通：create、run、status、primary、secondary、connect、disconnect',
-    ),
-    run: async (argv) => (await import('../daemon/index.ts')).runMirror(argv),
-  },
-  {
     name: 'status',
     arguments: '[NAME...] [--json] [-p PIDFILE]',
     help: text('what runs, in which state, and what needs you', '运行情况、状态以及需要处理的事项'),
@@ -92,8 +83,8 @@ export const VERBS: readonly Verb[] = [
     name: 'mirror',
     arguments: 'VERB [NAME...]',
     help: text(
-      'replicated disks: status, create, up, primary, verify, resize and more',
-      '复制磁盘：状态、创建、启动、提升为主、校验、调整大小等',
+      'replicated disks, peers of DRBD: create, run, status, primary, connect and more',
+      '复制磁盘，可与 DRBD 互通：创建、运行、状态、提升为主、连接等',
     ),
     run: async (argv) => (await import('./mirror/index.ts')).mirror(argv),
   },

@@ -18,24 +18,24 @@ set -eu
 ip link set lo up
 cd ${dir}
 hf() { ${holdfast} mirror "$@"; }
-start() { hf run -f drbd.conf --host $1 --control $1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
-until_status() { for i in $(seq 100); do hf status --control $1.sock 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1" >&2; exit 1; }
+start() { ${holdfast} mirror run -f drbd.conf --host $1 --socket ${dir}/$1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
+until_status() { for i in $(seq 100); do hf status --json --socket=$1.sock 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1" >&2; exit 1; }
 io() { host=$1; shift; qemu-io -f raw "nbd+unix:///r0?socket=${dir}/$host.nbd" "$@"; }
 EQUAL='"connection":"Connected","disk":"UpToDate","peerDisk":"UpToDate"'
 start alfa; start bravo
 until_status alfa '"connection":"Connected","disk":"Inconsistent"'
-hf primary --force --control alfa.sock
+hf primary r0 --accept-data-loss=r0 --socket=alfa.sock
 io alfa -c 'write -P 0xab 1M 3M' -c 'write -P 0x11 20M 64k' -c flush
 until_status alfa "$EQUAL"
-hf secondary --control alfa.sock
-hf primary --control bravo.sock
+hf secondary r0 --socket=alfa.sock
+hf primary r0 --socket=bravo.sock
 io bravo -c 'read -P 0xab 1M 3M' -c 'read -P 0x11 20M 64k' -c 'write -P 0x55 8M 8M' -c flush
 kill -9 $alfa
 until_status bravo '"connection":"WFConnection","disk":"UpToDate"'
 io bravo -c 'write -P 0x99 40M 1M' -c flush
 start alfa
 until_status bravo "$EQUAL"
-hf status --control bravo.sock > status.json
+hf status --json --socket=bravo.sock > status.json
 kill $alfa $bravo
 wait $alfa $bravo
 `;
@@ -55,7 +55,7 @@ test('writes of either side are on both disks, also those that one of them misse
   );
   for (const host of ['alfa', 'bravo']) {
     execFileSync('truncate', ['-s', `${SIZE}`, join(dir, `${host}.img`)]);
-    execFileSync(holdfast, ['mirror', 'create', '-f', join(dir, 'drbd.conf'), '--host', host]);
+    execFileSync(holdfast, ['mirror', 'create', 'r0', '-f', join(dir, 'drbd.conf'), '--host', host]);
   }
   const run = spawnSync('unshare', ['-rn', '--pid', '--fork', '--kill-child', 'bash', '-c', script(dir)], {
     encoding: 'utf8',
@@ -69,8 +69,8 @@ test('writes of either side are on both disks, also those that one of them misse
   assert.equal(a[40 * MIB], 0x99);
   assert.equal(a[8 * MIB], 0x55);
   const status = JSON.parse(readFileSync(join(dir, 'status.json'), 'utf8')) as {
-    volumes: { counters: { ns: number } }[];
+    mirrors: { volumes: { counters: { ns: number } }[] }[];
   };
-  const sent = status.volumes[0]?.counters.ns ?? 0;
+  const sent = status.mirrors[0]?.volumes[0]?.counters.ns ?? 0;
   assert.ok(sent < 20 * 1024, `only what alfa had missed was sent again: ${sent} KiB in all, of ${SIZE / 1024}`);
 });

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MirrorAnswer, MirrorDocument, MirrorStatus } from '../../api/index.ts';
 import { err, type Language, languageOf, ok, type Result, type Text, text } from '../../base/index.ts';
-import { EXIT } from '../../daemon/index.ts';
+import { EXIT, runMirror } from '../../daemon/index.ts';
 import { ask } from '../ask.ts';
 import { eventsText, look, statusText } from './drbdsetup.ts';
 import { drbdadmFromFile, FILE_VERBS } from './from-file.ts';
@@ -15,8 +15,11 @@ const say = (s: string): void => void process.stdout.write(s);
 const complain = (t: Text, language: Language): void => void process.stderr.write(`holdfast: ${t[language]}\n`);
 type Failure = { readonly text: Text; readonly code: number };
 
-export const mirror = async (argv: readonly string[]): Promise<number> =>
-  argv[0] === 'create' ? (await import('./create.ts')).create(argv.slice(1)) : run('mirror', argv);
+export async function mirror(argv: readonly string[]): Promise<number> {
+  const [verb, ...rest] = argv;
+  if (verb === 'create') return (await import('./create.ts')).create(rest);
+  return verb === 'run' ? runMirror(rest) : run('mirror', argv);
+}
 export const drbdadm = async (argv: readonly string[]): Promise<number> =>
   (await drbdadmFromFile(argv)) ?? run('drbdadm', argv);
 export const drbdsetup = (argv: readonly string[]): Promise<number> => run('drbdsetup', argv);
@@ -24,7 +27,7 @@ export const drbdsetup = (argv: readonly string[]): Promise<number> => run('drbd
 async function run(tool: Tool, argv: readonly string[]): Promise<number> {
   if (argv.length === 0 || argv[0] === 'help' || argv[0] === '--help') {
     const verbs = [
-      ...(tool === 'mirror' ? ['create'] : []),
+      ...(tool === 'mirror' ? ['create', 'run'] : []),
       ...verbsOf(tool),
       ...(tool === 'drbdadm' ? FILE_VERBS : []),
     ];

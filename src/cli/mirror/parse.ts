@@ -3,7 +3,7 @@
  * can destroy data needs the mirror's name again (`--accept-data-loss=NAME`); drbdadm's `--force` is that word there.
  */
 import { parseArgs } from 'node:util';
-import type { MirrorRequest } from '../../api/index.ts';
+import { MIRROR_SOCKET, type MirrorRequest } from '../../api/index.ts';
 import { type Bytes, bytes, err, ok, type Result, type Text, text, verbatim } from '../../base/index.ts';
 
 export type Tool = 'mirror' | 'drbdadm' | 'drbdsetup';
@@ -29,9 +29,6 @@ export type Flags = {
   readonly language: string | undefined;
   readonly socket: string;
 };
-/** Where a mirror process listens. */
-const SOCKET = '/run/holdfast/mirror.sock';
-
 type Given = Readonly<Record<string, string | boolean | undefined>>;
 type Row = {
   readonly tools: readonly Tool[];
@@ -226,5 +223,5 @@ const flagsOf = (g: Given): Flags => ({
   verbose: g['verbose'] === true,
   statistics: g['statistics'] === true,
   language: typeof g['lang'] === 'string' ? g['lang'] : undefined,
-  socket: typeof g['socket'] === 'string' ? g['socket'] : SOCKET,
+  socket: typeof g['socket'] === 'string' ? g['socket'] : MIRROR_SOCKET,
 });

@@ -1,31 +1,36 @@
-/** `holdfast mirror`: `run` is one resource in one process in the foreground; `create` makes its metadata; the rest asks it. */
-import { readFileSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+/** `holdfast mirror run`: one resource in one process, in the foreground, asked over its control socket. */
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
+import { MIRROR_SOCKET, type MirrorAsk, type MirrorDocument } from '../../api/index.ts';
 import { languageOf, renderDiagnostic, text } from '../../base/index.ts';
 import { readDrbdConf } from '../../config/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
 import { linuxBlocks, linuxClock, linuxLog, linuxStreamServer, loadAddon } from '../../host/linux/index.ts';
-import type { MirrorAnswer, MirrorConfig, MirrorRequest } from '../../mirror/index.ts';
+import type { MirrorConfig } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
+import { serveControl } from '../control-socket.ts';
 import { disk as files } from '../reader/disk.ts';
-import { createVolumes } from './create.ts';
+import { systemAccounts } from '../scripts/accounts.ts';
 import { DISK_NEEDS } from './disk.ts';
 import { MirrorProcess } from './process.ts';
+import { parseMirrorAsk } from './requests.ts';
 
-const USAGE = `holdfast mirror run -f DRBD.CONF [--host NAME] [RESOURCE] --control PATH [--nbd PATH]
-holdfast mirror create -f DRBD.CONF [--host NAME] [RESOURCE] [--force RESOURCE]
-holdfast mirror status|primary|secondary|connect|disconnect|down --control PATH [--force] [--discard-my-data]
-`;
-const options = {
-  file: { type: 'string', short: 'f', default: '/etc/drbd.conf' },
-  host: { type: 'string' },
-  control: { type: 'string' },
-  nbd: { type: 'string' },
-  force: { type: 'boolean', default: false },
-  'discard-my-data': { type: 'boolean', default: false },
-} as const;
+const USAGE = text(
+  'usage: holdfast mirror run [RESOURCE] [-f DRBD.CONF] [--host NAME] [--socket PATH] [--nbd PATH]',
+  '用法：holdfast mirror run [资源] [-f DRBD.CONF] [--host 名称] [--socket 路径] [--nbd 路径]',
+);
+const parse = (argv: readonly string[]) =>
+  parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      file: { type: 'string', short: 'f', default: '/etc/drbd.conf' },
+      host: { type: 'string' },
+      socket: { type: 'string', default: MIRROR_SOCKET },
+      nbd: { type: 'string' },
+    },
+  });
 
 export async function runMirror(argv: readonly string[]): Promise<number> {
   const say = (line: string): void => {
@@ -35,31 +40,17 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
   try {
     parsed = parse(argv);
   } catch (e) {
-    say(`holdfast mirror: ${e instanceof Error ? e.message : String(e)}`);
+    say(`holdfast mirror run: ${e instanceof Error ? e.message : String(e)}`);
     return EXIT.wrong;
   }
   const { values, positionals } = parsed;
-  const [verb, name] = positionals;
-  switch (verb) {
-    case 'run':
-    case 'create': {
-      const config = readConfig(values.file, values.host ?? hostname(), name, say);
-      if (config === undefined) return EXIT.failed;
-      if (verb === 'create') return createVolumes(config, values.force, say);
-      return run(config, values.control, values.nbd, say);
-    }
-    case undefined:
-      process.stderr.write(USAGE);
-      return EXIT.wrong;
-    default:
-      if (values.control === undefined) {
-        process.stderr.write(USAGE);
-        return EXIT.wrong;
-      }
-      return ask(values.control, verb, values.force, values['discard-my-data'], say);
+  if (positionals.length > 1) {
+    say(USAGE[languageOf(process.env)]);
+    return EXIT.wrong;
   }
+  const config = readConfig(values.file, values.host ?? hostname(), positionals[0], say);
+  return config === undefined ? EXIT.failed : run(config, values.socket, values.nbd, say);
 }
-const parse = (argv: readonly string[]) => parseArgs({ args: [...argv], options, allowPositionals: true });
 
 function readConfig(
   file: string,
@@ -95,7 +86,7 @@ function secretOf(m: MirrorConfig): Uint8Array | undefined {
 
 async function run(
   config: MirrorConfig,
-  control: string | undefined,
+  socket: string,
   nbd: string | undefined,
   say: (l: string) => void,
 ): Promise<number> {
@@ -161,7 +152,14 @@ async function run(
         });
       }
       if (nbd !== undefined) server.value.listen({ kind: 'unix', path: nbd });
-      if (control !== undefined) serveControl(control, mirror, (code) => say(`holdfast mirror: ${control}: ${code}`));
+      // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
+      const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
+        if (q.ask === 'mirrors') reply({ at: Date.now(), mirrors: [mirror.status()] } satisfies MirrorDocument);
+        else if (q.name === config.name) mirror.ask(q.request, reply);
+        else
+          reply({ ok: false, code: 'not-supported', text: text(`no mirror ${q.name} here`, `此处没有镜像 ${q.name}`) });
+      };
+      serveControl(socket, systemAccounts, { parse: parseMirrorAsk, answer }, (words) => say(words[language]));
       process.stdout.write('up\n');
     });
     const end = (): void => {
@@ -174,79 +172,5 @@ async function run(
     };
     process.on('SIGTERM', end);
     process.on('SIGINT', end);
-  });
-}
-
-/** One request as a line of JSON, one answer as a line. `{"verb":"status"}` is answered with the status document. */
-function serveControl(path: string, mirror: MirrorProcess, failed: (code: string) => void): void {
-  const server = createServer((s) => {
-    let input = '';
-    s.on('error', () => {});
-    s.on('data', (chunk) => {
-      input += chunk.toString('utf8');
-      if (input.length > 65536) s.destroy();
-      for (let end = input.indexOf('\n'); end >= 0; end = input.indexOf('\n')) {
-        const line = input.slice(0, end);
-        input = input.slice(end + 1);
-        const request = requestOf(line);
-        if (request === undefined) s.end('{"ok":false}\n');
-        else if (request === 'status') s.write(`${JSON.stringify(mirror.status())}\n`);
-        else mirror.ask(request, (a) => s.write(`${JSON.stringify(a)}\n`));
-      }
-    });
-  });
-  // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
-  rmSync(path, { force: true });
-  const mask = process.umask(0o177);
-  server.on('error', (e: NodeJS.ErrnoException) => failed(e.code ?? 'EIO'));
-  server.listen(path, () => process.umask(mask));
-}
-const VERBS = ['down', 'connect', 'disconnect', 'primary', 'secondary'] as const;
-function requestOf(line: string): MirrorRequest | 'status' | undefined {
-  try {
-    const v: unknown = JSON.parse(line);
-    if (typeof v !== 'object' || v === null || !('verb' in v)) return undefined;
-    const flag = (name: string): boolean => (v as Record<string, unknown>)[name] === true;
-    if (v.verb === 'status') return 'status';
-    const verb = VERBS.find((one) => one === v.verb);
-    if (verb === undefined) return undefined;
-    if (verb === 'connect') return { verb, discardMyData: flag('discardMyData') };
-    if (verb === 'primary' || verb === 'disconnect') return { verb, force: flag('force') };
-    return { verb };
-  } catch {
-    return undefined;
-  }
-}
-
-function ask(
-  path: string,
-  verb: string,
-  force: boolean,
-  discardMyData: boolean,
-  say: (l: string) => void,
-): Promise<number> {
-  const language = languageOf(process.env);
-  return new Promise((resolve) => {
-    const s = connect(path);
-    let answer = '';
-    s.on('error', (e: NodeJS.ErrnoException) => {
-      say(`holdfast mirror: ${path}: ${e.code ?? e.message}`);
-      resolve(EXIT.failed);
-    });
-    s.on('connect', () => s.write(`${JSON.stringify({ verb, force, discardMyData })}\n`));
-    s.on('data', (chunk) => {
-      answer += chunk.toString('utf8');
-      const end = answer.indexOf('\n');
-      if (end < 0) return;
-      s.end();
-      if (verb === 'status') {
-        process.stdout.write(`${answer.slice(0, end)}\n`);
-        resolve(EXIT.done);
-        return;
-      }
-      const a = JSON.parse(answer.slice(0, end)) as MirrorAnswer;
-      if (a.text !== undefined) say(a.text[language]);
-      resolve(a.ok ? EXIT.done : EXIT.failed);
-    });
   });
 }
