@@ -18,7 +18,7 @@ set -eu
 ip link set lo up
 cd ${dir}
 hf() { ${holdfast} mirror "$@"; }
-start() { hf run -f drbd.conf --host $1 --control $1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
+start() { ${holdfast} mirror run -f drbd.conf --host $1 --control $1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
 until_status() { for i in $(seq 100); do hf status --control $1.sock 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1" >&2; exit 1; }
 io() { host=$1; shift; qemu-io -f raw "nbd+unix:///r0?socket=${dir}/$host.nbd" "$@"; }
 EQUAL='"connection":"Connected","disk":"UpToDate","peerDisk":"UpToDate"'
@@ -46,7 +46,7 @@ test('writes of either side are on both disks, also those that one of them misse
   writeFileSync(
     join(dir, 'drbd.conf'),
     `resource r0 {
-  net { protocol C; connect-int 1; }
+  net { protocol C; timeout 20; connect-int 3; }
   disk { resync-rate 100M; c-plan-ahead 0; }
   on alfa { device /dev/drbd0; disk ${dir}/alfa.img; meta-disk internal; address 127.0.0.1:7788; }
   on bravo { device /dev/drbd0; disk ${dir}/bravo.img; meta-disk internal; address 127.0.0.2:7788; }
