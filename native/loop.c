@@ -1,7 +1,8 @@
 /*
  * Loop devices: a file as a block device. loop(4), linux/loop.h. Node-API only; descriptors are Node's own.
  */
-#include "common.h"
+#define _GNU_SOURCE
+#include "arguments.h"
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -51,5 +52,5 @@ static napi_value js_flusher(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
   static const struct exported functions[] = {
       {"free", js_free}, {"configure", js_configure}, {"clear", js_clear}, {"flusher", js_flusher}};
-  return export_addon(env, exports, functions, sizeof functions / sizeof *functions);
+  return EXPORT(env, exports, functions);
 }

@@ -7,11 +7,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LbDocument } from '../../src/api/index.ts';
 import { type Text, text } from '../../src/base/index.ts';
 import { startLoad, startProbe } from '../../src/lab/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
 import { lastRequest, refusedChecks } from './packets-to-server.ts';
-import { confOf, hasIpvs, readWrk, Stage, serverAddress, VIP, type Way, ways } from './stage.ts';
+import { bin, confOf, hasIpvs, readWrk, Stage, serverAddress, VIP, type Way, ways } from './stage.ts';
 
 const RUNS = 3;
 const CONNECTIONS = 256;
@@ -145,6 +146,9 @@ async function reload(way: Way): Promise<Reload> {
   if (pid === undefined) throw new Error('no pid file');
   await d.run(['kill', '-HUP', pid]);
   await sleep(3000);
+  const { stdout } = await d.run([bin, 'lb', 'status', '--json']);
+  const changed = (JSON.parse(stdout) as LbDocument).services.find((x) => x.key.endsWith(':81'));
+  if (changed?.servers[0]?.weight !== 2) throw new Error('the reload changed nothing');
   const { broken, longest } = load.state;
   await load.stop();
   return { broken, longest: longest / 1000 };

@@ -102,7 +102,7 @@ export type StageOptions = {
   readonly conf?: Partial<ConfOptions>;
 };
 const CONF = '/etc/keepalived/keepalived.conf';
-const bin = join(import.meta.dirname, '../../bin/holdfast');
+export const bin = join(import.meta.dirname, '../../bin/holdfast');
 
 /** What runs on a director for it; bpf xdp is not chosen by the daemon and runs alone. */
 function command(way: Way, alone: boolean): readonly string[] | undefined {

@@ -1,29 +1,41 @@
 /**
- * Requests per second of wrk against one nginx behind each way: the same client, server and page, in turns, every run on
- * fresh hosts. The peer of each row is the server asked directly, so that the ratio is what is left of it.
+ * Requests per second of wrk against one nginx behind each way, and asked directly: slice by slice in turns, so that
+ * whatever else the machine does meets both. Every run is on fresh hosts. The ratio is what is left of the direct way.
  */
 import { type Text, text } from '../../src/base/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
 import { hasIpvs, readWrk, Stage, type Way, ways } from './stage.ts';
 
-const RUNS = 5;
+const RUNS = 3;
 const CONNECTIONS = 64;
-const SECONDS = 3;
+/** Of each side, a second each, in every run. */
+const SLICES = 4;
 const modes = [
   { name: text('keep-alive', '长连接'), argv: [] },
   { name: text('one connection per request', '每请求一个连接'), argv: ['-H', 'Connection: close'] },
 ] as const;
-type Figures = readonly number[];
+/** Requests per second of every slice. */
+type Sides = { readonly way: number[]; readonly direct: number[] };
 
-/** Requests per second, by mode. */
-async function once(way: Way): Promise<Figures> {
-  await using stage = await Stage.start({ way, servers: 1, directors: 1 });
-  const out: number[] = [];
+async function ask(stage: Stage, more: readonly string[]): Promise<number> {
+  const wrk = ['wrk', '-t', '1', '-c', `${CONNECTIONS}`, '-d', '1s', ...more, stage.url];
+  const { stdout, stderr } = await stage.lab.host('client').run(wrk);
+  return readWrk(stdout + stderr).perSecond;
+}
+
+/** One run, by mode. */
+async function once(way: Way, straight: Way): Promise<readonly Sides[]> {
+  await using behind = await Stage.start({ way, servers: 1, directors: 1 });
+  await using direct = await Stage.start({ way: straight, servers: 1, directors: 1 });
+  const out: Sides[] = [];
   for (const m of modes) {
-    const wrk = ['wrk', '-t', '1', '-c', `${CONNECTIONS}`, ...m.argv];
-    await stage.lab.host('client').run([...wrk, '-d', '1s', stage.url]);
-    const { stdout, stderr } = await stage.lab.host('client').run([...wrk, '-d', `${SECONDS}s`, stage.url]);
-    out.push(readWrk(stdout + stderr).perSecond);
+    const sides: Sides = { way: [], direct: [] };
+    for (const stage of [behind, direct]) await ask(stage, m.argv); // not counted
+    for (let i = 0; i < SLICES; i++) {
+      sides.way.push(await ask(behind, m.argv));
+      sides.direct.push(await ask(direct, m.argv));
+    }
+    out.push(sides);
   }
   return out;
 }
@@ -34,26 +46,23 @@ const fits = (work: Text, only: string | undefined): boolean =>
 const isPeer = (w: Way): boolean => w.name === 'HAProxy TCP' || w.name === 'keepalived IPVS DR';
 
 export async function* throughputRows(o: BenchOptions): AsyncGenerator<Row> {
-  const runs = o.runs ?? RUNS;
-  const asked = ways.filter((w) => w.name !== 'direct' && modes.some((m) => fits(workOf(m.name, w), o.only)));
-  if (asked.length === 0) return;
-  const taking = ways.filter((w) => w.name === 'direct' || (asked.includes(w) && (hasIpvs || !needsIpvs(w))));
-  const figures = new Map<Way, Figures[]>(taking.map((w) => [w, []]));
-  for (let r = 0; r < runs; r++)
-    // Who goes first changes from run to run.
-    for (const way of r % 2 === 0 ? taking : taking.toReversed()) {
+  const straight = ways.find((w) => w.name === 'direct') as Way;
+  for (const way of ways) {
+    if (way === straight || !modes.some((m) => fits(workOf(m.name, way), o.only))) continue;
+    const here = hasIpvs || way.name !== 'keepalived IPVS DR';
+    const runs = here ? (o.runs ?? RUNS) : 0;
+    const all: (readonly Sides[])[] = [];
+    for (let r = 0; r < runs; r++) {
       o.progress(text(`${way.name}, run ${r + 1} of ${runs}`, `${way.name}，第 ${r + 1}/${runs} 次`));
-      figures.get(way)?.push(await once(way));
+      all.push(await once(way, straight));
     }
-  const direct = figures.get(taking[0] as Way) ?? [];
-  for (const [i, m] of modes.entries())
-    for (const way of asked) {
+    for (const [i, m] of modes.entries()) {
       const work = workOf(m.name, way);
       if (!fits(work, o.only)) continue;
-      const of = (f: readonly Figures[]): number[] => f.map((x) => x[i] as number);
-      const [theirs, straight] = [of(figures.get(way) ?? []), of(direct)];
-      const row = { work, unit: '1/s', runs: theirs.length };
-      if (!figures.has(way))
+      const of = (side: keyof Sides): number[] => all.flatMap((x) => x[i]?.[side] ?? []);
+      const [theirs, direct] = [of('way'), of('direct')];
+      const row = { work, unit: '1/s', runs };
+      if (!here)
         yield {
           ...row,
           ours: undefined,
@@ -61,10 +70,10 @@ export async function* throughputRows(o: BenchOptions): AsyncGenerator<Row> {
           note: text('not here: no ip_vs', '此处没有：内核缺少 ip_vs'),
         };
       else if (isPeer(way)) {
-        const share = Math.round((100 * (median(theirs) ?? 0)) / (median(straight) ?? 1));
+        const share = Math.round((100 * (median(theirs) ?? 0)) / (median(direct) ?? 1));
         const note = text(`the peer's own figure: ${share} % of direct`, `对照自身：直连的 ${share}%`);
         yield { ...row, ours: undefined, peer: median(theirs), samples: { ours: [], peer: theirs }, note };
-      } else yield { ...row, ours: median(theirs), peer: median(straight), samples: { ours: theirs, peer: straight } };
+      } else yield { ...row, ours: median(theirs), peer: median(direct), samples: { ours: theirs, peer: direct } };
     }
+  }
 }
-const needsIpvs = (w: Way): boolean => w.name === 'keepalived IPVS DR';

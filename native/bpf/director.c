@@ -103,9 +103,3 @@ SEC("xdp/director") int xdp_director(struct xdp_md *ctx) {
   count(id, p.length, 0, 0);
   return XDP_TX;
 }
-
-/* For the far end of a veth pair, which takes frames that XDP sends only while it has a program itself. */
-SEC("xdp/pass") int xdp_pass(struct xdp_md *ctx) {
-  (void)ctx;
-  return XDP_PASS;
-}

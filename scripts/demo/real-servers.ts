@@ -7,11 +7,11 @@ import { type Lab, now, startProbe } from '../../src/lab/index.ts';
 import { ASK_MS, asked, percent, root, type Scene, served, until, VIP, WEBS } from './scene.ts';
 import { REFUSED, secondsOf, type Teller } from './story.ts';
 
-const STARTED_MS = 15_000;
+const STARTED_MS = 40_000;
 /** One failure and three more, 2 s apart, after at most a second: 7 s; and what a busy machine may be late. */
-const OUT_MS = 12_000;
+const OUT_MS = 20_000;
 /** The checker's next attempt, 2 s at most, and the same. */
-const BACK_MS = 7000;
+const BACK_MS = 15_000;
 const rows = [
   ['web1', text('web1', 'web1')],
   ['web2', text('web2', 'web2')],
@@ -48,7 +48,7 @@ export async function takeTurns(lab: Lab, teller: Teller): Promise<Scene> {
       `web1 和 web2 轮流应答：${all.length} 次应答中各占 ${one}% 和 ${two}%。\nha1 的内核转发请求（数据面 ${plane}），应答直接返回客户端（DR）`,
     ),
   );
-  return { lab, teller, probe };
+  return { lab, teller, probe, plane };
 }
 
 /** What carries the service on ha1, as `holdfast lb status` says. */

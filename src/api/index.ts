@@ -11,4 +11,16 @@ export type {
   LbServer,
   LbService,
 } from './lb.ts';
+export type {
+  MirrorAnswer,
+  MirrorAsk,
+  MirrorCounters,
+  MirrorDocument,
+  MirrorReason,
+  MirrorRefusal,
+  MirrorRequest,
+  MirrorStatus,
+  SyncProgress,
+  VolumeStatus,
+} from './mirror.ts';
 export type { ControlRequest, InstanceStatus, StatusDocument, TrackerStatus, Transition } from './status.ts';

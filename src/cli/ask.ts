@@ -1,13 +1,13 @@
 /** Asks a running daemon over its control socket. */
 import { connect } from 'node:net';
-import type { ControlRequest } from '../api/index.ts';
+import type { ControlRequest, MirrorAsk } from '../api/index.ts';
 import { err, ok, type Result, type Text, text } from '../base/index.ts';
 
 const ANSWER_WITHIN = 5000;
 
 export type AskError = { readonly kind: 'not-running' | 'not-permitted' | 'no-answer'; readonly text: Text };
 
-export function ask(path: string, request: ControlRequest): Promise<Result<unknown, AskError>> {
+export function ask(path: string, request: ControlRequest | MirrorAsk): Promise<Result<unknown, AskError>> {
   return new Promise((done) => {
     let got = '';
     const socket = connect(path);

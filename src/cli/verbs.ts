@@ -17,6 +17,12 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('../daemon/index.ts')).runKeepalived(argv, version()),
   },
   {
+    name: 'ldirectord',
+    arguments: 'FILE [-t] [OPTION...]',
+    help: text('stands in for ldirectord; -t checks the file', '替代 ldirectord；-t 检查文件'),
+    run: async (argv) => (await import('../daemon/index.ts')).runLdirectord(argv, version()),
+  },
+  {
     name: 'export',
     arguments: '[NAME=]FILE... [OPTION...]',
     help: text(
@@ -74,9 +80,54 @@ export const VERBS: readonly Verb[] = [
     run: async (argv) => (await import('./lb/index.ts')).lb(['ipvsadm', ...argv]),
   },
   {
+    name: 'realserver',
+    arguments: 'VIP... [OPTION...]',
+    help: text(
+      'makes this machine a real server of DR or TUN; --help lists its options',
+      '使本机成为 DR 或 TUN 的真实服务器；--help 列出其选项',
+    ),
+    run: async (argv) => (await import('../daemon/index.ts')).runRealServer(argv),
+  },
+  {
+    name: 'mirror',
+    arguments: 'VERB [NAME...]',
+    help: text(
+      'replicated disks: status, create, up, primary, verify, resize and more',
+      '复制磁盘：状态、创建、启动、提升为主、校验、调整大小等',
+    ),
+    run: async (argv) => (await import('./mirror/index.ts')).mirror(argv),
+  },
+  {
+    name: 'drbdadm',
+    arguments: 'VERB [RESOURCE...]',
+    help: text('the verbs and the output of drbdadm', '与 drbdadm 相同的命令和输出'),
+    run: async (argv) => (await import('./mirror/index.ts')).drbdadm(argv),
+  },
+  {
+    name: 'drbdsetup',
+    arguments: 'VERB [RESOURCE|MINOR...]',
+    help: text('the verbs and the output of drbdsetup', '与 drbdsetup 相同的命令和输出'),
+    run: async (argv) => (await import('./mirror/index.ts')).drbdsetup(argv),
+  },
+  {
+    name: 'check',
+    arguments: 'FILE [--host NAME] [--json]',
+    help: text(
+      'what is wrong with a holdfast.yaml, drbd.conf or keepalived.conf',
+      '检查 holdfast.yaml、drbd.conf 或 keepalived.conf',
+    ),
+    run: async (argv) => (await import('./check.ts')).check(argv),
+  },
+  {
+    name: 'config',
+    arguments: 'schema',
+    help: text('JSON Schema of holdfast.yaml, for editors', 'holdfast.yaml 的 JSON Schema，供编辑器使用'),
+    run: async (argv) => (await import('./config.ts')).config(argv),
+  },
+  {
     name: 'wire',
     arguments: 'decode FILE [--json]',
-    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD'),
+    help: text('what a capture says: VRRP, BFD, ARP, NDP, DRBD, NBD', '解读抓包文件：VRRP、BFD、ARP、NDP、DRBD、NBD'),
     run: async (argv) => (await import('./wire.ts')).wire(argv),
   },
   {

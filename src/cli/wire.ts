@@ -12,14 +12,14 @@ const USAGE = text(
   FILE      a capture of tcpdump or Wireshark (pcap or pcapng, also with gzip)
   --json    one JSON object a line: packet, time, source, destination, protocol, message, fields
 
-Shown are ARP, neighbour discovery, VRRP, BFD and DRBD; times are seconds since the first packet.
+Shown are ARP, neighbour discovery, VRRP, BFD, DRBD and NBD; times are seconds since the first packet.
 `,
   `用法：holdfast wire decode 文件 [--json]
 
   文件      tcpdump 或 Wireshark 的抓包（pcap 或 pcapng，可用 gzip 压缩）
   --json    每行一个 JSON 对象：packet、time、source、destination、protocol、message、fields
 
-显示 ARP、邻居发现、VRRP、BFD 和 DRBD；时间为距第一个数据包的秒数。
+显示 ARP、邻居发现、VRRP、BFD、DRBD 和 NBD；时间为距第一个数据包的秒数。
 `,
 );
 

@@ -1,6 +1,7 @@
 export { EXIT } from './command/exit-codes.ts';
 export { pidPaths } from './command/pidfile.ts';
 export { runKeepalived } from './keepalived.ts';
+export { runLdirectord } from './ldirectord.ts';
 /** Loaded only where it is asked for: `keepalived` needs none of it. */
 export const runExport = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/run.ts')).runExport(argv);
@@ -11,5 +12,11 @@ export const runAttach = async (argv: readonly string[]): Promise<number> =>
 export const runDetach = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/attach/run.ts')).runDetach(argv);
 
+/** Likewise, on real servers. */
+export const runRealServer = async (argv: readonly string[]): Promise<number> =>
+  (await import('./realserver/run.ts')).runRealServer(argv);
+
 /** What probes is loaded only where it is asked for. */
 export const lbProbe = (): Promise<typeof import('./director/probe.ts')> => import('./director/probe.ts');
+export const mirrorFiles = (): Promise<typeof import('./mirror-files.ts')> => import('./mirror-files.ts');
+export const mirrorCreate = (): Promise<typeof import('./mirror-create.ts')> => import('./mirror-create.ts');

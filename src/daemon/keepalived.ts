@@ -12,7 +12,11 @@ import { permissionProblem } from './command/permission.ts';
 const SPEAKS = '2.3';
 
 /** Resolves with the exit status; for a daemon only when it has ended. */
-export async function runKeepalived(argv: readonly string[], version: string): Promise<number> {
+export async function runKeepalived(
+  argv: readonly string[],
+  version: string,
+  format: KeepalivedOptions['format'] = 'keepalived',
+): Promise<number> {
   const parsed = parseOptions(argv);
   const language = languageOf(process.env, parsed.ok ? parsed.value.language : undefined);
   if (!parsed.ok) {
@@ -20,7 +24,7 @@ export async function runKeepalived(argv: readonly string[], version: string): P
     process.stderr.write(`holdfast keepalived: ${parsed.error[language]}\n${hint[language]}\n`);
     return EXIT.wrong;
   }
-  const options = absolute(parsed.value, startDirectory());
+  const options = { ...absolute(parsed.value, startDirectory()), format };
   if (typeof options.do === 'object') {
     process.stdout.write(`${options.do.signum}\n`);
     return EXIT.done;

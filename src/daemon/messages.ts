@@ -96,12 +96,15 @@ export type FromDirector =
   /** What a later process goes on with; undefined: the service is gone. */
   | { readonly kind: 'memory'; readonly service: ServiceKey; readonly memory: PoolState | undefined }
   | { readonly kind: 'answer'; readonly question: number; readonly document: unknown }
+  /** The planes hold what the configuration asks for, as far as they can. */
+  | { readonly kind: 'in-force' }
   | { readonly kind: 'alive' }
   | { readonly kind: 'stopped' };
 
 /** Asked of the reader process, which ends after its answer. */
 export type ReadRequest = {
   readonly file: string;
+  readonly format: 'keepalived' | 'ldirectord';
   readonly lenient: boolean;
   readonly configId: string | undefined;
   /** `-d`: the configuration in words too. */
@@ -113,6 +116,10 @@ export type ReadConfig = {
   readonly bfd: readonly BfdInstance[];
   readonly director: DirectorConfig;
   readonly virtualServers: readonly string[];
+  /** What the kernel forwards goes on behind a stop (ldirectord's `cleanstop = no`). */
+  readonly keepServers: boolean;
+  /** The file is read again when it changes (ldirectord's `autoreload`). */
+  readonly autoReload: boolean;
   /** Every byte that was read, included files too, for `config_save_dir`. */
   readonly flattened: string;
   /** As a keepalived.conf that says everything, where it was asked for. */

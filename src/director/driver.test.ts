@@ -5,7 +5,7 @@ import type { LogEvent, NetChange, Network } from '../host/index.ts';
 import type { CheckReport, CheckSpec } from './check.ts';
 import type { DirectorConfig, VirtualServer } from './config.ts';
 import { Director, type DirectorMemory, type DirectorOptions } from './driver.ts';
-import { exampleDirector, exampleServer, exampleService } from './example.ts';
+import { exampleCheck, exampleDirector, exampleServer, exampleService } from './example.ts';
 import type { Plane, PlaneName, Wanted } from './types.ts';
 
 const A = '192.168.1.11:80';
@@ -196,6 +196,20 @@ test('reports that say nothing new reach no plane, and are shown with their late
   assert.equal(desk.told.length, before);
   const status = desk.director.status().services[0]?.servers[0];
   assert.deepEqual([status?.state, status?.planeWeight, status?.checks[0]?.last?.latency], ['up', 1, 300]);
+});
+
+test('a server that never turned is shown as its attempts say: dead, if it was awaited and fails still', () => {
+  const awaited = exampleServer('192.168.1.11', { checkers: [exampleCheck('192.168.1.11', { alpha: true })] });
+  const desk = new Desk(exampleDirector([exampleService([awaited, exampleServer('192.168.1.12')])]));
+  const shown = (): (string | undefined)[] =>
+    desk.director.status().services[0]?.servers.map((x) => `${x.state}: ${x.because.en}`) ?? [];
+  assert.deepEqual(shown(), [
+    'waiting: the first success of its checks is awaited (alpha)',
+    'up: taken for good until a check fails',
+  ]);
+  desk.check(A, 'down');
+  desk.check(B, 'up');
+  assert.deepEqual(shown(), ['down: tcp 192.168.1.11:80: r', 'up: tcp 192.168.1.12:80: r']);
 });
 
 test('a reload that changes one service gives the plane the others as the very same objects, and leaves their checks', () => {

@@ -61,11 +61,15 @@ export {
   type DecapsulatorWanted,
   describeRealServerStep,
   REAL_SERVER_SYSCTLS,
+  RealServerAgent,
   type RealServerFound,
+  type RealServerOptions,
+  type RealServerPorts,
   type RealServerStep,
   type RealServerWanted,
   realServerPlan,
   realServerScript,
+  type Tunnel,
 } from './realserver/index.ts';
 export { maglev, NOBODY, RING_SIZES, type RingServer, wrrSequence } from './ring/index.ts';
 export type { CheckStatus, DirectorStatus, ServerStatus, ServiceStatus } from './status.ts';

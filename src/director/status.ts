@@ -5,6 +5,7 @@ import type { CheckReport, Verdict } from './check.ts';
 import type { VirtualServer } from './config.ts';
 import type { Place } from './placement.ts';
 import {
+  type Because,
   checkName,
   describeBecause,
   type PoolConfig,
@@ -103,11 +104,28 @@ export function serviceStatus(
   };
 }
 
-function stateOf(x: ServerState): ServerStatus['state'] {
+type Reports = ReadonlyMap<string, CheckReport>;
+/**
+ * A pool decides by what turns. Of a server that never turned the attempts since the start tell more: it passes, or it
+ * fails still and is dead rather than awaited.
+ */
+function becauseOf(x: ServerState, last: Reports): Because {
+  const { because } = x;
+  if (because.why === 'alpha') {
+    const failed = x.checks.filter((k) => last.get(k.id)?.good === false);
+    return failed.length === 0
+      ? because
+      : { why: 'failed', checks: failed.map((k) => ({ id: k.id, reason: last.get(k.id)?.reason })) };
+  }
+  const [first] = x.checks;
+  if (because.why !== 'start' || !first || !x.checks.every((k) => last.get(k.id)?.good)) return because;
+  return { why: 'passed', id: first.id, reason: last.get(first.id)?.reason };
+}
+function stateOf(x: ServerState, because: Because): ServerStatus['state'] {
   if (x.refused) return 'refused';
   if (x.alive) return x.because.why === 'floor' ? 'kept' : 'up';
   if (x.healthy) return x.because.why === 'stop' ? 'down' : 'damped';
-  return x.because.why === 'alpha' ? 'waiting' : 'down';
+  return because.why === 'alpha' ? 'waiting' : 'down';
 }
 function realStatus(
   c: PoolConfig,
@@ -119,13 +137,14 @@ function realStatus(
   now: Microseconds,
 ): ServerStatus {
   const p = c.servers[index];
+  const because = becauseOf(x, last);
   return {
     key: x.key,
     role: 'real',
-    state: stateOf(x),
+    state: stateOf(x, because),
     drained: x.drained,
     since: x.since,
-    because: describeBecause(c, x.because, now),
+    because: describeBecause(c, because, now),
     weight: x.weight,
     planeWeight: plan.get(x.key)?.weight,
     method: p?.server.forwarding.method ?? '',

@@ -19,6 +19,8 @@ function reason(because: ConnectionEnd, tls: HostError | undefined): Text {
       return text('what it sent was no NBD request', '所发内容不是 NBD 请求');
     case 'stopped':
       return text('the export was stopped, or the client cut off', '导出已停止，或该客户端被切断');
+    case 'stalled':
+      return text('it neither took its answers nor finished what it had begun', '既不接收应答，也未发完请求');
     case 'abort':
       return text('it ended the negotiation', '主动结束协商');
     case 'unknown-export':

@@ -16,6 +16,8 @@ export class Outgoing {
   readonly view = new DataView(this.bytes.buffer);
   readonly #stream: ServerStream;
   #from = 0;
+  /** Bytes that the peer has taken. */
+  taken = 0;
   /** Where the next header is written. */
   to = 0;
   #tail: Uint8Array = none;
@@ -63,6 +65,7 @@ export class Outgoing {
       const n = this.#stream.send(this.bytes, this.#from, this.to, this.#tail, this.#tailFrom, this.#tailTo);
       if (n === EAGAIN) return 'full';
       if (n < 0) return 'broken';
+      this.taken += n;
       const head = Math.min(n, this.to - this.#from);
       this.#from += head;
       this.#tailFrom += n - head;

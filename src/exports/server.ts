@@ -23,6 +23,10 @@ import type { Export, TlsMode } from './types.ts';
 
 const HANDSHAKE_TIME = seconds(30);
 const MAX_CONNECTIONS = 256;
+/** A client that is owed something and does not move for so long is cut off; at the server's end sooner. */
+const STALL_SECONDS = 60;
+const STALL_SECONDS_AT_END = 5;
+const LOOK_EVERY = seconds(1);
 
 export type ServerHost = {
   readonly blocks: BlockQueue;
@@ -74,6 +78,10 @@ export class ExportServer {
   #dirty: Transmission[] = [];
   #waiting: Transmission[] = [];
   #settling = false;
+  /** Of connections that are owed something: what had moved when it last did, and how many looks ago. */
+  readonly #stalls = new Map<Connection, { moved: number; looks: number }>();
+  #looking: (() => void) | undefined;
+  #stopping = false;
   #stopped: (() => void) | undefined;
 
   private constructor(host: ServerHost, options: ServerOptions, slots: Slots) {
@@ -129,6 +137,7 @@ export class ExportServer {
   drop(who: (c: ClientStatus) => boolean): number {
     const chosen = [...this.#connections.keys()].filter((c) => who(status(c)));
     for (const c of chosen) c.end('stopped');
+    this.settle();
     return chosen.length;
   }
   listen(address: StreamAddress): Result<StreamListener, HostError> {
@@ -138,7 +147,7 @@ export class ExportServer {
   }
   /** A client, however it came here. */
   accept(stream: ServerStream): void {
-    if (this.#connections.size >= MAX_CONNECTIONS || this.#stopped) {
+    if (this.#connections.size >= MAX_CONNECTIONS || this.#stopping) {
       stream.close();
       return;
     }
@@ -173,6 +182,29 @@ export class ExportServer {
       connection,
       clock.at(us(clock.now() + HANDSHAKE_TIME), () => connection.end('handshake-timeout')),
     );
+    this.#lookLater();
+  }
+  /** Cuts off who does not move. One timer for all, and none while nobody is connected. */
+  #look(): void {
+    this.#looking = undefined;
+    const limit = this.#stopping ? STALL_SECONDS_AT_END : STALL_SECONDS;
+    for (const c of [...this.#connections.keys()]) {
+      const t = c.transmission;
+      if (t === undefined || !t.isOwed) {
+        this.#stalls.delete(c);
+        continue;
+      }
+      const before = this.#stalls.get(c);
+      if (before === undefined || before.moved !== t.moved) this.#stalls.set(c, { moved: t.moved, looks: 0 });
+      else if (++before.looks >= limit) c.end('stalled');
+    }
+    this.settle();
+    this.#lookLater();
+  }
+  #lookLater(): void {
+    if (this.#looking || this.#connections.size === 0) return;
+    const { clock } = this.#host;
+    this.#looking = clock.at(us(clock.now() + LOOK_EVERY), () => this.#look());
   }
   /** Sends what a batch led to, and goes on with those who waited for slots. */
   settle(): void {
@@ -195,6 +227,11 @@ export class ExportServer {
   #ended(c: Connection, because: ConnectionEnd, tls: HostError | undefined): void {
     this.#connections.get(c)?.();
     this.#connections.delete(c);
+    this.#stalls.delete(c);
+    if (this.#connections.size === 0) {
+      this.#looking?.();
+      this.#looking = undefined;
+    }
     this.#log('export.client-gone', explainEnd(c.stream.peer, because, tls));
     if (this.#connections.size === 0) this.#stopped?.();
   }
@@ -214,6 +251,7 @@ export class ExportServer {
   }
   /** No new clients; what is in flight is answered; then `done`. The memory is given back. */
   stop(done: () => void): void {
+    this.#stopping = true;
     for (const l of this.#listeners) l.close();
     const finish = (): void => {
       this.#stopped = () => {};

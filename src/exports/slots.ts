@@ -76,6 +76,13 @@ export class Slots {
   bytesOf(slot: number): number {
     return this.isLarge(slot) ? this.sizes.largeBytes : this.sizes.smallBytes;
   }
+  /**
+   * Whether one that holds `held` of a class may take another: while it holds less than twice what is free. So one alone gets
+   * two thirds, two that never let go get two fifths each, and a newcomer always finds some.
+   */
+  isFair(large: boolean, held: number): boolean {
+    return held < 2 * (large ? this.#largeLeft : this.#smallLeft);
+  }
   /** For so much data; -1 when none is free. */
   take(owner: Transmission, bytes: number): number {
     let slot = -1;

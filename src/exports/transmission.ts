@@ -30,7 +30,7 @@ const ROUNDS = 8;
 /** A CACHE hint reads no more than this. */
 const MAX_CACHE = 32 * 1024 * 1024;
 
-export type EndReason = 'disconnect' | 'peer-closed' | 'broken' | 'protocol' | 'stopped';
+export type EndReason = 'disconnect' | 'peer-closed' | 'broken' | 'protocol' | 'stopped' | 'stalled';
 export type TransmissionEvents = {
   /** Replies wait to be sent: `flush` is to be called at the end of this batch. */
   dirty(t: Transmission): void;
@@ -78,6 +78,7 @@ export class Transmission {
   #skipSlot = -1;
   /** A piece of a large write is under way: nothing is read till it is done. */
   #pieceOut = false;
+  #taken = 0;
   /** Reads that must be answered in one piece and exceed their slot; at most one at a time. */
   #gather: Uint8Array | undefined;
   #gatherSlot = -1;
@@ -134,6 +135,7 @@ export class Transmission {
         this.#end(n === 0 ? 'peer-closed' : 'broken');
         return;
       }
+      this.#taken += n;
       if (direct) this.#received(n);
       else this.#in.to += n;
       this.#parse();
@@ -158,8 +160,16 @@ export class Transmission {
   }
 
   /** Ends it at once; nothing is answered any more. */
-  abandon(): void {
-    this.#end('stopped');
+  abandon(because: EndReason = 'stopped'): void {
+    this.#end(because);
+  }
+  /** It holds slots for a client that must do something: take its answers, or send the rest of a request. */
+  get isOwed(): boolean {
+    return !this.#gone && (!this.#out.isEmpty || (this.#receiving && this.#reading));
+  }
+  /** Bytes moved in both directions. */
+  get moved(): number {
+    return this.#taken + this.#out.taken;
   }
 
   get #reading(): boolean {
@@ -246,6 +256,7 @@ export class Transmission {
     const full =
       this.#held >= this.#limits.requests ||
       (large && this.#largeHeld >= this.#limits.large) ||
+      !slots.isFair(large, large ? this.#largeHeld : this.#held - this.#largeHeld) ||
       (gathers && this.#gatherSlot >= 0);
     const slot = full ? -1 : slots.take(this, bytes);
     if (slot < 0) {

@@ -1,5 +1,6 @@
 export type * from './config.ts';
 export { MIRROR_HANDLERS } from './config.ts';
+export * from './create/index.ts';
 export * from './machine/index.ts';
 export { metadataCodecs } from './metadata/codecs.ts';
 export * from './metadata/index.ts';

@@ -4,4 +4,8 @@ import { runMirror } from './mirror/run.ts';
 import type { Outcome } from './outcome.ts';
 import { runVrrp } from './vrrp/run.ts';
 
-export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = { vrrp: runVrrp, lb: runLb, mirror: runMirror };
+export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = {
+  vrrp: runVrrp,
+  lb: runLb,
+  mirror: runMirror,
+};

@@ -1,6 +1,6 @@
 /** Virtual servers under `holdfast keepalived`, by the proxy plane, in a network namespace of their own. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LbDocument } from '../../src/api/index.ts';
@@ -227,4 +227,22 @@ test('a server that dies leaves within its checks, comes back, and both dead lea
     `VS ${vs} UP`,
   ]);
   assert.deepEqual(b.read('told').trim().split('\n').sort(), ['down', 'down', 'gained', 'lost', 'up']);
+});
+
+test('a daemon that was killed leaves nothing behind a start without virtual servers', { skip }, async (t) => {
+  const b = new Bench(t);
+  const rules = (): string => b.inside('nft', 'list', 'ruleset');
+  const file = b.write('a.conf', vrrp + service());
+  const { child } = b.daemon(file, '--lb-plane=nft');
+  await until('the kernel has the service', () => rules().includes('holdfast'));
+  const orphan = checkersPid(b);
+  process.kill(b.pid, 'SIGKILL');
+  await exitOf(child);
+  // Where nobody waits for orphans it stays as an entry without a command.
+  const cmdline = `/proc/${orphan}/cmdline`;
+  await until('the director ends by itself', () => !existsSync(cmdline) || readFileSync(cmdline, 'utf8') === '');
+  assert.match(rules(), /holdfast/, 'and the kernel goes on');
+  b.write('a.conf', vrrp);
+  b.daemon(file, '--lb-plane=nft');
+  await until('it is swept', () => !rules().includes('holdfast'));
 });

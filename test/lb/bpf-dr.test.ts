@@ -63,6 +63,21 @@ for (const [title, options, prepare] of [
     assert.equal(total(udp, 'connections'), 40);
   });
 
+test('native XDP on veth is refused with its reason, and tc carries what it would have carried', async () => {
+  await using rig = await BpfRig.start();
+  const plane = rig.plane('d1', { xdp: 'native' });
+  const done = await plane.apply(wanted(service({ servers: three })));
+  assert.deepEqual(
+    done.outcomes.map((o) => o.result),
+    [{ ok: true, value: 'changed' }],
+  );
+  await plane.program.line(/no native XDP on eth0: a veth sends by it only while its other end/, 10_000);
+  await plane.tick();
+  assert.equal(plane.program.text('stderr').match(/no native XDP/g)?.length, 1, 'said once');
+  assert.doesNotMatch(await run(rig.host('d1'), 'ip link show dev eth0'), /xdp/);
+  assert.deepEqual(Object.keys(tally(await rig.ask(30))).sort(), ['s1', 's2', 's3']);
+});
+
 test('connections go to servers in proportion to their weights, to none with weight 0', async () => {
   await using rig = await BpfRig.start();
   const plane = rig.plane('d1');

@@ -12,7 +12,7 @@ import { linuxBpf, linuxClock, linuxLog, linuxNetlink, loadAddon, openNetwork } 
 export type PlaneCommand =
   | { readonly do: 'apply'; readonly wanted: Wanted }
   | { readonly do: 'refuses'; readonly wanted: Wanted }
-  | { readonly do: 'counters' | 'tick' }
+  | { readonly do: 'counters' | 'tick' | 'exceptions' }
   /** Runs a program on made-up frames (hex), with the maps that are pinned; one result for each. */
   | {
       readonly do: 'run';
@@ -96,6 +96,11 @@ function answer(c: PlaneCommand): unknown {
       return must(plane.counters());
     case 'tick':
       return plane.tick();
+    case 'exceptions':
+      for (;;) {
+        const found = must(plane.exceptions(1_000_000));
+        if (found !== 'more') return found;
+      }
     case 'run':
       return runFrames(c);
     case 'inject':

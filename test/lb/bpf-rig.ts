@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import type { IpAddress } from '../../src/base/index.ts';
 import type { Forwarding, Scheduler } from '../../src/director/index.ts';
 import type { BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
-import type { ServiceCounters, ServiceOutcome, Wanted, WantedServer, WantedService } from '../../src/director/types.ts';
+import type {
+  FlowException,
+  ServiceCounters,
+  ServiceOutcome,
+  Wanted,
+  WantedServer,
+  WantedService,
+} from '../../src/director/types.ts';
 import { type Host, type HostDefinition, Lab, type Program, startResponder } from '../../src/lab/index.ts';
 import type { PlaneCommand, RunResult } from './bpf-plane-main.ts';
 
@@ -94,6 +101,9 @@ export class RemotePlane {
   }
   async counters(): Promise<readonly ServiceCounters[]> {
     return (await this.#ask({ do: 'counters' })) as never;
+  }
+  async exceptions(): Promise<readonly FlowException[]> {
+    return (await this.#ask({ do: 'exceptions' })) as never;
   }
   async tick(): Promise<void> {
     await this.#ask({ do: 'tick' });

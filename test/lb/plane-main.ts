@@ -9,7 +9,12 @@ if (!addon.ok) throw new Error(addon.error.doing.en);
 const network = openNetwork(addon.value, { write: () => {} });
 if (!network.ok) throw new Error(network.error.doing.en);
 const options = JSON.parse(process.argv[2] ?? '{}') as Partial<NftPlaneOptions>;
-const opened = NftPlane.open({ netlink: linuxNetlink(addon.value), network: network.value, ...options });
+const opened = NftPlane.open({
+  netlink: linuxNetlink(addon.value),
+  network: network.value,
+  report: (e) => void process.stderr.write(`${e.code}: ${e.doing.en}\n`),
+  ...options,
+});
 if (!opened.ok) throw new Error(opened.error.doing.en);
 const plane = opened.value;
 

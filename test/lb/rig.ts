@@ -110,6 +110,10 @@ export class PlaneProcess {
     assert.ok(got.ok, JSON.stringify(got));
     return got.value;
   }
+  /** What the plane reported, a line each. */
+  stderr(): string {
+    return this.#program.text('stderr');
+  }
   async close(keep: boolean): Promise<void> {
     await this.ask('close', { keep });
     await this.#program.exited;

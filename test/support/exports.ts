@@ -202,6 +202,8 @@ export class MemoryServer {
   readonly export: Export;
   readonly streams: MemoryStream[] = [];
   #batch: () => void = () => {};
+  #now = 0;
+  readonly #timers = new Set<{ readonly due: number; readonly run: () => void }>();
 
   constructor(
     o: { readonly size?: number; readonly unit?: number; readonly readOnly?: boolean } & Partial<ServerOptions> = {},
@@ -212,7 +214,7 @@ export class MemoryServer {
       requestsPerConnection: 5,
       ...o,
     };
-    this.slab = new Uint8Array(1 << 16);
+    this.slab = new Uint8Array(1 << 18);
     const blocks: BlockQueue = {
       kind: 'memory',
       slab: this.slab,
@@ -226,7 +228,15 @@ export class MemoryServer {
       },
       close: () => {},
     };
-    const clock: Clock = { now: () => us(0) as Microseconds, wall: () => assert.fail(), at: () => () => {} };
+    const clock: Clock = {
+      now: () => us(this.#now) as Microseconds,
+      wall: () => assert.fail(),
+      at: (due, run) => {
+        const timer = { due, run };
+        this.#timers.add(timer);
+        return () => void this.#timers.delete(timer);
+      },
+    };
     const made = ExportServer.open(
       {
         blocks,
@@ -267,6 +277,18 @@ export class MemoryServer {
       else return;
     }
     assert.fail('it never comes to rest');
+  }
+  /** Time passes, and what is due runs. */
+  advance(seconds: number): void {
+    const until = this.#now + seconds * 1_000_000;
+    for (;;) {
+      const next = [...this.#timers].sort((a, b) => a.due - b.due)[0];
+      if (next === undefined || next.due > until) break;
+      this.#timers.delete(next);
+      this.#now = next.due;
+      next.run();
+    }
+    this.#now = until;
   }
   get allSlotsFree(): boolean {
     return this.server.freeSlots === this.options.slots.small + this.options.slots.large;

@@ -150,6 +150,8 @@ export type PeerOption = {
 export type KeepalivedOptions = {
   readonly do: 'run' | 'test' | 'version' | 'help' | { readonly signum: number };
   readonly file: string;
+  /** What is in it. */
+  readonly format: 'keepalived' | 'ldirectord';
   readonly only: 'all' | 'vrrp' | 'checkers';
   readonly bfd: boolean;
   readonly always: boolean;
@@ -278,6 +280,7 @@ export function parseOptions(argv: readonly string[]): Result<KeepalivedOptions,
   return ok({
     do: what,
     file: last('use-file') ?? '/etc/keepalived/keepalived.conf',
+    format: 'keepalived',
     only,
     bfd: !has('no_bfd'),
     always: has('all'),

@@ -56,7 +56,9 @@ export function runningPid(path: string): number | undefined {
 export const isDaemon = (argv: readonly string[]): boolean =>
   basename(argv[0] ?? '') === 'keepalived' ||
   argv[0]?.startsWith('holdfast keepalived') === true ||
-  argv.some((a, i) => a === 'keepalived' && /(^|\/)(holdfast|main\.[jt]s)$/.test(argv[i - 1] ?? ''));
+  argv.some(
+    (a, i) => (a === 'keepalived' || a === 'ldirectord') && /(^|\/)(holdfast|main\.[jt]s)$/.test(argv[i - 1] ?? ''),
+  );
 
 export type PidFileError = { readonly kind: 'running' | 'unwritable'; readonly text: Text };
 const running = (words: Text): Result<void, PidFileError> => err({ kind: 'running', text: words });

@@ -1,17 +1,9 @@
 /** The planes of this host. One that the kernel does not have is left out, and the choice of a plane says so. */
-import {
-  BpfPlane,
-  fileLedger,
-  Guard,
-  IpvsPlane,
-  NftPlane,
-  type Plane,
-  PROXY_DEFAULTS,
-  ProxyPlane,
-} from '../../director/index.ts';
+import { BpfPlane, Guard, IpvsPlane, NftPlane, type Plane, PROXY_DEFAULTS, ProxyPlane } from '../../director/index.ts';
 import type { Host, HostError } from '../../host/index.ts';
 import { type Addon, linuxBpf, linuxNetlink, linuxRelays } from '../../host/linux/index.ts';
 import { failureText } from '../handover/namespace.ts';
+import { safeLedger } from './ledger.ts';
 
 export type PlaneSettings = {
   readonly addon: Addon;
@@ -34,10 +26,12 @@ export function openPlanes(o: PlaneSettings): Planes {
   if (!opened.ok) lacking(opened.error);
   const guard = opened.ok ? { guard: opened.value } : {};
 
-  const ipvs = new IpvsPlane({ netlink, ledger: fileLedger(files, o.ledger), log });
+  const ipvs = new IpvsPlane({ netlink, ledger: safeLedger(files, o.ledger), log });
   if (o.flush) ipvs.flush(); // without ip_vs there is nothing to empty
   const planes: Plane[] = [ipvs];
-  const nft = NftPlane.open({ netlink, network, ...guard });
+  const report = (e: HostError): void =>
+    log.write({ level: 'warning', code: 'director.nft', text: e.doing, fields: { code: e.code } });
+  const nft = NftPlane.open({ netlink, network, report, ...guard });
   if (nft.ok) planes.push(nft.value);
   else lacking(nft.error);
   const bpf = linuxBpf(netlink);

@@ -93,6 +93,7 @@ export class DirectorProcess {
       return;
     }
     for (const early of this.#early.splice(0)) this.receive(early);
+    this.#send({ kind: 'in-force' });
   }
   #begin(m: Configure): Result<void, Text> {
     if (m.umask !== undefined) process.umask(m.umask);

@@ -8,15 +8,18 @@ import { systemAccounts } from '../scripts/accounts.ts';
 import { scriptDiagnostics, systemPaths, withoutScripts } from '../scripts/check.ts';
 import { scriptFinding } from '../scripts/security.ts';
 import { disk } from './disk.ts';
+import { readLdirectord } from './ldirectord.ts';
 
 export type Reading = {
   readonly config: KeepalivedConfig | undefined;
   readonly diagnostics: readonly Diagnostic[];
   readonly sources: ReadonlyMap<string, string>;
+  readonly keepServers?: boolean;
+  readonly autoReload?: boolean;
 };
 
 export function readFile(request: ReadRequest): Reading {
-  const { file, lenient, configId } = request;
+  const { file, format, lenient, configId } = request;
   const options = {
     lenient,
     hostName: hostname(),
@@ -24,8 +27,11 @@ export function readFile(request: ReadRequest): Reading {
     seed: Math.floor(Math.random() * 2 ** 32),
     ...(configId === undefined ? {} : { configId }),
   };
-  const result = readKeepalivedConf({ file, files: disk, options });
-  if (result.config === undefined) return { ...result, config: undefined };
+  const result: Reading =
+    format === 'ldirectord'
+      ? readLdirectord(file, options)
+      : { config: undefined, ...readKeepalivedConf({ file, files: disk, options }) };
+  if (result.config === undefined) return result;
   const about = scriptDiagnostics(result.config, systemAccounts, systemPaths, lenient);
   const diagnostics = [...result.diagnostics, ...about];
   if (about.some((d) => d.severity === 'error')) return { ...result, config: undefined, diagnostics };
@@ -81,6 +87,8 @@ export function readConfiguration(request: ReadRequest): ReadAnswer {
       director,
       description: request.describe ? withoutSecrets(describeKeepalivedConf(r.config)) : undefined,
       virtualServers: director.virtualServers.map(serverName),
+      keepServers: r.keepServers ?? false,
+      autoReload: r.autoReload ?? false,
       flattened: [...r.sources].map(([file, content]) => `# ${file}\n${content}`).join('\n'),
     },
   };

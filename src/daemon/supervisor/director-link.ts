@@ -28,6 +28,8 @@ export type DirectorHandlers = {
 const NAME = text('the director process', '调度进程');
 /** An answer waits for the planes' counters, which are read by netlink. */
 const ANSWER_WITHIN = 4000;
+/** How long the virtual routers wait for the planes at the start of the daemon: a sick director must not keep the address away. */
+const READY_WITHIN = 5000;
 /** How often it is asked whether it lives. */
 const LIVE_EVERY = 5000;
 
@@ -40,6 +42,7 @@ export class DirectorLink {
   #keep = false;
   readonly #memory = new Map<ServiceKey, PoolState>();
   #whenStopped: () => void = () => {};
+  #whenReady: (how: 'in-force' | 'absent' | 'late') => void = () => {};
   #options: KeeperOptions = { name: NAME, respawn: true, childWait: 5_000_000 as Microseconds };
   /** What a process that starts must be told besides its configuration. */
   readonly #instances = new Map<string, InstanceView>();
@@ -54,10 +57,33 @@ export class DirectorLink {
   get pid(): number | undefined {
     return this.#state.kept.is === 'running' ? this.#child?.pid : undefined;
   }
-  configuration(settings: DirectorSettings, o: Omit<KeeperOptions, 'name'>): void {
+  /** `leftBehind`: there is something in the kernel to take over, or to sweep. */
+  configuration(settings: DirectorSettings, o: Omit<KeeperOptions, 'name'> & { readonly leftBehind: boolean }): void {
+    const { leftBehind, ...options } = o;
     this.#settings = settings;
-    this.#options = { ...o, name: NAME };
-    this.#feed({ kind: 'configuration', work: settings.config.virtualServers.length > 0 });
+    this.#options = { ...options, name: NAME };
+    this.#feed({ kind: 'configuration', work: leftBehind || settings.config.virtualServers.length > 0 });
+  }
+  /**
+   * Calls back once: when the planes are filled, at once where there is no director, and at the latest after a few
+   * seconds. The address must not come to a host whose planes are empty: it would answer the established connections of
+   * the other director, and end them.
+   */
+  ready(done: () => void): void {
+    const late = setTimeout(() => this.#whenReady('late'), READY_WITHIN);
+    this.#whenReady = (how) => {
+      this.#whenReady = () => {};
+      clearTimeout(late);
+      if (how === 'late') {
+        const words = text(
+          `${NAME.en} has not filled the planes within ${READY_WITHIN / 1000} s: the virtual routers start without it`,
+          `${NAME.zh}未在 ${READY_WITHIN / 1000} 秒内就绪：虚拟路由器先行启动`,
+        );
+        this.#on.log({ level: 'warning', code: 'director.late', text: words });
+      }
+      done();
+    };
+    if (this.pid === undefined) this.#whenReady('absent');
   }
   instance(name: string, view: InstanceView): void {
     this.#instances.set(name, view);
@@ -156,6 +182,7 @@ export class DirectorLink {
     if (child !== this.#child) return;
     this.#child = undefined;
     clearInterval(this.#living);
+    this.#whenReady('absent');
     for (const [, reply] of this.#asked)
       reply({ error: text('the director process died meanwhile', '调度进程在此期间终止') } satisfies LbAnswer);
     this.#asked.clear();
@@ -179,6 +206,9 @@ export class DirectorLink {
         reply?.(m.document);
         break;
       }
+      case 'in-force':
+        this.#whenReady('in-force');
+        break;
       case 'alive':
         this.#feed({ kind: 'heard' });
         break;

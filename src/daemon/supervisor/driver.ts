@@ -1,4 +1,5 @@
 /** Does what the supervisor's machine decides: the processes, files and sockets around it, with nothing left to decide. */
+import { existsSync } from 'node:fs';
 import type { ControlRequest, StatusDocument } from '../../api/index.ts';
 import { type Microseconds, type Result, type Text, text, unreachable, verbatim } from '../../base/index.ts';
 import type { Exit, Host, Log, Running } from '../../host/index.ts';
@@ -12,7 +13,7 @@ import { systemAccounts } from '../scripts/accounts.ts';
 import { BeatLink } from './beat-link.ts';
 import { DirectorLink } from './director-link.ts';
 import { type DumpKind, writeDump } from './dump.ts';
-import { logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
+import { FileWatch, logCheck, markReading, ScheduledReload, saveConfiguration } from './files.ts';
 import { History, STATES } from './history.ts';
 import {
   initialSupervisor,
@@ -50,12 +51,15 @@ export class Supervisor {
   #refusedAt: number | undefined;
   /** A process died that may not be started again. */
   #failed = false;
+  /** A daemon before this one was killed, and its director's work is in the kernel still, also if there is none for ours. */
+  #leftBehind = false;
   /** The startup script has ended: processes may be told what to do. */
   #prepared = false;
   #stopReading: () => void = () => {};
   readonly #startedAt = Date.now();
   readonly #history = new History();
   readonly #scheduled: ScheduledReload;
+  readonly #changed = new FileWatch(() => this.reload());
   readonly #options: KeepalivedOptions;
   readonly #ports: SupervisorPorts;
 
@@ -117,7 +121,7 @@ export class Supervisor {
         this.#world?.startup(this.#config as ReadConfig, () => {
           this.#prepared = true;
           this.#configureDirector();
-          this.#feed({ kind: 'prepared' });
+          this.#director.ready(() => this.#feed({ kind: 'prepared' }));
         });
         return;
       case 'start-beat':
@@ -152,10 +156,10 @@ export class Supervisor {
   // ---------------------------------------------------------------------------------------------- configuration
 
   #read(why: 'start' | 'reload'): void {
-    const { file, lenient, configId, dumpConfig } = this.#options;
+    const { file, format, lenient, configId, dumpConfig } = this.#options;
     if (why === 'reload') this.#log('notice', 'config.reading', text(`reading ${file} again`, `重新读取 ${file}`));
     const done = markReading(this.#config?.global.reloadFile, this.#ports.log);
-    this.#stopReading = readInProcess({ file, lenient, configId, describe: dumpConfig }, (answer) => {
+    this.#stopReading = readInProcess({ file, format, lenient, configId, describe: dumpConfig }, (answer) => {
       done();
       this.#answered(why, answer);
     });
@@ -186,6 +190,7 @@ export class Supervisor {
     this.#refusedAt = undefined;
     this.#world?.notifier.use(notifyConfig(config));
     saveConfiguration(config.global.saveDirectory, this.#generation, config.flattened, this.#ports.log);
+    this.#changed.use(config.autoReload ? this.#options.file : undefined);
     this.#scheduled.use(config.global.reloadTimeFile, config.global.reloadRepeat);
     for (const line of config.description?.split('\n') ?? []) this.#log('notice', 'config.dump', verbatim(line));
     for (const words of notFollowed(config)) this.#log('warning', 'director.not-followed', words);
@@ -214,6 +219,7 @@ export class Supervisor {
       this.#log('error', kind === 'running' ? 'daemon.running' : 'daemon.pid-file', words);
       return kind === 'running' ? EXIT.refused : EXIT.failed;
     }
+    this.#leftBehind = existsSync(paths.checkers);
     const host = this.#ports.openHost(namespace);
     if (!host.ok) {
       this.#log('error', 'daemon.host', host.error);
@@ -229,6 +235,7 @@ export class Supervisor {
     this.#director.configuration(directorSettings(config, this.#options, { generation: this.#generation, ledger }), {
       respawn: this.#options.respawn,
       childWait: config.global.childWait,
+      leftBehind: this.#leftBehind,
     });
   }
 
@@ -331,8 +338,9 @@ export class Supervisor {
   }
   async #end(code: number): Promise<void> {
     this.#stopReading();
+    const keep = this.#options.keepServers || this.#config?.keepServers === true;
     // Behind the beat: the address leaves first, then what is served at it.
-    await new Promise<void>((stopped) => this.#director.stop({ keep: this.#options.keepServers }, stopped));
+    await new Promise<void>((stopped) => this.#director.stop({ keep }, stopped));
     await this.#world?.end(this.#config);
     this.#ports.end(this.#failed && code === EXIT.done ? EXIT.failed : code);
   }

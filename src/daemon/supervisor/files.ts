@@ -1,5 +1,5 @@
 /** The files around reading a configuration: `reload_file`, `config_save_dir`, `reload_time_file`. */
-import { mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, unlinkSync, unwatchFile, watchFile } from 'node:fs';
 import { join } from 'node:path';
 import { ms, type Text, text } from '../../base/index.ts';
 import type { Log } from '../../host/index.ts';
@@ -55,6 +55,26 @@ export function saveConfiguration(folder: string | undefined, generation: number
 }
 
 const LOOK_EVERY = 1000;
+
+/** Calls back when a file is another than before; looks once a second, since editors put a new file in the old one's place. */
+export class FileWatch {
+  readonly #changed: () => void;
+  #file: string | undefined;
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+  use(file: string | undefined): void {
+    if (file === this.#file) return;
+    if (this.#file !== undefined) unwatchFile(this.#file);
+    this.#file = file;
+    if (file === undefined) return;
+    // Gone for a moment, between the old and the new, is no change yet.
+    watchFile(file, { interval: LOOK_EVERY, persistent: false }, (now, before) => {
+      const other = now.mtimeMs !== before.mtimeMs || now.size !== before.size || now.ino !== before.ino;
+      if (other && now.nlink > 0) this.#changed();
+    });
+  }
+}
 
 /** Looks at `reload_time_file` once a second and calls back when its time has come; the file is then removed unless it repeats. */
 export class ScheduledReload {

@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ms, verbatim } from '../../base/index.ts';
 import { since } from '../beat/snapshot.ts';
-import { parseRequest } from './control.ts';
 import { History } from './history.ts';
 import { reloadTime } from './reload-time.ts';
+import { parseRequest } from './requests.ts';
 
 const noon = Date.UTC(2026, 5, 15, 12, 0, 0);
 const at = (content: string): unknown => {

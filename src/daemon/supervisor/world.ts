@@ -1,14 +1,17 @@
 /** What the supervisor needs from the first good configuration on: pid file, programs, notification, control socket. */
+
+import type { ControlRequest } from '../../api/index.ts';
 import { text } from '../../base/index.ts';
 import { type PidPaths, removePidFile, writePidFile } from '../command/pidfile.ts';
+import { type Control, serveControl, type Talk } from '../control-socket.ts';
 import type { ReadConfig } from '../messages.ts';
 import { Notifier } from '../notify/notifier.ts';
 import type { Accounts } from '../scripts/accounts.ts';
 import { ScriptRunner } from '../scripts/runner.ts';
 import { runTimed } from '../scripts/timed.ts';
-import { type Answer, type Control, serveControl } from './control.ts';
 import type { SupervisorHost } from './driver.ts';
 import { LazyMailer } from './lazy-mailer.ts';
+import { parseRequest } from './requests.ts';
 import { notifyConfig } from './shares.ts';
 
 /** How long the end waits for `notify_stop` scripts (keepalived: 1 s) and for mail on its way. */
@@ -23,7 +26,13 @@ export class World {
   readonly #control: Control;
   readonly paths: PidPaths;
 
-  constructor(config: ReadConfig, paths: PidPaths, host: SupervisorHost, accounts: Accounts, answer: Answer) {
+  constructor(
+    config: ReadConfig,
+    paths: PidPaths,
+    host: SupervisorHost,
+    accounts: Accounts,
+    answer: Talk<ControlRequest>['answer'],
+  ) {
     this.host = host;
     this.paths = paths;
     this.runner = new ScriptRunner(config.vrrp, host, accounts);
@@ -34,7 +43,7 @@ export class World {
       runner: this.runner,
       mail: (m, c) => this.#mailer.send(m, c),
     });
-    this.#control = serveControl(paths.socket, accounts, answer, (words) =>
+    this.#control = serveControl(paths.socket, accounts, { parse: parseRequest, answer }, (words) =>
       host.log.write({ level: 'error', code: 'control.socket', text: words }),
     );
   }

@@ -4,7 +4,8 @@
  *
  * Each side numbers the changes of its own table. What the peer lacks is sent in order from the last number that it has
  * acknowledged (go-back-N), so a peer that starts anew gets everything. A message counts only if it names our own
- * session, which nobody could have recorded before it began, and comes behind the last one of its sender's session.
+ * session, which nobody could have recorded before it began, and counts once (a window of numbers as in RFC 4303,
+ * section 3.4.3): messages may overtake each other, and what came too early waits for what is before it.
  */
 import { type Microseconds, us } from '../../base/index.ts';
 import {
@@ -33,6 +34,10 @@ const RESEND = 100_000;
 /** Answers to strangers, which anybody can cause by an old message. */
 const ANSWER_EVERY = 100_000;
 const MOST_RETIRED = 1_000;
+/** Messages that may be overtaken: an eighth of a second's worth. */
+const WINDOW = 256;
+/** Updates that wait for one before them. */
+const MOST_WAITING = 32;
 /** Numbers on the wire have 32 bits. */
 const MOST_NUMBER = 0xff00_0000;
 
@@ -62,7 +67,27 @@ export type HandoffStatus = {
 
 type Own = { readonly id: string; readonly flow: FlowException; readonly gone: boolean; readonly version: number };
 type Held = { readonly flow: FlowException; epoch: number };
-type Peer = { session: bigint; sequence: number; received: number; epoch: number; heardAt: number };
+type Update = NonNullable<LbPeerMessage['update']>;
+type Peer = {
+  session: bigint;
+  /** Number of its latest message, and those of the window that came. */
+  latest: number;
+  seen: Set<number>;
+  received: number;
+  waiting: Map<number, Update>;
+  epoch: number;
+  heardAt: number;
+};
+
+/** Whether a message of this number is none that came before. */
+function isFresh(peer: Peer, sequence: number): boolean {
+  if (sequence <= peer.latest - WINDOW || peer.seen.has(sequence)) return false;
+  peer.seen.add(sequence);
+  if (sequence <= peer.latest) return true;
+  peer.latest = sequence;
+  for (const old of peer.seen) if (old <= sequence - WINDOW) peer.seen.delete(old);
+  return true;
+}
 
 const idOf = (service: string, f: LbPeerFlow): string =>
   `${service} ${f.client} ${f.clientPort} ${f.address} ${f.port}`;
@@ -269,10 +294,9 @@ export class Handoff {
       return;
     }
     const known = this.#peer?.session === m.session;
-    if (known && this.#peer && m.sequence <= this.#peer.sequence) return;
     if (!known) this.#meet(m, now);
     const peer = this.#peer as Peer;
-    peer.sequence = m.sequence;
+    if (!isFresh(peer, m.sequence)) return;
     peer.heardAt = now;
     if (this.#silent) {
       this.#silent = false;
@@ -289,7 +313,15 @@ export class Handoff {
     const old = this.#peer;
     if (old) this.#retired.add(old.session);
     this.#former = old !== undefined;
-    this.#peer = { session: m.session, sequence: -1, received: 0, epoch: (old?.epoch ?? 0) + 1, heardAt: now };
+    this.#peer = {
+      session: m.session,
+      latest: -1,
+      seen: new Set(),
+      received: 0,
+      waiting: new Map(),
+      epoch: (old?.epoch ?? 0) + 1,
+      heardAt: now,
+    };
     this.#acknowledged = 0;
     this.#sent = 0;
     this.#pumpAt = now;
@@ -302,8 +334,23 @@ export class Handoff {
     this.#progressAt = now;
     this.#forgetGone();
   }
-  #receive(peer: Peer, u: NonNullable<LbPeerMessage['update']>): void {
-    if (u.from > peer.received || u.upto <= peer.received) return;
+  #receive(peer: Peer, u: Update): void {
+    if (u.from > peer.received) {
+      if (peer.waiting.size < MOST_WAITING) peer.waiting.set(u.from, u);
+      return;
+    }
+    for (let next: Update | undefined = u; next; ) {
+      if (next.upto > peer.received) this.#take(peer, next);
+      next = undefined;
+      for (const [from, early] of peer.waiting) {
+        if (from > peer.received) continue;
+        peer.waiting.delete(from);
+        next = early;
+        break;
+      }
+    }
+  }
+  #take(peer: Peer, u: Update): void {
     peer.received = u.upto;
     const [set, gone]: [FlowException[], FlowException[]] = [[], []];
     for (const g of u.groups)

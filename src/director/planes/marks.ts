@@ -1,6 +1,6 @@
 /**
  * The marks that planes put on packets and connections: `0xASSSSNNN`, the tag `A`, the number of the service in 16 bits,
- * the number of the server in it in 12. Slots of a service are numbered the same way, without the tag.
+ * the number of the server in it in 12.
  */
 import { familyOf, type IpAddress, ipBytes, ipFromBytes } from '../../base/index.ts';
 import type { Protocol } from '../config.ts';
@@ -9,8 +9,9 @@ export const MARK_TAG = 0xa000_0000;
 export const MARK_MASK = 0xf000_0000;
 /** All bits but the server's number. */
 export const SERVICE_MASK = 0xffff_f000;
+/** The server's number alone. */
+export const SERVER_MASK = 0xfff;
 export const MAX_SERVICES = 0x1_0000;
-/** Also the most slots of a service. */
 export const MAX_SERVERS = 0x1000;
 
 export const serviceMark = (service: number): number => (MARK_TAG | (service << 12)) >>> 0;
@@ -18,10 +19,6 @@ export const serverMark = (service: number, server: number): number => (serviceM
 export const isOurMark = (mark: number): boolean => (mark & MARK_MASK) >>> 0 === MARK_TAG;
 export const serviceOfMark = (mark: number): number => (mark >>> 12) & 0xffff;
 export const serverOfMark = (mark: number): number => mark & 0xfff;
-
-export const slotKey = (service: number, slot: number): number => ((service << 12) | slot) >>> 0;
-export const serviceOfSlot = (key: number): number => key >>> 12;
-export const slotOfKey = (key: number): number => key & 0xfff;
 
 export const PROTOCOL_NUMBER: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
 

@@ -87,7 +87,7 @@ export class Decapsulator {
     }
     for (const ifindex of ifindexes) {
       if (this.#links.has(ifindex) || !program) continue;
-      const path = `${this.#folder}/link-${ifindex}-tc`;
+      const path = this.#path(ifindex);
       const old = this.#bpf.adopt(path, ifindex, 'tc');
       if (old?.replace(program).ok) {
         this.#links.set(ifindex, old);
@@ -102,12 +102,26 @@ export class Decapsulator {
     return ok(undefined);
   }
 
+  /** Takes off these devices what an earlier process left there, and then all of its own. */
+  remove(ifindexes: readonly number[]): void {
+    const left = this.#bpf.openMap(`${this.#folder}/${MAPS[0]}`);
+    if (left.ok) {
+      left.value.close();
+      for (const i of ifindexes) if (!this.#links.has(i)) this.#bpf.adopt(this.#path(i), i, 'tc')?.detach();
+    }
+    this.close({ keep: false });
+  }
+  #path(ifindex: number): string {
+    return `${this.#folder}/link-${ifindex}-tc`;
+  }
   close(o: { readonly keep: boolean }): void {
     for (const link of this.#links.values()) {
       if (o.keep) link.close();
       else link.detach();
     }
     if (!o.keep) for (const name of MAPS) this.#bpf.unpin(`${this.#folder}/${name}`);
+    this.#links.clear();
     this.#object?.close();
+    this.#object = undefined;
   }
 }

@@ -9,6 +9,8 @@ export type RealServerWanted = {
   readonly vips: readonly IpAddress[];
   /** Addresses of this host that tunnels end at; none for DR. */
   readonly endpoints: readonly IpAddress[];
+  /** Names of the devices that tunnels come in by: what is inside has its way back elsewhere. */
+  readonly devices?: readonly string[];
 };
 export type RealServerFound = {
   /** On lo now. */
@@ -29,17 +31,59 @@ const IP4_SETTINGS: Readonly<Record<string, string>> = {
 };
 export const REAL_SERVER_SYSCTLS: readonly string[] = Object.keys(IP4_SETTINGS);
 
+const rpFilter = (device: string): string => `net/ipv4/conf/${device}/rp_filter`;
+/** What `realServerPlan` wants to know of. */
+export const realServerSysctls = (w: RealServerWanted): readonly string[] => [
+  ...REAL_SERVER_SYSCTLS,
+  ...['all', ...(w.devices ?? [])].map(rpFilter),
+];
+/** The reverse path filter: 1 drops what would not be answered by the same device, 2 what would be answered by none. */
+const [STRICT, LOOSE] = [1, 2];
+
 /** Settings first: an address must not be on lo for a moment in which ARP is answered for it. */
 export function realServerPlan(w: RealServerWanted, f: RealServerFound): readonly RealServerStep[] {
   const out: RealServerStep[] = [];
-  if (w.vips.some((v) => familyOf(v) === 4))
-    for (const [name, value] of Object.entries(IP4_SETTINGS)) {
-      const was = f.sysctls[name];
-      if (was !== undefined && Number(was) < Number(value)) out.push({ do: 'sysctl', name, value, was });
-    }
+  const raise = (name: string, value: string): void => {
+    const was = f.sysctls[name];
+    if (was !== undefined && Number(was) < Number(value)) out.push({ do: 'sysctl', name, value, was });
+  };
+  if (w.vips.some((v) => familyOf(v) === 4)) {
+    for (const [name, value] of Object.entries(IP4_SETTINGS)) raise(name, value);
+    // The larger of `all` and the device's own holds.
+    const strict = (d: string): boolean =>
+      ['all', d].reduce((n, x) => Math.max(n, Number(f.sysctls[rpFilter(x)] ?? 0)), 0) === STRICT;
+    for (const d of w.devices ?? []) if (strict(d)) raise(rpFilter(d), String(LOOSE));
+  }
   for (const address of w.vips) if (!f.addresses.includes(address)) out.push({ do: 'address-add', address });
   for (const address of f.ours)
     if (f.addresses.includes(address) && !w.vips.includes(address)) out.push({ do: 'address-remove', address });
+  return out;
+}
+
+/** What was put there, by this process or earlier ones. `sysctls`: as they were before. */
+export type RealServerLedger = {
+  readonly addresses: readonly IpAddress[];
+  readonly sysctls: Readonly<Record<string, { readonly was: string; readonly set: string }>>;
+};
+export const EMPTY_LEDGER: RealServerLedger = { addresses: [], sysctls: {} };
+
+/** The ledger when the steps are done. */
+export function enter(l: RealServerLedger, steps: readonly RealServerStep[]): RealServerLedger {
+  const addresses = new Set(l.addresses);
+  const sysctls = { ...l.sysctls };
+  for (const s of steps) {
+    if (s.do === 'address-add') addresses.add(s.address);
+    if (s.do === 'address-remove') addresses.delete(s.address);
+    if (s.do === 'sysctl') sysctls[s.name] = { was: sysctls[s.name]?.was ?? s.was, set: s.value };
+  }
+  return { addresses: [...addresses], sysctls };
+}
+/** Everything back: addresses first. A setting that somebody has changed since is theirs. */
+export function realServerUndo(l: RealServerLedger, f: RealServerFound): readonly RealServerStep[] {
+  const out: RealServerStep[] = [];
+  for (const address of l.addresses) if (f.addresses.includes(address)) out.push({ do: 'address-remove', address });
+  for (const [name, { was, set }] of Object.entries(l.sysctls))
+    if (f.sysctls[name] === set) out.push({ do: 'sysctl', name, value: was, was: set });
   return out;
 }
 
@@ -59,11 +103,19 @@ export function describeRealServerStep(s: RealServerStep): string {
   }
 }
 
+export type Tunnel = 'ipip' | 'gue' | 'gre';
+/** Modules and devices in which the kernel ends tunnels by itself, whatever comes inside. */
+const ENDS: Readonly<Record<Tunnel, Readonly<Record<Family, readonly string[]>>>> = {
+  ipip: { 4: ['ipip', 'tunl0'], 6: ['ip6_tunnel', 'ip6tnl0'] },
+  gue: { 4: ['ipip', 'tunl0'], 6: ['ip6_tunnel', 'ip6tnl0'] },
+  gre: { 4: ['ip_gre', 'gre0'], 6: ['ip6_gre', 'ip6gre0'] },
+};
+
 /**
  * The same for a real server that does not run the agent: a shell script that may run at every start. Tunnels end in the
- * kernel's own ipip and ip6_tunnel devices, which take IPv4 in IPv4 and IPv6 in IPv6.
+ * kernel's own devices, which take IPv4 in IPv4 and IPv6 in IPv6. `guePort`: of GUE.
  */
-export function realServerScript(w: RealServerWanted): string {
+export function realServerScript(w: RealServerWanted, tunnel: Tunnel = 'ipip', guePort = 6080): string {
   const lines = ['#!/bin/sh', '# Real server of a Holdfast director; may be run again at any time.', 'set -eu'];
   if (w.vips.some((v) => familyOf(v) === 4))
     for (const [name, value] of Object.entries(IP4_SETTINGS))
@@ -71,13 +123,19 @@ export function realServerScript(w: RealServerWanted): string {
   for (const v of w.vips)
     lines.push(`${ip(familyOf(v))} address replace ${host(v)} dev lo${familyOf(v) === 6 ? ' nodad' : ''}`);
   const families = new Set(w.endpoints.map(familyOf));
-  if (families.has(4))
-    lines.push(
-      'modprobe ipip',
-      'ip link set tunl0 up',
-      '# What comes out of the tunnel has its way back elsewhere.',
-      'for dev in all tunl0; do echo 0 >/proc/sys/net/ipv4/conf/$dev/rp_filter; done',
-    );
-  if (families.has(6)) lines.push('modprobe ip6_tunnel', 'ip link set ip6tnl0 up');
+  for (const family of [4, 6] as const) {
+    if (!families.has(family)) continue;
+    const [module, device] = ENDS[tunnel][family];
+    lines.push(`modprobe ${module}`, `ip link set ${device} up`);
+    if (tunnel === 'gue') {
+      const fou = `${ip(family)} fou`;
+      lines.push('modprobe fou', `${fou} show | grep -q 'port ${guePort} gue' || ${fou} add port ${guePort} gue`);
+    }
+    if (family === 4)
+      lines.push(
+        '# What comes out of the tunnel has its way back elsewhere.',
+        `for dev in all ${device}; do echo 0 >/proc/sys/net/ipv4/conf/$dev/rp_filter; done`,
+      );
+  }
   return `${lines.join('\n')}\n`;
 }

@@ -264,7 +264,7 @@ export class Holder implements ExportBackend {
       this.#readLeft = this.#length[tag] as number;
       return false;
     }
-    this.#tell(tag, -error);
+    this.#tell(tag, error === 0 ? 0 : -error);
     return true;
   }
   #arrived(n: number): boolean {

@@ -1,6 +1,7 @@
 /** A plane of the simulated kernel: services that outlive the process, flows that stick to their servers, and a ring for the rest. */
-import { type Result, text } from '../../base/index.ts';
+import { type IpAddress, ok, type Result, text } from '../../base/index.ts';
 import {
+  type FlowException,
   maglev,
   NOBODY,
   type Plane,
@@ -12,7 +13,14 @@ import {
 } from '../../director/index.ts';
 import type { World } from '../world.ts';
 
-export type Flow = { readonly service: string; readonly client: number; readonly server: string };
+export type Flow = {
+  readonly service: string;
+  readonly client: number;
+  readonly server: string;
+  /** Another director told of it, and it has not come by here. */
+  readonly foreign?: boolean;
+};
+const CLIENTS_NET = '203.0.113.';
 
 export class Kernel {
   readonly services = new Map<string, WantedService>();
@@ -46,6 +54,9 @@ export class Kernel {
       refuses: () => undefined,
       apply: (w) => this.#apply(w),
       counters: () => this.#counters(),
+      exceptions: (most) => ok(this.#exceptions().slice(0, most)),
+      adopt: (flows) => this.#adopt(flows),
+      abandon: (flows) => this.#abandon(flows),
       close: ({ keep }) => {
         if (!keep) this.clear();
       },
@@ -101,10 +112,40 @@ export class Kernel {
   packet(service: string, client: number): string | undefined {
     const id = `${service} ${client}`;
     const known = this.flows.get(id);
-    if (known) return known.server;
+    if (known) {
+      if (known.foreign) this.flows.set(id, { service, client, server: known.server });
+      return known.server;
+    }
     const server = this.byRing(service, client);
     if (server !== undefined) this.flows.set(id, { service, client, server });
     return server;
+  }
+  #exceptions(): FlowException[] {
+    const odd = [...this.flows.values()].filter((f) => !f.foreign && this.byRing(f.service, f.client) !== f.server);
+    return odd.map(({ service, server, client }) => ({
+      service,
+      server,
+      client: `${CLIENTS_NET}${client}` as IpAddress,
+      clientPort: 40_000,
+      address: service.replace(/^tcp |:80$/g, '') as IpAddress,
+      port: 80,
+    }));
+  }
+  /** What came by here is left as it is. */
+  #adopt(flows: readonly FlowException[]): void {
+    for (const { service, server, client: address } of flows) {
+      const client = Number(address.slice(CLIENTS_NET.length));
+      const id = `${service} ${client}`;
+      const known = this.flows.get(id);
+      if ((known && !known.foreign) || !this.services.get(service)?.servers.some((x) => x.key === server)) continue;
+      this.flows.set(id, { service, client, server, foreign: true });
+    }
+  }
+  #abandon(flows: readonly FlowException[]): void {
+    for (const { service, client } of flows) {
+      const id = `${service} ${client.slice(CLIENTS_NET.length)}`;
+      if (this.flows.get(id)?.foreign) this.flows.delete(id);
+    }
   }
   #counters(): Result<readonly ServiceCounters[], never> {
     const zero = { connections: 0, packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0, inactive: 0 };

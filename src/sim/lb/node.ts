@@ -6,6 +6,8 @@ import {
   Director,
   type DirectorConfig,
   type FoundWeight,
+  PeerLink,
+  type Plane,
   type PoolState,
   serviceKey,
   startCheckRunner,
@@ -16,6 +18,10 @@ import type { Segment } from '../segment.ts';
 import type { World } from '../world.ts';
 import type { Farm } from './farm.ts';
 import { Kernel } from './kernel.ts';
+import type { PeerWire } from './wire.ts';
+
+const PEER_KEY = new TextEncoder().encode('of both directors');
+export const directorAddress = (index: number): IpAddress => `10.0.0.${index + 1}` as IpAddress;
 
 export type Drain = { readonly until: number | undefined };
 
@@ -34,17 +40,28 @@ export class Node {
   readonly checkedSince = new Map<string, number>();
   readonly #world: World;
   readonly #farm: Farm;
+  readonly #index: number;
+  /** To the other director; undefined: it knows of none. */
+  readonly #wire: PeerWire | undefined;
+  #peer: PeerLink | undefined;
   #ports: SimPorts | undefined;
   readonly #memory = new Map<string, string>();
 
-  constructor(name: string, index: number, world: World, farm: Farm, segment: Segment, config: DirectorConfig) {
+  constructor(
+    name: string,
+    index: number,
+    config: DirectorConfig,
+    { world, farm, segment, wire }: { world: World; farm: Farm; segment: Segment; wire: PeerWire | undefined },
+  ) {
+    this.#index = index;
+    this.#wire = wire;
     this.#world = world;
     this.#farm = farm;
     this.config = config;
     this.kernel = new Kernel(world);
     this.host = new SimHost(name, world);
     this.host.connect('eth0', segment, `02:00:00:00:00:0${index + 1}`, {
-      address: `10.0.0.${index + 1}` as IpAddress,
+      address: directorAddress(index),
       length: 16,
     });
   }
@@ -65,11 +82,13 @@ export class Node {
         run: (script, exited) => this.#farm.run(script, exited, alive),
       };
       const noRandomBytes = (n: number): Uint8Array => new Uint8Array(n);
+      const plane = this.kernel.plane();
+      this.#peer = this.#wire && this.#link(this.#wire, ports, plane, alive);
       this.director = new Director(
         this.config,
         {
           ...ports,
-          planes: [this.kernel.plane()],
+          planes: [plane],
           checks: (report) =>
             startCheckRunner(checkPorts, noRandomBytes, (r) => {
               this.#heard(r);
@@ -87,7 +106,16 @@ export class Node {
       );
     });
     this.director?.start();
+    this.#peer?.start();
     for (const v of this.config.virtualServers) this.checkedSince.set(serviceKey(v), this.#world.now);
+  }
+  #link(wire: PeerWire, ports: SimPorts, plane: Plane, alive: () => boolean): PeerLink {
+    const sockets = { ...ports.sockets, udp: wire.udp(directorAddress(this.#index), alive) };
+    const random = (n: number): Uint8Array => Uint8Array.from({ length: n }, () => wire.random.between(0, 255));
+    return new PeerLink(
+      { address: directorAddress(1 - this.#index), port: 8849, key: PEER_KEY },
+      { ...ports, sockets, planes: [plane], random },
+    );
   }
   #heard(r: CheckReport): void {
     if (this.verdicts.get(r.id) === r.verdict && !r.weight) return;
@@ -96,18 +124,25 @@ export class Node {
     if (r.weight) this.weights.set(r.id, r.weight);
   }
 
+  #dead(): void {
+    this.#wire?.silence(directorAddress(this.#index));
+    this.#peer = undefined;
+  }
   /** SIGKILL. */
   kill(): void {
+    this.#dead();
     this.host.kill();
     this.#ports = undefined;
     this.director = undefined;
   }
   /** The process hands over in order. */
   leave(o: { readonly keep: boolean }): void {
+    this.#peer?.close();
     this.director?.stop(o);
     this.kill();
   }
   powerOff(own: (a: string) => boolean): void {
+    this.#dead();
     this.host.powerOff(own);
     this.#ports = undefined;
     this.director = undefined;

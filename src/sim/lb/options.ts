@@ -39,16 +39,20 @@ export type LbOptions = {
   readonly planeFaults: number;
   readonly loss: number;
   readonly rounds: number;
+  /** Two directors tell each other of the connections that no ring would find. */
+  readonly linked: boolean;
 };
 
 const MS = 1000;
-export function drawOptions(r: Random): LbOptions {
+/** `link`: for what has to do with the link only. */
+export function drawOptions(r: Random, link: Random): LbOptions {
   return {
     directors: r.chance(0.6) ? 2 : 1,
     services: Array.from({ length: r.between(1, 3) }, () => drawService(r)),
     planeFaults: r.pick([0, 0, 0.1, 0.4]),
     loss: r.pick([0, 0, 0.05, 0.3]),
     rounds: r.between(1, 3),
+    linked: link.chance(0.7),
   };
 }
 export const drawService = (r: Random): ServiceOptions => ({

@@ -21,6 +21,7 @@ import {
   virtualAddress,
 } from './options.ts';
 import { learnCheckers, Promises, quorumRule, seenServers } from './promises.ts';
+import { PeerWire } from './wire.ts';
 
 /** What a plane is given beyond the checks' own time: the issue's 50 ms. */
 const GRACE = 50_000;
@@ -33,6 +34,7 @@ export class LbWorld {
   readonly world: World;
   readonly options: LbOptions;
   readonly #farm: Farm;
+  readonly #wire: PeerWire;
   readonly #nodes: Node[] = [];
   readonly #promises = new Promises();
   /** By the number of their address; a reload may change or remove one. */
@@ -43,12 +45,15 @@ export class LbWorld {
 
   constructor(seed: number, options?: LbOptions) {
     this.world = new World(seed);
-    this.options = options ?? drawOptions(this.world.random);
+    this.#wire = new PeerWire(this.world, seed ^ 0x11_4b);
+    this.options = options ?? drawOptions(this.world.random, this.#wire.random);
     this.#services = [...this.options.services];
     this.#farm = new Farm(this.world);
     const segment = new Segment('net', this.world);
+    const wire = this.options.directors > 1 && this.options.linked ? this.#wire : undefined;
+    const around = { world: this.world, farm: this.#farm, segment, wire };
     for (let i = 0; i < this.options.directors; i++) {
-      const node = new Node(`lb${i + 1}`, i, this.world, this.#farm, segment, configFor(this.#services));
+      const node = new Node(`lb${i + 1}`, i, configFor(this.#services), around);
       node.kernel.cut = (f) => this.#onCut(node, f.service, f.server);
       this.#nodes.push(node);
     }
@@ -93,6 +98,7 @@ export class LbWorld {
   #trouble(): void {
     const { random: r } = this.world;
     this.#farm.loss = this.options.loss;
+    this.#wire.loss = this.options.loss;
     for (const n of this.#nodes) n.kernel.faults = this.options.planeFaults;
     this.world.note('world', 'trouble begins');
     const until = this.world.now + r.between(5, 40) * SECOND;
@@ -247,9 +253,18 @@ export class LbWorld {
 
   #heal(): void {
     this.#farm.heal();
+    this.#wire.loss = 0;
     for (const n of this.#nodes) {
       n.kernel.faults = 0;
       if (!n.alive) this.#boot(n);
+    }
+    this.#endDrains();
+    if (!this.#nodes[this.#active]?.host.holds(virtualAddress(0))) this.#moveAddresses(this.#active);
+    this.world.note('world', 'healed');
+  }
+  /** Operators take back all that they asked for. */
+  #endDrains(): void {
+    for (const n of this.#nodes) {
       n.drained.clear();
       for (const v of n.config.virtualServers)
         for (const s of v.realServers) {
@@ -258,8 +273,6 @@ export class LbWorld {
         }
       n.told.clear();
     }
-    if (!this.#nodes[this.#active]?.host.holds(virtualAddress(0))) this.#moveAddresses(this.#active);
-    this.world.note('world', 'healed');
   }
   #settle(): void {
     let longest = 0;
@@ -293,19 +306,31 @@ export class LbWorld {
           throw new Broken('two directors with the same servers compute the same ring', `${key}, client ${c}`);
     }
   }
-  /** The addresses move in order: connections that the ring alone placed go on where they were. */
+  /**
+   * The addresses move, in order or by a power cut: connections go on where they were. Without a link only those that the
+   * ring alone placed; with one also those of drained servers, and what began while they were drained.
+   */
   #failOver(): void {
     const [from, to] = [this.#nodes[this.#active], this.#nodes[1 - this.#active]];
     if (!from || !to) return;
+    to.kernel.flows.clear(); // nothing came by there for long
     this.#traffic(200);
-    const open = [...from.kernel.flows.values()].filter((f) => from.kernel.byRing(f.service, f.client) === f.server);
-    to.kernel.flows.clear();
+    this.#drainAlike(from, to);
+    // A look each second, and a message.
+    this.world.runUntil(this.world.now + 3 * SECOND);
+    this.#traffic(100);
+    const here = [...from.kernel.flows.values()].filter((f) => !f.foreign);
+    const open = this.options.linked ? here : here.filter((f) => from.kernel.byRing(f.service, f.client) === f.server);
+    const held = new Map([...from.kernel.services].map(([key, s]) => [key, JSON.stringify(s)]));
+    const cut = this.#wire.random.chance(0.5);
+    if (cut) {
+      this.world.note(from.host.name, 'power lost');
+      from.powerOff((a) => a.startsWith('10.0.0.') && !this.#virtual().includes(a));
+      this.#forget(from);
+    }
     this.#moveAddresses(1 - this.#active);
     for (const f of open) {
-      const v = to.config.virtualServers.find((x) => serviceKey(x) === f.service);
-      const same =
-        JSON.stringify(from.kernel.services.get(f.service)) === JSON.stringify(to.kernel.services.get(f.service));
-      if (!v || !same) continue;
+      if (held.get(f.service) !== JSON.stringify(to.kernel.services.get(f.service))) continue;
       const server = to.kernel.packet(f.service, f.client);
       if (server !== f.server)
         throw new Broken(
@@ -313,8 +338,21 @@ export class LbWorld {
           `${f.service}: client ${f.client} went from ${f.server} to ${server}`,
         );
     }
+    if (cut) this.#boot(from);
+    this.#endDrains();
     this.world.runUntil(this.world.now + SECOND);
     this.#settle();
+  }
+  /** One server of each service is drained on both directors, as operators of a pair do. */
+  #drainAlike(...nodes: readonly Node[]): void {
+    for (const [v] of this.#present(nodes[0] as Node)) {
+      const server = v.realServers[this.#wire.random.between(0, v.realServers.length - 1)];
+      if (!server) continue;
+      const [key, name] = [serviceKey(v), serverKey(v, server)];
+      this.world.note('world', `${key} ${name} is drained on both`);
+      for (const n of nodes)
+        if (n.director?.drain(key, name, { force: true }).ok) n.drained.set(`${key} ${name}`, { until: undefined });
+    }
   }
 
   // ------------------------------------------------------------------------------------------ promises

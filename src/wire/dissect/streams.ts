@@ -2,10 +2,11 @@
 import { decodeTcp, TCP_FLAG } from '../tcp.ts';
 import { type TcpPiece, TcpStream } from '../tcp-stream.ts';
 import { drbdProtocol } from './drbd.ts';
+import { nbdProtocol } from './nbd.ts';
 import { type Conversation, type Direction, errorMessage, type Message, type StreamProtocol } from './types.ts';
 
 /** A protocol that runs over TCP gets its row here. */
-export const STREAM_PROTOCOLS: readonly StreamProtocol[] = [drbdProtocol];
+export const STREAM_PROTOCOLS: readonly StreamProtocol[] = [drbdProtocol, nbdProtocol];
 
 /** Bytes kept of a connection whose protocol is not known yet: behind them it counts as one that is not spoken here. */
 const ENOUGH = 256 * 1024;

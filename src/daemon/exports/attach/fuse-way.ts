@@ -4,14 +4,15 @@
  *   file system ── loop ── FUSE ── nbdfuse ── socket ── holder ── socket ── server
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ms, type Text, text, us } from '../../../base/index.ts';
 import type { ServerOptions } from '../../../exports/index.ts';
 import { blockSizeOf, ExportServer, Holder, Link, type Offer, oddSize } from '../../../exports/index.ts';
 import type { BlockQueue, Clock, HostError, Log, StreamServer } from '../../../host/index.ts';
-import { becomeIoFlusher, type LoopDevice, openLoop } from '../../../host/linux/index.ts';
+import { becomeIoFlusher } from '../../../host/linux/index.ts';
 import type { Carrier, CarrierEvents } from './carrier.ts';
+import { type LoopHelper, startLoop } from './device.ts';
 import type { AttachCommand } from './options.ts';
 
 const FILE = 'disk';
@@ -36,8 +37,13 @@ export function fuseWay(c: AttachCommand, host: FuseHost, events: CarrierEvents)
   let holder: Holder | undefined;
   let server: ExportServer | undefined;
   let nbdfuse: ChildProcess | undefined;
-  let loop: LoopDevice | undefined;
+  let loop: LoopHelper | undefined;
   let releasing = false;
+  // Not by looking at the file, which nbdfuse might answer only with this process's help.
+  const mounted = (): boolean =>
+    readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .some((l) => l.split(' ')[4] === mount && / - fuse/.test(l));
   const fail = (why: Text): void => {
     if (!releasing) events.failed(why);
   };
@@ -86,14 +92,8 @@ export function fuseWay(c: AttachCommand, host: FuseHost, events: CarrierEvents)
     const until = clock.now() + MOUNT_TIME * 1000;
     const look = (): void => {
       if (releasing) return;
-      if (existsSync(join(mount, FILE))) {
-        const made = openLoop(join(mount, FILE), { blockSize: block, readOnly });
-        if (!made.ok) {
-          fail(said(made.error));
-          return;
-        }
-        loop = made.value;
-        events.device(loop.path);
+      if (mounted()) {
+        loop = startLoop({ file: join(mount, FILE), blockSize: block, readOnly }, (d) => events.device(d), fail);
       } else if (clock.now() > until) fail(text('nbdfuse did not mount within 15 s', 'nbdfuse 15 秒内未完成挂载'));
       else clock.at(us(clock.now() + LOOK_AGAIN * 1000), look);
     };
@@ -138,29 +138,31 @@ export function fuseWay(c: AttachCommand, host: FuseHost, events: CarrierEvents)
     },
     release(done) {
       releasing = true;
-      loop?.close();
-      const after = (): void => {
-        const { stop } = { stop: server?.stop.bind(server) };
-        const end = (): void => {
-          link.stop();
-          spawnSync('umount', ['--lazy', mount], { stdio: 'ignore' });
-          try {
-            rmdirSync(mount);
-          } catch {
-            // it never was
-          }
-          rmSync(socket, { force: true });
-          done();
-        };
-        if (stop) stop(end);
+      const stopFuse = (): void => {
+        const child = nbdfuse;
+        if (child === undefined) stopServer();
+        else {
+          child.once('exit', stopServer);
+          child.kill('SIGTERM');
+        }
+      };
+      const stopServer = (): void => {
+        if (server) server.stop(end);
         else end();
       };
-      const child = nbdfuse;
-      if (child === undefined) after();
-      else {
-        child.once('exit', after);
-        child.kill('SIGTERM');
-      }
+      const end = (): void => {
+        link.stop();
+        spawnSync('umount', ['--lazy', mount], { stdio: 'ignore' });
+        try {
+          rmdirSync(mount);
+        } catch {
+          // it never was
+        }
+        rmSync(socket, { force: true });
+        done();
+      };
+      if (loop) loop.close(stopFuse);
+      else stopFuse();
     },
   };
 }

@@ -25,13 +25,14 @@ import {
 } from '../../../host/linux/index.ts';
 import { EXIT } from '../../command/exit-codes.ts';
 import type { Carrier, CarrierEvents } from './carrier.ts';
+import { askUses } from './device.ts';
 import { fuseWay } from './fuse-way.ts';
 import { kernelWay } from './kernel-way.ts';
 import { type AttachCommand, attachHelp, detachHelp, type Folders, parseAttach, parseDetach } from './options.ts';
 import { forget, isHeld, linkOf, publish, readEntry, usesOf } from './register.ts';
 
 /** How long `detach` waits for the process that holds the device. */
-const DETACH_MS = 10_000;
+const DETACH_MS = 30_000;
 const OPTIONS = {
   ...DEFAULT_OPTIONS,
   list: false,
@@ -173,8 +174,9 @@ function live(
     return;
   }
   const end = (force: boolean): void => {
-    const uses = state.is === 'attached' ? usesOf(c.name, state.device) : undefined;
-    feed({ kind: 'end', uses, force, leavable: carrier.leavable });
+    const tell = (uses: Text | undefined): void => feed({ kind: 'end', uses, force, leavable: carrier.leavable });
+    if (state.is === 'attached') askUses(c.name, state.device, tell);
+    else tell(undefined);
   };
   process.on('SIGTERM', () => end(false));
   process.on('SIGINT', () => end(false));

@@ -98,12 +98,13 @@ export class HeldServices {
   }
   /** `whole`: the maps have all of it. */
   hold(s: WantedService, table: ServiceTable, whole: boolean): void {
+    if (!whole) this.#last = undefined; // the next list is looked at as a whole
     this.#held.set(s.key, { wanted: whole ? s : undefined, table, kept: { key: s.key, result: ok('kept') } });
   }
   /** After `compare` and what came of it. `outcomes` may go to the caller: it is not kept. */
   settle(services: readonly WantedService[], c: Compared): void {
     if (c.outcomes.some((o) => !o.result.ok)) {
-      this.#last = undefined; // the next list is looked at as a whole
+      this.#last = undefined;
       return;
     }
     const kept = c.outcomes.slice();

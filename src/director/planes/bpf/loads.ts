@@ -1,20 +1,21 @@
 /** What servers have to do now, from the flow maps and the counters, and the weights that emulated schedulers make of it. */
 import type { BpfMap } from '../../../host/index.ts';
-import type { WantedService } from '../../types.ts';
-import { emulatedWeights, isFull, type Load } from '../nft/emulate.ts';
-import { EMULATED } from '../nft/slots.ts';
+import { emulate, type Load, looksAtLoad } from '../../ring/index.ts';
+import type { ServerCounters, ServerKey, WantedService } from '../../types.ts';
 import { countFlows, type Flows, type FlowTimeouts } from './flows.ts';
 import { BYTES } from './layout.ts';
 import type { ServerRow } from './tables.ts';
 
 export const needsLoads = (s: WantedService): boolean =>
-  EMULATED.has(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
+  s.scheduler === 'fo' || looksAtLoad(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
 const nameOf = (r: ServerRow): string => `${r.id} ${r.serial}`;
 
 export class Loads {
   #flows: ReadonlyMap<string, Flows> | undefined;
   /** Servers over their limit of connections. */
   readonly #full = new Set<string>();
+  /** Connections of each service when its weights were last made. */
+  readonly #before = new Map<string, number>();
 
   count(maps: readonly BpfMap[], nowSeconds: number, timeouts: FlowTimeouts): void {
     this.#flows = countFlows(maps, nowSeconds, timeouts);
@@ -30,18 +31,27 @@ export class Loads {
     const loads = s.servers.map((x, i): Load => {
       const row = rows[i] as ServerRow;
       const flows = this.of(row) ?? { active: 0, inactive: 0 };
-      const load: Load = {
+      return {
         weight: x.weight,
         active: flows.active + (udp ? flows.inactive : 0),
-        full: this.#full.has(nameOf(row)),
+        inactive: udp ? 0 : flows.inactive,
         ...(x.upperThreshold !== undefined && { upperThreshold: x.upperThreshold }),
         ...(x.lowerThreshold !== undefined && { lowerThreshold: x.lowerThreshold }),
       };
-      if (isFull(load)) this.#full.add(nameOf(row));
-      else this.#full.delete(nameOf(row));
-      return load;
     });
-    return emulatedWeights(s.scheduler, loads);
+    const total = loads.reduce((n, l) => n + l.active + l.inactive, 0);
+    const arrivals = Math.max(loads.length, total - (this.#before.get(s.key) ?? 0));
+    this.#before.set(s.key, total);
+    const names = rows.map(nameOf);
+    const { shares, overloaded } = emulate(s.scheduler, loads, {
+      arrivals,
+      overloaded: names.map((n) => this.#full.has(n)),
+    });
+    names.forEach((n, i) => {
+      if (overloaded[i]) this.#full.add(n);
+      else this.#full.delete(n);
+    });
+    return shares;
   }
 }
 
@@ -58,4 +68,18 @@ export function sumCounters(value: Uint8Array | undefined): Sums {
     out.closed += Number(v.getBigUint64(at + 24, true));
   }
   return out;
+}
+
+/** Of one server. `flows`: as last counted; where nobody counts, opened less closed is the best there is. */
+export function countersOf(key: ServerKey, n: Sums, flows: Flows | undefined): ServerCounters {
+  return {
+    key,
+    connections: n.connections,
+    packetsIn: n.packets,
+    bytesIn: n.bytes,
+    packetsOut: 0,
+    bytesOut: 0,
+    active: flows?.active ?? Math.max(0, n.connections - n.closed),
+    inactive: flows?.inactive ?? Math.min(n.closed, n.connections),
+  };
 }

@@ -1,6 +1,8 @@
 /** The maps in the kernel: made or adopted, read, written by the changes of a plan, made larger. */
 import { ok, type Result } from '../../../base/index.ts';
 import type { Bpf, BpfMap, BpfObject, HostError } from '../../../host/index.ts';
+import type { WantedService } from '../../types.ts';
+import { entriesOf } from './compile.ts';
 import {
   BYTES,
   isExact,
@@ -17,6 +19,7 @@ import {
   writeServer,
 } from './layout.ts';
 import { type Change, PHASES } from './plan.ts';
+import { ringSize } from './rings.ts';
 import { Rows } from './rows.ts';
 import { BLOCK_SLOTS, blocksFor, type Entry, type ServerRow, type ServiceTable } from './tables.ts';
 
@@ -56,6 +59,17 @@ export type MapsOptions = {
 
 /** A quarter more than is needed now. */
 const sizeFor = (need: number, least: number): number => Math.max(least, Math.ceil(need * 1.25));
+
+/** Places that a list takes, if nothing is there yet. */
+export function roomFor(services: readonly WantedService[]): Need {
+  const need = { services: 0, ranges: 0, rings: 0, servers: 0 };
+  for (const s of services) {
+    for (const e of entriesOf(s) ?? []) isExact(e) ? need.services++ : need.ranges++;
+    need.rings += blocksFor(ringSize(s.servers.length, 0));
+    need.servers += s.servers.length;
+  }
+  return need;
+}
 
 export class Maps {
   readonly #bpf: Bpf;

@@ -5,28 +5,27 @@ import type {
   FlowException,
   Plane,
   Refusal,
-  ServerCounters,
   ServiceCounters,
   ServiceOutcome,
   Wanted,
   WantedService,
 } from '../../types.ts';
-import { Guard, guardEntries } from '../guard/index.ts';
-import { MARK_TAG } from '../marks.ts';
+import type { Guard } from '../guard/index.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
-import { compile, entriesOf } from './compile.ts';
+import { compile } from './compile.ts';
 import { Exceptions, type FlowsNow } from './exceptions.ts';
 import type { FlowTimeouts } from './flows.ts';
 import { type Compared, HeldServices } from './held.ts';
 import { isExact, u32 } from './layout.ts';
-import { Loads, needsLoads, sumCounters } from './loads.ts';
-import { Maps, type Need } from './maps.ts';
+import { countersOf, Loads, needsLoads, sumCounters } from './loads.ts';
+import { Maps, roomFor } from './maps.ts';
 import { Neighbours } from './neighbours.ts';
 import { type Change, planService } from './plan.ts';
+import { GuardPost } from './post.ts';
 import { refusalOf } from './refuse.ts';
-import { RingCache, RingRoom, ringSize } from './rings.ts';
-import { sameGuard } from './same.ts';
+import { RingCache, RingRoom } from './rings.ts';
+import { setDirectors, writeSettings } from './settings.ts';
 import { blocksFor, type ServerRow, type ServiceTable } from './tables.ts';
 import { type Facts, Ways } from './ways.ts';
 
@@ -42,7 +41,7 @@ export type BpfPlaneOptions = {
   readonly folder: string;
   /** Names of the devices that clients' packets come in by; undefined: every Ethernet device that is up and not enslaved. */
   readonly interfaces?: readonly string[];
-  /** Send early, in the driver or just behind it. Native needs a driver that can; on veth both ends need a program. */
+  /** Send early, in the driver or just behind it. Native needs a driver that can; veth is left to tc, and that is said. */
   readonly xdp?: XdpMode;
   /** How many flows are remembered; the oldest unused is forgotten for a new one. */
   readonly flows?: { readonly ip4: number; readonly ip6: number };
@@ -50,7 +49,6 @@ export type BpfPlaneOptions = {
   readonly directors?: readonly string[];
 };
 
-const CONFIG = { ranges: 1, directors: 2 } as const;
 const MAIN_TABLE = 254;
 
 /** A service on its way into the maps. */
@@ -63,17 +61,6 @@ type Coming = {
   readonly table: ServiceTable;
   readonly changes: readonly Change[];
 };
-
-/** Places that a list takes, if nothing is there yet. */
-function roomFor(wanted: Wanted): Need {
-  const need = { services: 0, ranges: 0, rings: 0, servers: 0 };
-  for (const s of wanted.services) {
-    for (const e of entriesOf(s) ?? []) isExact(e) ? need.services++ : need.ranges++;
-    need.rings += blocksFor(ringSize(s.servers.length, 0));
-    need.servers += s.servers.length;
-  }
-  return need;
-}
 
 export class BpfPlane implements Plane {
   readonly name = 'bpf';
@@ -91,7 +78,7 @@ export class BpfPlane implements Plane {
   /** What each server's row was written with, for XDP. */
   readonly #written = new Map<number, string>();
   #programsChanged = true;
-  #guard: Guard | undefined;
+  readonly #post: GuardPost;
   #timeouts: FlowTimeouts = {};
   readonly #loads = new Loads();
   readonly #exceptions = new Exceptions();
@@ -101,8 +88,9 @@ export class BpfPlane implements Plane {
   constructor(o: BpfPlaneOptions) {
     this.#o = o;
     this.#missing = o.bpf.missing();
-    this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no');
+    this.#attachments = new Attachments(o.bpf, o.folder, o.xdp ?? 'no', o.log);
     this.#neighbours = new Neighbours(o.network, o.netlink);
+    this.#post = new GuardPost(o.netlink, o.guard);
     this.#ways = new Ways(() => this.#facts());
     this.#unwatch = o.network.watch(() => this.#ways.forget());
   }
@@ -136,10 +124,12 @@ export class BpfPlane implements Plane {
     const maps = Maps.open(this.#o.bpf, this.#o.folder, {
       flows4: flows.ip4,
       flows6: flows.ip6,
-      need: roomFor(wanted),
+      need: roomFor(wanted.services),
       programs: xdp ? ['tc_director', 'xdp_director'] : ['tc_director'],
     });
     if (!maps.ok) return maps;
+    const directed = setDirectors(maps.value, this.#o.directors ?? []);
+    if (!directed.ok) return directed;
     const tables = maps.value.read();
     if (!tables.ok) return tables;
     this.#allocator = new Allocator(tables.value, maps.value.lastSerial());
@@ -173,11 +163,12 @@ export class BpfPlane implements Plane {
     const { outcomes } = compared;
     const coming = this.#coming(compared);
     const gone = [...compared.gone, ...this.#held.unclaimed()];
-    this.#stand(
-      wanted,
+    const guarded = this.#post.stand(
+      wanted.services,
       coming,
       gone.flatMap((g) => g.wanted ?? []),
     );
+    if (!guarded.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(guarded.error) });
     const removals = gone.flatMap((g) => planService(undefined, g.table));
     const all: Change[] = [];
     for (const c of coming) for (const change of c.changes) all.push(change);
@@ -215,23 +206,6 @@ export class BpfPlane implements Plane {
       }
     }
     return coming;
-  }
-  /** The guard stands before the first packet could be lost to this host's own stack, and until after the last. */
-  #stand(wanted: Wanted, coming: readonly Coming[], gone: readonly WantedService[]): void {
-    const changed = coming.filter((c) => !c.old || !sameGuard(c.old, c.service));
-    const remove = guardEntries([...changed.flatMap((c) => (c.old ? [c.old] : [])), ...gone]);
-    const add = guardEntries(changed.map((c) => c.service));
-    const done = this.#openGuard((guard, first) =>
-      first ? guard.set('bpf', guardEntries(wanted.services)) : guard.adjust('bpf', { add, remove }),
-    );
-    if (!done.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-guard', text: this.#words(done.error) });
-  }
-  #openGuard(then: (g: Guard, first: boolean) => Result<unknown, HostError>): Result<unknown, HostError> {
-    if (this.#guard) return then(this.#guard, false);
-    const opened = this.#o.guard ? ok(this.#o.guard) : Guard.open(this.#o.netlink);
-    if (!opened.ok) return opened;
-    this.#guard = opened.value;
-    return then(opened.value, true);
   }
   #words(e: HostError): Text {
     return text(`${e.doing.en}: ${e.code}`, `${e.doing.zh}：${e.code}`);
@@ -323,25 +297,15 @@ export class BpfPlane implements Plane {
     }
   }
   #configure(): void {
-    const maps = this.#maps as Maps;
-    const ranges = this.#entries.ranges > 0;
-    const directors = this.#o.directors ?? [];
-    const value = new Uint8Array(12);
-    const v = new DataView(value.buffer);
-    v.setUint32(0, (ranges ? CONFIG.ranges : 0) | (directors.length > 0 ? CONFIG.directors : 0), true);
-    v.setUint32(4, MARK_TAG, true); // what the guard lets through to this host's stack
-    v.setUint32(8, this.#allocator.lastSerial, true);
-    for (const mac of directors) {
-      const key = new Uint8Array(8);
-      key.set(mac.split(':').map((h) => Number.parseInt(h, 16)));
-      maps.map('directors').set(key, new Uint8Array(4));
-    }
-    maps.map('config').set(u32(0), value);
+    const directors = (this.#o.directors ?? []).length > 0;
+    const { lastSerial } = this.#allocator;
+    writeSettings(this.#maps as Maps, { ranges: this.#entries.ranges > 0, directors, lastSerial });
   }
   #attach(): Result<void, HostError> {
     const { interfaces, network } = this.#o;
-    const links = network.links().filter((l) => (interfaces ? interfaces.includes(l.name) : carriesClients(l)));
-    const done = this.#attachments.set((this.#maps as Maps).object, links, this.#programsChanged);
+    const all = network.links();
+    const links = all.filter((l) => (interfaces ? interfaces.includes(l.name) : carriesClients(l)));
+    const done = this.#attachments.set((this.#maps as Maps).object, links, all, this.#programsChanged);
     if (done.ok) this.#programsChanged = false;
     return done;
   }
@@ -349,29 +313,16 @@ export class BpfPlane implements Plane {
   counters(): Result<readonly ServiceCounters[], HostError> {
     const map = this.#maps?.map('counters');
     if (!map) return ok([]);
-    const out = [...this.#held.entries()].map(
-      ([key, h]): ServiceCounters => ({
+    const read = (row: ServerRow): Uint8Array | undefined => map.get(u32(row.id));
+    return ok(
+      [...this.#held.entries()].map(([key, h]) => ({
         key,
-        servers: h.table.servers.map((row, i): ServerCounters => {
-          const n = sumCounters(map.get(u32(row.id)));
-          const flows = this.#loads.of(row);
-          const active = flows?.active ?? Math.max(0, n.connections - n.closed);
-          const inactive = flows?.inactive ?? Math.min(n.closed, n.connections);
+        servers: h.table.servers.map((row, i) => {
           const name = h.wanted?.servers[i]?.key ?? `${row.address}:${row.port}`;
-          return {
-            key: name,
-            connections: n.connections,
-            packetsIn: n.packets,
-            bytesIn: n.bytes,
-            packetsOut: 0,
-            bytesOut: 0,
-            active,
-            inactive,
-          };
+          return countersOf(name, sumCounters(read(row)), this.#loads.of(row));
         }),
-      }),
+      })),
     );
-    return ok(out);
   }
 
   exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
@@ -418,6 +369,6 @@ export class BpfPlane implements Plane {
     this.#unwatch();
     this.#attachments.close(o);
     this.#maps?.close(o);
-    if (!this.#o.guard) this.#guard?.close(o);
+    this.#post.close(o);
   }
 }

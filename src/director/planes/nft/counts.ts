@@ -55,14 +55,17 @@ export function countActive(
   return ok({ active, read });
 }
 
-function counted(half: Half, set: string): Result<ReadonlyMap<number, Counted>, HostError> {
+function counted(half: Half, ...sets: readonly string[]): Result<ReadonlyMap<number, Counted>, HostError> {
   const found = new Map<number, Counted>();
-  const done = half.kernel.elements(set, (e) => {
-    const mark = markOf(e.key);
-    if (e.counter !== undefined && mark !== undefined)
-      found.set(mark, { packets: Number(e.counter.packets), bytes: Number(e.counter.bytes) });
-  });
-  return done.ok ? ok(found) : done;
+  for (const set of sets) {
+    const done = half.kernel.elements(set, (e) => {
+      const mark = markOf(e.key);
+      if (e.counter !== undefined && mark !== undefined)
+        found.set(mark, { packets: Number(e.counter.packets), bytes: Number(e.counter.bytes) });
+    });
+    if (!done.ok) return done;
+  }
+  return ok(found);
 }
 /** `answers`: the table sees both directions. */
 export function countersOf(
@@ -71,7 +74,8 @@ export function countersOf(
   active: ActiveCounts,
 ): Result<readonly ServiceCounters[], HostError> {
   if (half.services.length === 0) return ok([]);
-  const [connections, inside] = [counted(half, counterSets.connections.name), counted(half, counterSets.in.name)];
+  const connections = counted(half, ...half.connectionSets);
+  const inside = counted(half, counterSets.in.name);
   const outside = answers ? counted(half, counterSets.out.name) : ok(new Map<number, Counted>());
   if (!connections.ok) return connections;
   if (!inside.ok) return inside;

@@ -7,7 +7,7 @@
  * Fragments behind the first carry no ports and are not balanced.
  */
 import type { NftExpression } from '../../../wire/index.ts';
-import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, SERVICE_MASK, serverMark, serviceMark } from '../marks.ts';
+import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, SERVER_MASK, SERVICE_MASK, serverMark, serviceMark } from '../marks.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -29,18 +29,17 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
-import { both, counterSets, STICK_DEFAULT_MS, STICK_SIZE } from './nat.ts';
+import { any, both, counterSets, STICK_DEFAULT_MS, STICK_SIZE, vip } from './nat.ts';
 import {
+  chooseRule,
+  choosingSets,
   flowSlotRule,
   knownClient,
   learnClient,
   type MarkPort,
   type Persistence,
-  persistenceOf,
   slotRule,
-  startRule,
   stickChains,
-  takeRule,
 } from './pick.ts';
 
 export type FlowTimeouts = { readonly tcpMs: number; readonly finMs: number; readonly udpMs: number };
@@ -50,13 +49,6 @@ export const FLOW_TIMEOUTS: FlowTimeouts = { tcpMs: 900_000, finMs: 120_000, udp
 const FLOW_SIZE = 1_048_576;
 const families = [4, 6] as const;
 
-const vip = both((f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: 'verdict' }));
-const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: 'verdict' }));
-/** To which service an ICMP error belongs that quotes a packet of it. */
-const quoted = both(
-  (f, a): SetSpec => ({ name: `quoted${f}`, key: [a, 'inet_proto', 'inet_service'], data: ['mark'] }),
-);
-const slots: SetSpec = { name: 'slots', key: ['mark'], data: ['mark'] };
 const open: SetSpec = { name: 'open', key: ['mark'] };
 const stick = both(
   (f, a): SetSpec => ({
@@ -75,9 +67,11 @@ export const flows = both(
     dynamic: { timeoutMs: FLOW_TIMEOUTS.tcpMs, size: FLOW_SIZE },
   }),
 );
-const neighbour = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: [a] }));
-const device: SetSpec = { name: 'device', key: ['mark'], data: ['iface_index'] };
-const counters = { connections: counterSets.connections, in: counterSets.in } as const;
+/** Behind which device a server is, and its address. */
+const target = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: ['iface_index', a] }));
+/** Servers that are this host itself: their packets go on to its own stack. */
+const here = both((f, a): SetSpec => ({ name: `here${f}`, key: ['mark'], data: [a] }));
+const counters = { connections: { name: 'connections', key: ['mark'], counter: true }, in: counterSets.in } as const;
 
 const mark: MarkPort = {
   get: (r) => ({ is: 'meta', key: 'mark', to: r }),
@@ -89,9 +83,9 @@ const SYN = Uint8Array.of(0x02);
 const SYN_ACK = Uint8Array.of(0x12);
 const ZERO = Uint8Array.of(0);
 
-const take = takeRule(slots, mark);
 const known = (f: 4 | 6): string => `known${f}`;
 const refresh = (f: 4 | 6): string => `refresh${f}`;
+const enterChain = (f: 4 | 6): string => `enter${f}`;
 const send = (f: 4 | 6): string => `send${f}`;
 const begun = (f: 4 | 6): string => `new${f}`;
 const single = (f: 4 | 6): string => `packet${f}`;
@@ -133,7 +127,6 @@ const refreshChain = (f: 4 | 6, t: FlowTimeouts): ChainSpec => ({
 const newChain = (name: string, next: string): ChainSpec => ({
   name,
   rules: [
-    take,
     [mark.get(0), lookup(counters.connections.name, 0)],
     [mark.get(0), lookup(counters.in.name, 0), goto(next)],
   ],
@@ -142,13 +135,7 @@ const newChain = (name: string, next: string): ChainSpec => ({
 const sendChain = (f: 4 | 6): ChainSpec => ({
   name: send(f),
   rules: [
-    [
-      mark.get(0),
-      lookup(device.name, 0, 0),
-      mark.get(1),
-      lookup(neighbour[f].name, 1, 1),
-      { is: 'fwd', device: 0, neighbour: { family: f, address: 1 } },
-    ],
+    [mark.get(0), lookup(target[f].name, 0, 0), { is: 'fwd', device: 0, neighbour: { family: f, address: 1 } }],
     [verdict('accept')],
   ],
 });
@@ -175,7 +162,7 @@ function errorRules(f: 4 | 6): RuleSpec[] {
       load.transport(q.source, length)(0),
       load.transport(q.next, 1)(at),
       load.transport(q.ports, 2)(at + 1),
-      lookup(quoted[f].name, 0, 0),
+      lookup(vip[f].name, 0, 0),
       mark.set(0),
     ],
     [
@@ -195,9 +182,10 @@ function errorRules(f: 4 | 6): RuleSpec[] {
 const enter = (f: 4 | 6): RuleSpec[] => {
   const at = addressWords(f);
   const address = [...onlyEthernet(f), load.daddr[f](0), load.protocol(at)];
+  const found = (set: SetSpec): RuleSpec => [lookup(set.name, 0, 0), mark.set(0), goto(enterChain(f))];
   return [
-    [...address, load.dport(at + 1), lookup(vip[f].name, 0, 'verdict')],
-    [...address, lookup(any[f].name, 0, 'verdict')],
+    [...address, load.dport(at + 1), ...found(vip[f])],
+    [...address, ...found(any[f])],
   ];
 };
 const ingress = (name: string): ChainSpec => ({
@@ -215,10 +203,9 @@ export const directTable = (o: {
   family: 'netdev',
   name: 'holdfast-lb',
   sets: [
-    ...[vip, any, quoted, stick, flows, neighbour].flatMap((s) => [s[4], s[6]]),
-    slots,
+    ...[vip, any, stick, flows, target, here].flatMap((s) => [s[4], s[6]]),
+    ...choosingSets,
     open,
-    device,
     ...Object.values(counters),
   ],
   chains: [
@@ -227,8 +214,9 @@ export const directTable = (o: {
     ...families.map((f) => refreshChain(f, o.timeouts)),
     ...families.map((f) => newChain(begun(f), refresh(f))),
     ...families.map((f) => newChain(single(f), send(f))),
+    ...families.map((f) => ({ name: enterChain(f), rules: [[jump(known(f))], chooseRule(mark)] })),
     ...o.persistence.flatMap((p) =>
-      stickChains(p, { open, stick }, mark, { take, found: goto(begun(p.family)), taken: [goto(begun(p.family))] }),
+      stickChains(p, { open, stick }, mark, { found: goto(begun(p.family)), taken: [goto(begun(p.family))] }),
     ),
     ...o.interfaces.map(ingress),
   ],
@@ -237,54 +225,41 @@ export const directTable = (o: {
 const beginning: RuleSpec = [...flags(SYN_ACK, equals(0, SYN))];
 
 export const directMode: Mode = {
-  slots,
   portOf: () => 0,
-  rules: (s, id, n) => {
-    const f = serviceFamily(s);
-    const p = persistenceOf(s);
-    const start = [startRule(id, mark)];
+  rules: (k) => {
+    const f = k.family;
+    const p = k.persistence;
     const client = p === undefined ? [] : [[jump(knownClient(p))]];
     const last = (chain: string): RuleSpec => [goto(p === undefined ? chain : learnClient(p))];
     // With persistence the flow is remembered too: what is left out is only the look for it.
-    if (s.onePacket) return [...start, ...client, ...slotRule(s, id, n, mark), last(single(f))];
-    const tcp = s.match.by === 'address' && s.match.protocol === 'tcp';
-    const nobody: NftExpression[] = [mark.get(0), equals(0, nativeBytes(serviceMark(id)))];
-    return [
-      ...start,
-      [jump(known(f))],
-      ...client,
-      ...slotRule(s, id, n, mark, tcp ? beginning : []),
-      ...(tcp ? flowSlotRule(s, id, n, mark, nobody) : []),
-      last(begun(f)),
-    ];
+    if (k.transport === 'one-packet') return [...client, ...slotRule(k, mark), last(single(f))];
+    if (k.transport === 'other') return [...client, ...slotRule(k, mark), last(begun(f))];
+    const nobody: NftExpression[] = [mark.get(0), masked(0, nativeBytes(SERVER_MASK)), equals(0, nativeBytes(0))];
+    return [...client, ...slotRule(k, mark, beginning), ...flowSlotRule(k, mark, nobody), last(begun(f))];
   },
-  entries: (s, chain, id) => {
+  entries: (s, id) => {
     const f = serviceFamily(s);
-    return listens(s).flatMap((l): Entry[] => {
-      const element = { key: l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port], goto: chain };
-      if (l.port === 0) return [{ set: any[f], element }];
-      return [
-        { set: vip[f], element },
-        { set: quoted[f], element: { key: element.key, data: [serviceMark(id)] } },
-      ];
+    return listens(s).map((l): Entry => {
+      const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
+      return { set: l.port === 0 ? any[f] : vip[f], element: { key, data: [serviceMark(id)] } };
     });
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;
     const key = [serverMark(service, s.number)];
     return [
-      { set: neighbour[f], element: { key, data: [s.address] } },
+      s.device === 0
+        ? { set: here[f], element: { key, data: [s.address] } }
+        : { set: target[f], element: { key, data: [s.device, s.address] } },
       ...Object.values(counters).map((set): Entry => ({ set, element: { key } })),
       ...(s.open ? [{ set: open, element: { key } }] : []),
-      ...(s.device === 0 ? [] : [{ set: device, element: { key, data: [s.device] } }]),
     ];
   },
 };
 export const directAdoption = {
-  entries: [vip[4], vip[6], any[4], any[6], quoted[4], quoted[6]],
-  slots,
-  targets: [neighbour[4], neighbour[6]],
+  entries: [vip[4], vip[6], any[4], any[6]],
+  targets: [target[4], target[6], here[4], here[6]],
   members: [open, ...Object.values(counters)],
   open,
-  device,
+  connections: [counters.connections],
 } as const;

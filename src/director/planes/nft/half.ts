@@ -11,15 +11,25 @@ import {
   readElement,
   type SetSpec,
   type TableCommand,
+  type TableFound,
   type TableSpec,
 } from '../nftables/index.ts';
-import { type Adoption, adopt } from './adopt.ts';
-import { type Change, commandsOf, imageOf, isNothing, type Mode, planService, type ServiceImage } from './image.ts';
+import { type Adoption, adopt, adoptedSets } from './adopt.ts';
+import {
+  type Change,
+  commandsOf,
+  entryKey,
+  imageOf,
+  isNothing,
+  type Mode,
+  planService,
+  type ServiceImage,
+} from './image.ts';
+import { KindChains } from './kinds.ts';
 
 export type HalfOptions = {
   readonly mode: Mode;
   readonly adoption: Adoption;
-  readonly ring: number;
   readonly device: (a: IpAddress) => number;
   /** Commands about what services share, from those that change. */
   readonly shared?: SharedElements;
@@ -50,8 +60,13 @@ export class Half {
   #spec: TableSpec | undefined;
   /** What the kernel holds, by service. A service that was adopted has no `WantedService` yet. */
   readonly #held = new Map<ServiceKey, Held>();
-  readonly #adopted = new Map<ServiceKey, ServiceImage>();
+  readonly #adopted = new Map<number, ServiceImage>();
+  /** What an adopted service listens on, to its number: by that it is known again. */
+  readonly #adoptedAt = new Map<string, number>();
+  readonly #kinds: KindChains;
   readonly #ids = new Set<number>();
+  /** After another program was here: what was held, whose numbers stay. */
+  #remembered: ReadonlyMap<ServiceKey, ServiceImage> = new Map();
   #nextId = 1;
   /** Shared elements in the kernel, and how many services need each. */
   readonly #shared = new Map<string, { readonly set: SetSpec; readonly element: ElementSpec; users: number }>();
@@ -60,6 +75,7 @@ export class Half {
   constructor(channel: NetlinkChannel, table: TableSpec, o: HalfOptions) {
     this.#kernel = new KernelTable(channel, table);
     this.#o = o;
+    this.#kinds = new KindChains(o.mode);
   }
 
   /** The parts that are always there, and what an earlier process left. Harmless when nothing differs. */
@@ -81,26 +97,35 @@ export class Half {
     if (!done.ok) return err(done.error.error);
     this.#spec = spec;
     this.#forget();
+    for (const image of this.#remembered.values()) this.#ids.add(image.id);
     return plan.afresh || found.value === undefined ? ok(undefined) : this.#adopt(found.value);
+  }
+  /** Whether what services share stands as it was put: cheap, since no element is looked at. */
+  stands(): boolean {
+    if (this.#spec === undefined) return true;
+    const found = this.#kernel.read();
+    if (!found.ok) return true; // the next look tells
+    const { value } = found;
+    return value !== undefined && planTable(this.#spec, value).commands.length === 0 && this.#kinds.stand(value);
+  }
+  /** Another program changed the table: everything is read again at the next `prepare`, and what differs is put back. */
+  distrust(): void {
+    if (this.#spec === undefined) return;
+    this.#remembered = new Map([...this.#held].map(([key, h]) => [key, h.image]));
+    this.#spec = undefined;
   }
   #forget(): void {
     this.#held.clear();
     this.#adopted.clear();
+    this.#adoptedAt.clear();
+    this.#kinds.clear();
     this.#ids.clear();
     this.#shared.clear();
   }
-  #adopt(found: NonNullable<Extract<ReturnType<KernelTable['read']>, { ok: true }>['value']>): Result<void, HostError> {
+  #adopt(found: TableFound): Result<void, HostError> {
     const { adoption, mode, shared } = this.#o;
-    const sets = [
-      ...adoption.entries,
-      adoption.slots,
-      ...adoption.targets,
-      ...adoption.members,
-      ...(adoption.device ? [adoption.device] : []),
-      ...(shared?.sets ?? []),
-    ];
     const elements = new Map<SetSpec, ElementSpec[]>();
-    for (const set of sets) {
+    for (const set of [...adoptedSets(adoption), ...(shared?.sets ?? [])]) {
       const list: ElementSpec[] = [];
       const done = this.#kernel.elements(set.name, (e) => {
         const element = readElement(set, e);
@@ -109,19 +134,31 @@ export class Half {
       if (!done.ok) return done;
       elements.set(set, list);
     }
-    const chains = [...found.chains.values()].map((c) => ({ ...c, rules: found.rules.get(c.name) ?? [] }));
-    const { images, debris } = adopt(mode, adoption, { chains, elements });
+    const { images, debris } = adopt(mode, adoption, elements);
     for (const set of shared?.sets ?? [])
       for (const element of elements.get(set) ?? [])
         this.#shared.set(sharedKey(set, element), { set, element, users: 0 });
     for (const image of images) {
       this.#ids.add(image.id);
-      // Two chains of one service, or one without a name: whatever it was, it goes with what is not wanted.
-      const key = image.key === '' || this.#adopted.has(image.key) ? `stray ${image.id}` : image.key;
-      this.#adopted.set(key, image);
+      this.#adopted.set(image.id, image);
+      for (const e of image.entries) this.#adoptedAt.set(entryKey(e), image.id);
     }
-    this.#strays = [...debris];
+    const kept = this.#kinds.adopt(
+      images.flatMap((i) => i.kind ?? []),
+      found,
+    );
+    this.#strays = [...debris, ...kept];
     return ok(undefined);
+  }
+  /** What an earlier process left of a service: what listens where this one shall. */
+  #leftOf(service: WantedService, claimed: ReadonlySet<number>): ServiceImage | undefined {
+    if (this.#adopted.size === 0) return undefined;
+    for (const e of this.#o.mode.entries(service, 0)) {
+      const id = this.#adoptedAt.get(entryKey(e));
+      const image = id === undefined || claimed.has(id) ? undefined : this.#adopted.get(id);
+      if (image !== undefined) return image;
+    }
+    return undefined;
   }
 
   get services(): readonly WantedService[] {
@@ -139,32 +176,34 @@ export class Half {
   ): Comparison {
     const changes: PendingChange[] = [];
     const failed: (readonly [ServiceKey, HostError])[] = [];
+    const claimed = new Set<number>();
     let known = 0;
     for (const service of wanted) {
       const held = this.#held.get(service.key);
       if (held !== undefined) known++;
       const w = weights(service);
       if (held !== undefined && !o.redo && held.service === service && sameWeights(held.weights, w)) continue;
-      const have = held?.image ?? this.#adopted.get(service.key);
-      const id = have?.id ?? this.#freeId();
+      const old = held === undefined ? this.#remembered.get(service.key) : undefined;
+      const have = held?.image ?? (old === undefined ? this.#leftOf(service, claimed) : this.#adopted.get(old.id));
+      if (have !== undefined) claimed.add(have.id);
+      const id = have?.id ?? old?.id ?? this.#freeId();
       if (id === undefined) {
         failed.push([service.key, { code: 'ENOSPC', doing: NO_NUMBER }]);
         continue;
       }
-      const { ring, device, mode } = this.#o;
-      const want = imageOf(mode, service, id, have, { ring, device, weights: w });
+      const { device, mode } = this.#o;
+      const want = imageOf(mode, service, id, old ?? have, { device, weights: w });
       const plan = planService(mode, have, want);
       changes.push({ have, want, plan, key: service.key, service, before: held?.service, weights: w });
     }
     if (o.whole && (known < this.#held.size || this.#adopted.size > 0)) {
       const keys = new Set(wanted.map((s) => s.key));
       const leave = (key: ServiceKey, have: ServiceImage, before: WantedService | undefined): void => {
-        if (keys.has(key)) return;
         const plan = planService(this.#o.mode, have, undefined);
         changes.push({ have, want: undefined, plan, key, service: undefined, before, weights: undefined });
       };
-      for (const [key, have] of this.#adopted) leave(key, have, undefined);
-      for (const [key, h] of this.#held) leave(key, h.image, h.service);
+      for (const [id, have] of this.#adopted) if (!claimed.has(id)) leave(`left ${id}`, have, undefined);
+      for (const [key, h] of this.#held) if (!keys.has(key)) leave(key, h.image, h.service);
     }
     return { changes, failed };
   }
@@ -208,24 +247,28 @@ export class Half {
   }
   #send(part: readonly PendingChange[]): Result<void, HostError> {
     const { add, remove, settle } = this.#planShared(part);
-    const strays = this.#strays;
+    const kinds = this.#kinds.plan(part);
     const done = this.#kernel.apply([
-      ...strays,
-      ...commandsOf(part, (chain) => this.#handles(chain)),
+      ...this.#strays,
+      ...kinds.before,
+      ...commandsOf(part),
+      ...kinds.after,
       ...remove,
       ...add,
     ]);
     if (!done.ok) return err(done.error.error);
     this.#strays = [];
+    kinds.settle();
     settle();
     return ok(undefined);
   }
-  #handles(chain: string): bigint[] {
-    const rules = this.#kernel.rules(chain);
-    return rules.ok ? rules.value.flatMap((r) => (r.handle === undefined ? [] : [r.handle])) : [];
+  /** Numbers of services that went meanwhile are free again. */
+  #recall(): void {
+    for (const [key, image] of this.#remembered) if (!this.#held.has(key)) this.#ids.delete(image.id);
+    this.#remembered = new Map();
   }
   #settle(c: PendingChange): void {
-    this.#adopted.delete(c.key);
+    if (c.have !== undefined) this.#adopted.delete(c.have.id);
     if (c.want !== undefined && c.service !== undefined) {
       this.#held.set(c.key, { service: c.service, weights: c.weights, image: c.want });
       return;
@@ -276,6 +319,7 @@ export class Half {
   }
   /** Shared elements that an earlier process left and nobody claimed; to be called when everything wanted is there. */
   sweep(): void {
+    if (this.#remembered.size > 0) this.#recall();
     const idle = [...this.#shared].filter(([, s]) => s.users <= 0);
     if (idle.length === 0) return;
     const done = this.#kernel.apply(
@@ -293,6 +337,10 @@ export class Half {
       }
     }
     return undefined;
+  }
+  /** Sets whose elements count connections. */
+  get connectionSets(): readonly string[] {
+    return this.#o.adoption.connections.map((s) => s.name);
   }
   get kernel(): KernelTable {
     return this.#kernel;

@@ -1,13 +1,14 @@
 /**
- * One service as it lies in a table: the rules of its chain, its slots, its servers by number, and the keys that lead
- * packets to it. Made from what is wanted, or from what was read; the difference of two is a plan.
+ * One service as it lies in a table: its kind, its slots, its servers by number, and the keys that lead packets to it.
+ * Made from what is wanted, or from what was read; the difference of two is a plan, and elements are all it is made of.
  */
 import { familyOf, type IpAddress } from '../../../base/index.ts';
 import type { WantedServer, WantedService } from '../../types.ts';
-import { eachAddress, MAX_SERVERS, PROTOCOL_NUMBER, serverMark, slotKey } from '../marks.ts';
+import { eachAddress, MAX_SERVERS, PROTOCOL_NUMBER, serverMark, serviceMark } from '../marks.ts';
 import type { ElementSpec, RuleSpec, SetSpec, TableCommand } from '../nftables/index.ts';
-import { fingerprint } from '../nftables/index.ts';
-import { choiceOf, fillSlots } from './slots.ts';
+import { type Kind, kindChain, kindOf } from './kind.ts';
+import { kinds, slots, turns } from './pick.ts';
+import { fillSlots } from './slots.ts';
 
 /** Where packets come in: an element of one of the tables of services. */
 export type Entry = { readonly set: SetSpec; readonly element: ElementSpec };
@@ -17,15 +18,15 @@ export type ImageServer = {
   readonly address: IpAddress;
   /** 0: the port that the client asked for. */
   readonly port: number;
-  /** New connections may come, also by persistence. */
+  /** New connections may come by persistence. */
   readonly open: boolean;
-  /** DR: the number of the device behind which it is; 0 = it is this host. */
+  /** DR: the number of the device behind which it is; 0 = it is this host. NAT: 0. */
   readonly device: number;
 };
 export type ServiceImage = {
   readonly id: number;
-  readonly key: string;
-  readonly rules: readonly RuleSpec[];
+  /** Undefined only for what an earlier process left in pieces. */
+  readonly kind: Kind | undefined;
   /** The number of the server in each slot. */
   readonly slots: Uint16Array;
   readonly servers: readonly ImageServer[];
@@ -36,16 +37,11 @@ export type ServiceImage = {
 export type Mode = {
   /** Elements by which a server is known, without those of its slots. The same number for every server of a form. */
   readonly serverElements: (service: number, s: ImageServer) => readonly Entry[];
-  readonly rules: (service: WantedService, id: number, slots: number) => readonly RuleSpec[];
-  readonly slots: SetSpec;
+  /** Of the chain that all services of a kind go through. */
+  readonly rules: (k: Kind) => readonly RuleSpec[];
   /** Direct routing knows no ports. */
   readonly portOf: (s: WantedServer) => number;
-  readonly entries: (service: WantedService, chain: string, id: number) => readonly Entry[];
-};
-export const chainName = (id: number): string => `s${id}`;
-export const idOfChain = (name: string): number | undefined => {
-  const m = /^s(\d{1,5})$/.exec(name);
-  return m === null ? undefined : Number(m[1]);
+  readonly entries: (service: WantedService, id: number) => readonly Entry[];
 };
 
 /** Names a server in its service: with it, it keeps its number. */
@@ -58,7 +54,6 @@ export function imageOf(
   id: number,
   had: ServiceImage | undefined,
   o: {
-    readonly ring: number;
     readonly device: (a: IpAddress) => number;
     readonly weights?: readonly number[] | undefined;
   },
@@ -76,27 +71,22 @@ export function imageOf(
       number: numbers.get(identity({ address: s.address, port: mode.portOf(s) })) ?? take(),
       address: s.address,
       port: mode.portOf(s),
-      open: s.weight > 0,
+      open: s.weight > 0 && service.persistence !== undefined,
       device: o.device(s.address),
     }),
   );
   const weights =
     o.weights ?? service.servers.map((s) => (service.scheduler === 'rr' ? Math.min(1, s.weight) : s.weight));
-  const choice = choiceOf(service.scheduler);
   const indexes = fillSlots(
-    choice,
+    service.scheduler,
     service.servers.map((s, i) => ({ key: s.key, weight: weights[i] as number })),
-    o.ring,
   );
-  const slots = Uint16Array.from(indexes, (i) => (servers[i] as ImageServer).number);
-  const rules = mode.rules(service, id, slots.length);
   return {
     id,
-    key: service.key,
-    rules,
-    slots,
+    kind: kindOf(service, id, indexes.length),
+    slots: Uint16Array.from(indexes, (i) => (servers[i] as ImageServer).number),
     servers,
-    entries: mode.entries(service, chainName(id), id),
+    entries: mode.entries(service, id),
   };
 }
 
@@ -122,22 +112,20 @@ const entryText = (e: Entry): string => `${entryKey(e)} ${e.element.goto ?? ''} 
 export type ServicePlan = {
   /** Entries that lead nowhere any more, first. */
   readonly leave: readonly Entry[];
-  readonly chainAdd: boolean;
-  /** The rules of the chain are others. */
-  readonly rules: boolean;
   readonly remove: readonly Entry[];
   readonly add: readonly Entry[];
-  /** Entries that lead to the chain, when it is there. */
   readonly enter: readonly Entry[];
-  readonly chainRemove: boolean;
   /** Servers whose connections are to be cut, by their marks. */
   readonly cut: readonly number[];
 };
 
-const slotEntry = (mode: Mode, id: number, slot: number, server: number): Entry => ({
-  set: mode.slots,
-  element: { key: [slotKey(id, slot)], data: [serverMark(id, server)] },
+const slotSet = (k: Kind | undefined): SetSpec => ((k?.own ?? 0) === 0 ? slots : turns);
+const slotEntry = (set: SetSpec, id: number, slot: number, server: number): Entry => ({
+  set,
+  element: { key: [serviceMark(id), slot], data: [serverMark(id, server)] },
 });
+const kindEntries = (id: number, k: Kind | undefined): Entry[] =>
+  k === undefined ? [] : [{ set: kinds, element: { key: [serviceMark(id)], goto: kindChain(k) } }];
 function difference(
   have: readonly Entry[],
   want: readonly Entry[],
@@ -162,11 +150,12 @@ export function planService(mode: Mode, have: ServiceImage | undefined, want: Se
   const add: Entry[] = [];
   const remove: Entry[] = [];
   const [before, after] = [have?.slots ?? [], want?.slots ?? []];
+  const [from, to] = [slotSet(have?.kind), slotSet(want?.kind)];
   for (let i = 0; i < before.length || i < after.length; i++) {
     const [a, b] = [before[i], after[i]];
-    if (a === b) continue;
-    if (a !== undefined) remove.push(slotEntry(mode, id, i, a));
-    if (b !== undefined) add.push(slotEntry(mode, id, i, b));
+    if (a === b && from === to) continue;
+    if (a !== undefined) remove.push(slotEntry(from, id, i, a));
+    if (b !== undefined) add.push(slotEntry(to, id, i, b));
   }
   const old = new Map((have?.servers ?? []).map((s) => [s.number, s]));
   const now = new Map((want?.servers ?? []).map((s) => [s.number, s]));
@@ -177,20 +166,17 @@ export function planService(mode: Mode, have: ServiceImage | undefined, want: Se
     add.push(...d.add);
     remove.push(...d.remove);
   }
+  const kind = difference(kindEntries(id, have?.kind), kindEntries(id, want?.kind));
   const entries = difference(have?.entries ?? [], want?.entries ?? []);
   return {
     leave: entries.remove,
-    chainAdd: have === undefined && want !== undefined,
-    rules: have !== undefined && want !== undefined && fingerprint(have.rules) !== fingerprint(want.rules),
-    remove,
-    add,
+    remove: [...remove, ...kind.remove],
+    add: [...add, ...kind.add],
     enter: entries.add,
-    chainRemove: have !== undefined && want === undefined,
     cut: [...old.keys()].filter((n) => !now.has(n)).map((n) => serverMark(id, n)),
   };
 }
-export const isNothing = (p: ServicePlan): boolean =>
-  !p.chainAdd && !p.chainRemove && !p.rules && [p.leave, p.remove, p.add, p.enter].every((l) => l.length === 0);
+export const isNothing = (p: ServicePlan): boolean => [p.leave, p.remove, p.add, p.enter].every((l) => l.length === 0);
 
 /** Elements of one set together, in the order of the sets' first appearance. */
 function grouped(kind: 'elements-add' | 'elements-remove', entries: readonly Entry[]): TableCommand[] {
@@ -209,43 +195,26 @@ export type Change = {
   readonly plan: ServicePlan;
 };
 
-/** Rules that differ, in their places: a rule that leads to others makes the kernel look at the whole table. */
-function ruleCommands(c: Change, chain: string, handles: (chain: string) => readonly bigint[]): TableCommand[] {
-  const [have, want] = [c.have?.rules ?? [], c.want?.rules ?? []];
-  const numbers = have.length === want.length ? handles(chain) : [];
-  if (numbers.length !== want.length || want.length === 0)
-    return [
-      { do: 'rules-flush', chain },
-      { do: 'rules-add', chain, rules: want },
-    ];
-  return want.flatMap((rule, i): TableCommand[] =>
-    fingerprint([rule]) === fingerprint([have[i] as RuleSpec])
-      ? []
-      : [{ do: 'rule-replace', chain, handle: numbers[i] as bigint, rule }],
-  );
-}
-/** Many services' plans as one list of commands: elements of one set go together. `handles` asks for a chain's rules. */
-export function commandsOf(changes: readonly Change[], handles: (chain: string) => readonly bigint[]): TableCommand[] {
+/** Many services' plans as one list of commands: elements of one set go together. */
+export function commandsOf(changes: readonly Change[]): TableCommand[] {
   const all = (pick: (p: ServicePlan) => readonly Entry[]): Entry[] => changes.flatMap((c) => pick(c.plan));
-  const chain = (c: Change): string => chainName((c.want ?? c.have)?.id ?? 0);
-  const [leave, remove] = [all((p) => p.leave), all((p) => p.remove)];
-  const [add, enter] = [all((p) => p.add), all((p) => p.enter)];
-  const made = changes.filter((c) => c.plan.chainAdd);
-  const gone = changes.filter((c) => c.plan.chainRemove);
   return [
-    ...grouped('elements-remove', leave),
-    ...made.map(
-      (c): TableCommand => ({ do: 'chain-add', chain: { name: chain(c), comment: c.want?.key ?? '', rules: [] } }),
+    ...grouped(
+      'elements-remove',
+      all((p) => p.leave),
     ),
-    ...changes.filter((c) => c.plan.rules).flatMap((c) => ruleCommands(c, chain(c), handles)),
-    ...made.map((c): TableCommand => ({ do: 'rules-add', chain: chain(c), rules: c.want?.rules ?? [] })),
-    ...grouped('elements-remove', remove),
-    ...grouped('elements-add', add),
-    ...grouped('elements-add', enter),
-    ...gone.flatMap((c): TableCommand[] => [
-      { do: 'rules-flush', chain: chain(c) },
-      { do: 'chain-remove', chain: chain(c) },
-    ]),
+    ...grouped(
+      'elements-remove',
+      all((p) => p.remove),
+    ),
+    ...grouped(
+      'elements-add',
+      all((p) => p.add),
+    ),
+    ...grouped(
+      'elements-add',
+      all((p) => p.enter),
+    ),
   ];
 }
 /** More servers than have numbers. */

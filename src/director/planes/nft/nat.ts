@@ -8,8 +8,7 @@
  * or they would begin an entry the wrong way round and leave with the server's own address.
  */
 import type { NftExpression } from '../../../wire/index.ts';
-import type { WantedService } from '../../types.ts';
-import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark } from '../marks.ts';
+import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark, serviceMark } from '../marks.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -31,15 +30,14 @@ import {
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
 import {
+  chooseRule,
+  choosingSets,
   knownClient,
   learnClient,
   type MarkPort,
   type Persistence,
-  persistenceOf,
   slotRule,
-  startRule,
   stickChains,
-  takeRule,
 } from './pick.ts';
 
 export type Families<T> = Record<4 | 6, T>;
@@ -53,13 +51,18 @@ export const STICK_SIZE = 262_144;
 /** Each service sets its own. */
 export const STICK_DEFAULT_MS = 300_000;
 
-const vip = both((f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: 'verdict' }));
-const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: 'verdict' }));
-const fwm = both((f): SetSpec => ({ name: `fwmark${f}`, key: ['mark'], data: 'verdict' }));
-const slots: SetSpec = { name: 'slots', key: ['mark'], data: ['mark'] };
-const to = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: [a, 'inet_service'] }));
+/** From where a packet goes to the mark of its service. */
+export const vip = both(
+  (f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: ['mark'] }),
+);
+export const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: ['mark'] }));
+const fwm = both((f): SetSpec => ({ name: `fwmark${f}`, key: ['mark'], data: ['mark'] }));
+/** Looked at once for each connection: so many it counts. */
+export const to = both(
+  (f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: [a, 'inet_service'], counter: true }),
+);
 /** Where the port stays as the client asked. */
-const toAddress = both((f, a): SetSpec => ({ name: `to${f}-address`, key: ['mark'], data: [a] }));
+export const toAddress = both((f, a): SetSpec => ({ name: `to${f}-address`, key: ['mark'], data: [a], counter: true }));
 const open: SetSpec = { name: 'open', key: ['mark'] };
 const stick = both(
   (f, a): SetSpec => ({
@@ -70,7 +73,6 @@ const stick = both(
   }),
 );
 export const counterSets = {
-  connections: { name: 'connections', key: ['mark'], counter: true },
   in: { name: 'packets-in', key: ['mark'], counter: true },
   out: { name: 'packets-out', key: ['mark'], counter: true },
 } as const satisfies Record<string, SetSpec>;
@@ -79,7 +81,7 @@ export const replies = both((f, a): SetSpec => ({ name: `replies${f}`, key: [a, 
 
 const natSets: readonly SetSpec[] = [
   ...[vip, any, fwm, to, toAddress, stick, replies].flatMap((s) => [s[4], s[6]]),
-  slots,
+  ...choosingSets,
   open,
   ...Object.values(counterSets),
 ];
@@ -88,8 +90,7 @@ const ctMark: MarkPort = {
   get: (r) => ({ is: 'ct', key: 'mark', to: r }),
   set: (r) => ({ is: 'ct-set', key: 'mark', from: r }),
 };
-const TAKE = 'take';
-const take = takeRule(slots, ctMark);
+const CHOOSE = 'choose';
 const NAT_DST = -100; // NF_IP_PRI_NAT_DST
 const NAT_SRC = 100; // NF_IP_PRI_NAT_SRC
 const STATE_NEW = nativeBytes(8); // NF_CT_STATE_BIT(IP_CT_NEW)
@@ -115,10 +116,11 @@ const dropReplies = (f: 4 | 6): RuleSpec => [
 const enter = (f: 4 | 6): RuleSpec[] => {
   const at = addressWords(f);
   const address = [...onlyFamily(f), load.daddr[f](0), load.protocol(at)];
+  const found = (set: SetSpec): RuleSpec => [lookup(set.name, 0, 0), ctMark.set(0), goto(CHOOSE)];
   return [
-    [...address, load.dport(at + 1), lookup(vip[f].name, 0, 'verdict')],
-    [...address, lookup(any[f].name, 0, 'verdict')],
-    [...onlyFamily(f), load.mark(0), lookup(fwm[f].name, 0, 'verdict')],
+    [...address, load.dport(at + 1), ...found(vip[f])],
+    [...address, ...found(any[f])],
+    [...onlyFamily(f), load.mark(0), ...found(fwm[f])],
   ];
 };
 const rewrite = (f: 4 | 6): RuleSpec[] => [
@@ -141,7 +143,7 @@ const count: RuleSpec[] = [
   [...direction(1), load.ctMark(0), lookup(counterSets.out.name, 0)],
 ];
 const pickChain: RuleSpec[] = [notNew, ...families.map(dropReplies), ...families.flatMap(enter)];
-const dnatChain: RuleSpec[] = [[load.ctMark(0), lookup(counterSets.connections.name, 0)], ...families.flatMap(rewrite)];
+const dnatChain: RuleSpec[] = families.flatMap(rewrite);
 
 /** `masquerade`: servers see the director's address, and need no route back through it. */
 export const natTable = (o: {
@@ -160,10 +162,8 @@ export const natTable = (o: {
     { name: 'dnat-local', hook: hookOf('nat', 'output', NAT_DST), rules: dnatChain },
     { name: 'count-local', hook: hookOf('filter', 'output', NAT_DST + 1), rules: count },
     ...(o.masquerade ? [masqueradeChain] : []),
-    { name: TAKE, rules: [take] },
-    ...o.persistence.flatMap((p) =>
-      stickChains(p, { open, stick }, ctMark, { take, found: verdict('accept'), taken: [] }),
-    ),
+    { name: CHOOSE, rules: [chooseRule(ctMark)] },
+    ...o.persistence.flatMap((p) => stickChains(p, { open, stick }, ctMark, { found: verdict('accept'), taken: [] })),
   ],
 });
 const masqueradeChain: ChainSpec = {
@@ -183,20 +183,19 @@ const masqueradeChain: ChainSpec = {
 };
 
 export const natMode: Mode = {
-  slots,
   portOf: (s) => s.port,
-  rules: (s: WantedService, id, n) => {
-    const p = persistenceOf(s);
-    const pick = slotRule(s, id, n, ctMark);
-    if (p === undefined) return [...pick, [goto(TAKE)]];
-    return [startRule(id, ctMark), [jump(knownClient(p))], ...pick, [goto(learnClient(p))]];
+  rules: (k) => {
+    const pick = slotRule(k, ctMark);
+    if (k.persistence === undefined) return pick;
+    return [[jump(knownClient(k.persistence))], ...pick, [goto(learnClient(k.persistence))]];
   },
-  entries: (s, chain) => {
+  entries: (s, id) => {
     const f = serviceFamily(s);
-    if (s.match.by === 'fwmark') return [{ set: fwm[f], element: { key: [s.match.mark], goto: chain } }];
+    const data = [serviceMark(id)];
+    if (s.match.by === 'fwmark') return [{ set: fwm[f], element: { key: [s.match.mark], data } }];
     return listens(s).map((l): Entry => {
       const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
-      return { set: l.port === 0 ? any[f] : vip[f], element: { key, goto: chain } };
+      return { set: l.port === 0 ? any[f] : vip[f], element: { key, data } };
     });
   },
   serverElements: (service, s: ImageServer) => {
@@ -216,8 +215,8 @@ export const natMode: Mode = {
 /** Sets from which an earlier process's services are read back. */
 export const natAdoption = {
   entries: [vip[4], vip[6], any[4], any[6], fwm[4], fwm[6]],
-  slots,
   targets: [to[4], to[6], toAddress[4], toAddress[6]],
   members: [open, ...Object.values(counterSets)],
   open,
+  connections: [to[4], to[6], toAddress[4], toAddress[6]],
 } as const;

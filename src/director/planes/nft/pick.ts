@@ -1,13 +1,7 @@
-/**
- * Choosing a server, which NAT and direct routing have in common: the mark is the connection's there, the packet's here.
- *
- * A service's own rules name no set. The kernel walks a whole map whenever a rule is bound to it, and all chains of the
- * table when a rule with a lookup comes: with ten thousand services each change would take as long as all of them. So a
- * service's rule leaves the number of a slot in the mark, and goes on in a chain that all services share.
- */
+/** Choosing a server, which NAT and direct routing have in common: the mark is the connection's there, the packet's here. */
 import type { NftExpression, NftRegister } from '../../../wire/index.ts';
 import type { WantedService } from '../../types.ts';
-import { SERVICE_MASK, serviceMark, slotKey } from '../marks.ts';
+import { SERVICE_MASK } from '../marks.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -19,7 +13,7 @@ import {
   type SetSpec,
 } from '../nftables/index.ts';
 import { serviceFamily } from './image.ts';
-import { choiceOf } from './slots.ts';
+import type { Choice, Kind } from './kind.ts';
 
 /** How a mode reads and writes the mark that names the server. */
 export type MarkPort = {
@@ -29,48 +23,35 @@ export type MarkPort = {
 /** Both directors hash alike. */
 const SEED = 0x484f4c44;
 
-/** The slot's number to register 0, counted or hashed. What is hashed lies in words above 4, clear of the result. */
-function slotNumber(
-  s: WantedService,
-  id: number,
-  slots: number,
-  choice: 'count' | 'source' | 'destination' | 'flow',
-): NftExpression[] {
-  const offset = slotKey(id, 0);
-  if (choice === 'count') return [{ is: 'numgen', to: 0, random: false, modulus: slots, offset }];
-  const family = serviceFamily(s);
-  const words = addressWords(family);
-  // sh-port is IPVS's flag-2 of sh, mh-port of mh.
-  const port =
-    choice === 'flow' ||
-    (choice === 'source' && s.flags.some((f) => f === 'sh-port' || f === 'mh-port' || f === 'flag-2'));
+/** Register 1: which slot. What is hashed lies in words above 4, clear of the result. */
+function slotNumber(k: Pick<Kind, 'family' | 'slots'>, choice: Choice): NftExpression[] {
+  if (choice === 'turn' || choice === 'chance')
+    return [{ is: 'numgen', to: 1, random: choice === 'chance', modulus: k.slots, offset: 0 }];
+  const words = addressWords(k.family);
+  const port = choice === 'source-port';
   return [
-    choice === 'destination' ? load.daddr[family](4) : load.saddr[family](4),
+    choice === 'destination' ? load.daddr[k.family](4) : load.saddr[k.family](4),
     ...(port ? [load.sport(4 + words)] : []),
-    { is: 'jhash', from: 4, length: words * 4 + (port ? 4 : 0), to: 0, modulus: slots, seed: SEED, offset },
+    { is: 'jhash', from: 4, length: words * 4 + (port ? 4 : 0), to: 1, modulus: k.slots, seed: SEED, offset: 0 },
   ];
 }
-/** Leaves the number of a slot in the mark; no rule where no slot is. */
-export function slotRule(s: WantedService, id: number, slots: number, mark: MarkPort, only: RuleSpec = []): RuleSpec[] {
-  return slots === 0 ? [] : [[...only, ...slotNumber(s, id, slots, choiceOf(s.scheduler)), mark.set(0)]];
-}
+const slotsOf = (k: Pick<Kind, 'own'>): SetSpec => (k.own === 0 ? slots : turns);
+const take = (k: Kind, choice: Choice, mark: MarkPort, only: RuleSpec): RuleSpec[] =>
+  k.slots === 0 ? [] : [[...only, mark.get(0), ...slotNumber(k, choice), lookup(slotsOf(k).name, 0, 0), mark.set(0)]];
+/** From the service's mark to that of the server in a slot; no rule where no slot is. */
+export const slotRule = (k: Kind, mark: MarkPort, only: RuleSpec = []): RuleSpec[] => take(k, k.choice, mark, only);
 /** For a flow in the middle that nobody remembers: the same server on every director, whatever the scheduler. */
-export function flowSlotRule(s: WantedService, id: number, slots: number, mark: MarkPort, only: RuleSpec): RuleSpec[] {
-  if (slots === 0) return [];
-  const choice = choiceOf(s.scheduler);
-  return [[...only, ...slotNumber(s, id, slots, choice === 'count' ? 'flow' : choice), mark.set(0)]];
-}
-/** The mark names the service, and no server of it. */
-export const startRule = (id: number, mark: MarkPort): RuleSpec => [
-  { is: 'immediate', to: 0, value: nativeBytes(serviceMark(id)) },
-  mark.set(0),
-];
-/** From the number of a slot to the server in it. */
-export const takeRule = (slots: SetSpec, mark: MarkPort): RuleSpec => [
-  mark.get(0),
-  lookup(slots.name, 0, 0),
-  mark.set(0),
-];
+export const flowSlotRule = (k: Kind, mark: MarkPort, only: RuleSpec): RuleSpec[] =>
+  take(k, k.choice === 'turn' || k.choice === 'chance' ? 'source-port' : k.choice, mark, only);
+
+/** Service and slot to server. Services with a counter have a set of their own: a rule that is made walks its maps. */
+export const slots: SetSpec = { name: 'slots', key: ['mark', 'mark'], data: ['mark'] };
+export const turns: SetSpec = { ...slots, name: 'turns' };
+/** From a service to the chain of its kind. */
+export const kinds: SetSpec = { name: 'kinds', key: ['mark'], data: 'verdict' };
+export const choosingSets: readonly SetSpec[] = [slots, turns, kinds];
+/** The mark is a service's: on to the chain of its kind. */
+export const chooseRule = (mark: MarkPort): RuleSpec => [mark.get(0), lookup(kinds.name, 0, 'verdict')];
 
 // ---------------------------------------------------------------------------------------------- persistence
 
@@ -104,7 +85,7 @@ export function stickChains(
   p: Persistence,
   sets: StickSets,
   mark: MarkPort,
-  o: { readonly take: RuleSpec; readonly found: NftExpression; readonly taken: readonly NftExpression[] },
+  o: { readonly found: NftExpression; readonly taken: readonly NftExpression[] },
 ): ChainSpec[] {
   const stick = sets.stick[p.family].name;
   const data = 1 + addressWords(p.family);
@@ -134,7 +115,7 @@ export function stickChains(
         ],
       ],
     },
-    { name: learnClient(p), rules: [o.take, remember, ...(o.taken.length === 0 ? [] : [o.taken])] },
+    { name: learnClient(p), rules: [remember, ...(o.taken.length === 0 ? [] : [o.taken])] },
   ];
 }
 /** Each kind once. */

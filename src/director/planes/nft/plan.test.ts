@@ -3,22 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { golden } from '../../../../test/golden/golden.ts';
 import type { IpAddress } from '../../../base/index.ts';
-import type { NftRule } from '../../../wire/index.ts';
 import type { WantedService } from '../../types.ts';
 import { describeCommands, type ElementSpec, planTable, type SetSpec, type TableSpec } from '../nftables/index.ts';
 import { type Adoption, adopt } from './adopt.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS } from './direct.ts';
 import { natFindings } from './findings.ts';
-import {
-  chainName,
-  commandsOf,
-  type Entry,
-  imageOf,
-  isNothing,
-  type Mode,
-  planService,
-  type ServiceImage,
-} from './image.ts';
+import { commandsOf, type Entry, imageOf, isNothing, type Mode, planService, type ServiceImage } from './image.ts';
+import { type Kind, kindChain, kindOfChain, kindOfWords, kindWords } from './kind.ts';
+import { KindChains } from './kinds.ts';
 import { natAdoption, natMode, natTable } from './nat.ts';
 import { persistences } from './pick.ts';
 import { refusesNft } from './refuse.ts';
@@ -49,12 +41,11 @@ const service = (
   ...o,
 });
 const device = () => 7;
-const image = (mode: Mode, s: WantedService, had?: ServiceImage): ServiceImage =>
-  imageOf(mode, s, 5, had, { ring: 251, device });
-const handles = (): bigint[] => [];
+const image = (mode: Mode, s: WantedService, had?: ServiceImage): ServiceImage => imageOf(mode, s, 5, had, { device });
 /** The story of one service: it comes, a weight changes, a server drains, one is removed, it goes. */
 function story(mode: Mode, table: TableSpec, steps: readonly (readonly [string, WantedService | undefined])[]): string {
   const out = [`# the table`, ...describeCommands(table, planTable(table, undefined).commands, table.sets)];
+  const kinds = new KindChains(mode);
   let last: ServiceImage | undefined;
   for (const [title, s] of steps) {
     const have = last;
@@ -63,9 +54,9 @@ function story(mode: Mode, table: TableSpec, steps: readonly (readonly [string, 
     out.push(
       `# ${title}${plan.cut.length === 0 ? '' : `; cut ${plan.cut.map((m) => `0x${m.toString(16)}`).join(' ')}`}`,
     );
-    // The kernel's handles of the rules that are there.
-    const numbers = (): bigint[] => (have?.rules ?? []).map((_, i) => BigInt(101 + i));
-    out.push(...describeCommands(table, commandsOf([{ have, want, plan }], numbers), table.sets));
+    const { before, after, settle } = kinds.plan([{ have, want, plan }]);
+    out.push(...describeCommands(table, [...before, ...commandsOf([{ have, want, plan }]), ...after], table.sets));
+    settle();
     last = want;
   }
   return out.join('\n');
@@ -96,7 +87,7 @@ test('direct routing, as nft would take it', (t) => {
 type Kernel = Map<string, Map<string, { readonly set: SetSpec; readonly element: ElementSpec }>>;
 function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: ServiceImage | undefined): number {
   let touched = 0;
-  for (const c of commandsOf([{ have, want, plan: planService(mode, have, want) }], handles)) {
+  for (const c of commandsOf([{ have, want, plan: planService(mode, have, want) }])) {
     if (c.do !== 'elements-add' && c.do !== 'elements-remove') continue;
     const set = kernel.get(c.set.name) ?? new Map();
     kernel.set(c.set.name, set);
@@ -113,12 +104,11 @@ function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: S
   }
   return touched;
 }
-function reread(kernel: Kernel, mode: Mode, sets: Adoption, have: ServiceImage): ReturnType<typeof adopt> {
+function reread(kernel: Kernel, mode: Mode, sets: Adoption): ReturnType<typeof adopt> {
   const elements = new Map<SetSpec, ElementSpec[]>();
   for (const entries of kernel.values())
     for (const e of entries.values()) elements.set(e.set, [...(elements.get(e.set) ?? []), e.element]);
-  const rules = have.rules.map((expressions): NftRule => ({ family: 'inet', table: 't', chain: 's5', expressions }));
-  return adopt(mode, sets, { chains: [{ name: chainName(5), comment: have.key, rules }], elements });
+  return adopt(mode, sets, elements);
 }
 const modes = [
   ['NAT', natMode, natAdoption, 'nat'],
@@ -137,7 +127,7 @@ for (const [name, mode, sets, method] of modes) {
           const want = image(mode, service(w, { scheduler: s }, method), have);
           run(kernel, mode, have, want);
           assert.ok(isNothing(planService(mode, want, want)));
-          const { images, debris } = reread(kernel, mode, sets as Adoption, want);
+          const { images, debris } = reread(kernel, mode, sets);
           assert.deepEqual(debris, []);
           const again = image(mode, service(w, { scheduler: s }, method), images[0]);
           assert.ok(isNothing(planService(mode, images[0], again)), 'a service that was read back is adopted as it is');
@@ -175,14 +165,57 @@ test('a server whose elements are not whole is cleared away and put again', () =
   const want = image(natMode, service([1, 1]));
   run(kernel, natMode, undefined, want);
   kernel.get('packets-in')?.delete(String(0xa000_5001));
-  const { images, debris } = reread(kernel, natMode, natAdoption as Adoption, want);
+  const { images, debris } = reread(kernel, natMode, natAdoption);
   assert.deepEqual(
     images[0]?.servers.map((s) => s.number),
     [2],
   );
-  assert.equal(debris.length, 4); // its target, open, and two counters
+  assert.equal(debris.length, 2); // its target, and a counter
   const entries = planService(natMode, images[0], image(natMode, service([1, 1]), images[0])).add as readonly Entry[];
   assert.ok(entries.some((e) => e.set.name === 'packets-in'));
+});
+
+const kind = fc.record({
+  family: fc.constantFrom<4 | 6>(4, 6),
+  choice: fc.constantFrom<Kind['choice']>('turn', 'chance', 'source', 'source-port', 'destination'),
+  transport: fc.constantFrom<Kind['transport']>('tcp', 'other', 'one-packet'),
+  slots: fc.integer({ min: 0, max: 4093 }),
+  own: fc.integer({ min: 0, max: 512 }),
+  persistence: fc.option(
+    fc.record({ seconds: fc.integer({ min: 1, max: 2_678_400 }), length: fc.integer({ min: 0, max: 128 }) }),
+    {
+      nil: undefined,
+    },
+  ),
+});
+test('a kind is read back from its words and from the name of its chain', () =>
+  fc.assert(
+    fc.property(kind, (k) => {
+      const { persistence: p, ...rest } = k;
+      const whole: Kind = { ...rest, persistence: p && { ...p, family: k.family } };
+      assert.deepEqual(kindOfWords(...kindWords(whole)), whole);
+      assert.deepEqual(kindOfChain(kindChain(whole)), whole);
+    }),
+  ));
+test('ten thousand services of one kind share one chain, and it goes with the last of them', () => {
+  const kinds = new KindChains(natMode);
+  const changes = Array.from({ length: 600 }, (_, i) => {
+    const want = imageOf(natMode, service([1, 1]), i + 1, undefined, { device });
+    return { have: undefined, want, plan: planService(natMode, undefined, want) };
+  });
+  const chainsOf = (commands: readonly { readonly do: string }[]) =>
+    commands.filter((c) => c.do === 'chain-add').length;
+  const come = kinds.plan(changes);
+  assert.equal(chainsOf(come.before), 513, 'one for each of the services with a counter, and one for all others');
+  come.settle();
+  const again = kinds.plan(changes.map((c) => ({ ...c, have: c.want })));
+  assert.deepEqual([again.before, again.after], [[], []]);
+  const leave = changes.map((c) => ({ have: c.want, want: undefined, plan: planService(natMode, c.want, undefined) }));
+  const most = kinds.plan(leave.slice(0, -1));
+  most.settle();
+  assert.equal(most.after.filter((c) => c.do === 'chain-remove').length, 512);
+  const last = kinds.plan(leave.slice(-1));
+  assert.equal(last.after.filter((c) => c.do === 'chain-remove').length, 1);
 });
 
 test('what nft cannot carry is refused with a code, and what it can is not', () => {

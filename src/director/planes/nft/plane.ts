@@ -11,6 +11,7 @@ import type {
   Network,
 } from '../../../host/index.ts';
 import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
+import { emulate, type Load } from '../../ring/index.ts';
 import type {
   Plane,
   Refusal,
@@ -22,17 +23,16 @@ import type {
 } from '../../types.ts';
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
 import { serverMark } from '../marks.ts';
-import { errnoText, type TableSpec } from '../nftables/index.ts';
+import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
-import { emulatedWeights, type Load } from './emulate.ts';
 import { Half, type SharedElements } from './half.ts';
 import { natAdoption, natMode, natTable, replies } from './nat.ts';
 import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
 import { refusesNft } from './refuse.ts';
-import { EMULATED } from './slots.ts';
+import { isEmulated } from './slots.ts';
 
 export type NftPlaneOptions = {
   readonly netlink: Netlink;
@@ -43,16 +43,19 @@ export type NftPlaneOptions = {
   readonly interfaces?: readonly string[];
   /** NAT also hides the client behind the director. */
   readonly masquerade?: boolean;
-  /** Slots of a hash: a prime up to 4096, the same on both directors, and for good. */
-  readonly ring?: number;
   /** Hears of what failed beside a service's own change: connections that could not be cut. */
   readonly report?: (e: HostError) => void;
 };
-const RING = 1021;
 /** Entries of conntrack or of the flow map that may be read in one tick; a longer table is read less often. */
 const READ_IN_TICK = 50_000;
 const ENOENT = 2;
 const UNKNOWN_DEVICE = 0;
+
+/** What the kernel answers when the table is not as this plane believes. */
+const DISTURBED: ReadonlySet<string> = new Set(['ENOENT', 'EEXIST', 'EBUSY']);
+/** So many services are read at every change of somebody's; more of them after so many ticks. */
+const FEW_SERVICES = 500;
+const LOOK_AGAIN = 60;
 
 const KEPT: ServiceOutcome['result'] = ok('kept');
 
@@ -63,7 +66,7 @@ export type Extent = { readonly whole: boolean; readonly redo: boolean };
 
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
-  EMULATED.has(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
+  isEmulated(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
 
 /** Real servers of NAT by TCP: their answers are not to begin an entry. */
 const sharedReplies: SharedElements = {
@@ -98,8 +101,18 @@ export class NftPlane implements Plane {
   #kept: readonly ServiceOutcome[] = [];
   /** By mark, from the last look. */
   #active: ActiveCounts = new Map();
+  /** Shares by which slots are filled; which servers are over their limit; connections at the last look. */
   readonly #weights = new Map<ServiceKey, readonly number[]>();
+  readonly #overloaded = new Map<ServiceKey, readonly boolean[]>();
+  readonly #connections = new Map<ServiceKey, number>();
   #pause = 0;
+  /** Of nf_tables, when this plane was last done with it. */
+  #generation: number | undefined;
+  #suspicious = false;
+  /** The guard as a whole was not as it should be when it was last looked at. */
+  #guardChanged = false;
+  /** Ticks since the tables were read. */
+  #sinceRead = 0;
   readonly #persistence = new Map<string, Persistence>();
   /** What is known of each table: somebody needs it, or it is surely not there. */
   readonly #table: Record<'nat' | 'direct', 'unknown' | 'there' | 'gone'> = { nat: 'unknown', direct: 'unknown' };
@@ -108,12 +121,11 @@ export class NftPlane implements Plane {
     this.#o = o;
     this.#channel = channel;
     this.#guard = guard;
-    const ring = o.ring ?? RING;
     const device = (a: IpAddress): number => this.#device(a) ?? UNKNOWN_DEVICE;
-    const nat = { mode: natMode, adoption: natAdoption, ring, device: () => 0, shared: sharedReplies };
+    const nat = { mode: natMode, adoption: natAdoption, device: () => 0, shared: sharedReplies };
     this.#nat = new Half(channel, this.#natTable([]), nat);
     const spec = this.#directTable([]);
-    this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, ring, device });
+    this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, device });
     const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
     this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
     this.#unwatch = o.network.watch((c: NetChange) => {
@@ -171,12 +183,24 @@ export class NftPlane implements Plane {
   }
 
   apply(wanted: Wanted): readonly ServiceOutcome[] {
+    this.#suspect();
+    const outcomes = this.#applyOnce(wanted);
+    // A refusal that shows that somebody else was at the table: once more, from what is really there.
+    const disturbed = outcomes.some((x) => !x.result.ok && DISTURBED.has(x.result.error.code));
+    const again = disturbed && this.#heal() ? this.#applyOnce(wanted) : outcomes;
+    this.#generation = generationOf(this.#channel);
+    return again;
+  }
+  #applyOnce(wanted: Wanted): readonly ServiceOutcome[] {
     const few = this.#fewChanged(wanted);
     this.#wanted = wanted;
     if (few !== undefined) return this.#reconcileFew(few);
+    return this.#applyAll(wanted);
+  }
+  #applyAll(wanted: Wanted): readonly ServiceOutcome[] {
     const watched = wanted.services.filter(needsLoads);
     const keys = new Set(watched.map((s) => s.key));
-    for (const key of this.#weights.keys()) if (!keys.has(key)) this.#weights.delete(key);
+    for (const key of this.#weights.keys()) if (!keys.has(key)) this.#unweigh(key);
     for (const s of watched) this.#weigh(s);
     return this.#reconcile();
   }
@@ -202,7 +226,7 @@ export class NftPlane implements Plane {
     const services = places.map((i) => this.#wanted?.services[i] as WantedService);
     for (const s of services)
       if (needsLoads(s)) this.#weigh(s);
-      else this.#weights.delete(s.key);
+      else this.#unweigh(s.key);
     const results = this.#tell(services, false);
     this.#settled = [...results.values()].every((r) => r.ok);
     places.forEach((i) => {
@@ -274,6 +298,7 @@ export class NftPlane implements Plane {
     if (mode === 'direct' && (first || add.length > 0)) {
       const done = first ? this.#guard.set('nft', add) : this.#guard.adjust('nft', { add, remove: [] });
       if (!done.ok) return done.error;
+      if (first && done.value === 'changed') this.#guardChanged = true;
     }
     const { outcomes, cut } = half.apply(pending);
     half.sweep();
@@ -326,21 +351,88 @@ export class NftPlane implements Plane {
   #weigh(s: WantedService): void {
     const half = isDirect(s) ? this.#direct : this.#nat;
     const image = half.image(s.key);
-    const before = this.#weights.get(s.key);
-    const loads = s.servers.map((x, i): Load => {
+    const loads = s.servers.map((x): Load => {
       const number = image?.servers.find((y) => y.address === x.address && (y.port === 0 || y.port === x.port))?.number;
-      const active = image && number !== undefined ? (this.#active.get(serverMark(image.id, number))?.active ?? 0) : 0;
+      const now = image && number !== undefined ? this.#active.get(serverMark(image.id, number)) : undefined;
       return {
         weight: x.weight,
-        active,
-        full: before !== undefined && before[i] === 0 && x.weight > 0,
+        active: now?.active ?? 0,
+        inactive: now?.inactive ?? 0,
         ...(x.upperThreshold !== undefined && { upperThreshold: x.upperThreshold }),
         ...(x.lowerThreshold !== undefined && { lowerThreshold: x.lowerThreshold }),
       };
     });
-    this.#weights.set(s.key, emulatedWeights(s.scheduler, loads));
+    const total = loads.reduce((n, l) => n + l.active + l.inactive, 0);
+    const arrivals = Math.max(loads.length, total - (this.#connections.get(s.key) ?? 0));
+    const before = this.#overloaded.get(s.key);
+    const { shares, overloaded } = emulate(s.scheduler, loads, {
+      arrivals,
+      ...(before?.length === loads.length && { overloaded: before }),
+    });
+    this.#connections.set(s.key, total);
+    this.#overloaded.set(s.key, overloaded);
+    this.#weights.set(s.key, shares);
+  }
+  #unweigh(key: ServiceKey): void {
+    this.#weights.delete(key);
+    this.#overloaded.delete(key);
+    this.#connections.delete(key);
+  }
+
+  // ------------------------------------------------------------------------------------------ other programs
+
+  /** Something changed in some table of nf_tables, and not by us: whether it was one of ours is to be looked at. */
+  #suspect(): void {
+    const now = generationOf(this.#channel);
+    if (now === this.#generation || this.#generation === undefined) return;
+    this.#generation = now;
+    this.#suspicious = true;
+  }
+  /** Forgets what it believes of its tables; false where it has none. */
+  #heal(): boolean {
+    let any = false;
+    for (const [half, mode] of [
+      [this.#nat, 'nat'],
+      [this.#direct, 'direct'],
+    ] as const) {
+      if (this.#table[mode] !== 'there') continue;
+      half.distrust();
+      this.#table[mode] = 'unknown';
+      any = true;
+    }
+    this.#settled = false;
+    return any;
+  }
+  /** Elements are read at once where they are few, else after a minute: what others do to their own tables is no reason to read a million of ours each second. */
+  #inspect(): void {
+    const halves = [this.#nat, this.#direct].filter((h) => h.services.length > 0);
+    const services = halves.reduce((n, h) => n + h.services.length, 0);
+    const broken = halves.some((h) => !h.stands());
+    this.#sinceRead++;
+    if (!broken && services > FEW_SERVICES && this.#sinceRead < LOOK_AGAIN) return;
+    this.#suspicious = false;
+    this.#sinceRead = 0;
+    this.#guardChanged = false;
+    if (!this.#heal()) return;
+    const changed = this.#reconcile().filter((x) => x.result.ok && x.result.value === 'changed');
+    if (!broken && !this.#guardChanged && changed.length === 0) return;
+    const names = changed.slice(0, 3).map((x) => x.key);
+    const list = names.join(', ') + (changed.length > names.length ? ', …' : '');
+    this.#o.report?.({
+      code: 'nft-disturbed',
+      doing: text(
+        `another program changed table holdfast-lb or holdfast-guard of nf_tables; put back for ${changed.length} services (${list}); \`nft monitor\` shows which program, and \`nft flush ruleset\` in its scripts should name its own tables`,
+        `其他程序改动了 nf_tables 的表 holdfast-lb 或 holdfast-guard；已为 ${changed.length} 个服务恢复（${list}）；用 \`nft monitor\` 可查看是哪个程序，其脚本中的 \`nft flush ruleset\` 应改为只清空它自己的表`,
+      ),
+    });
   }
   tick(): void {
+    this.#suspect();
+    if (this.#suspicious) this.#inspect();
+    this.#tick();
+    this.#generation = generationOf(this.#channel);
+  }
+  #tick(): void {
     const watched = (this.#wanted?.services ?? []).filter(needsLoads);
     if (watched.length > 0 && --this.#pause < 0) {
       const look = this.#look();

@@ -3,7 +3,7 @@
  * Where counting goes in order, the order of the slots is the order of the servers.
  */
 import type { Scheduler } from '../../config.ts';
-import { maglev, NOBODY, wrrSequence } from '../../ring/index.ts';
+import { looksAtLoad, maglev, NOBODY, RING_SIZES, wrrSequence } from '../../ring/index.ts';
 
 export type SlotServer = { readonly key: string; readonly weight: number };
 
@@ -12,10 +12,16 @@ export type SlotChoice = 'count' | 'source' | 'destination';
 export const choiceOf = (s: Scheduler): SlotChoice =>
   s === 'sh' || s === 'mh' ? 'source' : s === 'dh' ? 'destination' : 'count';
 
-/** Schedulers that look at how many connections each server has: their slots are filled again about each second. */
-export const EMULATED: ReadonlySet<Scheduler> = new Set(['lc', 'wlc', 'sed', 'nq', 'fo', 'ovf']);
-/** What needs the state of each destination or of two random servers at the moment of choice. */
+/**
+ * What needs the state of each destination, or of two random servers, at the moment of choice. By counts alone these
+ * would be wlc under another name, and who asks for lblc wants one server for one destination.
+ */
 export const IMPOSSIBLE: ReadonlySet<Scheduler> = new Set(['lblc', 'lblcr', 'twos']);
+
+/** Schedulers whose slots are filled by `../../ring/emulate.ts`, again about each second. */
+export const isEmulated = (s: Scheduler): boolean => s === 'fo' || looksAtLoad(s);
+/** Slots of an emulated service, whatever the shares: so only elements change from one look to the next. */
+const emulatedSlots = (servers: number): number => Math.min(MOST_COUNTED, 20 * servers);
 
 /** Slots of a counted service are as many as its weights need, up to this. */
 const MOST_COUNTED = 1020;
@@ -23,12 +29,24 @@ const MOST_COUNTED = 1020;
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /**
- * For each slot the index of its server; empty where no server has a weight. `ring` is the number of slots of a hash, a
- * prime: it must be the same on both directors, and stay, or every connection that nobody remembers moves.
+ * Slots of a hash, by the number of servers alone: so both directors of a pair compute the same ring, also one that has
+ * just started. An element of a map takes the kernel a microsecond or two, so that 1021 slots for everybody would make
+ * a thousand services as slow to put as a million elements. About thirty slots for each server are the least.
  */
-export function fillSlots(choice: SlotChoice, servers: readonly SlotServer[], ring: number): Int32Array {
+export function ringSlots(servers: number): number {
+  const { small, medium, large } = RING_SIZES;
+  return servers <= 8 ? small : servers <= 32 ? medium : large;
+}
+
+/** For each slot the index of its server; empty where no server has a weight. */
+export function fillSlots(scheduler: Scheduler, servers: readonly SlotServer[]): Int32Array {
   if (!servers.some((s) => s.weight > 0)) return new Int32Array(0);
-  if (choice !== 'count') return maglev(servers, ring);
+  if (choiceOf(scheduler) !== 'count') return maglev(servers, ringSlots(servers.length));
+  if (looksAtLoad(scheduler))
+    return wrrSequence(
+      servers.map((s) => s.weight),
+      emulatedSlots(servers.length),
+    );
   const unit = servers.reduce((n, s) => gcd(n, s.weight), 0);
   const weights = servers.map((s) => s.weight / unit);
   const total = weights.reduce((n, w) => n + w, 0);

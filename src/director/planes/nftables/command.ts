@@ -31,8 +31,6 @@ export type TableCommand =
   | { readonly do: 'chain-remove'; readonly chain: string }
   | { readonly do: 'rules-add'; readonly chain: string; readonly rules: readonly RuleSpec[] }
   | { readonly do: 'rules-flush'; readonly chain: string }
-  /** In its place; `handle` is the kernel's name of the old one. */
-  | { readonly do: 'rule-replace'; readonly chain: string; readonly handle: bigint; readonly rule: RuleSpec }
   | { readonly do: 'elements-add'; readonly set: SetSpec; readonly elements: readonly ElementSpec[] }
   | { readonly do: 'elements-remove'; readonly set: SetSpec; readonly elements: readonly ElementSpec[] };
 
@@ -71,12 +69,6 @@ export function requestsOf(t: TableName, c: TableCommand, setId: number): Netlin
           writeNftRule(w, { ...table, chain: c.chain, expressions }),
         ),
       );
-    case 'rule-replace':
-      return [
-        request(NFT_MSG.newRule, NLM_F.replace, (w) =>
-          writeNftRule(w, { ...table, chain: c.chain, handle: c.handle, expressions: c.rule }),
-        ),
-      ];
     case 'rules-flush':
       return [request(NFT_MSG.delRule, 0, (w) => writeNftRulesKey(w, { ...table, chain: c.chain }))];
     case 'elements-add':

@@ -237,8 +237,6 @@ export function describeCommands(t: TableName, commands: readonly TableCommand[]
         return [`delete chain ${name} ${c.chain}`];
       case 'rules-add':
         return c.rules.map((r) => `add rule ${name} ${c.chain} ${ruleText(r, (s) => words.get(s))}`);
-      case 'rule-replace':
-        return [`replace rule ${name} ${c.chain} handle ${c.handle} ${ruleText(c.rule, (s) => words.get(s))}`];
       case 'rules-flush':
         return [`flush chain ${name} ${c.chain}`];
       case 'elements-add':

@@ -1,5 +1,6 @@
 export { requestsOf, type TableCommand } from './command.ts';
 export { describeCommands } from './describe.ts';
+export { generationOf } from './generation.ts';
 export { errnoText, KernelTable } from './kernel.ts';
 export { fingerprint, foundFingerprint, foundOf, planTable, type TableFound, type TablePlan } from './plan.ts';
 export {

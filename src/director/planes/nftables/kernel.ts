@@ -99,18 +99,6 @@ export class KernelTable {
     });
   }
 
-  /** The rules of one chain, in order. */
-  rules(chain: string): Result<readonly NftRule[], HostError> {
-    const { family, name } = this.table;
-    const got = this.#collect(
-      NFT_MSG.getRule,
-      (w) => writeNftRulesKey(w, { family, table: name, chain }),
-      decodeNftRule,
-    );
-    // A kernel that does not filter tells of all.
-    return got.ok ? ok(got.value.filter((r) => r.family === family && r.table === name && r.chain === chain)) : got;
-  }
-
   /** All elements of one set, as they lie in the kernel. */
   elements(set: string, take: (e: NftElement) => void): Result<void, HostError> {
     const got = this.#collect(

@@ -1,14 +1,14 @@
 /** One open device or file of the queue. */
 import { closeSync, constants as fsc, fstatSync, openSync } from 'node:fs';
 import { constants as os } from 'node:os';
-import { type Bytes, bytes, err, ok, type Result, text } from '../../../base/index.ts';
+import { type Bytes, bytes, err, invariant, ok, type Result, text } from '../../../base/index.ts';
 import type { BlockDevice, BlockDone, BlockExtent, BlockOpenOptions, HostError, ZeroMode } from '../../index.ts';
 import { hostError } from '../addon.ts';
 import { systemError } from '../system-error.ts';
 import { OPERATION, type UringAddon } from './addon.ts';
 import { type OperationQueue, QUIETLY, TRY_DISCARD, TRY_WRITING, TRY_ZERO_RANGE } from './queue.ts';
 
-const { EINVAL, EBADF, ENXIO, EROFS } = os.errno;
+const { EINVAL, EBADF, EIO, ENXIO, EROFS } = os.errno;
 
 type Geometry = {
   readonly block: boolean;
@@ -37,17 +37,21 @@ export class LinuxBlockDevice implements BlockDevice {
   fd: number;
   #size: number;
   readonly #queue: OperationQueue;
-  readonly #number: number;
+  /** Its place in the queue's table. */
+  readonly number: number;
+  /** Operations that the queue has not finished. */
+  inFlight = 0;
   #done: BlockDone = () => {};
   #flushFailed = 0;
 
   private constructor(queue: OperationQueue, number: number, path: string, fd: number, g: Geometry, direct: boolean) {
     this.#queue = queue;
-    this.#number = number;
+    this.number = number;
     this.path = path;
     this.fd = fd;
-    this.#size = g.size;
-    this.unit = direct ? g.logical : 1;
+    const unit = direct ? g.logical : 1;
+    this.#size = g.size - (g.size % unit);
+    this.unit = unit;
     this.physicalBlock = g.physical;
     this.readOnly = g.readOnly;
     this.rotational = g.rotational;
@@ -116,7 +120,7 @@ export class LinuxBlockDevice implements BlockDevice {
       this.#answer(tag, this.fd < 0 ? -EBADF : -EINVAL);
       return;
     }
-    this.#queue.ask(this.#number, tag, OPERATION.read, at, length, offset);
+    this.#queue.ask(this.number, tag, OPERATION.read, at, length, offset);
   }
   write(tag: number, at: number, length: number, offset: number, through: boolean): void {
     if (!this.#fits(length, offset)) {
@@ -127,7 +131,7 @@ export class LinuxBlockDevice implements BlockDevice {
       this.#answer(tag, this.#flushFailed);
       return;
     }
-    this.#queue.ask(this.#number, tag, through ? OPERATION.writeThrough : OPERATION.write, at, length, offset);
+    this.#queue.ask(this.number, tag, through ? OPERATION.writeThrough : OPERATION.write, at, length, offset);
   }
   flush(tag: number): void {
     if (this.fd < 0) {
@@ -138,7 +142,7 @@ export class LinuxBlockDevice implements BlockDevice {
       this.#answer(tag, this.#flushFailed);
       return;
     }
-    this.#queue.ask(this.#number, tag, OPERATION.sync, 0, 0, 0);
+    this.#queue.ask(this.number, tag, OPERATION.sync, 0, 0, 0);
   }
   discard(tag: number, length: number, offset: number): void {
     if (!this.#fits(length, offset)) {
@@ -146,7 +150,7 @@ export class LinuxBlockDevice implements BlockDevice {
       return;
     }
     const next = (this.isBlockDevice ? TRY_DISCARD : 0) | QUIETLY;
-    this.#queue.ask(this.#number, tag, OPERATION.punch, 0, length, offset, next);
+    this.#queue.ask(this.number, tag, OPERATION.punch, 0, length, offset, next);
   }
   zero(tag: number, length: number, offset: number, mode: ZeroMode): void {
     if (!this.#fits(length, offset)) {
@@ -162,7 +166,7 @@ export class LinuxBlockDevice implements BlockDevice {
     }
     const first = mode.keep ? OPERATION.zero : OPERATION.punch;
     const rest = mode.keep ? next & ~TRY_ZERO_RANGE : next;
-    this.#queue.ask(this.#number, tag, first, 0, length, offset, rest | (rest === 0 ? GIVE_UP : 0));
+    this.#queue.ask(this.number, tag, first, 0, length, offset, rest | (rest === 0 ? GIVE_UP : 0));
   }
   extents(offset: number, length: number, limit: number): readonly BlockExtent[] {
     const end = Math.min(offset + length, this.#size);
@@ -196,7 +200,9 @@ export class LinuxBlockDevice implements BlockDevice {
   }
   /** For the queue. */
   finished(operation: number, tag: number, result: number): void {
-    if (operation === OPERATION.sync && result < 0) this.#flushFailed = result;
+    // A write through that fails may be told of a write before it, which the kernel then tells nobody else.
+    const lost = operation === OPERATION.sync ? result < 0 : operation === OPERATION.writeThrough && result === -EIO;
+    if (lost) this.#flushFailed = result;
     this.told(tag, result);
   }
   /** For the queue. */
@@ -205,8 +211,16 @@ export class LinuxBlockDevice implements BlockDevice {
   }
   close(): void {
     if (this.fd < 0) return;
+    // The descriptor's number may be another file's in a moment, and what was asked would go there.
+    invariant(this.inFlight === 0, `${this.path} is closed with requests in flight`);
+    this.abandon();
+  }
+  /** For the queue, at its end. */
+  abandon(): void {
+    if (this.fd < 0) return;
     closeSync(this.fd);
     this.fd = -1;
+    this.#queue.forget(this.number);
   }
 }
 /** No further way is known: the refusal becomes EOPNOTSUPP, whatever the kernel called it. */

@@ -148,3 +148,55 @@ test('more requests than the engine holds are a bug that is told', () => {
   for (let i = 0; i < 4; i++) w.device.read(i, 0, 4096, 0);
   assert.throws(() => w.device.read(5, 0, 4096, 0), /bug/);
 });
+
+test('a table entry of a closed device is used again', () => {
+  const w = world();
+  const numbers = new Set<number>();
+  for (let i = 0; i < 50; i++) {
+    const d = w.queue.open(path, { readOnly: false, direct: 'no' });
+    assert.ok(d.ok);
+    numbers.add(d.value.number);
+    d.value.onDone(() => assert.fail('nobody asked this one'));
+    d.value.close();
+    d.value.close();
+  }
+  assert.equal(numbers.size, 1);
+  w.device.read(7, 4096, 512, 0);
+  w.answer(512);
+  assert.deepEqual(w.answers, [[7, 0]]);
+});
+
+test('closing a device with requests in flight is a bug that is told, and no other file is written instead', () => {
+  const w = world();
+  w.device.read(7, 4096, 512, 0);
+  assert.throws(() => w.device.close(), /bug: .* in flight/);
+});
+
+test('a write through that the disk fails leaves no later flush to say that all is well', () => {
+  const w = world();
+  w.device.write(1, 4096, 512, 0, false);
+  w.answer(512);
+  // The kernel tells of the write before it only now, and only once.
+  w.device.write(2, 4096, 512, 4096, true);
+  w.answer(-5);
+  w.device.flush(3);
+  assert.equal(w.asked.length, 0);
+  return Promise.resolve().then(() =>
+    assert.deepEqual(w.answers, [
+      [1, 0],
+      [2, -5],
+      [3, -5],
+    ]),
+  );
+});
+
+test('a file whose size is no whole number of units is offered without its last odd bytes', (t) => {
+  const odd = join(folder, 'odd');
+  writeFileSync(odd, '');
+  truncateSync(odd, (1 << 16) + 100);
+  const w = world();
+  const d = w.queue.open(odd, { readOnly: false, direct: 'yes' });
+  if (!d.ok) return t.skip('no O_DIRECT here');
+  assert.equal(d.value.size % d.value.unit, 0);
+  d.value.close();
+});

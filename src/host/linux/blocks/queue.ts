@@ -23,7 +23,9 @@ export class OperationQueue implements BlockQueue {
   readonly #engine: Engine;
   readonly #regions: Regions;
   readonly #zeros: number;
-  readonly #devices: LinuxBlockDevice[] = [];
+  readonly #devices: (LinuxBlockDevice | undefined)[] = [];
+  /** Places in the table of those that were closed. */
+  readonly #vacant: number[] = [];
   readonly #batchEnds = new Set<() => void>();
   #reserved = 0;
   #scheduled = false;
@@ -74,9 +76,17 @@ export class OperationQueue implements BlockQueue {
     this.#regions.give(region);
   }
   open(path: string, o: BlockOpenOptions): Result<LinuxBlockDevice, HostError> {
-    const opened = LinuxBlockDevice.open(this, this.#devices.length, path, o);
-    if (opened.ok) this.#devices.push(opened.value);
+    const number = this.#vacant.at(-1) ?? this.#devices.length;
+    const opened = LinuxBlockDevice.open(this, number, path, o);
+    if (!opened.ok) return opened;
+    this.#vacant.pop();
+    this.#devices[number] = opened.value;
     return opened;
+  }
+  /** For the device, which is closed now. */
+  forget(number: number): void {
+    this.#devices[number] = undefined;
+    this.#vacant.push(number);
   }
   onBatch(run: () => void): () => void {
     this.#batchEnds.add(run);
@@ -86,8 +96,9 @@ export class OperationQueue implements BlockQueue {
     this.#engine.submit();
   }
   close(): void {
-    for (const d of this.#devices) d.close();
+    // What the disk never answered is left to the kernel with the ring; then nothing of it is told.
     this.#engine.close();
+    for (const d of this.#devices) d?.abandon();
   }
 
   #endBatch(): void {
@@ -111,6 +122,7 @@ export class OperationQueue implements BlockQueue {
     this.#left[op] = length;
     this.#offset[op] = offset;
     this.#next[op] = next;
+    (this.#devices[device] as LinuxBlockDevice).inFlight++;
     this.#push(op);
   }
   #push(op: number): void {
@@ -184,6 +196,7 @@ export class OperationQueue implements BlockQueue {
     const tag = this.#tag[op] as number;
     const operation = this.#operation[op] as number;
     this.#free[this.#freeCount++] = op;
+    device.inFlight--;
     device.finished(operation, tag, result);
   }
 }

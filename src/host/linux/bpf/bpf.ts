@@ -2,12 +2,22 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { err, ok, type Result, text } from '../../../base/index.ts';
-import type { Bpf, BpfAttachment, BpfLink, BpfMap, BpfObject, BpfProgram, HostError, Netlink } from '../../index.ts';
+import type {
+  Bpf,
+  BpfAttachment,
+  BpfLink,
+  BpfMap,
+  BpfObject,
+  BpfProgram,
+  HostError,
+  Netlink,
+  NetlinkChannel,
+} from '../../index.ts';
 import { hostError } from '../addon.ts';
 import { packageRoot } from '../native.ts';
 import { systemError } from '../system-error.ts';
 import { type BpfAddon, KIND } from './addon.ts';
-import { removeFilter, setFilter } from './clsact.ts';
+import { hasFilter, removeFilter, setFilter } from './clsact.ts';
 import { type ElfObject, readElf, relocate } from './elf.ts';
 import { LinuxMap, MAP_TYPE } from './map.ts';
 import { type LinuxProgram, loadProgram } from './program.ts';
@@ -184,28 +194,38 @@ export class LinuxBpf implements Bpf {
   #attachFilter(program: LinuxProgram, ifindex: number): Result<BpfLink, HostError> {
     const channel = this.#netlink.open('route');
     if (!channel.ok) return channel;
-    const set = (p: LinuxProgram): Result<void, HostError> =>
-      setFilter(channel.value, ifindex, this.#addon.programDescriptor(p.handle), `holdfast-${p.name}`);
-    const first = set(program);
+    const first = this.#setFilter(channel.value, ifindex, program);
     if (!first.ok) {
       channel.value.close();
       return first;
     }
-    return ok({
-      replace: (p) => set(p as LinuxProgram),
+    return ok(this.#filterLink(channel.value, ifindex));
+  }
+  #filterLink(channel: NetlinkChannel, ifindex: number): BpfLink {
+    return {
+      replace: (p) => this.#setFilter(channel, ifindex, p as LinuxProgram),
       pinned: false,
       pin: () => ok(undefined),
       detach: () => {
-        const done = removeFilter(channel.value, ifindex);
-        channel.value.close();
+        const done = removeFilter(channel, ifindex);
+        channel.close();
         return done;
       },
-      close: () => channel.value.close(),
-    });
+      close: () => channel.close(),
+    };
   }
-  adopt(path: string): BpfLink | undefined {
+  #setFilter(channel: NetlinkChannel, ifindex: number, p: LinuxProgram): Result<void, HostError> {
+    return setFilter(channel, ifindex, this.#addon.programDescriptor(p.handle), `holdfast-${p.name}`);
+  }
+  adopt(path: string, ifindex: number, where: BpfAttachment): BpfLink | undefined {
     const found = this.#addon.open(path, KIND.link);
-    return typeof found === 'number' ? undefined : new TcxOrXdpLink(this.#addon, found, path);
+    if (typeof found !== 'number') return new TcxOrXdpLink(this.#addon, found, path);
+    if (where !== 'tc') return undefined;
+    const channel = this.#netlink.open('route');
+    if (!channel.ok) return undefined;
+    if (hasFilter(channel.value, ifindex)) return this.#filterLink(channel.value, ifindex);
+    channel.value.close();
+    return undefined;
   }
   openMap(path: string): Result<BpfMap, HostError> {
     const found = this.#addon.open(path, KIND.map);

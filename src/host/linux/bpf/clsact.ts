@@ -11,6 +11,7 @@ import { errnoName } from '../addon.ts';
 const NEW_QDISC = 36;
 const NEW_FILTER = 44;
 const DEL_FILTER = 45;
+const GET_FILTER = 46;
 const CREATE = 0x400;
 const REPLACE = 0x100;
 const EXCL = 0x200;
@@ -54,6 +55,19 @@ export function setFilter(
   ]);
   if (qdisc && qdisc.errno !== 0 && qdisc.errno !== EEXIST) return err({ code: errnoName(-qdisc.errno), doing });
   return filter?.errno === 0 ? ok(undefined) : err({ code: errnoName(-(filter?.errno ?? 0)), doing });
+}
+
+/** Of this process or of an earlier one. */
+export function hasFilter(channel: NetlinkChannel, ifindex: number): boolean {
+  const asked = channel.ask(
+    {
+      type: GET_FILTER,
+      flags: 0,
+      write: (w) => head(w, ifindex, 1, INGRESS, (PRIORITY << 16) | ETH_P_ALL_BE).attrText(TCA.kind, 'bpf'),
+    },
+    text('look for the tc filter', '查找 tc 过滤器'),
+  );
+  return asked.ok;
 }
 
 /** The queueing discipline stays: others may use it, and it does nothing by itself. */

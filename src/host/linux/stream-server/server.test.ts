@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -142,6 +142,53 @@ test('a unix socket is 0600 from the start, a stale one is replaced, a living on
   assert.ok(statSync(file).isFile());
   first.value.close();
   assert.throws(() => statSync(path), { code: 'ENOENT' });
+});
+
+test('a listener that closes takes away its own name, and not that of one who came after it', () => {
+  const path = join(folder, 'renewed');
+  const first = streams.listen({ kind: 'unix', path }, () => {});
+  assert.ok(first.ok);
+  rmSync(path);
+  const second = streams.listen({ kind: 'unix', path }, () => {});
+  assert.ok(second.ok);
+  first.value.close();
+  assert.ok(statSync(path).isSocket());
+  second.value.close();
+  assert.throws(() => statSync(path), { code: 'ENOENT' });
+});
+
+test('a link in the place of the socket is neither followed nor removed', () => {
+  const path = join(folder, 'link');
+  const target = join(folder, 'target');
+  writeFileSync(target, 'precious');
+  symlinkSync(target, path);
+  assert.ok(!streams.listen({ kind: 'unix', path }, () => {}).ok);
+  assert.ok(lstatSync(path).isSymbolicLink() && statSync(target).size === 8);
+});
+
+test('a client finds a server, is told of its end, and lends its connection to another', async () => {
+  const path = join(folder, 'client');
+  assert.ok(!streams.connect({ kind: 'unix', path }).ok);
+  let served: ServerStream | undefined;
+  const l = streams.listen({ kind: 'unix', path }, (s) => {
+    served = s;
+  });
+  const c = streams.connect({ kind: 'unix', path });
+  assert.ok(l.ok && c.ok);
+  const before = descriptors();
+  assert.ok(c.value.lend((fd) => fd) > 2);
+  assert.equal(descriptors(), before);
+  let wakes = 0;
+  c.value.watch(() => wakes++);
+  c.value.watchEnd();
+  while (served === undefined) await sleep(1);
+  served.send(Buffer.from('for another'), 0, 11, none, 0, 0);
+  await sleep(30);
+  assert.equal(wakes, 0, 'data are the business of another');
+  served.close();
+  while (wakes === 0) await sleep(1);
+  c.value.close();
+  l.value.close();
 });
 
 test('the addon refuses wrong arguments with a code, and never crashes', () => {

@@ -93,6 +93,7 @@ export function streamServer(addon: StreamsAddon, sockets: Addon): StreamServer 
         listener = addon.listen(name, 0, name.length, BACKLOG);
       if (typeof listener === 'number') return err(hostError(listener, doing));
       const open = listener;
+      const mine = address.kind === 'unix' ? inodeOf(address.path) : undefined;
       const room = new Uint8Array(128);
       let closed = false;
       // Without descriptors the wake would come for ever.
@@ -122,8 +123,9 @@ export function streamServer(addon: StreamsAddon, sockets: Addon): StreamServer 
         close() {
           if (closed) return;
           closed = true;
+          // The name first: while somebody listens, no successor takes it for stale. And only if it still is this socket's.
+          if (address.kind === 'unix' && inodeOf(address.path) === mine) unlinkIfSocket(address.path);
           addon.dismiss(open);
-          if (address.kind === 'unix') unlinkIfSocket(address.path);
         },
       } satisfies StreamListener);
     },
@@ -148,6 +150,9 @@ function removeStale(sockets: Addon, path: string): boolean {
   const answer = sockets.connect(probe, sockaddrUnix(path));
   sockets.close(probe);
   return answer === -constants.errno.ECONNREFUSED && unlinkIfSocket(path);
+}
+function inodeOf(path: string): number | undefined {
+  return lstatSync(path, { throwIfNoEntry: false })?.ino;
 }
 function unlinkIfSocket(path: string): boolean {
   try {

@@ -1,0 +1,24 @@
+/** What `holdfast mirror status --json` prints: every mirror of this host. */
+import type { MirrorRequest, MirrorStatus } from '../mirror/index.ts';
+
+export type {
+  MirrorAnswer,
+  MirrorCounters,
+  MirrorReason,
+  MirrorRefusal,
+  MirrorRequest,
+  MirrorStatus,
+  SyncProgress,
+  VolumeStatus,
+} from '../mirror/index.ts';
+export type MirrorDocument = {
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly mirrors: readonly MirrorStatus[];
+};
+/** What the command asks a mirror process over its control socket: one line of JSON, answered by one. */
+export type MirrorAsk =
+  /** Answered by a MirrorDocument. */
+  | { readonly ask: 'mirrors' }
+  /** Answered by a MirrorAnswer. */
+  | { readonly ask: 'mirror'; readonly name: string; readonly request: MirrorRequest };

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { golden } from '../../../test/golden/golden.ts';
+import { bytes } from '../../base/index.ts';
+import { percent, share, size } from './amounts.ts';
+import { ALONE, document, MANY, mirror, RESYNC, sync, volume } from './document.fixture.ts';
+import { eventsText, look, statusText } from './drbdsetup.ts';
+import { procDrbd } from './proc.ts';
+import { progressLine, renderMirrors } from './render.ts';
+
+const corpus = resolve(
+  process.env['HOLDFAST_CORPUS'] ?? resolve(import.meta.dirname, '../../../../shared/corpus'),
+  'drbd',
+);
+const FULL = { verbose: true, statistics: true };
+const SHORT = { verbose: false, statistics: false };
+
+test('a resource that stands alone is printed byte for byte as 8.4 printed it', (t) => {
+  const file = join(corpus, 'status-samples-8.4.txt');
+  if (!existsSync(file)) return t.skip('the samples are not here: set HOLDFAST_CORPUS');
+  const sample = readFileSync(file, 'utf8');
+  const proc = procDrbd(document(ALONE)).split('\n');
+  // The second line is the module's own checksum.
+  const wanted = sample.split('\n').slice(0, 4);
+  assert.deepEqual([proc[0], proc[2], proc[3]], [wanted[0], wanted[2], wanted[3]]);
+  const rest = [
+    statusText(ALONE, SHORT),
+    statusText(ALONE, FULL),
+    eventsText([ALONE]),
+    look('cstate', ALONE, undefined),
+    look('dstate', ALONE, undefined),
+    look('role', ALONE, undefined),
+  ];
+  for (const part of rest) assert.ok(sample.includes(part), `not in the sample:\n${part}`);
+});
+
+test('a resync in /proc/drbd has bar, share, amount, finish and speed as the reference has them', () => {
+  const lines = procDrbd(
+    document({ ...RESYNC, volumes: [{ ...RESYNC.volumes[0]!, sync: sync({ done: bytes(328 * 1024) }) }] }),
+  ).split('\n');
+  assert.equal(lines[4], "\t[=====>..............] sync'ed: 33.3% (656/984)K");
+  assert.equal(lines[5], '\tfinish: 0:00:05 speed: 100 (100) K/sec');
+});
+
+test('what scripts ask /proc/drbd for is found by their usual expressions', () => {
+  const text = procDrbd(MANY);
+  const states = [
+    ...text.matchAll(/^\s*(\d+): cs:(\w+) ro:(\w+)\/(\w+) ds:(\w+)\/(\w+) ([ABC ]) ([rs][a-][p-][u-][abdn-][s-])$/gm),
+  ];
+  assert.equal(states.length, MANY.mirrors.flatMap((m) => m.volumes).length);
+  assert.match(text, /oos:\d+/);
+  assert.match(text, /sync'ed:\s*(\d+)\.(\d)% \((\d+)\/(\d+)\)M/);
+  assert.match(text, /finish: (\d+):(\d\d):(\d\d) speed: [\d,]+ \([\d,]+\) K\/sec/);
+});
+
+test('every look is what a reviewer has seen', (t) => {
+  const all = [...MANY.mirrors, RESYNC];
+  const out = [
+    '# /proc/drbd',
+    procDrbd(MANY),
+    '# drbdadm status',
+    ...all.map((m) => statusText(m, SHORT)),
+    '# drbdsetup status --verbose --statistics',
+    ...all.map((m) => statusText(m, FULL)),
+    '# drbdsetup events2 --now',
+    eventsText(all),
+    ...(['cstate', 'dstate', 'role', 'get-gi'] as const).flatMap((v) => [`# ${v} mail`, look(v, all[1]!, undefined)]),
+    '# holdfast mirror status',
+    renderMirrors(MANY, 'en'),
+    '# LANG=zh_CN holdfast mirror status',
+    renderMirrors(MANY, 'zh'),
+  ];
+  golden(t, 'mirror-looks', out.join('\n'));
+});
+
+test('a volume that is asked for alone is answered alone', () => {
+  const mail = MANY.mirrors[1]!;
+  assert.equal(look('dstate', mail, 3), 'Inconsistent/UpToDate\n');
+  assert.equal(look('dstate', mail, 9), '');
+});
+
+test('progress never shows the end before it is reached, and never more than all', () =>
+  fc.assert(
+    fc.property(fc.nat({ max: 2 ** 31 }), fc.nat({ max: 2 ** 31 }), (a, b) => {
+      const [done, total] = [Math.min(a, b), Math.max(a, b)];
+      const shown = Number(percent(share(done, total), 1));
+      assert.ok(shown >= 0 && shown <= 100);
+      if (done < total) assert.ok(shown < 100, `${done}/${total}: ${shown}`);
+      const bar = /\[(#*)(\.*)\]/.exec(progressLine(sync({ done: bytes(done), total: bytes(total) }), 'en'));
+      assert.equal((bar?.[1]?.length ?? 0) + (bar?.[2]?.length ?? 0), 20);
+      const proc = procDrbd(
+        document(
+          mirror({}, volume({ connection: 'SyncSource', sync: sync({ done: bytes(done), total: bytes(total) }) })),
+        ),
+      );
+      assert.match(proc, /\[=*>\.*\] sync'ed:\s*\d{1,3}\.\d% \(\d+\/\d+\)[KM]/);
+    }),
+  ));
+
+test('sizes are short and keep their magnitude', () => {
+  assert.deepEqual([0, 1023, 1024, 412 * 1024 ** 2, 3.1 * 1024 ** 3, 2 * 1024 ** 4].map(size), [
+    '0 B',
+    '1023 B',
+    '1 KiB',
+    '412 MiB',
+    '3.1 GiB',
+    '2 TiB',
+  ]);
+});

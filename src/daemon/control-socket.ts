@@ -1,0 +1,77 @@
+/** A control socket: one line of JSON asks, one document answers. Readable for root and the group `holdfast`. */
+import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { type Result, type Text, text, verbatim } from '../base/index.ts';
+import type { Accounts } from './scripts/accounts.ts';
+
+const GROUP = 'holdfast';
+const LONGEST_REQUEST = 4096;
+/** Whoever may ask may also ask badly: what a client can hold of this process is bounded in number and in time. */
+const MOST_CLIENTS = 32;
+const LONGEST_TALK = 10_000;
+
+/** What a daemon understands, and what it says to that. `parse` is given one line and fails with the reason. */
+export type Talk<Request> = {
+  readonly parse: (line: string) => Result<Request, string>;
+  readonly answer: (request: Request, reply: (document: unknown) => void) => void;
+};
+export interface Control {
+  close(): void;
+}
+
+export function serveControl<Request>(
+  path: string,
+  accounts: Accounts,
+  talk: Talk<Request>,
+  failed: (t: Text) => void,
+): Control {
+  const complain = (e: Error): void =>
+    failed(text(`control socket ${path}: ${e.message}`, `控制套接字 ${path}：${e.message}`));
+  // Half open: a client that has closed its sending side still waits for the answer.
+  const server = createServer({ allowHalfOpen: true }, (socket) => serve(socket, talk));
+  server.maxConnections = MOST_CLIENTS;
+  server.on('error', complain);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    // Left behind by a daemon that was killed; that none runs was settled by the pid file.
+    rmSync(path, { force: true });
+    listen(server, path);
+    const gid = accounts.group(GROUP);
+    if (gid !== undefined) chownSync(path, 0, gid);
+    chmodSync(path, 0o660);
+  } catch (e) {
+    complain(e as Error);
+  }
+  return { close: () => server.close() };
+}
+
+/** The socket is made in this call, and at no moment for everybody. */
+function listen(server: Server, path: string): void {
+  const before = process.umask(0o177);
+  server.listen(path);
+  process.umask(before);
+}
+
+function serve<Request>(socket: Socket, talk: Talk<Request>): void {
+  let got = '';
+  const limit = setTimeout(() => socket.destroy(), LONGEST_TALK);
+  socket.on('close', () => clearTimeout(limit));
+  socket.setEncoding('utf8');
+  socket.on('error', () => socket.destroy());
+  socket.on('end', () => {
+    if (!got.includes('\n')) socket.destroy();
+  });
+  socket.on('data', (chunk: string) => {
+    if (got.includes('\n')) return; // one question for each connection
+    got += chunk;
+    const end = got.indexOf('\n');
+    if (end < 0) {
+      if (got.length > LONGEST_REQUEST) socket.destroy();
+      return;
+    }
+    const request = talk.parse(got.slice(0, end));
+    if (request.ok) talk.answer(request.value, (document) => socket.end(`${JSON.stringify(document)}\n`));
+    else socket.end(`${JSON.stringify({ error: verbatim(request.error) })}\n`);
+  });
+}

@@ -1,0 +1,84 @@
+/**
+ * How a service chooses: its kind. Services of one kind share one chain of constant rules, whose name tells a later process
+ * what the kind is. So a service is elements of maps and nothing else, but for those that have a counter of their own.
+ */
+import { invariant } from '../../../base/index.ts';
+import type { WantedService } from '../../types.ts';
+import { serviceFamily } from './image.ts';
+import { type Persistence, persistenceOf } from './pick.ts';
+import { choiceOf } from './slots.ts';
+
+/** `turn`: one after the other, by a counter of the service's own. `chance`: by weighted chance, without one. */
+export type Choice = 'turn' | 'chance' | 'source' | 'source-port' | 'destination';
+const CHOICES: readonly Choice[] = ['turn', 'chance', 'source', 'source-port', 'destination'];
+/** What a chain must do beside choosing: look at a connection's beginning, or forget the flow at once. */
+export type Transport = 'tcp' | 'other' | 'one-packet';
+const TRANSPORTS: readonly Transport[] = ['tcp', 'other', 'one-packet'];
+
+export type Kind = {
+  readonly family: 4 | 6;
+  readonly choice: Choice;
+  readonly transport: Transport;
+  /** 0: nobody takes anything new. */
+  readonly slots: number;
+  /** The number of the service whose turn is counted; 0 where the chain is shared. */
+  readonly own: number;
+  readonly persistence: Persistence | undefined;
+};
+/**
+ * Services with numbers up to this have a counter of their own, so that their servers take exact turns; those beyond
+ * choose by weighted chance. One counter for several would not do: two services that are asked in turn would each get
+ * every second slot only.
+ */
+export const COUNTERS = 512;
+/** The form that is always known, whatever the servers. */
+export function kindOf(s: WantedService, id: number, slots: number): Kind {
+  const choice = choiceOf(s.scheduler);
+  const port = s.flags.some((f) => f === 'sh-port' || f === 'mh-port' || f === 'flag-2'); // IPVS's flag-2 of sh, mh
+  const turn = choice === 'count' && id <= COUNTERS && slots > 0;
+  return {
+    family: serviceFamily(s),
+    choice: choice === 'count' ? (turn ? 'turn' : 'chance') : choice === 'source' && port ? 'source-port' : choice,
+    transport: s.onePacket ? 'one-packet' : s.match.by === 'address' && s.match.protocol === 'tcp' ? 'tcp' : 'other',
+    slots,
+    own: turn ? id : 0,
+    persistence: persistenceOf(s),
+  };
+}
+
+/** 3 bits of choice, 2 of transport, 1 of family, 13 of slots, 10 of a service; 24 of seconds, 8 of a prefix length. */
+export function kindWords(k: Kind): readonly [number, number] {
+  invariant(k.slots < 0x2000 && k.own < 0x400, 'a kind fits into its words');
+  const family = k.family === 6 ? 1 : 0;
+  const low = CHOICES.indexOf(k.choice) | (TRANSPORTS.indexOf(k.transport) << 3) | (family << 5);
+  const p = k.persistence;
+  return [(low | (k.slots << 6) | (k.own << 19)) >>> 0, p === undefined ? 0 : ((p.seconds << 8) | p.length) >>> 0];
+}
+/** Undefined for words that `kindWords` does not make. */
+export function kindOfWords(low: number, high: number): Kind | undefined {
+  const choice = CHOICES[low & 7];
+  const transport = TRANSPORTS[(low >> 3) & 3];
+  if (choice === undefined || transport === undefined || low >>> 29 !== 0) return undefined;
+  const family = ((low >> 5) & 1) === 1 ? 6 : 4;
+  const persistence = high === 0 ? undefined : { family, seconds: high >>> 8, length: high & 0xff };
+  return {
+    family,
+    choice,
+    transport,
+    slots: (low >>> 6) & 0x1fff,
+    own: (low >>> 19) & 0x3ff,
+    persistence: persistence as Persistence | undefined,
+  };
+}
+const CHAIN = /^by-.*-([0-9a-f]{8})([0-9a-f]{8})$/;
+/** Readable in `nft list`, and unique: `by-source-1021-0000ff4200000000`. */
+export function kindChain(k: Kind): string {
+  const [low, high] = kindWords(k);
+  const hex = (n: number): string => n.toString(16).padStart(8, '0');
+  return `by-${k.choice}-${k.slots}-${hex(low)}${hex(high)}`;
+}
+export function kindOfChain(name: string): Kind | undefined {
+  const m = CHAIN.exec(name);
+  const kind = m === null ? undefined : kindOfWords(Number.parseInt(m[1] ?? '', 16), Number.parseInt(m[2] ?? '', 16));
+  return kind !== undefined && kindChain(kind) === name ? kind : undefined;
+}

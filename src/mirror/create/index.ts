@@ -1,0 +1,3 @@
+export * from './decide.ts';
+export * from './signatures.ts';
+export * from './writes.ts';
