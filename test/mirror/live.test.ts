@@ -46,7 +46,7 @@ test('writes of either side are on both disks, also those that one of them misse
   writeFileSync(
     join(dir, 'drbd.conf'),
     `resource r0 {
-  net { protocol C; connect-int 1; }
+  net { protocol C; timeout 20; connect-int 3; }
   disk { resync-rate 100M; c-plan-ahead 0; }
   on alfa { device /dev/drbd0; disk ${dir}/alfa.img; meta-disk internal; address 127.0.0.1:7788; }
   on bravo { device /dev/drbd0; disk ${dir}/bravo.img; meta-disk internal; address 127.0.0.2:7788; }

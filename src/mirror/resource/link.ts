@@ -43,6 +43,8 @@ export class Link {
   #inbox: DrbdPacket[] = [];
   #working = false;
   #heardAt = 0;
+  /** When the first of the two sockets was there. */
+  #halfAt: number | undefined;
   #pingedAt: number | undefined;
   #pongs: (() => void)[] = [];
   /** Counts connections: what was begun for an older one does not go on in this one. */
@@ -63,6 +65,10 @@ export class Link {
   get negotiating(): boolean {
     return this.#machine.phase.is === 'parameters' || (this.state === 'WFReportParams' && this.#blocks.size > 0);
   }
+  /** From the parameters on a silent peer is found out by pings; before, by the deadline of each answer. */
+  get #talking(): boolean {
+    return this.established || this.state === 'WFReportParams';
+  }
   get resolver(): boolean {
     return this.#machine.resolver;
   }
@@ -71,8 +77,9 @@ export class Link {
   }
   get deadline(): Microseconds | undefined {
     const { pingInterval, pingTimeout } = this.#p.config.net;
-    const due = connectDeadline(this.#machine);
-    if (!this.established) return due;
+    if (this.state === 'WFConnection' && this.#halfAt !== undefined && this.#machine.phase.is === 'sockets')
+      return us(this.#halfAt + this.#p.config.net.connectInterval * 1000);
+    if (!this.#talking) return connectDeadline(this.#machine);
     return us(this.#pingedAt === undefined ? this.#heardAt + pingInterval * 1000 : this.#pingedAt + pingTimeout * 1000);
   }
 
@@ -82,6 +89,7 @@ export class Link {
     this.state = 'WFConnection';
     for (const v of this.#p.volumes) v.connection = 'WFConnection';
     this.#machine = startConnect();
+    this.#halfAt = undefined;
     this.#config = undefined;
     this.#nonce = this.#challenge();
     this.#p.c.emit({ kind: 'seek' });
@@ -139,14 +147,20 @@ export class Link {
   // ------------------------------------------------------------------------------------------ events
 
   socket(socket: DrbdSocket, opened: 'here' | 'there'): void {
-    if (this.state === 'WFConnection') this.#step({ kind: 'socket', socket, opened });
+    if (this.state !== 'WFConnection') return;
+    this.#halfAt ??= this.#p.c.now;
+    this.#step({ kind: 'socket', socket, opened });
   }
   closed(why: Text): void {
     if (this.state !== 'StandAlone') this.lose(why, true);
   }
   tick(): void {
     const { c, config } = this.#p;
-    if (!this.established) {
+    if (this.state === 'WFConnection' && this.#halfAt !== undefined && this.#machine.phase.is === 'sockets') {
+      if (c.now >= this.#halfAt + config.net.connectInterval * 1000) this.lose(HALF, true);
+      return;
+    }
+    if (!this.#talking) {
       const due = connectDeadline(this.#machine);
       if (due !== undefined && c.now >= due) this.#step({ kind: 'tick' });
       return;
@@ -315,4 +329,5 @@ export class Link {
     this.lose(ERA_CLOSED, false);
   }
 }
+const HALF = text('the peer did not open the second connection', '对端没有打开第二条连接');
 const CONNECTING = text('the peer has just connected', '对端刚刚连接');
