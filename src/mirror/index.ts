@@ -6,3 +6,4 @@ export { metadataCodecs } from './metadata/codecs.ts';
 export * from './metadata/index.ts';
 export * from './resource/index.ts';
 export * from './status.ts';
+export { type Unsupported, unsupported } from './supported.ts';

@@ -7,7 +7,7 @@ import { languageOf, renderDiagnostic, text } from '../../base/index.ts';
 import { readDrbdConf } from '../../config/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
 import { linuxBlocks, linuxClock, linuxLog, linuxStreamServer, loadAddon } from '../../host/linux/index.ts';
-import type { MirrorConfig } from '../../mirror/index.ts';
+import { type MirrorConfig, unsupported } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { serveControl } from '../control-socket.ts';
 import { disk as files } from '../reader/disk.ts';
@@ -91,6 +91,9 @@ async function run(
   say: (l: string) => void,
 ): Promise<number> {
   const language = languageOf(process.env);
+  const { refused, idle } = unsupported(config);
+  for (const words of [...refused, ...idle]) say(`holdfast mirror: ${config.name}: ${words[language]}`);
+  if (refused.length > 0) return EXIT.refused;
   const addon = loadAddon();
   const streams = linuxStreamServer();
   if (!addon.ok || !streams.ok) {

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readDrbdConf } from '../config/index.ts';
+import { filesOf } from '../config/keepalived/testdata/files.ts';
+import { unsupported } from './supported.ts';
+
+function told(options: string): ReturnType<typeof unsupported> {
+  const host = (name: string, n: number): string =>
+    `on ${name} { device /dev/drbd0; disk /dev/sdb; meta-disk internal; address 10.0.0.${n}:7788; }`;
+  const source = `resource r0 { ${options} ${host('a', 1)} ${host('b', 2)} }`;
+  const { config, diagnostics } = readDrbdConf({
+    file: '/drbd.conf',
+    files: filesOf({ '/drbd.conf': source }),
+    options: { hostName: 'a' },
+  });
+  const [mirror] = config?.mirrors ?? [];
+  assert.ok(mirror, JSON.stringify(diagnostics));
+  return unsupported(mirror);
+}
+
+test('what the engine would only seem to do is refused by name, all of it at once', () => {
+  assert.deepEqual(told(''), { refused: [], idle: [] });
+  const { refused, idle } = told(
+    `net { data-integrity-alg crc32c; allow-two-primaries yes; on-congestion pull-ahead; }
+     disk { fencing resource-and-stonith; } handlers { split-brain "/usr/lib/drbd/notify.sh"; }`,
+  );
+  assert.deepEqual(
+    refused.map((t) => t.en.split(':')[0]),
+    ['data-integrity-alg', 'allow-two-primaries', 'on-congestion', 'fencing'],
+  );
+  assert.match(idle[0]?.en ?? '', /split-brain/);
+});
