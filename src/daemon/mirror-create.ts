@@ -22,8 +22,7 @@ import {
   TAIL_BYTES,
   type VolumeConfig,
 } from '../mirror/index.ts';
-import { type Checked, checkFile, formatOf, readDrbd, readHoldfast } from './mirror-files.ts';
-import { disk } from './reader/disk.ts';
+import { type Checked, checkFile, mirrorsOf } from './mirror-files.ts';
 
 export type CreateStep = {
   readonly volume: number;
@@ -67,11 +66,6 @@ export function planCreate(
   }
   return ok({ name, steps });
 }
-function mirrorsOf(file: string, hostName: string | undefined): readonly MirrorConfig[] {
-  if (formatOf(disk.read(file) ?? '') === 'drbd') return readDrbd(file, hostName).config?.mirrors ?? [];
-  return readHoldfast(file, hostName).config?.mirrors ?? [];
-}
-
 function planVolume(
   m: MirrorConfig,
   v: VolumeConfig,

@@ -14,6 +14,7 @@ import {
   readHoldfastYaml,
   readKeepalivedConf,
 } from '../config/index.ts';
+import type { MirrorConfig } from '../mirror/index.ts';
 import { disk } from './reader/disk.ts';
 
 export type { DrbdResource, DrbdResult, HoldfastResult };
@@ -101,4 +102,9 @@ export function checkFile(file: string, hostName: string | undefined): Checked {
       };
     }
   }
+}
+/** What the file says of this host's mirrors; none where it has errors. */
+export function mirrorsOf(file: string, hostName: string | undefined): readonly MirrorConfig[] {
+  if (formatOf(disk.read(file) ?? '') === 'drbd') return readDrbd(file, hostName).config?.mirrors ?? [];
+  return readHoldfast(file, hostName).config?.mirrors ?? [];
 }

@@ -4,21 +4,20 @@ import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { MIRROR_SOCKET, type MirrorAsk, type MirrorDocument } from '../../api/index.ts';
 import { languageOf, renderDiagnostic, text } from '../../base/index.ts';
-import { readDrbdConf } from '../../config/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
 import { linuxBlocks, linuxClock, linuxLog, linuxStreamServer, loadAddon } from '../../host/linux/index.ts';
 import { type MirrorConfig, unsupported } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { serveControl } from '../control-socket.ts';
-import { disk as files } from '../reader/disk.ts';
+import { checkFile, mirrorsOf } from '../mirror-files.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { DISK_NEEDS } from './disk.ts';
 import { MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 
 const USAGE = text(
-  'usage: holdfast mirror run [RESOURCE] [-f DRBD.CONF] [--host NAME] [--socket PATH] [--nbd PATH]',
-  '用法：holdfast mirror run [资源] [-f DRBD.CONF] [--host 名称] [--socket 路径] [--nbd 路径]',
+  'usage: holdfast mirror run [RESOURCE] [-f FILE] [--host NAME] [--socket PATH] [--nbd PATH]',
+  '用法：holdfast mirror run [资源] [-f FILE] [--host 名称] [--socket 路径] [--nbd 路径]',
 );
 const parse = (argv: readonly string[]) =>
   parseArgs({
@@ -49,7 +48,7 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
     return EXIT.wrong;
   }
   const config = readConfig(values.file, values.host ?? hostname(), positionals[0], say);
-  return config === undefined ? EXIT.failed : run(config, values.socket, values.nbd, say);
+  return config === undefined ? EXIT.wrong : run(config, values.socket, values.nbd, say);
 }
 
 function readConfig(
@@ -58,19 +57,21 @@ function readConfig(
   name: string | undefined,
   say: (l: string) => void,
 ): MirrorConfig | undefined {
-  const got = readDrbdConf({ file, files, options: { hostName: host } });
+  const checked = checkFile(file, host);
   const language = languageOf(process.env);
-  for (const d of got.diagnostics)
-    say(renderDiagnostic(d, language, (file, line) => got.sources.get(file)?.split('\n')[line - 1]));
-  const mirrors = got.config?.mirrors ?? [];
+  for (const d of checked.diagnostics)
+    say(renderDiagnostic(d, language, (f, line) => checked.sources.get(f)?.split('\n')[line - 1]));
+  if (checked.diagnostics.some((d) => d.severity === 'error')) return undefined;
+  const mirrors = mirrorsOf(file, host);
   const found = name === undefined && mirrors.length === 1 ? mirrors[0] : mirrors.find((m) => m.name === name);
-  if (found === undefined && got.config !== undefined)
-    say(
-      text(
-        `holdfast mirror: ${host} runs no resource ${name ?? '(say which)'}: ${mirrors.map((m) => m.name).join(', ')}`,
-        `holdfast mirror：${host} 不运行资源 ${name ?? '（请指明）'}：${mirrors.map((m) => m.name).join(', ')}`,
-      )[language],
+  if (found === undefined) {
+    const names = mirrors.map((m) => m.name).join(', ');
+    const words = text(
+      `holdfast mirror run: ${name ?? 'say which'}: ${host} has ${names || 'none'}`,
+      `holdfast mirror run：${name ?? '请指明'}：${host} 有 ${names || '无'}`,
     );
+    say(words[language]);
+  }
   return found;
 }
 
