@@ -5,7 +5,7 @@
  */
 import type { Text } from '../../base/index.ts';
 import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
-import { Broken, type Outcome } from '../outcome.ts';
+import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
 import { type SimMirrorOptions, simConfig } from './config.ts';
 import { Ledger } from './ledger.ts';
@@ -122,9 +122,12 @@ export class MirrorWorld {
     });
   }
   #meet(opener: SimNode, other: SimNode): void {
-    const end = (n: SimNode) => ({
+    const end = (n: SimNode, at: 0 | 1) => ({
       arrives: (run: () => void): void => n.feed(run),
       hears: (socket: DrbdSocket, packet: DrbdPacket): void => {
+        // Whoever is called knows of the line when it hears the first packet, and not before.
+        if (at === 1 && packet.kind === 'P_INITIAL_DATA') n.line ??= { line, end: at };
+        if (n.line?.line !== line) return;
         // Who accepts the data socket opens the other at once.
         if (packet.kind === 'P_INITIAL_DATA') {
           n.handle({ kind: 'socket', socket: 'data', opened: 'there' });
@@ -132,11 +135,12 @@ export class MirrorWorld {
         } else if (packet.kind === 'P_INITIAL_META') n.handle({ kind: 'socket', socket: 'meta', opened: 'there' });
         else n.handle({ kind: 'packet', socket, packet });
       },
-      closed: (because: Text): void => n.handle({ kind: 'closed', because }),
+      closed: (because: Text): void => {
+        if (n.line?.line === line) n.handle({ kind: 'closed', because });
+      },
     });
-    const line: Line = new Line(this.world, this.#wire, [end(opener), end(other)]);
+    const line: Line = new Line(this.world, this.#wire, [end(opener, 0), end(other, 1)]);
     opener.line = { line, end: 0 };
-    other.line = { line, end: 1 };
     opener.feed(() => {
       if (opener.line?.line === line) opener.handle({ kind: 'socket', socket: 'data', opened: 'here' });
     });
@@ -433,18 +437,7 @@ const stamps = (b: Uint8Array): string => {
 
 export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
   const w = new MirrorWorld(seed, options);
-  let failure: string | undefined;
-  try {
-    w.run();
-  } catch (e) {
-    failure = e instanceof Broken ? e.message : `threw: ${e instanceof Error ? e.stack : e}`;
-  }
   const { protocol, checksums, planAhead, bytes, rounds, places } = w.options;
-  return {
-    seed,
-    options: `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, plan ${planAhead}`,
-    failure,
-    events: w.world.events,
-    trace: (lines) => w.world.tail(lines),
-  };
+  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, plan ${planAhead}`;
+  return outcomeOf(seed, drawn, w.world, () => w.run());
 }
