@@ -12,6 +12,7 @@ import {
   type MirrorConfig,
   type MirrorRequest,
   type MirrorStatus,
+  placementOf,
   Resource,
   type ResourceEffect,
   type ResourceEvent,
@@ -44,8 +45,6 @@ function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
   const metadata = open(v.metadata.device);
   return metadata.ok ? ok({ data: data.value, metadata: metadata.value }) : metadata;
 }
-export const placementOf = (v: VolumeConfig): Devices['placement'] =>
-  v.metadata.kind === 'indexed' ? { kind: 'indexed', index: v.metadata.index } : { kind: v.metadata.kind };
 
 export class MirrorProcess {
   readonly #h: MirrorHost;
@@ -71,7 +70,7 @@ export class MirrorProcess {
       return [
         {
           volume: v.number,
-          placement: placementOf(v),
+          placement: placementOf(v.metadata),
           data: sector(d.data.sectors),
           metadata: sector(d.metadata.sectors),
         },

@@ -24,7 +24,7 @@ export type FreshMetadata = {
   /** A flush belongs after each. The superblock is the last: before it, there is no metadata. */
   readonly writes: readonly MetadataWrite[];
 };
-const placementOf = (m: MetadataPlace): Placement =>
+export const placementOf = (m: MetadataPlace): Placement =>
   m.kind === 'indexed' ? { kind: 'indexed', index: m.index } : { kind: m.kind };
 
 /** `metaSize`: bytes of the device that holds the metadata; `dataSize`: of the one that holds the data. */

@@ -17,7 +17,6 @@ import {
   decodeSuperblock,
   encodeAlBlock,
   encodeSuperblock,
-  freshSuperblock,
   MD_FLAG,
   type MetadataLayout,
   misfitOf,
@@ -181,20 +180,3 @@ function writeBack(
 }
 const freshRing = (g: AlGeometry): Uint8Array[] =>
   Array.from({ length: alBlocks(g) }, () => encodeAlBlock({ kind: 'initialised' }));
-
-/** What a new volume's metadata is made of, as places and blocks; the superblock last, when the rest is durable. */
-export function createMetadata(
-  d: Omit<Devices, 'volume'>,
-  alExtents: number,
-): Result<readonly { readonly offset: number; readonly bytes: Uint8Array }[], Text> {
-  const layout = computeLayout(d.placement, d.metadata);
-  if (!layout.ok) return err(text(`the disk does not suit: ${layout.error.kind}`, `磁盘不适用：${layout.error.kind}`));
-  const l = layout.value;
-  const usable = usableSectors(l, d.placement, d.data);
-  const bitmap = new Bitmap(bitsFor(usable));
-  bitmap.setAll();
-  const out = freshRing(l.al).map((bytes, i) => ({ offset: (l.superblock + l.alOffset + i * 8) * 512, bytes }));
-  for (let p = 0; p < bitmap.pages; p++) out.push({ offset: bitmapPageSector(l, p) * 512, bytes: bitmap.page(p) });
-  out.push({ offset: l.superblock * 512, bytes: encodeSuperblock(freshSuperblock(l, alExtents)) });
-  return ok(out);
-}

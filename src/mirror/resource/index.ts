@@ -1,3 +1,3 @@
-export { type Attached, createMetadata } from './attach.ts';
+export type { Attached } from './attach.ts';
 export { Resource, type ResourceHost } from './resource.ts';
 export type * from './types.ts';

@@ -4,9 +4,9 @@ import {
   Bitmap,
   bitmapPageSector,
   computeLayout,
-  createMetadata,
   decodeSuperblock,
   encodeSuperblock,
+  freshMetadata,
   MD_FLAG,
   type MirrorAnswer,
   type MirrorConfig,
@@ -61,10 +61,11 @@ export class SimNode {
   }
   /** `generation`: both disks hold the same, zeros, as after a first copy; undefined: new metadata. */
   format(alExtents: number, generation: GenerationId | undefined): void {
-    const blocks = createMetadata(this.#devices, alExtents);
-    if (!blocks.ok) throw new Error(blocks.error.en);
-    for (const b of blocks.value) this.disk.put(b.offset, b.bytes);
-    const superblock = blocks.value.at(-1);
+    const { bytes } = this.disk;
+    const made = freshMetadata({ kind: 'internal' }, { metaSize: bytes, dataSize: bytes, alExtents });
+    if (!made.ok) throw new Error(made.error.kind);
+    for (const w of made.value.writes) this.disk.put(w.at * 512, w.bytes);
+    const superblock = made.value.writes.at(-1);
     if (generation === undefined || superblock === undefined) return;
     const layout = computeLayout({ kind: 'internal' }, this.#devices.metadata);
     const fresh = decodeSuperblock(superblock.bytes);
@@ -73,7 +74,7 @@ export class SimNode {
     for (let p = 0; p < bitmap.pages; p++) this.disk.put(bitmapPageSector(layout.value, p) * 512, bitmap.page(p));
     const uuids = { ...fresh.value.uuids, current: generation };
     const flags = MD_FLAG.consistent | MD_FLAG.wasUpToDate;
-    this.disk.put(superblock.offset, encodeSuperblock({ ...fresh.value, uuids, flags }));
+    this.disk.put(superblock.at * 512, encodeSuperblock({ ...fresh.value, uuids, flags }));
   }
   boot(): void {
     const { random: r } = this.#world;
