@@ -1,13 +1,8 @@
 /** NBD servers of one file, each a process of its own on a unix socket: ours, and those it is measured against. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Daemon } from '../shared/daemon.ts';
 
 const root = join(import.meta.dirname, '../..');
-const START_MS = 20_000;
-/** Ticks of /proc/PID/stat in a second: USER_HZ, 100 on every Linux. */
-const TICKS = 100;
 
 /** The second and third are Holdfast with one of its parts exchanged. */
 export type ServerKind = 'holdfast' | 'node:net' | 'thread pool' | 'qemu-nbd' | 'nbdkit';
@@ -29,42 +24,28 @@ function command(kind: ServerKind, file: string, socket: string): readonly strin
 }
 
 export class Server {
-  readonly kind: ServerKind;
   readonly socket: string;
-  readonly #child: ChildProcess;
+  readonly #daemon: Daemon;
 
-  private constructor(kind: ServerKind, socket: string, child: ChildProcess) {
-    this.kind = kind;
+  private constructor(socket: string, daemon: Daemon) {
     this.socket = socket;
-    this.#child = child;
+    this.#daemon = daemon;
   }
   /** `folder` is the caller's, and empty of sockets of this kind. */
   static async start(kind: ServerKind, file: string, folder: string): Promise<Server> {
     const socket = join(folder, `${kind.replace(/\W/g, '-')}.sock`);
-    const [program = '', ...argv] = command(kind, file, socket);
-    // Of a bench that is killed nothing stays behind.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...argv], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    const server = new Server(kind, socket, child);
-    for (let waited = 0; !existsSync(socket); waited += 20) {
-      if (child.exitCode !== null || waited > START_MS) throw new Error(`${kind} did not start`);
-      await sleep(20);
-    }
-    return server;
+    const daemon = Daemon.start(kind, command(kind, file, socket));
+    await daemon.serves(socket);
+    return new Server(socket, daemon);
   }
   get uri(): string {
     return `nbd+unix:///x?socket=${this.socket}`;
   }
   /** Processor time of all its threads so far, in microseconds, to 10 ms. */
   cpu(): number {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS;
+    return this.#daemon.cpu();
   }
-  async stop(): Promise<void> {
-    const gone = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.kill('SIGTERM');
-    await gone;
+  stop(): Promise<void> {
+    return this.#daemon.stop();
   }
 }

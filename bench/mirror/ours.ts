@@ -1,0 +1,124 @@
+/** Two nodes of Holdfast with one resource: each a process `holdfast mirror run`, as an operator starts it. */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MirrorAnswer, MirrorRequest, MirrorStatus } from '../../src/api/index.ts';
+import { ask } from '../../src/cli/ask.ts';
+import { Daemon } from '../shared/daemon.ts';
+import { ADDRESSES, type NodeName, type Stage } from './stage.ts';
+
+export const holdfast = join(import.meta.dirname, '../../bin/holdfast');
+export type Protocol = 'A' | 'B' | 'C';
+export type PairOptions = {
+  readonly name: string;
+  readonly protocol: Protocol;
+  /** Sections of the resource beyond what a pair must have: `disk { ... }`. */
+  readonly options?: string;
+  /** What each lies on, made by the caller: data and metadata. */
+  readonly disks: Readonly<Record<NodeName, string>>;
+  /** Where each node listens, where it is not where the other one connects to. */
+  readonly ports?: Readonly<Record<NodeName, number>>;
+};
+const WAIT_MS = 120_000;
+
+export class HoldfastNode {
+  readonly name: NodeName;
+  readonly #stage: Stage;
+  readonly #resource: string;
+  readonly #file: string;
+  #daemon: Daemon | undefined;
+
+  constructor(stage: Stage, resource: string, file: string, name: NodeName) {
+    this.#stage = stage;
+    this.#resource = resource;
+    this.#file = file;
+    this.name = name;
+  }
+  get daemon(): Daemon {
+    if (this.#daemon === undefined) throw new Error(`${this.name} does not run`);
+    return this.#daemon;
+  }
+  #path(kind: string): string {
+    return join(this.#stage.folder, `${this.#resource}-${this.name}.${kind}`);
+  }
+  get uri(): string {
+    return `nbd+unix:///${this.#resource}?socket=${this.#path('nbd')}`;
+  }
+  /** Milliseconds until it served its device. */
+  async start(): Promise<number> {
+    const argv = [holdfast, 'mirror', 'run', this.#resource, '-f', this.#file, '--host', this.name];
+    const sockets = ['--socket', this.#path('sock'), '--nbd', this.#path('nbd')];
+    this.#daemon = Daemon.start(this.name, this.#stage.inside([...argv, ...sockets]), this.#path('log'));
+    return this.#daemon.serves(this.#path('nbd'));
+  }
+  async ask(request: MirrorRequest): Promise<MirrorAnswer> {
+    const got = await ask(this.#path('sock'), { ask: 'mirror', name: this.#resource, request });
+    if (!got.ok) throw new Error(got.error.text.en);
+    return got.value as MirrorAnswer;
+  }
+  async status(): Promise<MirrorStatus> {
+    const got = await ask(this.#path('sock'), { ask: 'mirrors' });
+    if (!got.ok) throw new Error(got.error.text.en);
+    const [first] = (got.value as { mirrors: readonly MirrorStatus[] }).mirrors;
+    if (first === undefined) throw new Error('the node has no mirror');
+    return first;
+  }
+  /** Milliseconds until it was so. */
+  async until(so: (s: MirrorStatus) => boolean, every = 50): Promise<number> {
+    const from = performance.now();
+    for (;;) {
+      const waited = performance.now() - from;
+      const s = await this.status();
+      if (so(s)) return waited;
+      if (waited > WAIT_MS) throw new Error(`${this.name}: still ${JSON.stringify(s.volumes)}`);
+      await sleep(every);
+    }
+  }
+}
+export const equal = (s: MirrorStatus): boolean =>
+  s.connection === 'Connected' &&
+  s.volumes.every((v) => v.connection === 'Connected' && v.disk === 'UpToDate' && v.peerDisk === 'UpToDate');
+
+export class HoldfastPair {
+  readonly alfa: HoldfastNode;
+  readonly bravo: HoldfastNode;
+
+  private constructor(alfa: HoldfastNode, bravo: HoldfastNode) {
+    this.alfa = alfa;
+    this.bravo = bravo;
+  }
+  /** Fresh metadata, both nodes up, nothing decided yet: both disks are Inconsistent. */
+  static async start(stage: Stage, o: PairOptions): Promise<HoldfastPair> {
+    const file = join(stage.folder, `${o.name}.conf`);
+    const port = stage.port();
+    const host = (n: NodeName): string =>
+      `  on ${n} { device /dev/drbd0; disk ${o.disks[n]}; meta-disk internal; address ${ADDRESSES[n]}:${o.ports?.[n] ?? port}; }`;
+    const net = `  net { protocol ${o.protocol}; }`;
+    writeFileSync(file, ['resource %%{', net, o.options ?? '', host('alfa'), host('bravo'), '}', ''].join('\n').replace('%%', `${o.name} `));
+    const [alfa, bravo] = (['alfa', 'bravo'] as const).map((n) => {
+      execFileSync(holdfast, ['mirror', 'create', o.name, '-f', file, '--host', n], { stdio: 'ignore' });
+      return new HoldfastNode(stage, o.name, file, n);
+    }) as [HoldfastNode, HoldfastNode];
+    await Promise.all([alfa.start(), bravo.start()]);
+    const pair = new HoldfastPair(alfa, bravo);
+    await alfa.until((s) => s.connection === 'Connected');
+    return pair;
+  }
+  /** The first node's content becomes that of both; it is primary then. */
+  async copyAll(): Promise<void> {
+    const answer = await this.alfa.ask({ verb: 'primary', force: true });
+    if (!answer.ok) throw new Error(answer.text.en);
+    await this.alfa.until(equal);
+  }
+  get uri(): string {
+    return this.alfa.uri;
+  }
+  /** Of both nodes together. */
+  cpu(): number {
+    return this.alfa.daemon.cpu() + this.bravo.daemon.cpu();
+  }
+  async stop(): Promise<void> {
+    await Promise.all([this.alfa.daemon.stop(), this.bravo.daemon.stop()]);
+  }
+}
