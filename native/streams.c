@@ -115,6 +115,55 @@ static napi_value js_connect(napi_env env, napi_callback_info info) {
   return new_stream(env, fd, &STREAM_TAG);
 }
 
+/* 0: as the system has it. Before the connection: afterwards TCP has agreed on its window. */
+static bool set_buffers(int fd, int send, int receive) {
+  return (send == 0 || setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send, sizeof send) == 0) &&
+         (receive == 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive) == 0);
+}
+
+/* buffers(listener, send, receive): sizes of the sockets that it will accept; 0 leaves one as it is */
+static napi_value js_buffers(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct handle *h;
+  int send, receive;
+  if (!take_arguments(env, info, "buffers", 3, &a) || !(h = take_open_handle(&a, &LISTENER_TAG)) ||
+      !take_int(&a, 1, 0, INT32_MAX, &send) || !take_int(&a, 2, 0, INT32_MAX, &receive))
+    return NULL;
+  return outcome(env, set_buffers(((struct stream *)h)->fd, send, receive) ? 0 : -1);
+}
+
+/* dial(sockaddr, from, to, source, from, to, send, receive): as connect, from an address of this host and with buffers of a size */
+static napi_value js_dial(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  uint8_t *name, *source;
+  size_t n, m;
+  int send, receive;
+  if (!take_arguments(env, info, "dial", 8, &a) || !take_range(&a, 0, &name, &n) || !take_range(&a, 3, &source, &m) ||
+      !take_int(&a, 6, 0, INT32_MAX, &send) || !take_int(&a, 7, 0, INT32_MAX, &receive))
+    return NULL;
+  if (n < sizeof(sa_family_t) || n > NAME_BYTES || m < sizeof(sa_family_t) || m > NAME_BYTES) {
+    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "dial: this is no sockaddr");
+    return NULL;
+  }
+  struct sockaddr_storage address = {0}, here = {0};
+  memcpy(&address, name, n);
+  memcpy(&here, source, m);
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return outcome(env, -1);
+  int yes = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+  /* The port is the kernel's choice once the peer is known: the pair of both must be new, not the port alone. */
+  setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+  if (!set_buffers(fd, send, receive) || bind(fd, (struct sockaddr *)&here, (socklen_t)m) < 0 ||
+      (connect(fd, (struct sockaddr *)&address, (socklen_t)n) < 0 && errno != EINPROGRESS)) {
+    int failed = errno;
+    close(fd);
+    return integer(env, -failed);
+  }
+  return new_stream(env, fd, &STREAM_TAG);
+}
+
 /* duplicate(stream): another descriptor of the same connection, which the caller owns. */
 static napi_value js_duplicate(napi_env env, napi_callback_info info) {
   struct arguments a;
@@ -252,7 +301,7 @@ NAPI_MODULE_INIT() {
       {"listen", js_listen},   {"accept", js_accept}, {"name", js_name},         {"peer", js_peer},
       {"receive", js_receive}, {"send", js_send},     {"watch", js_watch},       {"attend", js_attend},
       {"interest", js_interest}, {"detach", js_detach}, {"close", js_close},     {"dismiss", js_dismiss},
-      {"connect", js_connect}, {"duplicate", js_duplicate},
+      {"connect", js_connect}, {"duplicate", js_duplicate}, {"dial", js_dial},    {"buffers", js_buffers},
   };
   return export_addon(env, exports, functions, sizeof functions / sizeof *functions);
 }

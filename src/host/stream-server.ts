@@ -23,7 +23,7 @@ export interface ServerStream {
   receive(into: Uint8Array, from: number, to: number): number;
   /** Bytes taken of `first` and then `second`; a negative errno, -EAGAIN when there is no room now. What was taken may be overwritten. */
   send(first: Uint8Array, from: number, to: number, second: Uint8Array, from2: number, to2: number): number;
-  /** Called whenever what `interest` asked for is so; it begins with readable. Once. */
+  /** Called whenever what `interest` asked for is so; it begins with readable. Whoever is given later takes the place. */
   watch(ready: () => void): void;
   interest(readable: boolean, writable: boolean): void;
   /** Goes on as a TLS server. Neither receive nor send until `done`. `identity`: the common name of a verified client certificate. */
@@ -43,8 +43,19 @@ export interface StreamListener {
   readonly port: number;
   close(): void;
 }
+/** Sizes of the kernel's buffers of a connection, in bytes; undefined: the system's choice. */
+export type StreamBuffers = { readonly send?: number | undefined; readonly receive?: number | undefined };
+/** Where a TCP connection comes from. */
+export type StreamOrigin = StreamBuffers & { readonly source: IpAddress };
 export interface StreamServer {
-  listen(address: StreamAddress, accepted: (s: ServerStream) => void): Result<StreamListener, HostError>;
-  /** With TCP it may still be under way when it returns: until then nothing can be received, and `send` says -EAGAIN. */
-  connect(address: StreamAddress): Result<ClientStream, HostError>;
+  listen(
+    address: StreamAddress,
+    accepted: (s: ServerStream) => void,
+    buffers?: StreamBuffers,
+  ): Result<StreamListener, HostError>;
+  /**
+   * With TCP it may still be under way when it returns: until then nothing can be received, and `send` says -EAGAIN. Writable
+   * tells its end: `receive` says then how it failed, or -EAGAIN.
+   */
+  connect(address: StreamAddress, from?: StreamOrigin): Result<ClientStream, HostError>;
 }

@@ -2,84 +2,91 @@
  * The two TCP connections to the peer: same port on both sides, told apart by their first packet. Whoever is quicker opens
  * the data socket, the other opens the meta socket at once. Crossed openings start over, each side after its own time.
  */
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Text, text } from '../../base/index.ts';
+import type { ServerStream, StreamListener, StreamServer } from '../../host/index.ts';
 import type { MirrorConfig } from '../../mirror/index.ts';
 import {
   DRBD_COMMAND,
+  DRBD_OPENING,
   type DrbdDialect,
   type DrbdPacket,
   type DrbdSocket,
-  DrbdStream,
   decodeHeader,
-  encodePacket,
 } from '../../wire/index.ts';
+import { PeerStream } from './peer-stream.ts';
 
 export type PeerEvents = {
   readonly socket: (socket: DrbdSocket, opened: 'here' | 'there') => void;
   readonly packet: (socket: DrbdSocket, p: DrbdPacket) => void;
   readonly closed: (because: Text) => void;
+  /** A batch of the above was told of: the moment to send what it led to. */
+  readonly settled: () => void;
 };
-type Side = { readonly socket: Socket; readonly stream: DrbdStream };
-const OPENING = { version: 0, features: 0, digestLength: 0 };
+const EAGAIN = -11;
+/** The first packet of each socket: a header in its oldest form, and nothing else. */
 const FIRST = 8;
 
 export class PeerSockets {
   readonly #config: MirrorConfig;
+  readonly #streams: StreamServer;
   readonly #on: PeerEvents;
-  #server: Server | undefined;
-  #dialect: DrbdDialect = OPENING;
-  #sides: Partial<Record<DrbdSocket, Side>> = {};
+  #listener: StreamListener | undefined;
+  #dialect: DrbdDialect = DRBD_OPENING;
+  #sides: Partial<Record<DrbdSocket, PeerStream>> = {};
   #seeking = false;
   #timer: NodeJS.Timeout | undefined;
-  #trying: Socket | undefined;
-  #corked = false;
+  #trying: ServerStream | undefined;
 
-  constructor(config: MirrorConfig, on: PeerEvents) {
+  constructor(config: MirrorConfig, streams: StreamServer, on: PeerEvents) {
     this.#config = config;
+    this.#streams = streams;
     this.#on = on;
   }
   /** Listens for the whole life of the process, so that a peer that is early finds the port. */
   listen(failed: (code: string) => void): void {
-    const { local } = this.#config;
-    this.#server = createServer((s) => this.#accepted(s));
-    this.#server.on('error', (e: NodeJS.ErrnoException) => failed(e.code ?? 'EIO'));
-    this.#server.listen({ host: local.address, port: local.port });
+    const { local, net } = this.#config;
+    const listener = this.#streams.listen({ kind: 'tcp', ...local }, (s) => this.#accepted(s), buffersOf(net));
+    if (listener.ok) this.#listener = listener.value;
+    else failed(listener.error.code);
   }
   seek(): void {
     this.#seeking = true;
     this.#sides = {};
-    this.#dialect = OPENING;
+    this.#dialect = DRBD_OPENING;
     this.#plan(Math.random() * 300);
   }
   close(): void {
     this.#seeking = false;
     clearTimeout(this.#timer);
-    this.#trying?.destroy();
+    this.#trying?.close();
     this.#trying = undefined;
     const sides = Object.values(this.#sides);
     this.#sides = {};
-    // What was sent before (the answer to a graceful disconnect) still goes out.
-    for (const s of sides) s.socket.destroySoon();
+    for (const s of sides) s.close();
   }
   stop(): void {
     this.close();
-    this.#server?.close();
+    this.#listener?.close();
   }
   agree(d: DrbdDialect): void {
     this.#dialect = d;
-    for (const s of Object.values(this.#sides)) s.stream.agree(d);
+    for (const s of Object.values(this.#sides)) s.agree(d);
   }
   send(socket: DrbdSocket, p: DrbdPacket): void {
-    this.#sides[socket]?.socket.write(encodePacket(p, this.#dialect).slice());
+    this.#sides[socket]?.send(p);
   }
-  /** Packets between the two go out together. */
-  cork(on: boolean): void {
-    if (this.#corked === on) return;
-    this.#corked = on;
-    for (const s of Object.values(this.#sides))
-      if (on) s.socket.cork();
-      else s.socket.uncork();
+  /** What was sent goes out. */
+  flush(): void {
+    this.#sides.data?.flush();
+    this.#sides.meta?.flush();
+  }
+  /** Bytes of the data socket that the peer has not taken. */
+  get untaken(): number {
+    return this.#sides.data?.untaken ?? 0;
+  }
+  /** Whether packets of the data socket are wanted; those of the meta socket always are. */
+  want(more: boolean): void {
+    this.#sides.data?.want(more);
   }
   /** The meta socket, when the peer has opened the data socket. */
   open(socket: DrbdSocket): void {
@@ -96,88 +103,85 @@ export class PeerSockets {
   }
   #dial(which: DrbdSocket): void {
     const { local, remote, net } = this.#config;
-    const s = connect({ host: remote.address, port: remote.port, localAddress: local.address });
-    this.#trying = s;
-    const end = (): void => {
-      if (this.#trying !== s) return;
-      this.#trying = undefined;
-      this.#plan(net.connectInterval * (0.3 + Math.random() * 0.4));
-    };
-    s.setNoDelay(true);
-    s.on('error', () => {}); // its close follows
-    s.on('close', end);
-    s.on('connect', () => {
-      if (this.#trying !== s) return;
-      this.#trying = undefined;
-      s.removeListener('close', end);
-      if (!this.#seeking || this.#sides[which] !== undefined) {
-        s.destroy();
-        return;
-      }
-      this.#take(which, s, 'here', undefined);
-      this.#plan(net.connectInterval);
-    });
-  }
-  #accepted(s: Socket): void {
-    s.setNoDelay(true);
-    s.on('error', () => {});
-    if (!this.#seeking) {
-      s.destroy();
+    const again = (): void => this.#plan(net.connectInterval * (0.3 + Math.random() * 0.4));
+    const dialled = this.#streams.connect({ kind: 'tcp', ...remote }, { source: local.address, ...buffersOf(net) });
+    if (!dialled.ok) {
+      again();
       return;
     }
-    let head = Buffer.alloc(0);
-    const timer = setTimeout(() => s.destroy(), this.#config.net.pingTimeout * 4);
-    const read = (chunk: Buffer): void => {
-      head = Buffer.concat([head, chunk]);
-      if (head.length < FIRST) return;
+    const s = dialled.value;
+    this.#trying = s;
+    // A host that does not answer is tried anew long before the kernel gives up.
+    const timer = setTimeout(() => end(), net.connectInterval);
+    const end = (): void => {
       clearTimeout(timer);
-      s.removeListener('data', read);
-      s.pause();
-      const bytes = new Uint8Array(head);
-      const h = decodeHeader(new DataView(bytes.buffer), 0, 0);
-      const command = h.ok ? h.value.command : -1;
+      s.close();
+      if (this.#trying !== s) return;
+      this.#trying = undefined;
+      again();
+    };
+    s.watch(() => {
+      const state = s.receive(ROOM, 0, ROOM.length);
+      if (state !== EAGAIN) end();
+      else if (this.#trying === s) {
+        clearTimeout(timer);
+        this.#trying = undefined;
+        if (!this.#seeking || this.#sides[which] !== undefined) {
+          s.close();
+          return;
+        }
+        this.#take(which, s, 'here');
+        this.#plan(net.connectInterval);
+      }
+    });
+    s.interest(false, true);
+  }
+  #accepted(s: ServerStream): void {
+    if (!this.#seeking) {
+      s.close();
+      return;
+    }
+    const head = new Uint8Array(FIRST);
+    let have = 0;
+    const timer = setTimeout(() => s.close(), this.#config.net.pingTimeout * 4);
+    s.watch(() => {
+      const n = s.receive(head, have, FIRST);
+      if (n === EAGAIN) return;
+      have += Math.max(n, 0);
+      if (n > 0 && have < FIRST) return;
+      clearTimeout(timer);
+      const h = decodeHeader(new DataView(head.buffer), 0, 0);
+      const command = have === FIRST && h.ok ? h.value.command : -1;
       const which =
         command === DRBD_COMMAND.P_INITIAL_DATA ? 'data' : command === DRBD_COMMAND.P_INITIAL_META ? 'meta' : undefined;
       if (which === undefined || !this.#seeking) {
-        s.destroy();
+        s.close();
         return;
       }
       if (this.#sides[which] !== undefined) {
-        s.destroy();
+        s.close();
         this.#on.closed(text('both sides opened the same socket at once', '两端同时打开了同一连接'));
         return;
       }
-      this.#take(which, s, 'there', bytes.subarray(FIRST));
-    };
-    s.on('data', read);
-    s.on('close', () => clearTimeout(timer));
-  }
-  #take(which: DrbdSocket, socket: Socket, opened: 'here' | 'there', rest: Uint8Array | undefined): void {
-    const side: Side = { socket, stream: new DrbdStream() };
-    side.stream.agree(this.#dialect);
-    this.#sides[which] = side;
-    const live = (): boolean => this.#sides[which] === side;
-    const received = (chunk: Uint8Array): void => {
-      if (!live()) return;
-      side.stream.feed(chunk);
-      while (live()) {
-        const got = side.stream.next();
-        if (!got.ok) {
-          this.#on.closed(
-            text(`the peer sent nonsense (${got.error.kind})`, `对端发来无法识别的数据（${got.error.kind}）`),
-          );
-          return;
-        }
-        if (got.value === undefined) return;
-        this.#on.packet(which, got.value);
-      }
-    };
-    socket.on('close', () => {
-      if (live()) this.#on.closed(text('the peer closed the connection', '对端关闭了连接'));
+      this.#take(which, s, 'there');
     });
+  }
+  #take(which: DrbdSocket, stream: ServerStream, opened: 'here' | 'there'): void {
+    const live = (): boolean => this.#sides[which] === side;
+    const side = new PeerStream(stream, this.#dialect, {
+      packet: (p) => {
+        if (live()) this.#on.packet(which, p);
+      },
+      closed: (because) => {
+        if (live()) this.#on.closed(because);
+      },
+      settled: () => this.#on.settled(),
+    });
+    this.#sides[which] = side;
     this.#on.socket(which, opened);
-    if (rest !== undefined && rest.length > 0) received(rest);
-    socket.on('data', (chunk: Buffer) => received(chunk));
-    socket.resume();
+    this.#on.settled();
+    side.begin();
   }
 }
+const ROOM = new Uint8Array(1);
+const buffersOf = (net: MirrorConfig['net']) => ({ send: net.sendBuffer, receive: net.receiveBuffer });

@@ -3,9 +3,9 @@
  * what a turn led to is sent together.
  */
 import { randomBytes } from 'node:crypto';
-import { type Bytes, bytes, err, ok, type Result, text } from '../../base/index.ts';
+import { type Bytes, bytes, err, type Microseconds, ok, type Result, text } from '../../base/index.ts';
 import type { ExportBackend } from '../../exports/index.ts';
-import type { BlockQueue, Cancel, Clock, HostError, Log } from '../../host/index.ts';
+import type { BlockDevice, BlockQueue, Cancel, Clock, HostError, Log, StreamServer } from '../../host/index.ts';
 import {
   type Devices,
   type MirrorAnswer,
@@ -22,15 +22,30 @@ import { sector } from '../../wire/index.ts';
 import { DISK_NEEDS, MirrorDisk } from './disk.ts';
 import { PeerSockets } from './peer.ts';
 
-export type MirrorHost = { readonly blocks: BlockQueue; readonly clock: Clock; readonly log: Log };
+export type MirrorHost = {
+  readonly blocks: BlockQueue;
+  readonly streams: StreamServer;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+/** Bytes that the peer has not taken; beyond it writes of applications wait. */
+const MOST_UNTAKEN = 4 << 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
 
+/** The mirror's own unit: places and sizes of DRBD are in sectors. */
+const SECTOR_BYTES = 512;
+/** Past the page cache, which would only keep a second copy; but a file whose file system wants larger units goes through it. */
+function openDevice(blocks: BlockQueue, path: string): Result<BlockDevice, HostError> {
+  const options = { readOnly: false, exclusive: true } as const;
+  const device = blocks.open(path, { ...options, direct: 'auto' });
+  if (!device.ok || device.value.isBlockDevice || device.value.unit <= SECTOR_BYTES) return device;
+  device.value.close();
+  return blocks.open(path, { ...options, direct: 'no' });
+}
 /** Opens what a volume lies on. */
 function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
   const open = (path: string): Result<MirrorDisk, HostError> => {
-    // Files go through the page cache: requests of 512 bytes are as good as others there.
-    const block = path.startsWith('/dev/');
-    const device = h.blocks.open(path, { readOnly: false, direct: block ? 'auto' : 'no', exclusive: true });
+    const device = openDevice(h.blocks, path);
     if (!device.ok) return device;
     const region = h.blocks.reserve(DISK_NEEDS.requests, DISK_NEEDS.bytes);
     if (region === undefined)
@@ -54,8 +69,10 @@ export class MirrorProcess {
   readonly #asked = new Map<number, (a: MirrorAnswer) => void>();
   readonly #done = new Map<number, (tag: number, result: number) => void>();
   readonly #resized = new Map<number, () => void>();
+  readonly #held: ResourceEvent[] = [];
   #nextId = 1;
   #cancel: Cancel = () => {};
+  #armed: Microseconds | undefined;
   #pumping = false;
   #planned = false;
   /** After each turn: the export server sends what is answered. */
@@ -81,11 +98,17 @@ export class MirrorProcess {
       challenge: () => new Uint8Array(randomBytes(64)),
       secret,
     });
-    this.#peer = new PeerSockets(config, {
+    this.#peer = new PeerSockets(config, h.streams, {
       socket: (socket, opened) => this.#feed({ kind: 'socket', socket, opened }),
-      packet: (socket, packet) => this.#feed({ kind: 'packet', socket, packet }),
+      packet: (socket, packet) => {
+        this.#tell({ kind: 'packet', socket, packet });
+        // How the next one is to be read, and whether there is one, may depend on what this one led to.
+        if (this.#resource.connection !== 'Connected') this.#pump();
+      },
       closed: (because) => this.#feed({ kind: 'closed', because }),
+      settled: () => this.#pump(),
     });
+    h.blocks.onBatch(() => this.#pump());
   }
   static open(h: MirrorHost, config: MirrorConfig, secret: Uint8Array | undefined): Result<MirrorProcess, HostError> {
     const disks = new Map<number, Disks>();
@@ -114,40 +137,68 @@ export class MirrorProcess {
     return this.#resource.status();
   }
 
-  #feed(e: ResourceEvent): void {
+  #tell(e: ResourceEvent): void {
     this.#resource.handle(e, this.#h.clock.now());
+  }
+  #feed(e: ResourceEvent): void {
+    this.#tell(e);
     this.#pump();
   }
   /** Later in this turn: who asks must not be answered before its call returns. */
   #soon(e: ResourceEvent): void {
-    this.#resource.handle(e, this.#h.clock.now());
+    this.#tell(e);
     if (this.#planned) return;
     this.#planned = true;
-    queueMicrotask(() => {
-      this.#planned = false;
-      this.#pump();
-    });
+    queueMicrotask(this.#turnEnds);
   }
+  readonly #turnEnds = (): void => {
+    this.#planned = false;
+    this.#pump();
+  };
+  /** Does what the machine wants, until it wants no more: the peer's part first, since it takes longer. */
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    this.#peer.cork(true);
-    for (let effects = this.#resource.takeEffects(); effects.length > 0; effects = this.#resource.takeEffects())
+    let effects = this.#resource.takeEffects();
+    do {
       for (const e of effects) this.#apply(e);
-    this.#peer.cork(false);
+      this.#peer.flush();
+      // What is finished at once is told of before this returns.
+      this.#h.blocks.submit();
+      this.#release();
+      effects = this.#resource.takeEffects();
+    } while (effects.length > 0);
+    this.#peer.want(this.#resource.hungry);
     this.#pumping = false;
-    this.#h.blocks.submit();
     this.settle();
-    this.#cancel();
+    this.#arm();
+  }
+  /** A timer that is early asks in vain; so one is armed anew only where it would be late. */
+  #arm(): void {
     const due = this.#resource.deadline();
-    if (due !== undefined) this.#cancel = this.#h.clock.at(due, () => this.#feed({ kind: 'tick' }));
+    if (due === undefined || (this.#armed !== undefined && this.#armed <= due)) return;
+    this.#cancel();
+    this.#armed = due;
+    this.#cancel = this.#h.clock.at(due, () => {
+      this.#armed = undefined;
+      this.#feed({ kind: 'tick' });
+    });
+  }
+  /** Writes of applications that waited for the peer to take what was sent. */
+  #release(): void {
+    while (this.#held.length > 0 && this.#peer.untaken < MOST_UNTAKEN) {
+      const e = this.#held.shift();
+      if (e !== undefined) this.#tell(e);
+      // What it sends counts at once.
+      for (const effect of this.#resource.takeEffects()) this.#apply(effect);
+    }
   }
   #apply(e: ResourceEffect): void {
     switch (e.kind) {
       case 'disk':
         this.#disks
           .get(e.volume)
-          ?.[e.on].run(e.operation, (result) => this.#feed({ kind: 'disk', tag: e.tag, result }));
+          ?.[e.on].run(e.operation, (result) => this.#tell({ kind: 'disk', tag: e.tag, result }));
         return;
       case 'send':
         this.#peer.send(e.socket, e.packet);
@@ -191,6 +242,11 @@ export class MirrorProcess {
     const v = this.#resource.volume(volume);
     const app = (request: Extract<ResourceEvent, { kind: 'app' }>['request']): void =>
       this.#soon({ kind: 'app', volume, request });
+    const change: typeof app = (request) => {
+      if (this.#held.length > 0 || this.#peer.untaken >= MOST_UNTAKEN)
+        this.#held.push({ kind: 'app', volume, request });
+      else app(request);
+    };
     return {
       get size(): Bytes {
         return bytes(v.size * 512);
@@ -206,10 +262,10 @@ export class MirrorProcess {
       onResize: (changed) => this.#resized.set(volume, changed),
       read: (tag, from, length, offset) => app({ op: 'read', tag, offset, into: at(from, length) }),
       write: (tag, from, length, offset, through) =>
-        app({ op: 'write', tag, offset, bytes: at(from, length), through }),
+        change({ op: 'write', tag, offset, bytes: at(from, length), through }),
       flush: (tag) => app({ op: 'flush', tag }),
-      trim: (tag, length, offset) => app({ op: 'zero', tag, offset, length, unmap: true }),
-      zero: (tag, length, offset, mode) => app({ op: 'zero', tag, offset, length, unmap: !mode.keep }),
+      trim: (tag, length, offset) => change({ op: 'zero', tag, offset, length, unmap: true }),
+      zero: (tag, length, offset, mode) => change({ op: 'zero', tag, offset, length, unmap: !mode.keep }),
       extents: () => undefined,
       submit: () => this.#pump(),
     };

@@ -135,6 +135,10 @@ export class Link {
     if (!(v.primary || v.promoting || v.peerRole === 'Primary') || v.disk !== 'UpToDate') return;
     if (v.uuids.bitmap === 0n || even) v.beginGeneration();
   }
+  /** Packets of the data socket wait for something durable. */
+  get waits(): boolean {
+    return this.#blocks.size > 0;
+  }
   /** Holds the data socket's packets back until the returned function is called. */
   block(): () => void {
     const token = {};

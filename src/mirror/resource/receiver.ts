@@ -38,7 +38,13 @@ export class Receiver {
   get epochs(): number {
     return this.#epochs.length;
   }
+  /** Bytes of writes that came and are not on the disk. */
+  get held(): number {
+    return this.#held;
+  }
+  #held = 0;
   lost(): void {
+    for (const e of this.#epochs) for (const w of e.waiting) this.#held -= sizeOf(w.packet);
     this.#era++;
     this.#epochs = [fresh()];
     this.#flushing = false;
@@ -49,6 +55,7 @@ export class Receiver {
     epoch.count++;
     v.counters.nr += sizeOf(packet);
     v.counters.ua++;
+    this.#held += sizeOf(packet);
     if (this.#epochs.length > 1) epoch.waiting.push({ volume: v, packet });
     else this.#start(epoch, v, packet);
   }
@@ -67,6 +74,7 @@ export class Receiver {
     if ((p.flags & DRBD_WRITE_FLAG.sendReceiveAck) !== 0) this.#ack(v, p, 'P_RECV_ACK');
     const end = (good: boolean): void => {
       v.counters.ua--;
+      this.#held -= length;
       if (good && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && v.backing !== undefined)
         v.bitmap.clear(bitsCovered(offset, length, v.size * 512));
       else if (!good && v.backing !== undefined) v.bitmap.set(bitsTouched(offset, length));

@@ -170,6 +170,10 @@ export class Resource implements Context {
   get primary(): boolean {
     return this.#parts.roles.primary;
   }
+  /** More packets of the data socket may come: else they would only wait here, and take memory. */
+  get hungry(): boolean {
+    return !this.#parts.link.waits && this.#parts.receiver.held < this.config.net.maxBuffers;
+  }
   /** Nothing is under way: no request, no change, no write of metadata. */
   get quiet(): boolean {
     return this.#running.size === 0 && this.#parts.sender.inFlight === 0;

@@ -7,7 +7,7 @@ import { golden } from '../../../test/golden/golden.ts';
 import { drbdCaptures, drbdSights, listings, readDrbdCapture } from '../../../test/support/captures.ts';
 import { type Random, Random as Seeded } from '../../base/index.ts';
 import { type CapturedMessage, dissect, renderJson, renderMessage } from '../dissect/index.ts';
-import { type DrbdPacket, DrbdStream, encodeHead, encodePacket } from './index.ts';
+import { type DrbdPacket, DrbdStream, encodeHead, encodePacket, PUT_ROOM, putHead } from './index.ts';
 
 const trouble = new Set(['error', 'skipped', 'gap', 'cut']);
 /** The only packet that has no end: the peer was frozen and the connection given up in the middle of it. */
@@ -31,6 +31,9 @@ for (const name of drbdCaptures) {
       assert.deepEqual(encodePacket(s.packet, s.dialect), Uint8Array.from(s.bytes), s.packet.kind);
       const head = encodeHead(s.packet, s.dialect);
       assert.deepEqual(head, Uint8Array.from(s.bytes.subarray(0, head.length)), `head of ${s.packet.kind}`);
+      const room = new Uint8Array(PUT_ROOM + 3);
+      const n = putHead(s.packet, s.dialect, room, new DataView(room.buffer), 3);
+      if (n > 0) assert.deepEqual(room.subarray(3, 3 + n), head, `${s.packet.kind} in place`);
     }
   });
 

@@ -1,18 +1,16 @@
 /** Encoding: `encodeHead` for a writer that sends the payload from where it is, `encodePacket` for the whole. */
 import { ByteWriter, unreachable } from '../../base/index.ts';
 import { DRBD_COMMAND } from './commands.ts';
-import { HEADER_LENGTH, headerForm, writeHeader } from './headers.ts';
+import { HEADER_LENGTH, type HeaderForm, headerForm, writeHeader } from './headers.ts';
 import { putProtocol, putSizes, putSyncParam } from './parameters.ts';
 import { Slab } from './slab.ts';
 import type {
   BarrierAckPacket,
   BarrierPacket,
   BlockAckPacket,
-  BlockId,
   DataPacket,
   DrbdDialect,
   DrbdPacket,
-  Sector,
 } from './types.ts';
 
 const none = new Uint8Array(0);
@@ -24,51 +22,31 @@ const payloadOf = (p: DrbdPacket): Uint8Array =>
 
 /** Header, fixed part and digest: all but the payload of P_DATA, its replies and P_WSAME, which the header's length counts. */
 export function encodeHead(p: DrbdPacket, d: DrbdDialect): Uint8Array {
-  switch (p.kind) {
-    // The data path: written once, where it stays.
-    case 'P_DATA':
-    case 'P_DATA_REPLY':
-    case 'P_RS_DATA_REPLY': {
-      const out = start(p, d, 24 + p.digest.length + p.data.length, 24 + p.digest.length);
-      putBlock(p.sector, p.id);
-      slab.view.setUint32(body + 16, p.seq);
-      slab.view.setUint32(body + 20, p.flags);
-      if (p.digest.length > 0) out.set(p.digest, out.length - p.digest.length);
-      return out;
-    }
-    case 'P_RECV_ACK':
-    case 'P_WRITE_ACK':
-    case 'P_RS_WRITE_ACK':
-    case 'P_SUPERSEDED':
-    case 'P_NEG_ACK':
-    case 'P_NEG_DREPLY':
-    case 'P_NEG_RS_DREPLY':
-    case 'P_OV_RESULT':
-    case 'P_RS_IS_IN_SYNC':
-    case 'P_RS_CANCEL':
-    case 'P_RETRY_WRITE': {
-      const out = start(p, d, 24, 24);
-      putBlock(p.sector, p.id);
-      slab.view.setUint32(body + 16, p.size);
-      slab.view.setUint32(body + 20, p.seq);
-      return out;
-    }
-    case 'P_BARRIER':
-    case 'P_BARRIER_ACK': {
-      const out = start(p, d, 8, 8);
-      slab.view.setUint32(body, p.barrier);
-      slab.view.setUint32(body + 4, p.kind === 'P_BARRIER' ? p.pad : p.setSize);
-      return out;
-    }
-    default: {
-      const w = new ByteWriter(64);
-      putBody(w, p, d);
-      const out = start(p, d, w.length + payloadOf(p).length, w.length);
-      out.set(w.done(), out.length - w.length);
-      return out;
-    }
+  const length = fixedLength(p, d);
+  if (length > 0) {
+    const out = slab.take(length);
+    putFixed(p as FixedPacket, d, out, slab.view, slab.offset, 0);
+    return out;
   }
+  const w = new ByteWriter(64);
+  putBody(w, p as Other, d);
+  const form = formOf(p, d, w.length + payloadOf(p).length);
+  const out = slab.take(HEADER_LENGTH[form] + w.length);
+  writeHeader(slab.view, slab.offset, form, DRBD_COMMAND[p.kind], p.volume, w.length + payloadOf(p).length);
+  out.set(w.done(), out.length - w.length);
+  return out;
 }
+/**
+ * The same for packets of the data path, with no object made: written at `at` of `out`, which `v` views from its first byte
+ * on. Returns how long it is, at most PUT_ROOM; 0, and nothing is written, for all other packets.
+ */
+export function putHead(p: DrbdPacket, d: DrbdDialect, out: Uint8Array, v: DataView, at: number): number {
+  return bodyLength(p) === 0 ? 0 : putFixed(p as FixedPacket, d, out, v, at, at);
+}
+/** Header, block, and the longest digest. */
+export const PUT_ROOM = 16 + 24 + 64;
+/** What goes behind the head as it is. */
+export const drbdPayload = (p: DrbdPacket): Uint8Array => payloadOf(p);
 
 /** The whole packet in one buffer. */
 export function encodePacket(p: DrbdPacket, d: DrbdDialect): Uint8Array {
@@ -82,25 +60,71 @@ export function encodePacket(p: DrbdPacket, d: DrbdDialect): Uint8Array {
 }
 
 const slab = new Slab();
-/** Where the body begins in `slab.view`, for the packet that `start` began. */
-let body = 0;
 
-/** Bytes with the header in them and room for `room` more behind; `length` is what the header says. */
-function start(p: DrbdPacket, d: DrbdDialect, length: number, room: number): Uint8Array {
+/** The form of the header of a packet whose body has `length` bytes. */
+function formOf(p: DrbdPacket, d: DrbdDialect, length: number): HeaderForm {
   // The first packet and the features always travel in the oldest form, whatever is agreed on the other socket.
   const opening = p.kind === 'P_INITIAL_DATA' || p.kind === 'P_INITIAL_META' || p.kind === 'P_CONNECTION_FEATURES';
   const form = headerForm(opening ? 0 : d.version, length);
   if (form === 'h80' && length > 0xffff) throw new Error(`bug: ${p.kind} of ${length} bytes below protocol 95`);
-  const out = slab.take(HEADER_LENGTH[form] + room);
-  writeHeader(slab.view, slab.offset, form, DRBD_COMMAND[p.kind], p.volume, length);
-  body = slab.offset + HEADER_LENGTH[form];
-  return out;
+  return form;
 }
 
-function putBlock(sector: Sector, id: BlockId): void {
-  slab.view.setUint32(body, Math.floor(sector / 0x1_0000_0000));
-  slab.view.setUint32(body + 4, sector % 0x1_0000_0000);
-  slab.view.setBigUint64(body + 8, id);
+type FixedPacket = DataPacket | BlockAckPacket | BarrierPacket | BarrierAckPacket;
+/** Of the packets of the data path: bytes of the body, payload included. 0 for all others. */
+function bodyLength(p: DrbdPacket): number {
+  switch (p.kind) {
+    case 'P_DATA':
+    case 'P_DATA_REPLY':
+    case 'P_RS_DATA_REPLY':
+      return 24 + p.digest.length + p.data.length;
+    case 'P_RECV_ACK':
+    case 'P_WRITE_ACK':
+    case 'P_RS_WRITE_ACK':
+    case 'P_SUPERSEDED':
+    case 'P_NEG_ACK':
+    case 'P_NEG_DREPLY':
+    case 'P_NEG_RS_DREPLY':
+    case 'P_OV_RESULT':
+    case 'P_RS_IS_IN_SYNC':
+    case 'P_RS_CANCEL':
+    case 'P_RETRY_WRITE':
+      return 24;
+    case 'P_BARRIER':
+    case 'P_BARRIER_ACK':
+      return 8;
+    default:
+      return 0;
+  }
+}
+/** Of the packets of the data path: bytes of header, fixed part and digest. 0 for all others. */
+function fixedLength(p: DrbdPacket, d: DrbdDialect): number {
+  const body = bodyLength(p);
+  return body === 0 ? 0 : HEADER_LENGTH[formOf(p, d, body)] + body - payloadOf(p).length;
+}
+/** `v` views the bytes that `at` counts in; in `out` the same place is `to`. */
+function putFixed(p: FixedPacket, d: DrbdDialect, out: Uint8Array, v: DataView, at: number, to: number): number {
+  const length = bodyLength(p);
+  const form = formOf(p, d, length);
+  writeHeader(v, at, form, DRBD_COMMAND[p.kind], p.volume, length);
+  const body = at + HEADER_LENGTH[form];
+  if (p.kind === 'P_BARRIER' || p.kind === 'P_BARRIER_ACK') {
+    v.setUint32(body, p.barrier);
+    v.setUint32(body + 4, p.kind === 'P_BARRIER' ? p.pad : p.setSize);
+    return HEADER_LENGTH[form] + 8;
+  }
+  v.setUint32(body, Math.floor(p.sector / 0x1_0000_0000));
+  v.setUint32(body + 4, p.sector % 0x1_0000_0000);
+  v.setBigUint64(body + 8, p.id);
+  if (!('data' in p)) {
+    v.setUint32(body + 16, p.size);
+    v.setUint32(body + 20, p.seq);
+    return HEADER_LENGTH[form] + 24;
+  }
+  v.setUint32(body + 16, p.seq);
+  v.setUint32(body + 20, p.flags);
+  if (p.digest.length > 0) out.set(p.digest, to + HEADER_LENGTH[form] + 24);
+  return HEADER_LENGTH[form] + 24 + p.digest.length;
 }
 
 type Other = Exclude<DrbdPacket, DataPacket | BlockAckPacket | BarrierPacket | BarrierAckPacket>;

@@ -2,7 +2,7 @@ export { DRBD_TEST_DIALECTS, drbdCodecs } from './codecs.ts';
 export * from './commands.ts';
 export { describePacket, formatGeneration } from './describe.ts';
 export { digestLengthOf } from './digests.ts';
-export { encodeHead, encodePacket } from './encode.ts';
+export { drbdPayload, encodeHead, encodePacket, PUT_ROOM, putHead } from './encode.ts';
 export {
   type DrbdHeader,
   decodeHeader,

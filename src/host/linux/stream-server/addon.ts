@@ -13,6 +13,19 @@ export interface StreamsAddon {
   listen(name: Uint8Array, from: number, to: number, backlog: number): ListenerHandle | number;
   accept(l: ListenerHandle): StreamHandle | number;
   connect(name: Uint8Array, from: number, to: number): StreamHandle | number;
+  /** As `connect`, from the address `source` and with socket buffers of so many bytes; 0: the system's. */
+  dial(
+    name: Uint8Array,
+    from: number,
+    to: number,
+    source: Uint8Array,
+    from2: number,
+    to2: number,
+    send: number,
+    receive: number,
+  ): StreamHandle | number;
+  /** Of the sockets that it will accept; 0: the system's. */
+  buffers(l: ListenerHandle, send: number, receive: number): number;
   /** The descriptor is the caller's. */
   duplicate(s: StreamHandle): number;
   name(l: ListenerHandle, room: Uint8Array, from: number, to: number): number;

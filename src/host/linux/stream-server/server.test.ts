@@ -210,6 +210,8 @@ test('the addon refuses wrong arguments with a code, and never crashes', () => {
     dismiss: 1,
     connect: 3,
     duplicate: 1,
+    dial: 8,
+    buffers: 3,
   };
   assert.deepEqual(Object.keys(addon).sort(), Object.keys(counts).sort());
   const wrong = [

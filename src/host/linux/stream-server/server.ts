@@ -2,7 +2,15 @@
 import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { err, ok, type Result, text } from '../../../base/index.ts';
-import type { ClientStream, HostError, StreamAddress, StreamListener, StreamServer, TlsFiles } from '../../index.ts';
+import type {
+  ClientStream,
+  HostError,
+  StreamAddress,
+  StreamListener,
+  StreamOrigin,
+  StreamServer,
+  TlsFiles,
+} from '../../index.ts';
 import { type Addon, hostError } from '../addon.ts';
 import { AF_UNIX, SOCK_STREAM, sockaddrIp, sockaddrPort, sockaddrText, sockaddrUnix } from '../sockaddr.ts';
 import { HANGUP, READABLE, type StreamHandle, type StreamsAddon, WRITABLE } from './addon.ts';
@@ -85,7 +93,7 @@ class LinuxStream implements ClientStream {
 
 export function streamServer(addon: StreamsAddon, sockets: Addon): StreamServer {
   return {
-    listen(address, accepted) {
+    listen(address, accepted, buffers) {
       const doing = text(`listen on ${describe(address)}`, `监听 ${describe(address)}`);
       const name = nameOf(address);
       let listener = addon.listen(name, 0, name.length, BACKLOG);
@@ -112,7 +120,8 @@ export function streamServer(addon: StreamsAddon, sockets: Addon): StreamServer 
           accepted(new LinuxStream(addon, s, n > 0 ? sockaddrText(room.subarray(0, n)) : 'unix'));
         }
       };
-      const watched = addon.attend(open, READABLE, accept);
+      const sized = addon.buffers(open, buffers?.send ?? 0, buffers?.receive ?? 0);
+      const watched = sized < 0 ? sized : addon.attend(open, READABLE, accept);
       if (watched < 0) {
         addon.dismiss(open);
         return err(hostError(watched, doing));
@@ -129,15 +138,19 @@ export function streamServer(addon: StreamsAddon, sockets: Addon): StreamServer 
         },
       } satisfies StreamListener);
     },
-    connect(address) {
+    connect(address, from) {
       const name = nameOf(address);
-      const s = addon.connect(name, 0, name.length);
+      const s = from === undefined ? addon.connect(name, 0, name.length) : dial(addon, name, from);
       if (typeof s !== 'number') return ok(new LinuxStream(addon, s, describe(address)));
       return err(hostError(s, text(`connect to ${describe(address)}`, `连接 ${describe(address)}`)));
     },
   };
 }
 
+function dial(addon: StreamsAddon, name: Uint8Array, from: StreamOrigin): StreamHandle | number {
+  const source = sockaddrIp(from.source, 0, 0);
+  return addon.dial(name, 0, name.length, source, 0, source.length, from.send ?? 0, from.receive ?? 0);
+}
 const nameOf = (a: StreamAddress): Uint8Array =>
   a.kind === 'unix' ? sockaddrUnix(a.path) : sockaddrIp(a.address, a.port, 0);
 const describe = (a: StreamAddress): string =>

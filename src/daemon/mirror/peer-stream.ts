@@ -1,0 +1,207 @@
+/**
+ * One of the two connections to the peer: packets out of memory that stands ready, and into it. What a turn led to is sent
+ * in one call; a payload that is large goes from where it is. What the peer does not take at once is kept and counted.
+ */
+import { type Text, text } from '../../base/index.ts';
+import type { ServerStream } from '../../host/index.ts';
+import { type DrbdDialect, type DrbdPacket, DrbdStream, drbdPayload, encodeHead, PUT_ROOM, putHead } from '../../wire/index.ts';
+
+const EAGAIN = -11;
+const OUT_BYTES = 256 * 1024;
+/** What is no longer than this is copied behind what goes before it. */
+const COPY_LIMIT = 16 * 1024;
+/** Packets lie in what was received until the last of them is done with, so it is never written again: a new one takes its place. */
+const IN_BYTES = 256 * 1024;
+/** Rather a new one than a receive of less. */
+const LEAST_ROOM = 8 * 1024;
+/** Receives in one wake: a busy data socket leaves time for pings. */
+const ROUNDS = 4;
+/** Beyond it nothing is read from a peer that does not take its answers. */
+const MOST_UNTAKEN = 16 << 20;
+/** After the end, what was sent before (the answer to a graceful disconnect) may still go out for so long. */
+const FAREWELL_MS = 1000;
+const none = new Uint8Array(0);
+
+export type PeerStreamEvents = {
+  readonly packet: (p: DrbdPacket) => void;
+  /** Nothing more is called. */
+  readonly closed: (because: Text) => void;
+  /** A batch of packets was told of. */
+  readonly settled: () => void;
+};
+
+export class PeerStream {
+  readonly #stream: ServerStream;
+  readonly #on: PeerStreamEvents;
+  readonly #in = new DrbdStream();
+  #dialect: DrbdDialect;
+  #room: Uint8Array = none;
+  #roomAt = 0;
+  readonly #out = new Uint8Array(OUT_BYTES);
+  readonly #view = new DataView(this.#out.buffer);
+  #from = 0;
+  #to = 0;
+  /** Behind what is in `#out`, in order: copies. */
+  readonly #rest: Uint8Array[] = [];
+  #restBytes = 0;
+  #wanted = true;
+  #reads = true;
+  #writes = false;
+  #closed = false;
+  #farewell: NodeJS.Timeout | undefined;
+
+  constructor(stream: ServerStream, dialect: DrbdDialect, on: PeerStreamEvents) {
+    this.#stream = stream;
+    this.#on = on;
+    this.#dialect = dialect;
+    this.#in.agree(dialect);
+  }
+  /** From here on it is read. */
+  begin(): void {
+    if (this.#closed) return;
+    this.#stream.watch(() => this.#wake());
+    this.#stream.interest(this.#reads, this.#writes);
+  }
+  /** From the next packet on, in both directions. */
+  agree(d: DrbdDialect): void {
+    this.#dialect = d;
+    this.#in.agree(d);
+  }
+  /** Bytes that wait for the peer to take them. */
+  get untaken(): number {
+    return this.#to - this.#from + this.#restBytes;
+  }
+  /** Whether packets are wanted: else what the peer sends stays with the kernel, and with the peer. */
+  want(more: boolean): void {
+    if (this.#wanted === more) return;
+    this.#wanted = more;
+    this.#attend();
+  }
+
+  /** Goes out at the next `flush`. The payload is not needed after the call. */
+  send(p: DrbdPacket): void {
+    if (this.#closed) return;
+    if (!this.#fits(PUT_ROOM)) this.flush();
+    const n = this.#fits(PUT_ROOM) ? putHead(p, this.#dialect, this.#out, this.#view, this.#to) : 0;
+    if (n > 0) this.#to += n;
+    else this.#put(encodeHead(p, this.#dialect));
+    const payload = drbdPayload(p);
+    if (payload.length > 0) this.#put(payload);
+  }
+  #fits(n: number): boolean {
+    return this.#restBytes === 0 && this.#to + n <= OUT_BYTES;
+  }
+  #put(bytes: Uint8Array): void {
+    if (bytes.length <= COPY_LIMIT) {
+      if (!this.#fits(bytes.length)) this.flush();
+      if (this.#fits(bytes.length)) {
+        this.#out.set(bytes, this.#to);
+        this.#to += bytes.length;
+        return;
+      }
+    }
+    const taken = this.#restBytes === 0 ? this.#give(bytes) : 0;
+    if (taken === bytes.length) return;
+    // The memory is the sender's again when this returns.
+    this.#rest.push(bytes.slice(taken));
+    this.#restBytes += bytes.length - taken;
+  }
+  /** Hands over what was sent. */
+  flush(): void {
+    if (this.#closed && this.#farewell === undefined) return;
+    while (this.untaken > 0) {
+      const first = this.#rest[0] ?? none;
+      const taken = this.#give(first);
+      if (first.length > 0 && taken === first.length) this.#rest.shift();
+      else if (taken > 0) this.#rest[0] = first.subarray(taken);
+      this.#restBytes -= taken;
+      if (this.#from < this.#to || taken < first.length) break;
+    }
+    if (!this.#closed) this.#attend();
+    else if (this.untaken === 0) this.#end();
+  }
+  /** Sends what is in `#out` and then `behind`; returns how much of the latter was taken. */
+  #give(behind: Uint8Array): number {
+    const n = this.#stream.send(this.#out, this.#from, this.#to, behind, 0, behind.length);
+    if (n === EAGAIN) return 0;
+    if (n < 0) {
+      // Reading tells why, behind what came before.
+      this.#forget();
+      return behind.length;
+    }
+    const head = Math.min(n, this.#to - this.#from);
+    this.#from += head;
+    if (this.#from === this.#to) {
+      this.#from = 0;
+      this.#to = 0;
+    }
+    return n - head;
+  }
+  #forget(): void {
+    this.#from = 0;
+    this.#to = 0;
+    this.#rest.length = 0;
+    this.#restBytes = 0;
+  }
+
+  #attend(): void {
+    const reads = this.#wanted && this.untaken < MOST_UNTAKEN;
+    const writes = this.untaken > 0;
+    if (reads === this.#reads && writes === this.#writes) return;
+    this.#reads = reads;
+    this.#writes = writes;
+    this.#stream.interest(reads, writes);
+  }
+  #wake(): void {
+    if (this.#writes || this.#closed) this.flush();
+    for (let round = 0; round < ROUNDS && this.#reads && !this.#closed; round++) {
+      if (this.#room.length - this.#roomAt < LEAST_ROOM) {
+        this.#room = new Uint8Array(IN_BYTES);
+        this.#roomAt = 0;
+      }
+      const asked = this.#room.length - this.#roomAt;
+      const n = this.#stream.receive(this.#room, this.#roomAt, this.#room.length);
+      if (n === EAGAIN) break;
+      if (n <= 0) {
+        this.#lost(text('the peer closed the connection', '对端关闭了连接'));
+        break;
+      }
+      this.#in.feed(this.#room.subarray(this.#roomAt, this.#roomAt + n));
+      this.#roomAt += n;
+      this.#take();
+      if (n < asked) break;
+    }
+    this.#on.settled();
+  }
+  #take(): void {
+    while (!this.#closed) {
+      const got = this.#in.next();
+      if (!got.ok) {
+        this.#lost(text(`the peer sent nonsense (${got.error.kind})`, `对端发来无法识别的数据（${got.error.kind}）`));
+        return;
+      }
+      if (got.value === undefined) return;
+      this.#on.packet(got.value);
+    }
+  }
+  #lost(because: Text): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#end();
+    this.#on.closed(because);
+  }
+  /** Nothing is told any more; what was sent still goes out. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#farewell = setTimeout(() => this.#end(), FAREWELL_MS);
+    this.#stream.interest(false, true);
+    this.flush();
+  }
+  #end(): void {
+    clearTimeout(this.#farewell);
+    this.#farewell = undefined;
+    this.#forget();
+    this.#stream.close();
+  }
+}
