@@ -50,7 +50,9 @@ export class HoldfastNode {
     const argv = [holdfast, 'mirror', 'run', this.#resource, '-f', this.#file, '--host', this.name];
     const sockets = ['--socket', this.#path('sock'), '--nbd', this.#path('nbd')];
     this.#daemon = Daemon.start(this.name, this.#stage.inside([...argv, ...sockets]), this.#path('log'));
-    return this.#daemon.serves(this.#path('nbd'));
+    const served = await this.#daemon.serves(this.#path('nbd'));
+    await this.#daemon.serves(this.#path('sock'));
+    return served;
   }
   async ask(request: MirrorRequest): Promise<MirrorAnswer> {
     const got = await ask(this.#path('sock'), { ask: 'mirror', name: this.#resource, request });
@@ -95,7 +97,12 @@ export class HoldfastPair {
     const host = (n: NodeName): string =>
       `  on ${n} { device /dev/drbd0; disk ${o.disks[n]}; meta-disk internal; address ${ADDRESSES[n]}:${o.ports?.[n] ?? port}; }`;
     const net = `  net { protocol ${o.protocol}; }`;
-    writeFileSync(file, ['resource %%{', net, o.options ?? '', host('alfa'), host('bravo'), '}', ''].join('\n').replace('%%', `${o.name} `));
+    writeFileSync(
+      file,
+      ['resource %%{', net, o.options ?? '', host('alfa'), host('bravo'), '}', '']
+        .join('\n')
+        .replace('%%', `${o.name} `),
+    );
     const [alfa, bravo] = (['alfa', 'bravo'] as const).map((n) => {
       execFileSync(holdfast, ['mirror', 'create', o.name, '-f', file, '--host', n], { stdio: 'ignore' });
       return new HoldfastNode(stage, o.name, file, n);

@@ -32,7 +32,10 @@ export class QemuMirror {
     const pid = at('pid');
     const cached = ['--cache=none', '--aio=native'];
     const listen = ['-b', host, '-p', port, '-x', 'x', '-t', '-e', '8', `--pid-file=${pid}`];
-    const target = Daemon.start('qemu-nbd', stage.inside(['qemu-nbd', '-f', 'raw', ...listen, ...cached, o.disks.bravo]));
+    const target = Daemon.start(
+      'qemu-nbd',
+      stage.inside(['qemu-nbd', '-f', 'raw', ...listen, ...cached, o.disks.bravo]),
+    );
     await target.serves(pid);
     const disk = `driver=file,node-name=file,filename=${o.disks.alfa},cache.direct=on,aio=native`;
     const argv = [
@@ -61,7 +64,8 @@ export class QemuMirror {
     });
     for (let waited = 0; !said.some((l) => l.includes('BLOCK_JOB_READY')); waited += 20) {
       const refused = said.find((l) => l.includes('"error"'));
-      if (refused !== undefined || waited > 10_000) throw new Error(`qemu's mirror did not begin: ${refused ?? said.join()}`);
+      if (refused !== undefined || waited > 10_000)
+        throw new Error(`qemu's mirror did not begin: ${refused ?? said.join()}`);
       await sleep(20);
     }
     return new QemuMirror(`nbd+unix:///x?socket=${at('nbd')}`, source, target, monitor);

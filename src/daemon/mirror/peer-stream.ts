@@ -4,7 +4,15 @@
  */
 import { type Text, text } from '../../base/index.ts';
 import type { ServerStream } from '../../host/index.ts';
-import { type DrbdDialect, type DrbdPacket, DrbdStream, drbdPayload, encodeHead, PUT_ROOM, putHead } from '../../wire/index.ts';
+import {
+  type DrbdDialect,
+  type DrbdPacket,
+  DrbdStream,
+  drbdPayload,
+  encodeHead,
+  PUT_ROOM,
+  putHead,
+} from '../../wire/index.ts';
 
 const EAGAIN = -11;
 const OUT_BYTES = 256 * 1024;
@@ -78,7 +86,7 @@ export class PeerStream {
     this.#attend();
   }
 
-  /** Goes out at the next `flush`. The payload is not needed after the call. */
+  /** Goes out at the next `flush`. The payload of a write is not needed after the call; that of an answer nobody else has. */
   send(p: DrbdPacket): void {
     if (this.#closed) return;
     if (!this.#fits(PUT_ROOM)) this.flush();
@@ -86,12 +94,12 @@ export class PeerStream {
     if (n > 0) this.#to += n;
     else this.#put(encodeHead(p, this.#dialect));
     const payload = drbdPayload(p);
-    if (payload.length > 0) this.#put(payload);
+    if (payload.length > 0) this.#put(payload, p.kind !== 'P_DATA');
   }
   #fits(n: number): boolean {
     return this.#restBytes === 0 && this.#to + n <= OUT_BYTES;
   }
-  #put(bytes: Uint8Array): void {
+  #put(bytes: Uint8Array, ours = true): void {
     if (bytes.length <= COPY_LIMIT) {
       if (!this.#fits(bytes.length)) this.flush();
       if (this.#fits(bytes.length)) {
@@ -102,8 +110,7 @@ export class PeerStream {
     }
     const taken = this.#restBytes === 0 ? this.#give(bytes) : 0;
     if (taken === bytes.length) return;
-    // The memory is the sender's again when this returns.
-    this.#rest.push(bytes.slice(taken));
+    this.#rest.push(ours ? bytes.subarray(taken) : bytes.slice(taken));
     this.#restBytes += bytes.length - taken;
   }
   /** Hands over what was sent. */

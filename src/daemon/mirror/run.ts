@@ -117,7 +117,11 @@ async function run(
   }
   const clock = linuxClock(addon.value);
   const log = linuxLog(addon.value, { language, least: 'notice', console: { fd: 2, details: false } });
-  const opened = MirrorProcess.open({ blocks: blocks.value, streams: streams.value, clock, log }, config, secretOf(config));
+  const opened = MirrorProcess.open(
+    { blocks: blocks.value, streams: streams.value, clock, log },
+    config,
+    secretOf(config),
+  );
   if (!opened.ok) {
     say(`holdfast mirror: ${opened.error.doing[language]}: ${opened.error.code}`);
     return EXIT.failed;

@@ -24,6 +24,8 @@ const LARGEST = 1 << 20;
 /** 16 MiB in bits: no request crosses it. */
 const EXTENT_BITS = 4096;
 const TICK = 100_000;
+/** Bytes on their way at once, unless `c-fill-target` wants more: what keeps disks and network busy, and little memory. */
+const WINDOW = 4 << 20;
 
 export function digestOf(algorithm: string, data: Uint8Array): Uint8Array {
   if (algorithm !== 'crc32c') return new Uint8Array(createHash(algorithm).update(data).digest());
@@ -55,6 +57,9 @@ export class ResyncTarget {
   #cursor = 0;
   /** By first sector: bytes that were asked for and are not written. */
   readonly #asked = new Map<number, number>();
+  #inFlight = 0;
+  /** Bytes that may still be asked for before the next tick. */
+  #budget = 0;
   #failed = 0;
   #due: Microseconds;
   #ended = false;
@@ -81,10 +86,15 @@ export class ResyncTarget {
   tick(): void {
     if (this.#ended || this.paused || this.#c.now < this.#due) return;
     this.#due = us(this.#c.now + TICK);
-    let inFlight = 0;
-    for (const n of this.#asked.values()) inFlight += n;
-    let left = this.rate.step(inFlight, TICK);
-    while (left >= BIT_BYTES) {
+    this.#budget = this.rate.step(this.#inFlight, TICK);
+    this.#pursue();
+    this.#check();
+  }
+  /** Asks for as much as the rate allows and the window has room for. */
+  #pursue(): void {
+    if (this.#ended || this.paused) return;
+    const window = Math.max(WINDOW, this.#v.config.options.resync.fillTarget);
+    while (this.#budget >= BIT_BYTES && this.#inFlight < window) {
       const bit = this.#v.bitmap.nextSet(this.#cursor);
       if (bit === undefined) break;
       const at = sector(bit * BIT_SECTORS);
@@ -92,14 +102,19 @@ export class ResyncTarget {
         this.#cursor = bit + 1;
         continue;
       }
-      const bits = mergedBits(this.#v, bit, Math.floor(left / BIT_BYTES));
+      const bits = mergedBits(this.#v, bit, Math.floor(this.#budget / BIT_BYTES));
       const size = Math.min(bits * BIT_BYTES, this.#v.size * 512 - bit * BIT_BYTES);
       this.#cursor = bit + bits;
       this.#asked.set(at, size);
-      left -= size;
+      this.#inFlight += size;
+      this.#budget -= size;
       this.#ask(at, size);
     }
-    this.#check();
+  }
+  /** False: it was not asked for, or is done already. */
+  #over(at: number): boolean {
+    this.#inFlight -= this.#asked.get(at) ?? 0;
+    return this.#asked.delete(at);
   }
   #ask(at: number, size: number): void {
     const block = { volume: this.#v.number, sector: sector(at), id: NO_BLOCK_ID, size, pad: 0 };
@@ -135,11 +150,12 @@ export class ResyncTarget {
         v.locks.release(lock);
         v.backing?.store.wrote();
         if (this.#ended || v.backing === undefined) return;
-        this.#asked.delete(p.sector);
+        this.#over(p.sector);
         if (result === 0) v.bitmap.clear(bitsCovered(offset, size, v.size * 512));
         else this.#failed += size;
         this.#ack(p.sector, size, result === 0 ? 'P_RS_WRITE_ACK' : 'P_NEG_ACK');
         if (result !== 0) v.onBroken();
+        this.#pursue();
         this.#check();
       };
       this.#c.disk(
@@ -154,15 +170,16 @@ export class ResyncTarget {
   }
   /** The source has the same there. */
   inSync(p: BlockAckPacket): void {
-    if (!this.#asked.delete(p.sector)) return;
+    if (!this.#over(p.sector)) return;
     this.rate.received(p.size);
     this.equal += p.size;
     this.#v.bitmap.clear(bitsCovered(p.sector * 512, p.size, this.#v.size * 512));
+    this.#pursue();
     this.#check();
   }
   /** The source could not read it, or went ahead. */
   refused(p: BlockAckPacket): void {
-    if (!this.#asked.delete(p.sector)) return;
+    if (!this.#over(p.sector)) return;
     if (p.kind === 'P_NEG_RS_DREPLY') this.#failed += p.size;
     else this.#cursor = Math.min(this.#cursor, p.sector / BIT_SECTORS);
     this.#check();

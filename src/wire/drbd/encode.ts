@@ -4,14 +4,7 @@ import { DRBD_COMMAND } from './commands.ts';
 import { HEADER_LENGTH, type HeaderForm, headerForm, writeHeader } from './headers.ts';
 import { putProtocol, putSizes, putSyncParam } from './parameters.ts';
 import { Slab } from './slab.ts';
-import type {
-  BarrierAckPacket,
-  BarrierPacket,
-  BlockAckPacket,
-  DataPacket,
-  DrbdDialect,
-  DrbdPacket,
-} from './types.ts';
+import type { BarrierAckPacket, BarrierPacket, BlockAckPacket, DataPacket, DrbdDialect, DrbdPacket } from './types.ts';
 
 const none = new Uint8Array(0);
 /** What goes behind the head without being copied into it. */
