@@ -20,7 +20,7 @@ export type Figures = {
 type Side = {
   readonly iops: number;
   readonly total_ios: number;
-  readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> };
+  readonly lat_ns: { readonly percentile?: Readonly<Record<string, number>> };
 };
 
 export async function fio(uri: string, load: Load): Promise<Figures> {
@@ -35,12 +35,14 @@ export async function fio(uri: string, load: Load): Promise<Figures> {
     `--runtime=${load.seconds}`,
     '--size=100%',
     '--randrepeat=1',
+    // From the call to the answer: where fio is held up in between, the time until it looked again would be missing.
+    '--lat_percentiles=1',
     '--output-format=json',
   ]);
   const document: unknown = JSON.parse(stdout.slice(stdout.indexOf('{')));
   const job = (document as { jobs: readonly [{ error: number; read: Side; write: Side }] }).jobs[0];
   if (job.error !== 0) throw new Error(`fio ended with error ${job.error}`);
   const side = load.rw.endsWith('read') ? job.read : job.write;
-  const at = (p: string): number => (side.clat_ns.percentile?.[p] ?? Number.NaN) / 1000;
+  const at = (p: string): number => (side.lat_ns.percentile?.[p] ?? Number.NaN) / 1000;
   return { iops: side.iops, p50us: at('50.000000'), p99us: at('99.000000'), requests: side.total_ios };
 }

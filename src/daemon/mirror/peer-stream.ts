@@ -13,14 +13,13 @@ import {
   PUT_ROOM,
   putHead,
 } from '../../wire/index.ts';
+import { Rooms } from './rooms.ts';
 
 const EAGAIN = -11;
 const OUT_BYTES = 256 * 1024;
 /** What is no longer than this is copied behind what goes before it. */
 const COPY_LIMIT = 16 * 1024;
-/** Packets lie in what was received until the last of them is done with, so it is never written again: a new one takes its place. */
-const IN_BYTES = 256 * 1024;
-/** Rather a new one than a receive of less. */
+/** Rather a new room than a receive of less. */
 const LEAST_ROOM = 8 * 1024;
 /** Receives in one wake: a busy data socket leaves time for pings. */
 const ROUNDS = 4;
@@ -38,10 +37,13 @@ export type PeerStreamEvents = {
   readonly settled: () => void;
 };
 
+type Rest = { bytes: Uint8Array; readonly sent: (() => void) | undefined };
+
 export class PeerStream {
   readonly #stream: ServerStream;
   readonly #on: PeerStreamEvents;
-  readonly #in = new DrbdStream();
+  readonly #rooms: Rooms;
+  readonly #in: DrbdStream;
   #dialect: DrbdDialect;
   #room: Uint8Array = none;
   #roomAt = 0;
@@ -49,8 +51,8 @@ export class PeerStream {
   readonly #view = new DataView(this.#out.buffer);
   #from = 0;
   #to = 0;
-  /** Behind what is in `#out`, in order: copies. */
-  readonly #rest: Uint8Array[] = [];
+  /** Behind what is in `#out`, in order. */
+  readonly #rest: Rest[] = [];
   #restBytes = 0;
   #wanted = true;
   #reads = true;
@@ -58,8 +60,11 @@ export class PeerStream {
   #closed = false;
   #farewell: NodeJS.Timeout | undefined;
 
-  constructor(stream: ServerStream, dialect: DrbdDialect, on: PeerStreamEvents) {
+  /** `roomBytes`: what is received in one go, and the largest payload that is not copied together. */
+  constructor(stream: ServerStream, dialect: DrbdDialect, roomBytes: number, on: PeerStreamEvents) {
     this.#stream = stream;
+    this.#rooms = new Rooms(roomBytes);
+    this.#in = new DrbdStream((length) => this.#rooms.place(length));
     this.#on = on;
     this.#dialect = dialect;
     this.#in.agree(dialect);
@@ -79,6 +84,10 @@ export class PeerStream {
   get untaken(): number {
     return this.#to - this.#from + this.#restBytes;
   }
+  /** The disk has this payload. */
+  release(payload: Uint8Array): void {
+    this.#rooms.release(payload);
+  }
   /** Whether packets are wanted: else what the peer sends stays with the kernel, and with the peer. */
   want(more: boolean): void {
     if (this.#wanted === more) return;
@@ -86,43 +95,53 @@ export class PeerStream {
     this.#attend();
   }
 
-  /** Goes out at the next `flush`. The payload of a write is not needed after the call; that of an answer nobody else has. */
-  send(p: DrbdPacket): void {
-    if (this.#closed) return;
+  /** Goes out at the next `flush`. The payload is not needed after the call, or with `sent` when that is called. */
+  send(p: DrbdPacket, sent?: () => void): void {
+    if (this.#closed) {
+      sent?.();
+      return;
+    }
     if (!this.#fits(PUT_ROOM)) this.flush();
     const n = this.#fits(PUT_ROOM) ? putHead(p, this.#dialect, this.#out, this.#view, this.#to) : 0;
     if (n > 0) this.#to += n;
     else this.#put(encodeHead(p, this.#dialect));
     const payload = drbdPayload(p);
-    if (payload.length > 0) this.#put(payload, p.kind !== 'P_DATA');
+    if (payload.length > 0) this.#put(payload, sent);
   }
   #fits(n: number): boolean {
-    return this.#restBytes === 0 && this.#to + n <= OUT_BYTES;
+    return this.#rest.length === 0 && this.#to + n <= OUT_BYTES;
   }
-  #put(bytes: Uint8Array, ours = true): void {
+  #put(bytes: Uint8Array, sent?: () => void): void {
     if (bytes.length <= COPY_LIMIT) {
       if (!this.#fits(bytes.length)) this.flush();
       if (this.#fits(bytes.length)) {
         this.#out.set(bytes, this.#to);
         this.#to += bytes.length;
+        sent?.();
         return;
       }
     }
-    const taken = this.#restBytes === 0 ? this.#give(bytes) : 0;
-    if (taken === bytes.length) return;
-    this.#rest.push(ours ? bytes.subarray(taken) : bytes.slice(taken));
+    const taken = this.#rest.length === 0 ? this.#give(bytes) : 0;
+    if (taken === bytes.length) {
+      sent?.();
+      return;
+    }
+    this.#rest.push({ bytes: sent === undefined ? bytes.slice(taken) : bytes.subarray(taken), sent });
     this.#restBytes += bytes.length - taken;
   }
   /** Hands over what was sent. */
   flush(): void {
     if (this.#closed && this.#farewell === undefined) return;
     while (this.untaken > 0) {
-      const first = this.#rest[0] ?? none;
-      const taken = this.#give(first);
-      if (first.length > 0 && taken === first.length) this.#rest.shift();
-      else if (taken > 0) this.#rest[0] = first.subarray(taken);
+      const first = this.#rest[0];
+      const taken = this.#give(first?.bytes ?? none);
+      if (this.#from < this.#to) break;
+      if (first === undefined) continue;
       this.#restBytes -= taken;
-      if (this.#from < this.#to || taken < first.length) break;
+      first.bytes = first.bytes.subarray(taken);
+      if (first.bytes.length > 0) break;
+      this.#rest.shift();
+      first.sent?.();
     }
     if (!this.#closed) this.#attend();
     else if (this.untaken === 0) this.#end();
@@ -147,7 +166,7 @@ export class PeerStream {
   #forget(): void {
     this.#from = 0;
     this.#to = 0;
-    this.#rest.length = 0;
+    for (const r of this.#rest.splice(0)) r.sent?.();
     this.#restBytes = 0;
   }
 
@@ -163,7 +182,8 @@ export class PeerStream {
     if (this.#writes || this.#closed) this.flush();
     for (let round = 0; round < ROUNDS && this.#reads && !this.#closed; round++) {
       if (this.#room.length - this.#roomAt < LEAST_ROOM) {
-        this.#room = new Uint8Array(IN_BYTES);
+        this.#rooms.full(this.#room);
+        this.#room = this.#rooms.take();
         this.#roomAt = 0;
       }
       const asked = this.#room.length - this.#roomAt;
@@ -173,7 +193,7 @@ export class PeerStream {
         this.#lost(text('the peer closed the connection', '对端关闭了连接'));
         break;
       }
-      this.#in.feed(this.#room.subarray(this.#roomAt, this.#roomAt + n));
+      this.#in.feed(this.#room.subarray(this.#roomAt, this.#roomAt + n), asked - n);
       this.#roomAt += n;
       this.#take();
       if (n < asked) break;
@@ -188,6 +208,7 @@ export class PeerStream {
         return;
       }
       if (got.value === undefined) return;
+      this.#rooms.hold(got.value);
       this.#on.packet(got.value);
     }
   }

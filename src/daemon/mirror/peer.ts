@@ -72,8 +72,14 @@ export class PeerSockets {
     this.#dialect = d;
     for (const s of Object.values(this.#sides)) s.agree(d);
   }
-  send(socket: DrbdSocket, p: DrbdPacket): void {
-    this.#sides[socket]?.send(p);
+  send(socket: DrbdSocket, p: DrbdPacket, sent?: () => void): void {
+    const side = this.#sides[socket];
+    if (side === undefined) sent?.();
+    else side.send(p, sent);
+  }
+  /** The disk has this payload of a packet. */
+  release(payload: Uint8Array): void {
+    this.#sides.data?.release(payload);
   }
   /** What was sent goes out. */
   flush(): void {
@@ -168,7 +174,7 @@ export class PeerSockets {
   }
   #take(which: DrbdSocket, stream: ServerStream, opened: 'here' | 'there'): void {
     const live = (): boolean => this.#sides[which] === side;
-    const side = new PeerStream(stream, this.#dialect, {
+    const side = new PeerStream(stream, this.#dialect, ROOM_BYTES[which], {
       packet: (p) => {
         if (live()) this.#on.packet(which, p);
       },
@@ -184,4 +190,6 @@ export class PeerSockets {
   }
 }
 const ROOM = new Uint8Array(1);
+/** The largest payload has 1 MiB. */
+const ROOM_BYTES = { data: 2 << 20, meta: 64 * 1024 } as const;
 const buffersOf = (net: MirrorConfig['net']) => ({ send: net.sendBuffer, receive: net.receiveBuffer });

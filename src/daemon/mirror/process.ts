@@ -196,12 +196,13 @@ export class MirrorProcess {
   #apply(e: ResourceEffect): void {
     switch (e.kind) {
       case 'disk':
-        this.#disks
-          .get(e.volume)
-          ?.[e.on].run(e.operation, (result) => this.#tell({ kind: 'disk', tag: e.tag, result }));
+        this.#disks.get(e.volume)?.[e.on].run(e.operation, (result) => {
+          if (e.operation.op === 'write') this.#peer.release(e.operation.bytes);
+          this.#tell({ kind: 'disk', tag: e.tag, result });
+        });
         return;
       case 'send':
-        this.#peer.send(e.socket, e.packet);
+        this.#peer.send(e.socket, e.packet, e.sent);
         return;
       case 'agree':
         this.#peer.agree(e.dialect);

@@ -105,7 +105,7 @@ async function run(
     return EXIT.failed;
   }
   const needs = requirementsOf(DEFAULT_OPTIONS);
-  const devices = config.volumes.length * 2;
+  const devices = config.volumes.reduce((n, v) => n + (v.metadata.kind === 'internal' ? 1 : 2), 0);
   const blocks = linuxBlocks({
     requests: needs.requests + devices * DISK_NEEDS.requests + 12,
     slabBytes: needs.slabBytes + devices * DISK_NEEDS.bytes + (1 << 20),

@@ -101,8 +101,8 @@ export class Resource implements Context {
     this.#running.set(tag, { volume, then });
     this.emit({ kind: 'disk', tag, volume, on, operation });
   }
-  send(socket: DrbdSocket, packet: DrbdPacket): void {
-    this.emit({ kind: 'send', socket, packet });
+  send(socket: DrbdSocket, packet: DrbdPacket, sent?: () => void): void {
+    this.emit({ kind: 'send', socket, packet, sent });
   }
   reason(code: string, volume: number | undefined, words: Text): void {
     const reason = { code, volume, text: words };
@@ -114,7 +114,7 @@ export class Resource implements Context {
 
   handle(e: ResourceEvent, now: Microseconds): void {
     this.#now = now;
-    const { link, syncs } = this.#parts;
+    const { link, syncs, sender, receiver } = this.#parts;
     switch (e.kind) {
       case 'request':
         this.#request(e.id, e.request);
@@ -142,6 +142,8 @@ export class Resource implements Context {
       case 'tick':
         link.tick();
         syncs.tick();
+        sender.tick();
+        receiver.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -151,10 +153,8 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
-    let least: number | undefined;
-    for (const d of [this.#parts.link.deadline, ...this.#parts.syncs.deadlines])
-      if (d !== undefined && (least === undefined || d < least)) least = d;
-    return least === undefined ? undefined : us(least);
+    const { link, syncs, sender, receiver } = this.#parts;
+    return earlier(earlier(link.deadline, syncs.deadline), earlier(sender.deadline, receiver.deadline));
   }
   volume(n: number): Volume {
     const v = this.volumes.find((one) => one.number === n);
@@ -385,3 +385,5 @@ export class Resource implements Context {
   }
 }
 const NOTHING = new Uint8Array(0);
+const earlier = (a: Microseconds | undefined, b: Microseconds | undefined): Microseconds | undefined =>
+  a === undefined || (b !== undefined && b < a) ? b : a;

@@ -24,6 +24,7 @@ const LARGEST = 1 << 20;
 /** 16 MiB in bits: no request crosses it. */
 const EXTENT_BITS = 4096;
 const TICK = 100_000;
+const EINVAL = -22;
 /** Bytes on their way at once, unless `c-fill-target` wants more: what keeps disks and network busy, and little memory. */
 const WINDOW = 4 << 20;
 
@@ -205,7 +206,15 @@ export class ResyncTarget {
   }
 }
 
-/** Answers P_RS_DATA_REQUEST and its kin. The lock keeps writes back until the answer is on its way behind them. */
+/** What a source has in memory: answers that are being read, or that the peer has not taken. */
+const SOURCE_BYTES = 8 << 20;
+/** From here on memory is used again: fresh memory of that size costs as much as reading. */
+const REUSED_FROM = 64 * 1024;
+
+/**
+ * Answers P_RS_DATA_REQUEST and its kin, in order, as memory allows. The lock keeps writes back until the answer is on its
+ * way behind them.
+ */
 export class ResyncSource {
   readonly #c: Context;
   readonly #v: Volume;
@@ -213,6 +222,9 @@ export class ResyncSource {
   readonly total: number;
   #stopped = false;
   failed = 0;
+  readonly #asked: { readonly p: RequestPacket | DigestPacket; readonly algorithm: string | undefined }[] = [];
+  #bytes = 0;
+  readonly #spare: Uint8Array[] = [];
 
   constructor(c: Context, v: Volume) {
     this.#c = c;
@@ -221,20 +233,50 @@ export class ResyncSource {
     this.total = v.bitmap.count;
   }
   requested(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
+    // No disk fails by what a peer asks for.
+    const fits = p.size <= LARGEST && p.sector * 512 + p.size <= this.#v.size * 512;
+    if (!fits) {
+      this.#answer(p, NOTHING, EINVAL, algorithm, () => {});
+      return;
+    }
+    this.#asked.push({ p, algorithm });
+    this.#next();
+  }
+  #next(): void {
+    for (let a = this.#asked[0]; a !== undefined; a = this.#asked[0]) {
+      if (this.#stopped || (this.#bytes > 0 && this.#bytes + a.p.size > SOURCE_BYTES)) return;
+      this.#asked.shift();
+      this.#bytes += a.p.size;
+      this.#read(a.p, a.algorithm);
+    }
+  }
+  #read(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
     const v = this.#v;
     const offset = p.sector * 512;
-    const into = new Uint8Array(p.size);
+    const memory = p.size < REUSED_FROM ? new Uint8Array(p.size) : (this.#spare.pop() ?? new Uint8Array(LARGEST));
+    const into = memory.length === p.size ? memory : memory.subarray(0, p.size);
+    const gone = (): void => {
+      this.#bytes -= p.size;
+      if (memory.length === LARGEST) this.#spare.push(memory);
+      this.#next();
+    };
     const lock = v.locks.acquire(offset, offset + p.size, () => {
       v.counters.dr += p.size;
       this.#c.disk(v.number, 'data', { op: 'read', offset, into }, (result) => {
         // Sent before the lock ends: a write that waits for it is sent behind.
-        if (!this.#stopped) this.#answer(p, into, result, algorithm);
+        if (!this.#stopped) this.#answer(p, into, result, algorithm, gone);
         v.locks.release(lock);
         if (result !== 0) v.onBroken();
       });
     });
   }
-  #answer(p: RequestPacket | DigestPacket, data: Uint8Array, result: number, algorithm: string | undefined): void {
+  #answer(
+    p: RequestPacket | DigestPacket,
+    data: Uint8Array,
+    result: number,
+    algorithm: string | undefined,
+    gone: () => void,
+  ): void {
     const v = this.#v;
     const block = { volume: v.number, sector: p.sector, id: p.id };
     const ack = (kind: BlockAckPacket['kind']): void => {
@@ -244,12 +286,14 @@ export class ResyncSource {
     if (result !== 0) {
       this.failed += p.size;
       ack('P_NEG_RS_DREPLY');
+      gone();
       return;
     }
     if (p.kind === 'P_CSUM_RS_REQUEST' && algorithm !== undefined) {
       if (Buffer.compare(digestOf(algorithm, data), p.digest) === 0) {
         v.bitmap.clear(bitsCovered(p.sector * 512, p.size, v.size * 512));
         ack('P_RS_IS_IN_SYNC');
+        gone();
         return;
       }
     }
@@ -262,9 +306,10 @@ export class ResyncSource {
         size: p.size,
         pad: 0,
       });
+      gone();
       return;
     }
-    this.#c.send('data', { kind: 'P_RS_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data });
+    this.#c.send('data', { kind: 'P_RS_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data }, gone);
   }
   /** The target has it, or could not write it. */
   acknowledged(p: BlockAckPacket): void {
@@ -273,6 +318,7 @@ export class ResyncSource {
   }
   stop(): void {
     this.#stopped = true;
+    this.#asked.length = 0;
   }
 }
 const NOTHING = new Uint8Array(0);

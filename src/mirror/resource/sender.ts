@@ -3,7 +3,7 @@
  * stays in the log of this file until the peer has told that it is durable there (P_BARRIER_ACK), or until the peer is
  * lost and its blocks are marked out of sync; only then may its extents cool.
  */
-import { type Text, text } from '../../base/index.ts';
+import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
 import { EXTENT_SECTORS } from '../metadata/index.ts';
 import type { RangeLock } from './range-locks.ts';
@@ -40,10 +40,20 @@ type Write = {
   local: 'waits' | 'flies' | 'done' | 'failed';
   /** `none`: the peer does not take part. `lost`: it did, and was lost. */
   peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost';
+  /** In which it was sent. */
+  epoch: Epoch | undefined;
   completed: boolean;
   durable: boolean;
 };
-type Epoch = { readonly barrier: BarrierId; readonly writes: Write[]; closed: boolean };
+type Epoch = {
+  readonly barrier: BarrierId;
+  readonly writes: Write[];
+  /** One of its writes is answered: what is sent from now on may depend on it, so a barrier goes before that. */
+  ends: boolean;
+  closed: boolean;
+};
+/** An epoch that has to end, and behind which nothing is sent, gets its barrier within so many microseconds. */
+const CLOSE_WITHIN = 5_000;
 type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean };
 
 export interface SenderOptions {
@@ -61,6 +71,7 @@ export class Sender {
   #nextBarrier = 0;
   #nextId = 1n;
   #flushes: Flush[] = [];
+  #due: Microseconds | undefined;
   /** Writes that wait for a slot of the activity log or for a hold to end, in order. */
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
@@ -120,6 +131,7 @@ export class Sender {
       extents,
       local: 'waits',
       peer: 'none',
+      epoch: undefined,
       completed: false,
       durable: false,
     };
@@ -159,6 +171,8 @@ export class Sender {
       } else this.#go(w);
     }
     waiting.unshift(...still);
+    // Extents are given back when the peer has what was written to them.
+    if (full && (!this.#stuck || this.#current !== undefined)) this.push();
     this.#stuck = full;
     v.backing?.store.pump();
   }
@@ -239,13 +253,15 @@ export class Sender {
     if (syncing) flags |= DRBD_WRITE_FLAG.maySetInSync;
     if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
     else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
+    if (this.#current?.ends) this.close();
     if (this.#current === undefined) {
-      this.#current = { barrier: this.#nextBarrier as BarrierId, writes: [], closed: false };
+      this.#current = { barrier: this.#nextBarrier as BarrierId, writes: [], ends: false, closed: false };
       this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
       this.#epochs.push(this.#current);
     }
     const epoch = this.#current;
     epoch.writes.push(w);
+    w.epoch = epoch;
     const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
     if (r.op === 'write')
       this.#c.send('data', {
@@ -277,8 +293,21 @@ export class Sender {
     const epoch = this.#current;
     if (epoch === undefined) return;
     this.#current = undefined;
+    this.#due = undefined;
     epoch.closed = true;
     this.#c.send('data', { kind: 'P_BARRIER', volume: 0, barrier: epoch.barrier, pad: 0 });
+  }
+
+  /** Somebody waits until what was sent is durable at the peer: it is told to make it so now. */
+  push(): void {
+    this.close();
+    if (this.#epochs.length > 0) this.#c.send('data', { kind: 'P_UNPLUG_REMOTE', volume: 0 });
+  }
+  get deadline(): Microseconds | undefined {
+    return this.#due;
+  }
+  tick(): void {
+    if (this.#due !== undefined && this.#c.now >= this.#due) this.close();
   }
 
   /** P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK and P_NEG_ACK of a write. False: nobody knows such a write. */
@@ -326,8 +355,11 @@ export class Sender {
       const good = w.local === 'done' ? w.peer !== 'failed' || v.backing !== undefined : w.peer === 'acked';
       v.counters.ap--;
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
-      // Later writes may depend on this one.
-      if (this.#current?.writes.includes(w)) this.close();
+      const current = this.#current;
+      if (current !== undefined && w.epoch === current && !current.ends) {
+        current.ends = true;
+        this.#due = us(this.#c.now + CLOSE_WITHIN);
+      }
       if (w.lock !== undefined) v.locks.release(w.lock);
       this.onIdle();
     }
@@ -343,7 +375,7 @@ export class Sender {
   #flush(v: Volume, tag: number): void {
     const f: Flush = { volume: v, tag, epochs: new Set(), local: false };
     this.#flushes.push(f);
-    this.close();
+    this.push();
     for (const e of this.#epochs) if (e.writes.some((w) => w.volume === v)) f.epochs.add(e);
     const end = (): void => {
       f.local = true;
@@ -373,6 +405,7 @@ export class Sender {
   lost(): void {
     this.#epochs = [];
     this.#current = undefined;
+    this.#due = undefined;
     this.#nextBarrier = 0;
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;

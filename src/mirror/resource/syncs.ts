@@ -2,7 +2,7 @@
  * What the peers say to each other once a volume is decided: states, bitmaps, the steps of a resync, and where each packet
  * of the data path goes.
  */
-import { type Text, text } from '../../base/index.ts';
+import { type Microseconds, type Text, text } from '../../base/index.ts';
 import {
   type BlockAckPacket,
   DRBD_CONNECTIONS,
@@ -57,8 +57,13 @@ export class Syncs {
   tick(): void {
     for (const s of this.#all.values()) if (s.is === 'target') s.target.tick();
   }
-  get deadlines(): readonly (number | undefined)[] {
-    return [...this.#all.values()].map((s) => (s.is === 'target' ? s.target.deadline : undefined));
+  get deadline(): Microseconds | undefined {
+    let least: Microseconds | undefined;
+    for (const s of this.#all.values()) {
+      const d = s.is === 'target' ? s.target.deadline : undefined;
+      if (d !== undefined && (least === undefined || d < least)) least = d;
+    }
+    return least;
   }
 
   // ------------------------------------------------------------------------------------------ states
@@ -86,6 +91,10 @@ export class Syncs {
     const { link, sender, receiver } = this.#p;
     if (p.kind === 'P_BARRIER') {
       receiver.barrier(p.barrier);
+      return;
+    }
+    if (p.kind === 'P_UNPLUG_REMOTE') {
+      receiver.hurry();
       return;
     }
     if (p.kind === 'P_BARRIER_ACK') {
@@ -158,7 +167,6 @@ export class Syncs {
       case 'P_NEG_ACK':
         this.#onAck(v, p);
         return;
-      case 'P_UNPLUG_REMOTE':
       case 'P_SYNC_PARAM89':
       case 'P_SYNC_PARAM':
       case 'P_DELAY_PROBE':

@@ -65,7 +65,13 @@ export type ResourceEffect =
   | { readonly kind: 'seek' }
   | { readonly kind: 'open'; readonly socket: DrbdSocket }
   | { readonly kind: 'agree'; readonly dialect: DrbdDialect }
-  | { readonly kind: 'send'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
+  /** The payload may be used again when this was done, or, with `sent`, when that is called: once, whatever becomes of it. */
+  | {
+      readonly kind: 'send';
+      readonly socket: DrbdSocket;
+      readonly packet: DrbdPacket;
+      readonly sent: (() => void) | undefined;
+    }
   /** Both sockets, and stop looking. */
   | { readonly kind: 'close' }
   | { readonly kind: 'done'; readonly volume: number; readonly tag: number; readonly result: number }
@@ -87,7 +93,7 @@ export interface Context {
   emit(e: ResourceEffect): void;
   /** `then` is told once, later. */
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void;
-  send(socket: DrbdSocket, packet: DrbdPacket): void;
+  send(socket: DrbdSocket, packet: DrbdPacket, sent?: () => void): void;
   reason(code: string, volume: number | undefined, text: Text): void;
 }
 export const EIO = -5;

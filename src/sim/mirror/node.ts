@@ -153,6 +153,7 @@ export class SimNode {
             break;
           case 'send':
             this.line?.line.send(this.line.end, e.socket, e.packet);
+            e.sent?.();
             break;
           case 'agree':
             this.line?.line.agree(this.line.end, e.dialect);

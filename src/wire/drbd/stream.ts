@@ -34,6 +34,7 @@ export class DrbdStream {
   #header: DrbdHeader | undefined;
   #pending: Pending | undefined;
   #consumed = 0;
+  #behind = 0;
   readonly #heads = new Slab();
 
   constructor(place: Place = (n) => new Uint8Array(n)) {
@@ -54,9 +55,20 @@ export class DrbdStream {
   get consumed(): number {
     return this.#consumed;
   }
-  /** Keeps the chunk, without copying it, until all its packets have been taken. */
-  feed(chunk: Uint8Array): void {
+  /**
+   * Keeps the chunk, without copying it, until all its packets have been taken. `behind`: so many bytes behind it in the same
+   * memory are where the next chunk will be, so that a payload that ends there need not be copied together.
+   */
+  feed(chunk: Uint8Array, behind = 0): void {
+    this.#behind = behind;
     if (chunk.length === 0) return;
+    const last = this.#chunks.at(-1);
+    if (last !== undefined && last.buffer === chunk.buffer && last.byteOffset + last.length === chunk.byteOffset) {
+      this.#chunks[this.#chunks.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + chunk.length);
+      this.#buffered += chunk.length;
+      if (this.#chunks.length === 1) this.#see(this.#at);
+      return;
+    }
     // A Buffer makes views several times slower than a plain array does, and this makes one for each packet.
     this.#chunks.push(
       chunk.constructor === Uint8Array ? chunk : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length),
@@ -81,6 +93,7 @@ export class DrbdStream {
         const bytes = this.#gather(whole);
         return this.#finish(whole, decodeFrom(bytes, header, d));
       }
+      if (this.#chunks.length === 1 && this.#buffered + this.#behind >= whole) return ok(undefined);
       const fixed = HEADER_LENGTH[header.form] + headLength(header.command) + d.digestLength;
       if (this.#buffered < Math.min(fixed, whole)) return ok(undefined);
       // Too short for its own head: decoding says so.
