@@ -1,7 +1,9 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
 import type { Link } from './link.ts';
+import type { PeerStates } from './peer-state.ts';
 import type { Receiver } from './receiver.ts';
+import type { ResyncSteps } from './resync-steps.ts';
 import type { Roles } from './roles.ts';
 import type { Sender } from './sender.ts';
 import type { Syncs } from './syncs.ts';
@@ -16,5 +18,7 @@ export interface Parts {
   readonly receiver: Receiver;
   readonly link: Link;
   readonly syncs: Syncs;
+  readonly steps: ResyncSteps;
+  readonly peerStates: PeerStates;
   readonly roles: Roles;
 }
