@@ -8,6 +8,7 @@ import type { Roles } from './roles.ts';
 import type { Sender } from './sender.ts';
 import type { Syncs } from './syncs.ts';
 import type { Context } from './types.ts';
+import type { Verifies } from './verifies.ts';
 import type { Volume } from './volume.ts';
 
 export interface Parts {
@@ -21,4 +22,5 @@ export interface Parts {
   readonly steps: ResyncSteps;
   readonly peerStates: PeerStates;
   readonly roles: Roles;
+  readonly verifies: Verifies;
 }

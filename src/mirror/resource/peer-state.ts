@@ -45,7 +45,10 @@ export class PeerStates {
     }
     v.peerDisk = disk;
     if (v.connection === 'Connected') [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
-    if (s !== undefined && (!atLeast(disk, 'Inconsistent') || (s.is !== 'bitmap' && theirs === 'Connected'))) {
+    if (s?.is === 'verify-target' && theirs === 'Connected' && disk === 'UpToDate') this.#p.verifies.peerEnded(v);
+    // A state that was told before the peer agreed to be verified says nothing of the verify.
+    const ended = theirs === 'Connected' && (s?.is === 'source' || s?.is === 'target');
+    if (s !== undefined && (!atLeast(disk, 'Inconsistent') || ended)) {
       this.#s.stop(v);
       v.connection = 'Connected';
     }

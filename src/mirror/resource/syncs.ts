@@ -1,5 +1,5 @@
 /** What is under way between the two sides of each volume, what is told of it, and where each packet goes. */
-import { text } from '../../base/index.ts';
+import { text, unreachable } from '../../base/index.ts';
 import {
   type BlockAckPacket,
   DRBD_ROLES,
@@ -12,12 +12,15 @@ import type { BitmapReceipt } from './bitmap-exchange.ts';
 import type { Parts } from './parts.ts';
 import type { ResyncSource, ResyncTarget } from './resync.ts';
 import { bitsTouched } from './sender.ts';
+import type { VerifySource, VerifyTarget } from './verify.ts';
 import type { Volume } from './volume.ts';
 
 export type Sync =
   | { readonly is: 'bitmap'; readonly receipt: BitmapReceipt }
   | { readonly is: 'source'; readonly source: ResyncSource; ending: boolean }
-  | { readonly is: 'target'; readonly target: ResyncTarget; readonly sources: UuidSet; ending: boolean };
+  | { readonly is: 'target'; readonly target: ResyncTarget; readonly sources: UuidSet; ending: boolean }
+  | { readonly is: 'verify-source'; readonly source: VerifySource }
+  | { readonly is: 'verify-target'; readonly target: VerifyTarget };
 
 export class Syncs {
   readonly #p: Parts;
@@ -35,16 +38,47 @@ export class Syncs {
   stop(v?: Volume): void {
     for (const [of, s] of [...this.#all]) {
       if (v !== undefined && of !== v) continue;
-      if (s.is === 'source') s.source.stop();
-      if (s.is === 'target') s.target.stop();
-      this.#all.delete(of);
+      const position = s.is === 'verify-source' ? s.source.position : undefined;
+      this.drop(of);
+      if (s.is === 'verify-source' || s.is === 'verify-target') this.#p.verifies.interrupted(of, position);
+    }
+  }
+  /** What has come to its own end. */
+  drop(v: Volume): void {
+    const s = this.#all.get(v);
+    if (s === undefined) return;
+    this.#all.delete(v);
+    switch (s.is) {
+      case 'source':
+      case 'verify-source':
+        s.source.stop();
+        return;
+      case 'target':
+      case 'verify-target':
+        s.target.stop();
+        return;
+      case 'bitmap':
+        return;
+      default:
+        unreachable(s);
     }
   }
   tick(): void {
-    for (const s of this.#all.values()) if (s.is === 'target') s.target.tick();
+    for (const s of this.#all.values())
+      if (s.is === 'target') s.target.tick();
+      else if (s.is === 'verify-source') s.source.tick();
   }
   get deadlines(): readonly (number | undefined)[] {
-    return [...this.#all.values()].map((s) => (s.is === 'target' ? s.target.deadline : undefined));
+    return [...this.#all.values()].map((s) =>
+      s.is === 'target' ? s.target.deadline : s.is === 'verify-source' ? s.source.deadline : undefined,
+    );
+  }
+
+  /** Who writes to a volume has changed. */
+  rolesChanged(v: Volume): void {
+    const s = this.#all.get(v);
+    if (s?.is === 'verify-source') s.source.rolesChanged();
+    if (s?.is === 'verify-target') s.target.rolesChanged();
   }
 
   // ------------------------------------------------------------------------------------------ states
@@ -134,10 +168,20 @@ export class Syncs {
       case 'P_NEG_RS_DREPLY':
       case 'P_RS_CANCEL': {
         const s = this.#all.get(v);
+        if (s?.is === 'verify-source') s.source.refused(p);
         if (s?.is !== 'target') return;
         p.kind === 'P_RS_IS_IN_SYNC' ? s.target.inSync(p) : s.target.refused(p);
         return;
       }
+      case 'P_OV_REQUEST':
+        this.#p.verifies.requested(v, p);
+        return;
+      case 'P_OV_REPLY':
+        this.#p.verifies.replied(v, p);
+        return;
+      case 'P_OV_RESULT':
+        this.#p.verifies.judged(v, p);
+        return;
       case 'P_RECV_ACK':
       case 'P_WRITE_ACK':
       case 'P_RS_WRITE_ACK':
