@@ -6,9 +6,11 @@
  *       │                                                          │
  *    ours.img            (both files of this machine)        /dev/vda = kern.img
  * ```
+ * The guest has the other file too, as /dev/vdb: `swapped`, each side lies on what was the other's.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   mkdtempSync,
@@ -34,8 +36,11 @@ import type {
 import { Vm } from '../../src/lab/vm/index.ts';
 
 const holdfast = resolve(import.meta.dirname, '../../bin/holdfast');
+export const sha256 = (b: Uint8Array): string => createHash('sha256').update(b).digest('hex');
 export const MIB = 1 << 20;
 export const SIZE = 24 * MIB;
+/** Less than what internal metadata of that size leaves. */
+const DATA = SIZE - MIB;
 /** Of an emulated guest on a busy machine. */
 const PATIENCE_MS = 60_000;
 
@@ -64,6 +69,7 @@ export class DrbdRig {
   readonly vm: Vm;
   readonly #socket: string;
   #ours: ChildProcess | undefined;
+  swapped = false;
   /** What our process said, all runs. */
   said = '';
 
@@ -81,7 +87,7 @@ export class DrbdRig {
       hostname: 'kern',
       modules: ['drbd'],
       nics: [{ to: { tap: 'tap0' }, addresses: ['10.99.0.2/24'] }],
-      disks: [join(folder, 'kern.img')],
+      disks: [join(folder, 'kern.img'), join(folder, 'ours.img')],
     });
     return new DrbdRig(folder, vm);
   }
@@ -92,6 +98,10 @@ export class DrbdRig {
   }
   image(host: 'ours' | 'kern'): string {
     return join(this.folder, `${host}.img`);
+  }
+  /** What is on its disk, without the metadata at the end. */
+  data(host: 'ours' | 'kern'): Buffer {
+    return readFileSync(this.image(host)).subarray(0, DATA);
   }
 
   // ------------------------------------------------------------------------------------------ configuration
@@ -106,10 +116,14 @@ export class DrbdRig {
   }
   #kernelUp = false;
   tellOurs(s: Settings): void {
-    writeFileSync(join(this.folder, 'drbd.conf'), confOf(this.folder, s));
+    writeFileSync(join(this.folder, 'drbd.conf'), this.#conf(s));
   }
   async tellKernel(s: Settings): Promise<void> {
-    await this.sh('cat > /etc/drbd.conf', confOf(this.folder, s));
+    await this.sh('cat > /etc/drbd.conf', this.#conf(s));
+  }
+  #conf(s: Settings): string {
+    const [ours, kern] = this.swapped ? ['kern.img', '/dev/vdb'] : ['ours.img', '/dev/vda'];
+    return confOf(join(this.folder, ours), kern, s);
   }
   /** Metadata of both sides as a new mirror has it, and on each disk what `fill` says, byte by byte the same number. */
   async create(fill: { readonly ours: number; readonly kern: number }): Promise<void> {
@@ -219,6 +233,14 @@ export class DrbdRig {
     if (args[0] === 'up') this.#kernelUp = true;
     return r.stdout;
   }
+  /** As a primary it writes that many KiB of one byte, and stays primary if it is told so. Undefined: nothing. */
+  async kernelWrites(kib: number | undefined, byte: number, at: number, stay: boolean): Promise<void> {
+    if (kib === undefined) return;
+    const octal = `\\${byte.toString(8)}`;
+    const write = `tr '\\0' '${octal}' </dev/zero | head -c ${kib * 1024} |
+      dd of=/dev/drbd0 bs=4k seek=${at / 4096} iflag=fullblock oflag=direct 2>&1`;
+    await this.sh(`drbdadm primary r0; ${kib > 0 ? write : ''}; ${stay ? '' : 'drbdadm secondary r0'}`);
+  }
   async proc(): Promise<Proc> {
     const text = await this.sh('cat /proc/drbd');
     const field = (name: string): string => new RegExp(` ${name}:(\\S+)`).exec(text)?.[1] ?? '';
@@ -292,12 +314,12 @@ const join2 = (a: Settings, b: Settings = {}): Settings => ({
   more: `${a.more ?? ''} ${b.more ?? ''}`,
 });
 /** Times are those of a guest that is emulated on a busy machine. */
-const confOf = (folder: string, s: Settings): string => `global { usage-count no; }
+const confOf = (ours: string, kern: string, s: Settings): string => `global { usage-count no; }
 resource r0 {
   net { timeout 50; connect-int 6; ping-int 6; ping-timeout 30; socket-check-timeout 2; ${s.net ?? ''} }
   disk { resync-rate 100M; c-plan-ahead 0; c-min-rate 0; ${s.disk ?? ''} }
   ${s.more ?? ''}
-  on ours { device /dev/drbd0; disk ${folder}/ours.img; meta-disk internal; address 10.99.0.1:7788; }
-  on kern { device /dev/drbd0; disk /dev/vda; meta-disk internal; address 10.99.0.2:7788; }
+  on ours { device /dev/drbd0; disk ${ours}; meta-disk internal; address 10.99.0.1:7788; }
+  on kern { device /dev/drbd0; disk ${kern}; meta-disk internal; address 10.99.0.2:7788; }
 }
 `;
