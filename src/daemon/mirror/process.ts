@@ -113,6 +113,9 @@ export class MirrorProcess {
   status(): MirrorStatus {
     return this.#resource.status();
   }
+  get primary(): boolean {
+    return this.#resource.primary;
+  }
 
   #feed(e: ResourceEvent): void {
     this.#resource.handle(e, this.#h.clock.now());
