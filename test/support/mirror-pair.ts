@@ -69,5 +69,6 @@ export async function begin(pair: MirrorPair): Promise<void> {
   }
   await until(pair, 'ha1', (v) => v.connection === 'Connected', 'connected');
   await good(pair.mirror('ha1', 'primary', 'data', '--accept-data-loss=data'));
+  await good(pair.mirror('ha1', 'wait', 'data', '--timeout=60'));
   await until(pair, 'ha1', inSync, 'in sync');
 }

@@ -4,13 +4,14 @@ import type { MirrorAnswer, MirrorDocument, MirrorStatus } from '../../api/index
 import { err, type Language, languageOf, ok, type Result, type Text, text } from '../../base/index.ts';
 import { EXIT, keepMirror, runMirror } from '../../daemon/index.ts';
 import { ask } from '../ask.ts';
-import { eventsText, look, statusText } from './drbdsetup.ts';
+import { look, statusText } from './drbdsetup.ts';
 import { drbdadmFromFile, FILE_VERBS } from './from-file.ts';
 import { type Flags, type Parsed, parseMirrorCommand, type Target, type Tool, verbsOf } from './parse.ts';
 import { procDrbd } from './proc.ts';
 import { DRBDSETUP_EXIT, likeDrbdsetup } from './refusals.ts';
 import { mirrorTroubles, renderMirrors } from './render.ts';
 import { type Running, running } from './running.ts';
+import { streams, streamVerbs } from './streams.ts';
 
 const say = (s: string): void => void process.stdout.write(s);
 const complain = (t: Text, language: Language): void => void process.stderr.write(`holdfast: ${t[language]}\n`);
@@ -32,10 +33,13 @@ const up = async (tool: Tool, argv: readonly string[]): Promise<number> => (awai
 export const drbdsetup = (argv: readonly string[]): Promise<number> => run('drbdsetup', argv);
 
 async function run(tool: Tool, argv: readonly string[]): Promise<number> {
+  const listened = await streams(tool, argv);
+  if (listened !== undefined) return listened;
   if (argv.length === 0 || argv[0] === 'help' || argv[0] === '--help') {
     const verbs = [
       ...(tool === 'mirror' ? ['create', 'run', 'keep'] : []),
       ...verbsOf(tool),
+      ...streamVerbs(tool),
       ...(tool === 'drbdadm' ? FILE_VERBS : []),
     ];
     say(`holdfast ${tool}: ${verbs.join(', ')}\n`);
@@ -136,8 +140,6 @@ function show(
       return { text: renderMirrors(d, language), code: mirrorTroubles(d).length === 0 ? EXIT.done : EXIT.degraded };
     case 'proc':
       return { text: procDrbd(d), code: EXIT.done };
-    case 'events2':
-      return { text: eventsText(d.mirrors), code: EXIT.done };
     default: {
       const { verb } = p;
       return { text: found.map((f) => look(verb, f.mirror, f.volume)).join(''), code: EXIT.done };

@@ -12,7 +12,7 @@ export type Target =
   | { readonly by: 'all' }
   | { readonly by: 'name'; readonly name: string; readonly volume: number | undefined }
   | { readonly by: 'minor'; readonly minor: number };
-export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'events2' | 'proc';
+export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'proc';
 export type Parsed =
   | {
       readonly kind: 'request';
@@ -137,7 +137,6 @@ export const ROWS: Readonly<Record<string, Row>> = {
   dstate: { tools: ['drbdadm', 'drbdsetup'], build: () => 'dstate' },
   role: { tools: ['drbdadm', 'drbdsetup'], build: () => 'role' },
   'get-gi': { tools: ['drbdadm', 'drbdsetup'], build: () => 'get-gi' },
-  events2: { tools: ['drbdsetup'], options: { now: 'flag' }, build: () => 'events2' },
   proc: { tools: ['mirror'], build: () => 'proc' },
 };
 export const verbsOf = (tool: Tool): string[] => Object.keys(ROWS).filter((v) => ROWS[v]?.tools.includes(tool));

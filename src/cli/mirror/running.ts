@@ -18,9 +18,10 @@ function sockets(): readonly string[] {
     return [MIRROR_SOCKET];
   }
 }
+export const socketsOf = (only: string | undefined): readonly string[] => (only === undefined ? sockets() : [only]);
 /** `only`: the socket of one process. Sockets that a dead process left are passed over. */
 export async function running(only: string | undefined): Promise<Result<Running, AskError>> {
-  const paths = only === undefined ? sockets() : [only];
+  const paths = socketsOf(only);
   const of = new Map<string, string>();
   const mirrors: MirrorDocument['mirrors'][number][] = [];
   let at = 0;

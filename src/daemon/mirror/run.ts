@@ -15,6 +15,7 @@ import { checkFile, mirrorsOf } from '../mirror-files.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { Devices } from './devices.ts';
 import { DISK_NEEDS } from './disk.ts';
+import { Followers } from './followers.ts';
 import { exportName, Offered } from './offered.ts';
 import { order } from './orders.ts';
 import { MirrorProcess } from './process.ts';
@@ -148,9 +149,12 @@ async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (
     say(`holdfast mirror: ${server.error.doing[language]}: ${server.error.code}`);
     return EXIT.failed;
   }
+  const document = (): MirrorDocument => ({ at: Date.now(), mirrors: [mirror.status()] });
+  const followers = new Followers(document);
   const offered = new Offered(server.value, mirror, config);
   mirror.settle = () => {
     offered.look();
+    followers.look();
     server.value.settle();
   };
   return await new Promise<number>((resolve) => {
@@ -185,12 +189,14 @@ async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (
         );
       // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
       const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
-        if (q.ask === 'mirrors') reply({ at: Date.now(), mirrors: [mirror.status()] } satisfies MirrorDocument);
+        if (q.ask !== 'mirror') reply(document());
         else if (q.name === config.name) order(parts, q.request, reply);
         else
           reply({ ok: false, code: 'not-supported', text: text(`no mirror ${q.name} here`, `此处没有镜像 ${q.name}`) });
       };
-      serveControl(socket, systemAccounts, { parse: parseMirrorAsk, answer }, (words) => say(words[language]));
+      const follow = (q: MirrorAsk, send: (d: unknown) => void) =>
+        q.ask === 'follow' ? followers.add(send) : undefined;
+      serveControl(socket, systemAccounts, { parse: parseMirrorAsk, answer, follow }, (words) => say(words[language]));
       process.stdout.write('up\n');
       process.send?.('up');
     });
