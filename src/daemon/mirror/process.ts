@@ -10,6 +10,7 @@ import {
   type Devices,
   type MirrorAnswer,
   type MirrorConfig,
+  type MirrorReason,
   type MirrorRequest,
   type MirrorStatus,
   placementOf,
@@ -30,6 +31,7 @@ export type MirrorHost = {
 };
 /** Bytes that the peer has not taken; beyond it writes of applications wait. */
 const MOST_UNTAKEN = 4 << 20;
+const REASONS_KEPT = 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
 
 /** The mirror's own unit: places and sizes of DRBD are in sectors. */
@@ -70,6 +72,8 @@ export class MirrorProcess {
   readonly #done = new Map<number, (tag: number, result: number) => void>();
   readonly #resized = new Map<number, () => void>();
   readonly #held: ResourceEvent[] = [];
+  /** With the time of day, which the resource does not know. */
+  #reasons: readonly MirrorReason[] = [];
   #nextId = 1;
   #cancel: Cancel = () => {};
   #armed: Microseconds | undefined;
@@ -95,6 +99,7 @@ export class MirrorProcess {
     });
     this.#resource = new Resource(config, devices, {
       random64: () => randomBytes(8).readBigUInt64LE(),
+      wall: () => h.clock.wall(),
       challenge: () => new Uint8Array(randomBytes(64)),
       secret,
     });
@@ -134,7 +139,10 @@ export class MirrorProcess {
     this.#feed({ kind: 'request', id, request });
   }
   status(): MirrorStatus {
-    return this.#resource.status();
+    return { ...this.#resource.status(), reasons: this.#reasons };
+  }
+  get primary(): boolean {
+    return this.#resource.primary;
   }
 
   #tell(e: ResourceEvent): void {
@@ -226,6 +234,7 @@ export class MirrorProcess {
         return;
       }
       case 'reason':
+        this.#reasons = [...this.#reasons, { ...e.reason, at: Date.now() }].slice(-REASONS_KEPT);
         this.#h.log.write({ level: 'notice', code: e.reason.code, text: e.reason.text });
         return;
       case 'resized':

@@ -25,7 +25,7 @@ type Epoch = {
   active: number;
   /** Of those that are active: whose sender does not wait until they are written. */
   early: number;
-  waiting: { readonly volume: Volume; readonly packet: PeerWrite }[];
+  waiting: ({ readonly volume: Volume; readonly packet: PeerWrite } | (() => void))[];
   readonly volumes: Set<Volume>;
 };
 const fresh = (): Epoch => ({
@@ -74,7 +74,7 @@ export class Receiver {
     this.hurry();
   }
   lost(): void {
-    for (const e of this.#epochs) for (const w of e.waiting) this.#held -= sizeOf(w.packet);
+    for (const e of this.#epochs) for (const w of e.waiting) if (typeof w !== 'function') this.#held -= sizeOf(w.packet);
     this.#era++;
     this.#epochs = [fresh()];
     this.#early = 0;
@@ -95,6 +95,15 @@ export class Receiver {
       this.#waiting++;
     } else this.#start(epoch, v, packet);
   }
+  /** Runs it when every write that came before has begun, and so holds its range. */
+  behind(run: () => void): void {
+    if (this.#waiting === 0) {
+      run();
+      return;
+    }
+    (this.#epochs.at(-1) as Epoch).waiting.push(run);
+    this.#waiting++;
+  }
   barrier(id: BarrierId): void {
     (this.#epochs.at(-1) as Epoch).barrier = id;
     this.#epochs.push(fresh());
@@ -114,7 +123,8 @@ export class Receiver {
       if (before > 0) break;
       for (const w of e.waiting.splice(0)) {
         this.#waiting--;
-        this.#start(e, w.volume, w.packet);
+        if (typeof w === 'function') w();
+        else this.#start(e, w.volume, w.packet);
       }
       before += e.early;
     }
