@@ -13,12 +13,15 @@ export type Protocol = 'A' | 'B' | 'C';
 export type PairOptions = {
   readonly name: string;
   readonly protocol: Protocol;
-  /** Sections of the resource beyond what a pair must have: `disk { ... }`. */
-  readonly options?: string;
+  /** Options in drbd.conf's words, beyond the protocol. */
+  readonly disk?: string;
+  readonly net?: string;
   /** What each lies on, made by the caller: data and metadata. */
   readonly disks: Readonly<Record<NodeName, string>>;
-  /** Where each node listens, where it is not where the other one connects to. */
-  readonly ports?: Readonly<Record<NodeName, number>>;
+  /** Where the other one looks for a node, where that is not the node itself: a relay. */
+  readonly peers?: Readonly<Record<NodeName, string>>;
+  /** Called with the port of both before they start. */
+  readonly between?: (port: number) => Promise<void>;
 };
 const WAIT_MS = 120_000;
 
@@ -92,23 +95,22 @@ export class HoldfastPair {
   }
   /** Fresh metadata, both nodes up, nothing decided yet: both disks are Inconsistent. */
   static async start(stage: Stage, o: PairOptions): Promise<HoldfastPair> {
-    const file = join(stage.folder, `${o.name}.conf`);
     const port = stage.port();
-    const host = (n: NodeName): string =>
-      `  on ${n} { device /dev/drbd0; disk ${o.disks[n]}; meta-disk internal; address ${ADDRESSES[n]}:${o.ports?.[n] ?? port}; }`;
-    const net = `  net { protocol ${o.protocol}; }`;
-    writeFileSync(
-      file,
-      ['resource %%{', net, o.options ?? '', host('alfa'), host('bravo'), '}', '']
-        .join('\n')
-        .replace('%%', `${o.name} `),
-    );
-    const [alfa, bravo] = (['alfa', 'bravo'] as const).map((n) => {
+    const node = (n: NodeName): HoldfastNode => {
+      const file = join(stage.folder, `${o.name}-${n}.conf`);
+      const host = (of: NodeName): string => {
+        const address = of === n ? ADDRESSES[of] : (o.peers?.[of] ?? ADDRESSES[of]);
+        return `on ${of} { device /dev/drbd0; disk ${o.disks[of]}; meta-disk internal; address ${address}:${port}; }`;
+      };
+      const options = [`net { protocol ${o.protocol}; ${o.net ?? ''} }`, `disk { ${o.disk ?? ''} }`];
+      writeFileSync(file, `resource ${o.name} {\n${[...options, host('alfa'), host('bravo')].join('\n')}\n}\n`);
       execFileSync(holdfast, ['mirror', 'create', o.name, '-f', file, '--host', n], { stdio: 'ignore' });
       return new HoldfastNode(stage, o.name, file, n);
-    }) as [HoldfastNode, HoldfastNode];
+    };
+    const pair = new HoldfastPair(node('alfa'), node('bravo'));
+    await o.between?.(port);
+    const { alfa, bravo } = pair;
     await Promise.all([alfa.start(), bravo.start()]);
-    const pair = new HoldfastPair(alfa, bravo);
     await alfa.until((s) => s.connection === 'Connected');
     return pair;
   }
@@ -125,7 +127,7 @@ export class HoldfastPair {
   cpu(): number {
     return this.alfa.daemon.cpu() + this.bravo.daemon.cpu();
   }
-  async stop(): Promise<void> {
-    await Promise.all([this.alfa.daemon.stop(), this.bravo.daemon.stop()]);
+  async stop(signal?: NodeJS.Signals): Promise<void> {
+    await Promise.all([this.alfa.daemon.stop(signal), this.bravo.daemon.stop(signal)]);
   }
 }

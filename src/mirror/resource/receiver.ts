@@ -74,7 +74,8 @@ export class Receiver {
     this.hurry();
   }
   lost(): void {
-    for (const e of this.#epochs) for (const w of e.waiting) if (typeof w !== 'function') this.#held -= sizeOf(w.packet);
+    for (const e of this.#epochs)
+      for (const w of e.waiting) if (typeof w !== 'function') this.#held -= sizeOf(w.packet);
     this.#era++;
     this.#epochs = [fresh()];
     this.#early = 0;
@@ -225,8 +226,7 @@ export class Receiver {
       this.#flushing = false;
       this.#urgent = Math.max(0, this.#urgent - done);
       for (const { barrier, count } of this.#epochs.splice(0, done))
-        if (barrier !== undefined)
-          this.#c.send('meta', { kind: 'P_BARRIER_ACK', volume: 0, barrier, setSize: count });
+        if (barrier !== undefined) this.#c.send('meta', { kind: 'P_BARRIER_ACK', volume: 0, barrier, setSize: count });
       this.#advance();
     };
     if (left === 0) {
