@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { text } from '../../src/base/index.ts';
+import { bytes, text } from '../../src/base/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
 import { fio, fioUntil, type Load } from '../exports/fio.ts';
 import { Daemon } from '../shared/daemon.ts';
@@ -18,6 +18,7 @@ const RUNS = 3;
 const MIB = 1 << 20;
 const DISK_BYTES = 512 * MIB;
 const METADATA_BYTES = MIB;
+const VERIFIED_BYTES = 64 * MIB;
 const WRITES: Load = { rw: 'randwrite', block: 4096, depth: 8, seconds: 3 };
 const run = promisify(execFile);
 
@@ -76,7 +77,7 @@ async function once(stage: Stage, i: number): Promise<Sample> {
   try {
     alone = await resync(quiet);
     const from = performance.now();
-    const answer = await quiet.alfa.ask({ verb: 'verify', volume: undefined, start: undefined, stop: undefined });
+    const answer = await quiet.alfa.ask({ verb: 'verify', volume: undefined, start: bytes(0), stop: bytes(VERIFIED_BYTES) });
     if (!answer.ok) throw new Error(answer.text.en);
     await quiet.alfa.until((s) => s.volumes.some((v) => v.connection === 'VerifyS'), 2);
     await quiet.alfa.until(equal, 5);
@@ -99,7 +100,7 @@ async function once(stage: Stage, i: number): Promise<Sample> {
       alone: rate(alone),
       busy: rate(busy),
       plain: rate(plain),
-      verify: rate(verify),
+      verify: VERIFIED_BYTES / MIB / (verify / 1000),
       writes: figures.iops,
       writesAlone,
     };

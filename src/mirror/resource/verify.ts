@@ -26,6 +26,8 @@ const BIT_BYTES = 4096;
 const BIT_SECTORS = 8;
 const LARGEST = 1 << 20;
 const TICK = 100_000;
+/** Blocks on their way at once: what keeps disks and network busy, and little memory. */
+const WINDOW_BLOCKS = 512;
 
 /** What both ends of a verify share. */
 export interface VerifyWorld {
@@ -136,6 +138,8 @@ export class VerifySource {
   readonly total: number;
   readonly #to: number;
   #cursor: number;
+  /** Bytes that may still be asked for before the next tick. */
+  #budget = 0;
   #due: Microseconds;
   #ended = false;
   /** Bytes that differ, and bits that were judged. */
@@ -163,19 +167,31 @@ export class VerifySource {
     return Math.min(this.#cursor, ...this.#blocks.bits());
   }
   tick(): void {
-    const { c, volume } = this.#w;
+    const { c } = this.#w;
     if (this.#ended || this.paused || c.now < this.#due) return;
     this.#due = us(c.now + TICK);
-    for (let left = this.#rate.step(this.#blocks.bytes, TICK); left >= BIT_BYTES && this.#cursor < this.#to; ) {
+    this.#budget = this.#rate.step(this.#blocks.bytes, TICK);
+    this.#pursue();
+    this.#check();
+  }
+  /** Asks for as many blocks as the rate allows and there is room for. */
+  #pursue(): void {
+    const { c, volume } = this.#w;
+    while (
+      !this.#ended &&
+      !this.paused &&
+      this.#budget >= BIT_BYTES &&
+      this.#cursor < this.#to &&
+      this.#blocks.size < WINDOW_BLOCKS
+    ) {
       const at = this.#cursor++ * BIT_SECTORS;
       const size = Math.min(BIT_BYTES, (volume.size - at) * 512);
-      left -= BIT_BYTES;
+      this.#budget -= BIT_BYTES;
       this.#blocks.begin(at, size, () => {
         const block = { volume: volume.number, sector: sector(at), id: NO_BLOCK_ID, size, pad: 0 };
         if (!this.#ended) c.send('data', { kind: 'P_OV_REQUEST', ...block });
       });
     }
-    this.#check();
   }
   replied(p: DigestPacket): void {
     if (this.#blocks.sizeOf(p.sector) !== p.size) return;
@@ -204,6 +220,7 @@ export class VerifySource {
   #judged(at: number): void {
     this.done++;
     this.#blocks.end(at);
+    this.#pursue();
     this.#check();
   }
   #check(): void {
