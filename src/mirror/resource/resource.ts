@@ -53,8 +53,9 @@ export class Resource implements Context {
   readonly #parts: Parts;
   #effects: ResourceEffect[] = [];
   #now: Microseconds = us(0);
-  #nextTag = 1;
-  readonly #running = new Map<number, { readonly volume: number; readonly then: (result: number) => void }>();
+  /** By tag, who is told of the result; tags are used again. */
+  readonly #running: (((result: number) => void) | undefined)[] = [];
+  readonly #freeTags: number[] = [];
   #nextRead = 1n;
   readonly #remote = new Map<bigint, { readonly volume: Volume; readonly read: Read }>();
   #reasons: MirrorReason[] = [];
@@ -106,9 +107,8 @@ export class Resource implements Context {
     this.#effects.push(e);
   }
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void {
-    const tag = this.#nextTag;
-    this.#nextTag = (this.#nextTag + 1) & 0x7fff_ffff;
-    this.#running.set(tag, { volume, then });
+    const tag = this.#freeTags.pop() ?? this.#running.length;
+    this.#running[tag] = then;
     this.emit({ kind: 'disk', tag, volume, on, operation });
   }
   send(socket: DrbdSocket, packet: DrbdPacket, sent?: () => void): void {
@@ -133,9 +133,11 @@ export class Resource implements Context {
         this.#app(this.volume(e.volume), e.request);
         return;
       case 'disk': {
-        const running = this.#running.get(e.tag);
-        this.#running.delete(e.tag);
-        running?.then(e.result);
+        const then = this.#running[e.tag];
+        if (then === undefined) return;
+        this.#running[e.tag] = undefined;
+        this.#freeTags.push(e.tag);
+        then(e.result);
         return;
       }
       case 'socket':
@@ -186,7 +188,7 @@ export class Resource implements Context {
   }
   /** Nothing is under way: no request, no change, no write of metadata. */
   get quiet(): boolean {
-    return this.#running.size === 0 && this.#parts.sender.inFlight === 0;
+    return this.#freeTags.length === this.#running.length && this.#parts.sender.inFlight === 0;
   }
 
   // ------------------------------------------------------------------------------------------ operators

@@ -34,9 +34,12 @@ type Write = {
   readonly offset: number;
   readonly length: number;
   lock: RangeLock | undefined;
-  /** Extents that are held, of all that it needs. */
+  /** Extents of the activity log that it needs, first and last, and how many of them are held. */
+  readonly first: number;
+  readonly last: number;
   held: number;
-  readonly extents: readonly number[];
+  /** Those that are held and were not hot when they were taken. */
+  pending: Set<number> | undefined;
   local: 'waits' | 'flies' | 'done' | 'failed';
   /** `none`: the peer does not take part. `lost`: it did, and was lost. */
   peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost';
@@ -65,7 +68,8 @@ export interface SenderOptions {
 export class Sender {
   readonly #c: Context;
   #o: SenderOptions;
-  readonly #log = new Map<BlockId, Write>();
+  /** By their ids, which are small numbers. */
+  readonly #log = new Map<number, Write>();
   #epochs: Epoch[] = [];
   #current: Epoch | undefined;
   #nextBarrier = 0;
@@ -117,9 +121,6 @@ export class Sender {
       return;
     }
     const length = r.op === 'write' ? r.bytes.length : r.length;
-    const extents: number[] = [];
-    const end = Math.ceil((r.offset + length) / EXTENT_BYTES);
-    for (let e = Math.floor(r.offset / EXTENT_BYTES); e < end; e++) extents.push(e);
     const w: Write = {
       id: this.#nextId++ as BlockId,
       volume: v,
@@ -127,24 +128,45 @@ export class Sender {
       offset: r.offset,
       length,
       lock: undefined,
+      first: Math.floor(r.offset / EXTENT_BYTES),
+      last: Math.ceil((r.offset + length) / EXTENT_BYTES) - 1,
       held: 0,
-      extents,
+      pending: undefined,
       local: 'waits',
       peer: 'none',
       epoch: undefined,
       completed: false,
       durable: false,
     };
-    this.#log.set(w.id, w);
+    this.#log.set(Number(w.id), w);
     // The lock may be free at once, and then `run` is called before it is returned.
     w.lock = v.locks.acquire(w.offset, w.offset + length, () => this.#queue(w));
     if (w.completed) v.locks.release(w.lock);
   }
   #queue(w: Write): void {
-    const waiting = this.#waiting.get(w.volume) ?? [];
-    this.#waiting.set(w.volume, waiting);
-    waiting.push(w);
-    if (waiting.length === 1 || !this.#stuck) this.ready(w.volume);
+    const { volume: v } = w;
+    const waiting = this.#waiting.get(v);
+    // Others that wait do so for extents of their own, unless the log is full.
+    if (!v.held && !(this.#stuck && waiting !== undefined && waiting.length > 0)) {
+      if (this.#hot(w)) {
+        this.#go(w);
+        return;
+      }
+      this.#wait(w, waiting);
+      if (this.#full) this.#choked();
+      v.backing?.store.pump();
+      return;
+    }
+    this.#wait(w, waiting);
+  }
+  #wait(w: Write, waiting: Write[] | undefined): void {
+    if (waiting === undefined) this.#waiting.set(w.volume, [w]);
+    else waiting.push(w);
+  }
+  /** Extents are given back when the peer has what was written to them. */
+  #choked(): void {
+    if (!this.#stuck || this.#current !== undefined) this.push();
+    this.#stuck = true;
   }
   #stuck = false;
 
@@ -161,47 +183,47 @@ export class Sender {
   /** The activity log has changed: whoever waited for it may go. */
   ready(v: Volume): void {
     if (v.held) return;
-    const waiting = this.#waiting.get(v) ?? [];
-    let full = false;
-    const still: Write[] = [];
-    for (const w of waiting.splice(0)) {
-      if (full || !this.#hot(w)) {
-        full ||= this.#full;
-        still.push(w);
-      } else this.#go(w);
+    const waiting = this.#waiting.get(v);
+    if (waiting !== undefined && waiting.length > 0) {
+      let full = false;
+      const still: Write[] = [];
+      for (const w of waiting.splice(0)) {
+        if (full || !this.#hot(w)) {
+          full ||= this.#full;
+          still.push(w);
+        } else this.#go(w);
+      }
+      waiting.unshift(...still);
+      if (full) this.#choked();
+      else this.#stuck = false;
     }
-    waiting.unshift(...still);
-    // Extents are given back when the peer has what was written to them.
-    if (full && (!this.#stuck || this.#current !== undefined)) this.push();
-    this.#stuck = full;
     v.backing?.store.pump();
   }
   #full = false;
-  readonly #pendingExtents = new Map<Write, Set<number>>();
   /** Whether all its extents are hot; takes those that it can. */
   #hot(w: Write): boolean {
     this.#full = false;
     const al = w.volume.backing?.al;
     if (al === undefined) return true;
-    const pending = this.#pendingExtents.get(w) ?? new Set();
-    for (; w.held < w.extents.length; w.held++) {
-      const extent = w.extents[w.held] as number;
+    for (let extent = w.first + w.held; extent <= w.last; extent++) {
       const got = al.begin(extent);
       if (got === 'full') {
         this.#full = true;
         break;
       }
-      if (got === 'pending') pending.add(extent);
+      w.held++;
+      if (got === 'hot') continue;
+      w.pending ??= new Set();
+      w.pending.add(extent);
     }
-    this.#pendingExtents.set(w, pending);
+    const { pending } = w;
+    if (pending === undefined) return !this.#full;
     // Held already: asking again only says whether it is hot by now.
-    for (const extent of [...pending]) {
+    for (const extent of pending) {
       if (al.begin(extent) === 'hot') pending.delete(extent);
       al.end(extent);
     }
-    if (this.#full || pending.size > 0) return false;
-    this.#pendingExtents.delete(w);
-    return true;
+    return !this.#full && pending.size === 0;
   }
 
   #go(w: Write): void {
@@ -262,11 +284,15 @@ export class Sender {
     const epoch = this.#current;
     epoch.writes.push(w);
     w.epoch = epoch;
-    const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
+    const at = sector(w.offset / 512);
+    const seq = this.#seq(v);
     if (r.op === 'write')
       this.#c.send('data', {
         kind: 'P_DATA',
-        ...block,
+        volume: v.number,
+        sector: at,
+        id: w.id,
+        seq,
         flags: flags | (r.through ? DRBD_WRITE_FLAG.fua : 0),
         digest: NOTHING,
         data: r.bytes,
@@ -274,7 +300,10 @@ export class Sender {
     else
       this.#c.send('data', {
         kind: 'P_ZEROES',
-        ...block,
+        volume: v.number,
+        sector: at,
+        id: w.id,
+        seq,
         flags: flags | DRBD_WRITE_FLAG.zeroes | (r.unmap ? DRBD_WRITE_FLAG.discard : 0),
         size: w.length,
       });
@@ -312,7 +341,7 @@ export class Sender {
 
   /** P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK and P_NEG_ACK of a write. False: nobody knows such a write. */
   acknowledged(v: Volume, p: BlockAckPacket): boolean {
-    const w = this.#log.get(p.id);
+    const w = this.#log.get(Number(p.id));
     if (w === undefined || w.volume !== v || p.sector !== w.offset / 512 || p.size !== w.length) return false;
     if (p.kind === 'P_NEG_ACK') {
       if (v.backing !== undefined) v.bitmap.set(bitsTouched(w.offset, w.length));
@@ -364,9 +393,9 @@ export class Sender {
       this.onIdle();
     }
     const open = (w.peer === 'sent' || w.peer === 'acked' || w.peer === 'failed') && !w.durable;
-    if (!w.completed || open || !this.#log.delete(w.id)) return;
+    if (!w.completed || open || !this.#log.delete(Number(w.id))) return;
     if (v.backing !== undefined) {
-      for (const e of w.extents.slice(0, w.held)) v.backing.al.end(e);
+      for (let n = 0; n < w.held; n++) v.backing.al.end(w.first + n);
       if ((this.#waiting.get(v)?.length ?? 0) > 0) this.ready(v);
     }
     this.onIdle();
