@@ -77,7 +77,12 @@ async function once(stage: Stage, i: number): Promise<Sample> {
   try {
     alone = await resync(quiet);
     const from = performance.now();
-    const answer = await quiet.alfa.ask({ verb: 'verify', volume: undefined, start: bytes(0), stop: bytes(VERIFIED_BYTES) });
+    const answer = await quiet.alfa.ask({
+      verb: 'verify',
+      volume: undefined,
+      start: bytes(0),
+      stop: bytes(VERIFIED_BYTES),
+    });
     if (!answer.ok) throw new Error(answer.text.en);
     await quiet.alfa.until((s) => s.volumes.some((v) => v.connection === 'VerifyS'), 2);
     await quiet.alfa.until(equal, 5);

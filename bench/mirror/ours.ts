@@ -1,6 +1,6 @@
 /** Two nodes of Holdfast with one resource: each a process `holdfast mirror run`, as an operator starts it. */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MirrorAnswer, MirrorRequest, MirrorStatus } from '../../src/api/index.ts';
@@ -50,6 +50,7 @@ export class HoldfastNode {
   }
   /** Milliseconds until it served its device. */
   async start(): Promise<number> {
+    for (const left of ['nbd', 'sock']) rmSync(this.#path(left), { force: true });
     const argv = [holdfast, 'mirror', 'run', this.#resource, '-f', this.#file, '--host', this.name];
     const sockets = ['--socket', this.#path('sock'), '--nbd', this.#path('nbd')];
     this.#daemon = Daemon.start(this.name, this.#stage.inside([...argv, ...sockets]), this.#path('log'));

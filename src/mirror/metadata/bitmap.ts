@@ -92,18 +92,28 @@ export class Bitmap {
     return ((this.has(from) ? this.nextClear(from) : this.nextSet(from)) ?? this.bits) - from;
   }
 
-  /** A page as it is to be written: a view, which changes with the bitmap. */
-  page(n: number): Uint8Array {
-    return new Uint8Array(this.#words.buffer, n * BLOCK_BYTES, BLOCK_BYTES);
+  /** Pages as they are to be written: a view, which changes with the bitmap. */
+  page(n: number, pages = 1): Uint8Array {
+    return new Uint8Array(this.#words.buffer, n * BLOCK_BYTES, pages * BLOCK_BYTES);
   }
-  /** Takes a page as it was read. Bits behind the end of the device are ignored. The page is not dirty by it. */
+  /** Takes pages as they were read, one or more. Bits behind the end of the device are ignored. No page is dirty by it. */
   load(n: number, bytes: Uint8Array): void {
-    invariant(bytes.length === BLOCK_BYTES && n < this.pages, 'a page of the bitmap has 4096 bytes');
-    const r = { from: n * PAGE_BITS, to: (n + 1) * PAGE_BITS };
-    this.#count -= this.countIn(r);
-    this.page(n).set(bytes);
-    this.#count += this.countIn(r);
-    if (n === this.pages - 1) this.#padEnd();
+    const pages = bytes.length / BLOCK_BYTES;
+    invariant(Number.isInteger(pages) && n + pages <= this.pages, 'pages of the bitmap have 4096 bytes');
+    const to = (n + pages) * PAGE_BITS;
+    if (this.#count > 0) this.#count -= this.countIn({ from: n * PAGE_BITS, to });
+    new Uint8Array(this.#words.buffer, n * BLOCK_BYTES, bytes.length).set(bytes);
+    if (to > this.bits) {
+      this.#count += this.countIn({ from: n * PAGE_BITS, to });
+      this.#padEnd();
+      return;
+    }
+    // Most bitmaps are nearly empty, and large ones must not take long.
+    const last = (n + pages) * WORDS_PER_PAGE;
+    for (let i = n * WORDS_PER_PAGE; i < last; i++) {
+      const word = this.#words[i] as number;
+      if (word !== 0) this.#count += popcount(word);
+    }
   }
   /** Words as they travel in P_BITMAP, ORed in at `from`, a multiple of 64. Returns how many bits were new; more than there are is a bug of the caller. */
   merge(from: number, words: Uint8Array): number {
@@ -130,9 +140,17 @@ export class Bitmap {
   *dirtyPages(): Generator<number> {
     for (let n = this.#dirty.indexOf(1); n >= 0; n = this.#dirty.indexOf(1, n + 1)) yield n;
   }
+  /** Runs of pages that changed, none longer than `most`, in order. The bitmap may change between two of them. */
+  *dirtyRuns(most: number): Generator<{ readonly page: number; readonly pages: number }> {
+    for (let n = this.#dirty.indexOf(1); n >= 0; n = this.#dirty.indexOf(1, n + 1)) {
+      const page = n;
+      while (n + 1 < this.pages && n + 1 - page < most && this.#dirty[n + 1] === 1) n++;
+      yield { page, pages: n + 1 - page };
+    }
+  }
   /** Mark before the write begins: what changes while it is under way makes the page dirty again. */
-  markWritten(page: number): void {
-    this.#dirty[page] = 0;
+  markWritten(page: number, pages = 1): void {
+    this.#dirty.fill(0, page, page + pages);
   }
 
   /** A bitmap of another size with the same bits; new ones are set, or clear when `clearNew`. */

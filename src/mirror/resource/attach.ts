@@ -23,6 +23,7 @@ import {
   type Superblock,
   usableSectors,
 } from '../metadata/index.ts';
+import { RUN_PAGES } from './store.ts';
 import type { Context, Devices } from './types.ts';
 
 export type Attached = {
@@ -101,16 +102,19 @@ export function attach(c: Context, d: Devices, sure: boolean, then: (r: Result<A
 
   function loadBitmap(s: Superblock, layout: MetadataLayout, usable: number, ring: Uint8Array): void {
     const bitmap = new Bitmap(bitsFor(s.laSize === 0 ? usable : s.laSize));
-    let left = bitmap.pages;
-    if (left === 0) {
-      finish(s, layout, usable, ring, bitmap);
-      return;
-    }
-    for (let page = 0; page < bitmap.pages; page++)
-      read(bitmapPageSector(layout, page), BLOCK_BYTES, (b) => {
+    // One after the other, in pieces: the bitmap itself is all the memory that a large one takes.
+    const next = (page: number): void => {
+      if (page >= bitmap.pages) {
+        finish(s, layout, usable, ring, bitmap);
+        return;
+      }
+      const pages = Math.min(RUN_PAGES, bitmap.pages - page);
+      read(bitmapPageSector(layout, page), pages * BLOCK_BYTES, (b) => {
         bitmap.load(page, b);
-        if (--left === 0) finish(s, layout, usable, ring, bitmap);
+        next(page + pages);
       });
+    };
+    next(0);
   }
   function finish(s: Superblock, layout: MetadataLayout, usable: number, ring: Uint8Array, bitmap: Bitmap): void {
     const replay = replayActivityLog(ring, layout.al);
@@ -152,11 +156,13 @@ function writeBack(
   then: (good: boolean) => void,
 ): void {
   const steps: (readonly [sector: number, bytes: Uint8Array])[][] = [
-    [...bitmap.dirtyPages()].map((p) => [bitmapPageSector(layout, p), bitmap.page(p).slice()] as const),
+    [...bitmap.dirtyRuns(RUN_PAGES)].map(
+      (r) => [bitmapPageSector(layout, r.page), bitmap.page(r.page, r.pages).slice()] as const,
+    ),
     [[layout.superblock + layout.alOffset, freshRing(alBlocks(layout.al))]],
     [[layout.superblock, encodeSuperblock(superblock)]],
   ];
-  for (const p of [...bitmap.dirtyPages()]) bitmap.markWritten(p);
+  bitmap.markWritten(0, bitmap.pages);
   let failed = false;
   const next = (): void => {
     const step = steps.shift();

@@ -10,7 +10,10 @@ import { type ActivityLog, alBlockSector, BLOCK_BYTES, bitmapPageSector, encodeS
 import type { Context } from './types.ts';
 
 type Job = { readonly pages: boolean; readonly superblock: boolean; readonly then: () => void };
+type Run = { readonly page: number; readonly pages: number };
 type Page = { readonly page: number; readonly bytes: Uint8Array };
+/** Pages of the bitmap that are read or written at once: 1 MiB. */
+export const RUN_PAGES = 256;
 /** What the store looks at when a write begins. */
 export interface Stored {
   readonly number: number;
@@ -75,7 +78,7 @@ export class Store {
     if (jobs.length === 0) return;
     this.#jobs = [];
     this.#busy = true;
-    const pages = jobs.some((j) => j.pages) ? [...this.#v.bitmap.dirtyPages()] : [];
+    const pages = jobs.some((j) => j.pages) ? [...this.#v.bitmap.dirtyRuns(RUN_PAGES)] : [];
     const end = (): void => {
       this.#busy = false;
       for (const j of jobs) j.then();
@@ -105,15 +108,16 @@ export class Store {
         this.pump();
       });
     };
-    const pages = this.#take(t.bitmapPages.filter((p) => p < this.#v.bitmap.pages && this.#v.bitmap.isDirty(p)));
+    const dirty = t.bitmapPages.filter((p) => p < this.#v.bitmap.pages && this.#v.bitmap.isDirty(p));
+    const pages = this.#take(dirty.map((page) => ({ page, pages: 1 })));
     if (t.bitmapPages.length > 0) this.#flush(() => this.#pages(pages, write));
     else write();
   }
   /** Copies, before the flush: a bit that is cleared while it runs stands for data that it does not cover. */
-  #take(pages: readonly number[]): readonly Page[] {
-    return pages.map((page) => {
-      this.#v.bitmap.markWritten(page);
-      return { page, bytes: this.#v.bitmap.page(page).slice() };
+  #take(runs: readonly Run[]): readonly Page[] {
+    return runs.map(({ page, pages }) => {
+      this.#v.bitmap.markWritten(page, pages);
+      return { page, bytes: this.#v.bitmap.page(page, pages).slice() };
     });
   }
   #pages(pages: readonly Page[], then: () => void): void {
@@ -123,7 +127,7 @@ export class Store {
       return;
     }
     for (const { page, bytes } of pages) {
-      this.bitmapWrites++;
+      this.bitmapWrites += bytes.length / BLOCK_BYTES;
       this.#write(bitmapPageSector(this.#v.layout, page) * 512, bytes, () => {
         if (--left === 0) then();
       });
@@ -138,7 +142,7 @@ export class Store {
     this.#c.disk(this.#v.number, 'data', { op: 'flush' }, this.#guard(then));
   }
   #write(offset: number, bytes: Uint8Array, then: () => void): void {
-    if (bytes.length !== BLOCK_BYTES) throw new Error('bug: metadata is written in blocks');
+    if (bytes.length % BLOCK_BYTES !== 0) throw new Error('bug: metadata is written in blocks');
     this.#c.disk(this.#v.number, 'metadata', { op: 'write', offset, bytes, through: true }, this.#guard(then));
   }
   #guard(then: () => void): (result: number) => void {
