@@ -50,6 +50,7 @@ export const volumeFacts = (m: MirrorConfig, v: Volume): VolumeFacts => ({
   uuids: v.uuids,
   bits: v.bits,
   crashedPrimary: v.crashedPrimary,
+  pause: { ...v.pause, peer: false },
   sizes: {
     diskSize: sector(v.backing?.usable ?? 0),
     userSize: sector(v.backing === undefined ? 0 : v.userSize),

@@ -112,6 +112,8 @@ export class Link {
     this.discardMyData = false;
     // A source without a bit left may have a target that has finished already and could go on by itself.
     const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
+    // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
+    const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
     this.#p.syncs.stop();
     sender.lost();
@@ -120,11 +122,13 @@ export class Link {
       v.connection = retry ? 'Unconnected' : 'StandAlone';
       v.peerRole = 'Unknown';
       v.considerResync = false;
+      v.pause.peer = false;
       if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
       v.seq = 0;
       v.peerUuids = undefined;
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
     }
+    for (const v of asked) v.beginGeneration();
     this.#p.roles.lost();
     for (const v of volumes) v.release('connecting');
     sender.settleAll();
@@ -308,6 +312,7 @@ export class Link {
     if (outcome.do !== 'connect' && outcome.full && v.backing !== undefined) v.bitmap.setAll();
     if (outcome.do !== 'connect' && outcome.demote) v.role = 'Secondary';
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    v.pause.peer = told.userPaused || told.afterDependencyPaused;
     const peerDisk = v.peerDiskOf(told.disk);
     [v.disk, v.peerDisk] = fittingDisks(connection, v.disk, peerDisk);
     const { era } = this;

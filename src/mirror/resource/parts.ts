@@ -1,6 +1,8 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
+import type { FullSyncs } from './full-sync.ts';
 import type { Link } from './link.ts';
+import type { Pauses } from './pauses.ts';
 import type { PeerStates } from './peer-state.ts';
 import type { Receiver } from './receiver.ts';
 import type { ResyncSteps } from './resync-steps.ts';
@@ -23,4 +25,6 @@ export interface Parts {
   readonly peerStates: PeerStates;
   readonly roles: Roles;
   readonly verifies: Verifies;
+  readonly fullSyncs: FullSyncs;
+  readonly pauses: Pauses;
 }

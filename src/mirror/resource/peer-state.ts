@@ -24,6 +24,7 @@ export class PeerStates {
     const disk = v.peerDiskOf(told.disk);
     const before = v.peerDisk;
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    this.#p.pauses.heard(v, told);
     const s = this.#s.of(v);
     if (s?.is === 'source' && theirs === 'Connected' && disk === 'UpToDate') {
       if (v.bits > 0) {

@@ -9,8 +9,10 @@ import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
 import { attach } from './attach.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
+import { FullSyncs } from './full-sync.ts';
 import { Link } from './link.ts';
 import type { Parts } from './parts.ts';
+import { Pauses } from './pauses.ts';
 import { PeerStates } from './peer-state.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
@@ -80,6 +82,8 @@ export class Resource implements Context {
     parts.peerStates = new PeerStates(parts, parts.syncs);
     parts.roles = new Roles(parts);
     parts.verifies = new Verifies(parts);
+    parts.fullSyncs = new FullSyncs(parts);
+    parts.pauses = new Pauses(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     for (const v of this.volumes) {
@@ -235,6 +239,16 @@ export class Resource implements Context {
         return;
       case 'verify':
         eachVolume(this.volumes, r.volume, (v, a) => this.#parts.verifies.start(v, r.start, r.stop, a), answer);
+        return;
+      case 'invalidate':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidate(v, a), answer);
+        return;
+      case 'invalidate-remote':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidateRemote(v, a), answer);
+        return;
+      case 'pause-sync':
+      case 'resume-sync':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.pauses.set(v, r.verb === 'pause-sync', a), answer);
         return;
       default:
         answer(refused('not-supported', `${r.verb} is not known to this machine`, `不支持 ${r.verb}`));

@@ -290,7 +290,7 @@ export class MirrorWorld {
   #mishap(): void {
     const { random: r } = this.world;
     const n = r.pick(this.nodes);
-    switch (r.between(0, 12)) {
+    switch (r.between(0, 14)) {
       case 0:
       case 1:
         this.#cutLine(true);
@@ -324,6 +324,12 @@ export class MirrorWorld {
       case 12:
         // Nothing is altered beneath anybody: whatever it marks stays marked, and there is no peace.
         n.ask({ verb: 'verify', volume: undefined, start: undefined, stop: bytes(4 * MIB) }, () => {});
+        return;
+      case 13:
+        this.#invalidate(n);
+        return;
+      case 14:
+        n.ask({ verb: r.chance(0.5) ? 'pause-sync' : 'resume-sync', volume: undefined }, () => {});
     }
   }
   #kill(n: SimNode, power: boolean): void {
@@ -336,6 +342,17 @@ export class MirrorWorld {
       if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
     } else if ((power || this.options.protocol !== 'C') && this.good.has(1 - n.index)) this.good.delete(n.index);
     n.kill(power);
+  }
+  /** Throws a copy away that is not needed: the other one is good, and the primary's is kept. */
+  #invalidate(n: SimNode): void {
+    const other = this.nodes[(1 - n.index) as 0 | 1];
+    if (this.options.bytes > 4 * MIB || !this.good.has(n.index) || other.resource?.primary || !other.alive) return;
+    const v = other.resource?.volumes[0];
+    if (v?.promoting !== false) return;
+    this.good.delete(other.index);
+    // Alone, only who is StandAlone may; together either side may ask.
+    if (this.world.random.chance(0.5)) other.ask({ verb: 'invalidate', volume: undefined }, () => {});
+    else n.ask({ verb: 'invalidate-remote', volume: undefined }, () => {});
   }
   /** Moves the role as a manager does who knows who has all, and who has seen to it that the other is off. */
   #manage(): void {
@@ -395,6 +412,7 @@ export class MirrorWorld {
     }
     this.world.runUntil(this.world.now + 3 * SECOND);
     for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
+    for (const n of this.nodes) n.ask({ verb: 'resume-sync', volume: undefined }, () => {});
     this.#runUntil('peace', () => this.#equalStates(), 300);
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
