@@ -13,12 +13,6 @@ export function unsupported(m: MirrorConfig): Unsupported {
   const no = (option: string, en: string, zh: string): void => {
     refused.push(text(`${option}: ${en}`, `${option}：${zh}`));
   };
-  if (net.dataIntegrity !== undefined)
-    no(
-      'data-integrity-alg',
-      'digests of data are neither made nor checked yet; leave it out',
-      '尚不支持数据摘要；请去掉此项',
-    );
   if (net.allowTwoPrimaries)
     no('allow-two-primaries', 'two primaries are not possible yet; leave it out', '尚不支持双主；请去掉此项');
   if (net.onCongestion !== 'block')

@@ -6,6 +6,7 @@ import { Broken, MirrorWorld } from '../../src/sim/index.ts';
 const options = {
   protocol: 'C',
   checksums: false,
+  integrity: false,
   alExtents: 67,
   planAhead: 0,
   bytes: 1 << 20,

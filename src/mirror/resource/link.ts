@@ -94,15 +94,20 @@ export class Link {
     this.#nonce = this.#challenge();
     this.#p.c.emit({ kind: 'seek' });
   }
-  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. */
-  lose(why: Text, retry: boolean): void {
+  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. `as`: DRBD's name for the cause. */
+  lose(why: Text, retry: boolean, as?: 'Timeout' | 'NetworkFailure'): void {
     const before = this.state;
     if (before === 'StandAlone') return;
     const { volumes, sender, receiver, c } = this.#p;
     this.era++;
     c.emit({ kind: 'close' });
+    const named = as === undefined ? '' : ` (${as})`;
     if (before !== 'WFConnection')
-      c.reason('mirror.disconnected', undefined, text(`no connection: ${why.en}`, `连接断开：${why.zh}`));
+      c.reason(
+        'mirror.disconnected',
+        undefined,
+        text(`no connection${named}: ${why.en}`, `连接断开${named}：${why.zh}`),
+      );
     this.state = retry ? 'Unconnected' : 'StandAlone';
     this.#blocks.clear();
     this.#inbox = [];
@@ -178,6 +183,7 @@ export class Link {
           `${config.net.pingTimeout} 毫秒内未收到 ping 应答（ping-timeout）`,
         ),
         true,
+        'NetworkFailure',
       );
   }
   packet(socket: DrbdSocket, p: DrbdPacket): void {

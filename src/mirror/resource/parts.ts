@@ -2,6 +2,7 @@
 import type { MirrorConfig } from '../config.ts';
 import type { FullSyncs } from './full-sync.ts';
 import type { Link } from './link.ts';
+import type { Patience } from './patience.ts';
 import type { Pauses } from './pauses.ts';
 import type { PeerStates } from './peer-state.ts';
 import type { Receiver } from './receiver.ts';
@@ -27,4 +28,5 @@ export interface Parts {
   readonly verifies: Verifies;
   readonly fullSyncs: FullSyncs;
   readonly pauses: Pauses;
+  readonly patience: Patience;
 }

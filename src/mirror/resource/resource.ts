@@ -10,8 +10,10 @@ import { eachVolume } from './asking.ts';
 import { attach } from './attach.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
 import { FullSyncs } from './full-sync.ts';
+import { signed, tampered } from './integrity.ts';
 import { Link } from './link.ts';
 import type { Parts } from './parts.ts';
+import { Patience } from './patience.ts';
 import { Pauses } from './pauses.ts';
 import { PeerStates } from './peer-state.ts';
 import { done, refused } from './reasons.ts';
@@ -72,6 +74,7 @@ export class Resource implements Context {
     const sender = new Sender(this, {
       protocol: PROTOCOL_NUMBER[config.net.protocol],
       maxEpochSize: config.net.maxEpochSize,
+      features: () => this.#parts.link.dialect.features,
     });
     const parts = { config, c: this, volumes: this.volumes, sender, receiver: new Receiver(this) } as unknown as {
       -readonly [K in keyof Parts]: Parts[K];
@@ -84,6 +87,7 @@ export class Resource implements Context {
     parts.verifies = new Verifies(parts);
     parts.fullSyncs = new FullSyncs(parts);
     parts.pauses = new Pauses(parts);
+    parts.patience = new Patience(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     for (const v of this.volumes) {
@@ -116,7 +120,7 @@ export class Resource implements Context {
     this.emit({ kind: 'disk', tag, volume, on, operation });
   }
   send(socket: DrbdSocket, packet: DrbdPacket): void {
-    this.emit({ kind: 'send', socket, packet });
+    this.emit({ kind: 'send', socket, packet: signed(packet, this.config.net.dataIntegrity) });
   }
   reason(code: string, volume: number | undefined, words: Text): void {
     const reason = { at: this.#host.wall(), code, volume, text: words };
@@ -156,6 +160,7 @@ export class Resource implements Context {
       case 'tick':
         link.tick();
         syncs.tick();
+        this.#parts.patience.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -166,7 +171,7 @@ export class Resource implements Context {
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
     let least: number | undefined;
-    for (const d of [this.#parts.link.deadline, ...this.#parts.syncs.deadlines])
+    for (const d of [this.#parts.link.deadline, this.#parts.patience.deadline, ...this.#parts.syncs.deadlines])
       if (d !== undefined && (least === undefined || d < least)) least = d;
     return least === undefined ? undefined : us(least);
   }
@@ -360,6 +365,11 @@ export class Resource implements Context {
 
   #packet(socket: DrbdSocket, p: DrbdPacket): void {
     const { link } = this.#parts;
+    const wrong = tampered(p, this.config.net.dataIntegrity);
+    if (wrong !== undefined) {
+      link.closed(wrong);
+      return;
+    }
     if (!link.established) {
       link.packet(socket, p);
       return;

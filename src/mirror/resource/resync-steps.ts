@@ -93,7 +93,9 @@ export class ResyncSteps {
     v.save(true, () => {
       if (era !== link.era) return;
       this.#s.go(v, 'SyncTarget');
-      const target = new ResyncTarget(this.#p.c, v, this.#p.config.net.checksums);
+      const { checksums, checksumsAfterCrashOnly } = this.#p.config.net;
+      const compares = !checksumsAfterCrashOnly || v.crashedPrimary;
+      const target = new ResyncTarget(this.#p.c, v, compares ? checksums : undefined);
       this.#s.set(v, { is: 'target', target, sources, ending: false });
       target.onEnd = (failed) => this.#endTarget(v, failed);
       this.#p.c.reason(

@@ -44,6 +44,7 @@ export class MirrorWorld {
     this.options = options ?? {
       protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
       checksums: r.chance(0.3),
+      integrity: r.chance(0.2),
       alExtents: 67,
       planAhead: r.pick([0, 500, 2000] as const),
       bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
@@ -55,6 +56,7 @@ export class MirrorWorld {
       cut: false,
       waiting: [],
       latency: () => r.between(30, r.chance(0.05) ? 20_000 : 400),
+      disturbs: () => this.options.integrity && !this.#calm && r.chance(0.01),
       whenWhole: (run) => this.#wire.waiting.push(run),
     };
     const meet = { seeks: (n: SimNode) => this.#seek(n) };
@@ -290,7 +292,7 @@ export class MirrorWorld {
   #mishap(): void {
     const { random: r } = this.world;
     const n = r.pick(this.nodes);
-    switch (r.between(0, 14)) {
+    switch (r.between(0, 15)) {
       case 0:
       case 1:
         this.#cutLine(true);
@@ -330,6 +332,10 @@ export class MirrorWorld {
         return;
       case 14:
         n.ask({ verb: r.chance(0.5) ? 'pause-sync' : 'resume-sync', volume: undefined }, () => {});
+        return;
+      case 15:
+        // Longer than ko-count times timeout: a peer that does not answer is dropped.
+        n.disk.stall(r.between(100_000, 4 * SECOND));
     }
   }
   #kill(n: SimNode, power: boolean): void {
@@ -469,7 +475,7 @@ const stamps = (b: Uint8Array): string => {
 
 export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
   const w = new MirrorWorld(seed, options);
-  const { protocol, checksums, planAhead, bytes, rounds, places } = w.options;
-  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, plan ${planAhead}`;
+  const { protocol, checksums, integrity, planAhead, bytes, rounds, places } = w.options;
+  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, plan ${planAhead}`;
   return outcomeOf(seed, drawn, w.world, () => w.run());
 }
