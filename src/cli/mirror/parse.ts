@@ -3,7 +3,7 @@
  * can destroy data needs the mirror's name again (`--accept-data-loss=NAME`); drbdadm's `--force` is that word there.
  */
 import { parseArgs } from 'node:util';
-import { MIRROR_SOCKET, type MirrorRequest } from '../../api/index.ts';
+import type { MirrorRequest } from '../../api/index.ts';
 import { type Bytes, bytes, err, ok, type Result, type Text, text, verbatim } from '../../base/index.ts';
 
 export type Tool = 'mirror' | 'drbdadm' | 'drbdsetup';
@@ -12,7 +12,7 @@ export type Target =
   | { readonly by: 'all' }
   | { readonly by: 'name'; readonly name: string; readonly volume: number | undefined }
   | { readonly by: 'minor'; readonly minor: number };
-export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'events2' | 'proc';
+export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'proc';
 export type Parsed =
   | {
       readonly kind: 'request';
@@ -27,7 +27,8 @@ export type Flags = {
   readonly verbose: boolean;
   readonly statistics: boolean;
   readonly language: string | undefined;
-  readonly socket: string;
+  /** Undefined: of every mirror of this host. */
+  readonly socket: string | undefined;
 };
 type Given = Readonly<Record<string, string | boolean | undefined>>;
 type Row = {
@@ -136,7 +137,6 @@ export const ROWS: Readonly<Record<string, Row>> = {
   dstate: { tools: ['drbdadm', 'drbdsetup'], build: () => 'dstate' },
   role: { tools: ['drbdadm', 'drbdsetup'], build: () => 'role' },
   'get-gi': { tools: ['drbdadm', 'drbdsetup'], build: () => 'get-gi' },
-  events2: { tools: ['drbdsetup'], options: { now: 'flag' }, build: () => 'events2' },
   proc: { tools: ['mirror'], build: () => 'proc' },
 };
 export const verbsOf = (tool: Tool): string[] => Object.keys(ROWS).filter((v) => ROWS[v]?.tools.includes(tool));
@@ -223,5 +223,5 @@ const flagsOf = (g: Given): Flags => ({
   verbose: g['verbose'] === true,
   statistics: g['statistics'] === true,
   language: typeof g['lang'] === 'string' ? g['lang'] : undefined,
-  socket: typeof g['socket'] === 'string' ? g['socket'] : MIRROR_SOCKET,
+  socket: typeof g['socket'] === 'string' ? g['socket'] : undefined,
 });

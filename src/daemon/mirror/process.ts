@@ -10,6 +10,7 @@ import {
   type Devices,
   type MirrorAnswer,
   type MirrorConfig,
+  type MirrorReason,
   type MirrorRequest,
   type MirrorStatus,
   placementOf,
@@ -23,6 +24,7 @@ import { DISK_NEEDS, MirrorDisk } from './disk.ts';
 import { PeerSockets } from './peer.ts';
 
 export type MirrorHost = { readonly blocks: BlockQueue; readonly clock: Clock; readonly log: Log };
+const REASONS_KEPT = 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
 
 /** Opens what a volume lies on. */
@@ -54,6 +56,8 @@ export class MirrorProcess {
   readonly #asked = new Map<number, (a: MirrorAnswer) => void>();
   readonly #done = new Map<number, (tag: number, result: number) => void>();
   readonly #resized = new Map<number, () => void>();
+  /** With the time of day, which the resource does not know. */
+  #reasons: readonly MirrorReason[] = [];
   #nextId = 1;
   #cancel: Cancel = () => {};
   #pumping = false;
@@ -112,7 +116,10 @@ export class MirrorProcess {
     this.#feed({ kind: 'request', id, request });
   }
   status(): MirrorStatus {
-    return this.#resource.status();
+    return { ...this.#resource.status(), reasons: this.#reasons };
+  }
+  get primary(): boolean {
+    return this.#resource.primary;
   }
 
   #feed(e: ResourceEvent): void {
@@ -175,6 +182,7 @@ export class MirrorProcess {
         return;
       }
       case 'reason':
+        this.#reasons = [...this.#reasons, { ...e.reason, at: Date.now() }].slice(-REASONS_KEPT);
         this.#h.log.write({ level: 'notice', code: e.reason.code, text: e.reason.text });
         return;
       case 'resized':

@@ -20,7 +20,7 @@ export function parseMirrorAsk(line: string): Result<MirrorAsk, string> {
   }
   if (typeof got !== 'object' || got === null) return err('unknown request');
   const { ask, name, request } = got as Given;
-  if (ask === 'mirrors') return ok({ ask });
+  if (ask === 'mirrors' || ask === 'follow') return ok({ ask });
   if (ask !== 'mirror' || typeof name !== 'string' || typeof request !== 'object' || request === null)
     return err('unknown request');
   const order = requestOf(request as Given);
