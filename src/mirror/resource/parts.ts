@@ -6,6 +6,7 @@ import type { Patience } from './patience.ts';
 import type { Pauses } from './pauses.ts';
 import type { PeerStates } from './peer-state.ts';
 import type { Receiver } from './receiver.ts';
+import type { Resizes } from './resizes.ts';
 import type { ResyncSteps } from './resync-steps.ts';
 import type { Roles } from './roles.ts';
 import type { Sender } from './sender.ts';
@@ -29,4 +30,5 @@ export interface Parts {
   readonly fullSyncs: FullSyncs;
   readonly pauses: Pauses;
   readonly patience: Patience;
+  readonly resizes: Resizes;
 }

@@ -18,6 +18,7 @@ import { Pauses } from './pauses.ts';
 import { PeerStates } from './peer-state.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
+import { Resizes } from './resizes.ts';
 import { ResyncSteps } from './resync-steps.ts';
 import { Roles } from './roles.ts';
 import { bitsTouched, Sender } from './sender.ts';
@@ -88,6 +89,7 @@ export class Resource implements Context {
     parts.fullSyncs = new FullSyncs(parts);
     parts.pauses = new Pauses(parts);
     parts.patience = new Patience(parts);
+    parts.resizes = new Resizes(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     for (const v of this.volumes) {
@@ -154,6 +156,9 @@ export class Resource implements Context {
         return;
       case 'closed':
         link.closed(e.because);
+        return;
+      case 'measured':
+        this.#parts.resizes.measured(e.volume, e);
         return;
       case 'handled':
         return;
@@ -254,6 +259,9 @@ export class Resource implements Context {
       case 'pause-sync':
       case 'resume-sync':
         eachVolume(this.volumes, r.volume, (v, a) => this.#parts.pauses.set(v, r.verb === 'pause-sync', a), answer);
+        return;
+      case 'resize':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.resizes.resize(v, r, a), answer);
         return;
       default:
         answer(refused('not-supported', `${r.verb} is not known to this machine`, `不支持 ${r.verb}`));

@@ -137,7 +137,7 @@ export class Syncs {
         v.peerUuids = p;
         return;
       case 'P_SIZES':
-        v.peerSizes = p;
+        this.#p.resizes.heard(v, p);
         return;
       case 'P_STATE_CHG_REQ':
         this.#p.roles.packet(p, v);

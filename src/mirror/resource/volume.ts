@@ -52,11 +52,11 @@ const NONE: UuidSet = { current: NO_GENERATION, bitmap: NO_GENERATION, history: 
 
 /** What is there only while the disk is attached. */
 export type Backing = {
-  readonly layout: MetadataLayout;
+  layout: MetadataLayout;
   bitmap: Bitmap;
   readonly al: ActivityLog;
   readonly store: Store;
-  readonly usable: number;
+  usable: number;
 };
 export type Counters = { ns: number; nr: number; dw: number; dr: number; lo: number; ua: number; ap: number };
 
@@ -177,6 +177,14 @@ export class Volume implements Stored {
   get capacity(): number {
     const usable = this.backing?.usable ?? 0;
     return this.userSize === 0 ? usable : Math.min(usable, this.userSize);
+  }
+  /** The metadata lie elsewhere from now on: the superblock there is durable. */
+  relocated(layout: MetadataLayout, usable: number): void {
+    const { attached } = this;
+    attached.layout = layout;
+    attached.usable = usable;
+    const { alOffset, bmOffset, size } = layout;
+    if (this.#superblock !== undefined) this.#superblock = { ...this.#superblock, alOffset, bmOffset, size };
   }
   dropBacking(): void {
     this.backing?.store.stop();

@@ -51,7 +51,7 @@ export class SimDisk {
   /** Whose requests are answered: a new process does not hear those of the old one. */
   #life = 0;
   #stalledUntil = 0;
-  readonly bytes: number;
+  bytes: number;
   /** Called before a write reaches the disk, with its number. */
   writes = 0;
   onWrite: () => void = () => {};

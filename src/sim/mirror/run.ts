@@ -8,6 +8,7 @@ import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
 import { type SimMirrorOptions, simConfig } from './config.ts';
+import { growAndUse } from './growing.ts';
 import { Ledger } from './ledger.ts';
 import { Line, type Wire } from './line.ts';
 import { SimNode } from './node.ts';
@@ -427,7 +428,7 @@ export class MirrorWorld {
       });
       this.#runUntil('a primary', () => this.primary !== undefined, 10);
     }
-    this.#verifying();
+    this.#works();
     // A last write in peace, so that all that is held is let go; then nobody writes, and all comes to rest.
     this.world.runUntil(this.world.now + 2 * SECOND);
     const clients = this.#clients;
@@ -439,13 +440,18 @@ export class MirrorWorld {
     this.#clients = 0;
     for (let i = 0; i < Math.max(1, clients); i++) this.#client();
   }
-  #verifying(): void {
+  /** What operators do in peace. */
+  #works(): void {
     const { world, nodes } = this;
+    const { random: r } = world;
     const p = this.primary;
-    if (p === undefined || this.options.bytes > 4 * MIB || !world.random.chance(0.25)) return;
+    if (p === undefined || this.options.bytes > 4 * MIB) return;
     const runUntil = (what: string, wanted: () => boolean, limit: number): void => this.#runUntil(what, wanted, limit);
-    plantAndVerify({ world, nodes, places: this.#places, runUntil }, p);
+    const w = { world, nodes, places: this.#places, runUntil };
+    if (r.chance(0.25)) plantAndVerify(w, p);
     this.#runUntil('peace after a verify', () => this.#equalStates(), 60);
+    if (r.chance(0.2)) growAndUse(w, p, r.pick(nodes));
+    this.#runUntil('peace after growing', () => this.#equalStates(), 60);
   }
   #compare(): void {
     const [a, b] = this.nodes;
