@@ -7,6 +7,7 @@ const options = {
   protocol: 'C',
   checksums: false,
   integrity: false,
+  onCongestion: 'block',
   alExtents: 67,
   planAhead: 0,
   bytes: 1 << 20,

@@ -136,6 +136,7 @@ export class Link {
     for (const v of asked) v.beginGeneration();
     this.#p.roles.lost();
     this.#p.resizes.lost();
+    this.#p.congestion.lost();
     for (const v of volumes) v.release('connecting');
     sender.settleAll();
     if (retry) this.seek();

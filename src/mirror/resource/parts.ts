@@ -1,5 +1,6 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
+import type { Congestion } from './congestion.ts';
 import type { FullSyncs } from './full-sync.ts';
 import type { Link } from './link.ts';
 import type { Patience } from './patience.ts';
@@ -31,4 +32,5 @@ export interface Parts {
   readonly pauses: Pauses;
   readonly patience: Patience;
   readonly resizes: Resizes;
+  readonly congestion: Congestion;
 }

@@ -8,6 +8,7 @@ import type { MirrorConfig } from '../config.ts';
 import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
 import { attach } from './attach.ts';
+import { Congestion } from './congestion.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
 import { FullSyncs } from './full-sync.ts';
 import { signed, tampered } from './integrity.ts';
@@ -90,8 +91,11 @@ export class Resource implements Context {
     parts.pauses = new Pauses(parts);
     parts.patience = new Patience(parts);
     parts.resizes = new Resizes(parts);
+    parts.congestion = new Congestion(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
+    sender.beforeSend = (v) => parts.congestion.consider(v);
+    sender.onEpoch = () => parts.congestion.acknowledged();
     for (const v of this.volumes) {
       v.onReady = () => sender.ready(v);
       v.onReleased = () => {
@@ -166,6 +170,7 @@ export class Resource implements Context {
         link.tick();
         syncs.tick();
         this.#parts.patience.tick();
+        this.#parts.congestion.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -175,8 +180,9 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
+    const { link, patience, congestion, syncs } = this.#parts;
     let least: number | undefined;
-    for (const d of [this.#parts.link.deadline, this.#parts.patience.deadline, ...this.#parts.syncs.deadlines])
+    for (const d of [link.deadline, patience.deadline, congestion.deadline, ...syncs.deadlines])
       if (d !== undefined && (least === undefined || d < least)) least = d;
     return least === undefined ? undefined : us(least);
   }

@@ -80,7 +80,7 @@ export class ResyncSteps {
   syncUuid(v: Volume, sync: UuidSet['current']): void {
     const sources = v.peerUuids?.uuids;
     if (this.#p.fullSyncs.asked(v, () => this.syncUuid(v, sync))) return;
-    if (v.connection !== 'WFSyncUUID' || sources === undefined) {
+    if ((v.connection !== 'WFSyncUUID' && v.connection !== 'Behind') || sources === undefined) {
       this.#s.fault('P_SYNC_UUID came out of turn', 'P_SYNC_UUID 的出现不合时宜');
       return;
     }

@@ -83,6 +83,11 @@ export class Sender {
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
   onIdle: () => void = () => {};
+  /** A write is about to be sent: whether it is may change yet. An epoch was acknowledged. */
+  beforeSend: (v: Volume) => void = () => {};
+  onEpoch: () => void = () => {};
+  /** Bytes that were sent and whose epoch is not acknowledged. */
+  readonly #flying = new Map<Volume, number>();
 
   constructor(c: Context, o: SenderOptions) {
     this.#c = c;
@@ -112,6 +117,9 @@ export class Sender {
     return this.#epochs.length;
   }
 
+  flying(v: Volume): number {
+    return this.#flying.get(v) ?? 0;
+  }
   /** When the oldest epoch that the peer has not acknowledged began. */
   get oldestEpoch(): number | undefined {
     return this.#epochs[0]?.begun;
@@ -225,6 +233,7 @@ export class Sender {
 
   #go(w: Write): void {
     const { volume: v } = w;
+    if (v.mirrors) this.beforeSend(v);
     if (v.mirrors) this.#send(w);
     else this.#mark(w);
     if (v.backing === undefined) {
@@ -283,6 +292,7 @@ export class Sender {
     const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
     this.#c.send('data', this.#packet(r, { ...block, flags }));
     v.counters.ns += w.length;
+    this.#flying.set(v, this.flying(v) + w.length);
     // In A it is complete when it is on its way.
     w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
     if (epoch.writes.length >= this.#o.maxEpochSize) this.close();
@@ -345,11 +355,13 @@ export class Sender {
     this.#epochs.shift();
     for (const w of epoch.writes) {
       w.durable = true;
+      this.#flying.set(w.volume, this.flying(w.volume) - w.length);
       if (w.peer === 'sent') w.peer = 'acked';
       this.#settle(w);
     }
     for (const f of this.#flushes) f.epochs.delete(epoch);
     this.#settleFlushes();
+    this.onEpoch();
     this.onIdle();
     return undefined;
   }
@@ -410,6 +422,7 @@ export class Sender {
     this.#epochs = [];
     this.#current = undefined;
     this.#nextBarrier = 0;
+    this.#flying.clear();
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;
       if (w.volume.backing !== undefined) w.volume.bitmap.set(bitsTouched(w.offset, w.length));

@@ -12,6 +12,8 @@ export type SimMirrorOptions = {
   readonly protocol: 'A' | 'B' | 'C';
   readonly checksums: boolean;
   readonly integrity: boolean;
+  /** What to do in A when much is on its way. */
+  readonly onCongestion: 'block' | 'pull-ahead' | 'disconnect';
   readonly alExtents: number;
   readonly planAhead: number;
 };
@@ -80,8 +82,8 @@ export function simConfig(host: 0 | 1, o: SimMirrorOptions): MirrorConfig {
       after2Primaries: 'disconnect',
       alwaysAfterSplitBrain: false,
       resyncRoleConflict: 'disconnect',
-      onCongestion: 'block',
-      congestionFill: bytes(0),
+      onCongestion: o.onCongestion,
+      congestionFill: bytes(48 << 10),
       congestionExtents: 1000,
       compressBitmap: true,
     },

@@ -46,6 +46,7 @@ export class MirrorWorld {
       protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
       checksums: r.chance(0.3),
       integrity: r.chance(0.2),
+      onCongestion: r.pick(['block', 'pull-ahead', 'pull-ahead', 'disconnect'] as const),
       alExtents: 67,
       planAhead: r.pick([0, 500, 2000] as const),
       bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
@@ -435,6 +436,12 @@ export class MirrorWorld {
     this.#writing = false;
     this.#runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
     this.world.runUntil(this.world.now + SECOND);
+    if (this.options.protocol === 'A' && this.options.onCongestion !== 'block') {
+      // Who pulled ahead comes back by itself, who disconnected for congestion when it is told to.
+      if (this.options.onCongestion === 'disconnect')
+        for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
+      this.#runUntil('peace after congestion', () => this.#equalStates(), 60);
+    }
     this.#compare();
     this.#writing = true;
     this.#clients = 0;
@@ -445,7 +452,8 @@ export class MirrorWorld {
     const { world, nodes } = this;
     const { random: r } = world;
     const p = this.primary;
-    if (p === undefined || this.options.bytes > 4 * MIB) return;
+    const apart = this.options.protocol === 'A' && this.options.onCongestion === 'disconnect';
+    if (p === undefined || apart || this.options.bytes > 4 * MIB) return;
     const runUntil = (what: string, wanted: () => boolean, limit: number): void => this.#runUntil(what, wanted, limit);
     const w = { world, nodes, places: this.#places, runUntil };
     if (r.chance(0.25)) plantAndVerify(w, p);
@@ -481,7 +489,7 @@ const stamps = (b: Uint8Array): string => {
 
 export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
   const w = new MirrorWorld(seed, options);
-  const { protocol, checksums, integrity, planAhead, bytes, rounds, places } = w.options;
-  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, plan ${planAhead}`;
+  const { protocol, checksums, integrity, onCongestion, planAhead, bytes, rounds, places } = w.options;
+  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, congestion ${onCongestion}, plan ${planAhead}`;
   return outcomeOf(seed, drawn, w.world, () => w.run());
 }
