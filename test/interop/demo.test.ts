@@ -45,6 +45,6 @@ describe('npm run demo', { concurrency: 2 }, () => {
   test('an unknown name is refused with the names that there are', async () => {
     const { code, output } = await demo('three-directors', '--lang', 'en');
     assert.equal(code, 2);
-    assert.match(output, /demos: two-directors/);
+    assert.match(output, /demos: two-directors, mirror/);
   });
 });
