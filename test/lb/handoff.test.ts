@@ -47,6 +47,9 @@ const real = (last: number) => ({
   sysctls: { 'net.ipv4.conf.all.arp_ignore': '1', 'net.ipv4.conf.all.arp_announce': '2' },
 });
 
+/** Of so many connections to other servers, at most these hash elsewhere when one of three leaves a ring of 1021 slots. */
+const moved = (others: number): number => Math.ceil(others * 0.1);
+
 async function until<T>(what: string, look: () => Promise<T | undefined | false>, limitMs = 60_000): Promise<T> {
   for (const end = performance.now() + limitMs; ; await sleep(100)) {
     const got = await look();
@@ -150,7 +153,8 @@ test('the active director loses its power while a server is drained: with a link
   await pair.drain();
   const peer = await until('the second director holds what is drained', async () => {
     const p = (await document(d2))?.peer;
-    return p?.held === drained && p;
+    // The ring without the drained server places a few others elsewhere too (Maglev's disruption): they are told as well.
+    return p !== undefined && p.held >= drained && p;
   }).catch(async (e) => {
     throw new Error(
       `${e.message}\n${JSON.stringify([(await document(d1))?.peer, (await document(d2))?.peer])}\n${pair.said}`,
@@ -158,26 +162,41 @@ test('the active director loses its power while a server is drained: with a link
   });
   assert.equal(peer.state, 'heard');
   assert.equal(peer.own, 0, 'the standby claims nothing for itself');
+  assert.ok(peer.held <= drained + moved(90 - drained), `${peer.held} are held, ${drained} are drained`);
   const one = await until('the first knows that it does', async () => {
     const p = (await document(d1))?.peer;
-    return p?.acknowledged === drained && p;
+    return p?.acknowledged === peer.held && p;
   });
-  assert.equal(one.own, drained);
+  assert.equal(one.own, peer.held);
   t.diagnostic((await d1.run([holdfast, 'lb', 'status', '--lang=en', '-p', '/run/a.pid'])).stdout);
   await pair.powerCut();
   assert.deepEqual(await talks.settled(before), before, pair.said);
   // They are its own now, for a director that comes back.
-  await until('the second director claims them', async () => (await document(d2))?.peer?.own === drained);
+  await until('the second director claims them', async () => (await document(d2))?.peer?.own === peer.held);
 });
 
-test('without the link exactly the connections of the drained server break', { skip }, async () => {
+test('without the link the connections of the drained server break, and of the others only what the ring moves', {
+  skip,
+}, async () => {
   await using pair = await Pair.start({ linked: false });
   const talks = await Talks.start(pair.lab.host('client'), VIP4, 90);
   const before = await talks.now();
   await pair.drain();
   await sleep(3000);
   await pair.powerCut();
-  await until('they are broken', async () => (await talks.now()).broken === before.by['s11'], 20_000);
+  const drained = before.by['s11'] ?? 0;
+  const others = 90 - drained;
+  const seen = await until(
+    'they are broken',
+    async () => {
+      const now = await talks.now();
+      return now.broken >= drained && now;
+    },
+    20_000,
+  );
+  await sleep(2000);
+  const at = await talks.now();
+  assert.ok(at.broken <= drained + moved(others), JSON.stringify({ before, seen, at }));
 });
 
 test('a director with another key is not heard, and both say so', { skip }, async () => {

@@ -82,6 +82,7 @@ export class MirrorProcess {
     });
     this.#resource = new Resource(config, devices, {
       random64: () => randomBytes(8).readBigUInt64LE(),
+      wall: () => h.clock.wall(),
       challenge: () => new Uint8Array(randomBytes(64)),
       secret,
     });

@@ -275,7 +275,7 @@ export class Link {
           this.#decide(e, () => {
             this.#run(rest);
             if (era !== this.era) return;
-            this.#p.syncs.begin(this.#volume(e.volume));
+            this.#p.steps.begin(this.#volume(e.volume));
             unblock();
           });
           return;

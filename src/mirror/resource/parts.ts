@@ -1,11 +1,14 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
 import type { Link } from './link.ts';
+import type { PeerStates } from './peer-state.ts';
 import type { Receiver } from './receiver.ts';
+import type { ResyncSteps } from './resync-steps.ts';
 import type { Roles } from './roles.ts';
 import type { Sender } from './sender.ts';
 import type { Syncs } from './syncs.ts';
 import type { Context } from './types.ts';
+import type { Verifies } from './verifies.ts';
 import type { Volume } from './volume.ts';
 
 export interface Parts {
@@ -16,5 +19,8 @@ export interface Parts {
   readonly receiver: Receiver;
   readonly link: Link;
   readonly syncs: Syncs;
+  readonly steps: ResyncSteps;
+  readonly peerStates: PeerStates;
   readonly roles: Roles;
+  readonly verifies: Verifies;
 }

@@ -20,7 +20,7 @@ type Epoch = {
   barrier: BarrierId | undefined;
   count: number;
   active: number;
-  waiting: { readonly volume: Volume; readonly packet: PeerWrite }[];
+  waiting: ({ readonly volume: Volume; readonly packet: PeerWrite } | (() => void))[];
   readonly volumes: Set<Volume>;
 };
 const fresh = (): Epoch => ({ barrier: undefined, count: 0, active: 0, waiting: [], volumes: new Set() });
@@ -51,6 +51,11 @@ export class Receiver {
     v.counters.ua++;
     if (this.#epochs.length > 1) epoch.waiting.push({ volume: v, packet });
     else this.#start(epoch, v, packet);
+  }
+  /** Runs it when every write that came before has begun, and so holds its range. */
+  behind(run: () => void): void {
+    if (this.#epochs.length > 1) (this.#epochs.at(-1) as Epoch).waiting.push(run);
+    else run();
   }
   barrier(id: BarrierId): void {
     (this.#epochs.at(-1) as Epoch).barrier = id;
@@ -137,7 +142,9 @@ export class Receiver {
       this.#c.send('meta', { kind: 'P_BARRIER_ACK', volume: 0, barrier, setSize: head.count });
       this.#epochs.shift();
       const next = this.#epochs[0] as Epoch;
-      for (const w of next.waiting.splice(0)) this.#start(next, w.volume, w.packet);
+      for (const w of next.waiting.splice(0))
+        if (typeof w === 'function') w();
+        else this.#start(next, w.volume, w.packet);
       this.#advance();
     };
     if (left === 0) {

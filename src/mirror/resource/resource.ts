@@ -6,12 +6,15 @@ import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import { type BlockId, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
+import { eachVolume } from './asking.ts';
 import { attach } from './attach.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
 import { Link } from './link.ts';
 import type { Parts } from './parts.ts';
+import { PeerStates } from './peer-state.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
+import { ResyncSteps } from './resync-steps.ts';
 import { Roles } from './roles.ts';
 import { bitsTouched, Sender } from './sender.ts';
 import { statusOf } from './status-of.ts';
@@ -26,11 +29,14 @@ import {
   type ResourceEffect,
   type ResourceEvent,
 } from './types.ts';
+import { Verifies } from './verifies.ts';
 import { Volume } from './volume.ts';
 
 export type ResourceHost = {
   /** 64 random bits, for identifiers. */
   random64(): bigint;
+  /** Milliseconds since the Unix epoch: for what people read. */
+  wall(): number;
   /** CHALLENGE_BYTES bytes that nobody can foresee. */
   challenge(): Uint8Array;
   /** shared-secret, where the configuration has one. */
@@ -51,7 +57,7 @@ export class Resource implements Context {
   readonly #running = new Map<number, { readonly volume: number; readonly then: (result: number) => void }>();
   #nextRead = 1n;
   readonly #remote = new Map<bigint, { readonly volume: Volume; readonly read: Read }>();
-  #reasons: Omit<MirrorReason, 'at'>[] = [];
+  #reasons: MirrorReason[] = [];
 
   constructor(config: MirrorConfig, devices: readonly Devices[], host: ResourceHost) {
     this.config = config;
@@ -70,7 +76,10 @@ export class Resource implements Context {
     };
     parts.link = new Link(parts, () => host.challenge(), host.secret);
     parts.syncs = new Syncs(parts);
+    parts.steps = new ResyncSteps(parts, parts.syncs);
+    parts.peerStates = new PeerStates(parts, parts.syncs);
     parts.roles = new Roles(parts);
+    parts.verifies = new Verifies(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     for (const v of this.volumes) {
@@ -80,6 +89,7 @@ export class Resource implements Context {
         parts.roles.idle();
       };
       v.onBroken = () => this.#broken(v);
+      v.onRoles = () => parts.syncs.rolesChanged(v);
       v.onResized = () => this.emit({ kind: 'resized', volume: v.number });
     }
   }
@@ -105,7 +115,7 @@ export class Resource implements Context {
     this.emit({ kind: 'send', socket, packet });
   }
   reason(code: string, volume: number | undefined, words: Text): void {
-    const reason = { code, volume, text: words };
+    const reason = { at: this.#host.wall(), code, volume, text: words };
     this.#reasons = [...this.#reasons, reason].slice(-REASONS_KEPT);
     this.emit({ kind: 'reason', reason });
   }
@@ -222,6 +232,9 @@ export class Resource implements Context {
         return;
       case 'secondary':
         roles.demote(answer);
+        return;
+      case 'verify':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.verifies.start(v, r.start, r.stop, a), answer);
         return;
       default:
         answer(refused('not-supported', `${r.verb} is not known to this machine`, `不支持 ${r.verb}`));

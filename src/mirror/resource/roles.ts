@@ -7,6 +7,7 @@ import {
   DRBD_CONNECTIONS,
   DRBD_DISKS,
   DRBD_ROLES,
+  type DrbdConnection,
   decodeState,
   STATE_BITS,
   type StateReplyPacket,
@@ -96,8 +97,25 @@ export class Roles {
       if (v.disk === 'Inconsistent' && disk === 'UpToDate' && v.peerDisk !== 'UpToDate') v.considerResync = true;
       v.peerDisk = disk;
     }
-    if (touches(CONNECTION)) return MIRROR_REFUSALS['not-supported'];
+    if (touches(CONNECTION)) return this.#judgeConnection(v, DRBD_CONNECTIONS[want.connection]);
     return SUCCESS;
+  }
+  #judgeConnection(v: Volume, connection: DrbdConnection | undefined): number {
+    const refusal = connection === 'VerifyS' ? this.#p.verifies.agree(v) : 'not-supported';
+    return refusal === undefined ? SUCCESS : MIRROR_REFUSALS[refusal];
+  }
+  /** Asks the peer to agree to what a volume's connection is to become; `then` it has, or `answer` says why not. */
+  askConnection(v: Volume, connection: DrbdConnection, answer: Answer, then: () => void): void {
+    const { link } = this.#p;
+    if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
+      answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
+      return;
+    }
+    const value = put(CONNECTION, DRBD_CONNECTIONS.indexOf(connection));
+    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(CONNECTION), value, (result) => {
+      if (result >= SUCCESS && link.established) then();
+      else answer(this.#peerRefused(result));
+    });
   }
   /** The peer is gone: nobody will answer. */
   lost(): void {

@@ -76,7 +76,7 @@ export type ResourceEffect =
       readonly name: MirrorHandler;
       readonly volume: number | undefined;
     }
-  | { readonly kind: 'reason'; readonly reason: Omit<MirrorReason, 'at'> }
+  | { readonly kind: 'reason'; readonly reason: MirrorReason }
   | { readonly kind: 'resized'; readonly volume: number };
 
 /** What every part of a resource uses. */

@@ -72,8 +72,8 @@ export class Volume implements Stored {
   disk: DrbdDisk = 'Diskless';
   /** Of this volume; WFConnection and below while there is no peer. */
   connection: DrbdConnection = 'StandAlone';
-  role: DrbdRole = 'Secondary';
-  peerRole: DrbdRole = 'Unknown';
+  #role: DrbdRole = 'Secondary';
+  #peerRole: DrbdRole = 'Unknown';
   peerDisk: DrbdDisk = 'DUnknown';
   uuids: UuidSet = NONE;
   crashedPrimary = false;
@@ -87,10 +87,11 @@ export class Volume implements Stored {
   seq = 0;
   /** Why application requests are held. */
   readonly holds = new Map<string, Text>();
-  /** Told when the last hold ends; when extents became hot; when the disk cannot be used any more. */
+  /** Told when the last hold ends; when extents became hot; when the disk cannot be used any more; when who writes changed. */
   onReleased: () => void = () => {};
   onReady: () => void = () => {};
   onBroken: () => void = () => {};
+  onRoles: () => void = () => {};
 
   constructor(c: Context, config: VolumeConfig, devices: Devices) {
     this.#c = c;
@@ -116,6 +117,20 @@ export class Volume implements Stored {
   }
   get connected(): boolean {
     return CONNECTED_STATES.has(this.connection);
+  }
+  get role(): DrbdRole {
+    return this.#role;
+  }
+  set role(r: DrbdRole) {
+    this.#role = r;
+    this.onRoles();
+  }
+  get peerRole(): DrbdRole {
+    return this.#peerRole;
+  }
+  set peerRole(r: DrbdRole) {
+    this.#peerRole = r;
+    this.onRoles();
   }
   get primary(): boolean {
     return this.role === 'Primary';

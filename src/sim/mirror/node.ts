@@ -80,6 +80,7 @@ export class SimNode {
     const { random: r } = this.#world;
     this.resource = new Resource(this.#config, [this.#devices], {
       random64: () => (BigInt(r.u32()) << 32n) | BigInt(r.u32()),
+      wall: () => Math.floor(this.#world.now / 1000),
       challenge: () => Uint8Array.from({ length: 64 }, () => r.u32() & 255),
       secret: undefined,
     });

@@ -3,7 +3,7 @@
  * operator who moves the role as a careful cluster manager would; crashes, power cuts, partitions, pauses. Then all is
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
-import type { Text } from '../../base/index.ts';
+import { bytes, type Text } from '../../base/index.ts';
 import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
@@ -11,6 +11,7 @@ import { type SimMirrorOptions, simConfig } from './config.ts';
 import { Ledger } from './ledger.ts';
 import { Line, type Wire } from './line.ts';
 import { SimNode } from './node.ts';
+import { plantAndVerify } from './verifying.ts';
 
 const SECOND = 1_000_000;
 const MIB = 1 << 20;
@@ -289,7 +290,7 @@ export class MirrorWorld {
   #mishap(): void {
     const { random: r } = this.world;
     const n = r.pick(this.nodes);
-    switch (r.between(0, 11)) {
+    switch (r.between(0, 12)) {
       case 0:
       case 1:
         this.#cutLine(true);
@@ -319,6 +320,10 @@ export class MirrorWorld {
         if (!n.alive) return;
         if (r.chance(0.5)) n.ask({ verb: 'disconnect', force: false }, () => {});
         else n.ask({ verb: 'connect', discardMyData: false }, () => {});
+        return;
+      case 12:
+        // Nothing is altered beneath anybody: whatever it marks stays marked, and there is no peace.
+        n.ask({ verb: 'verify', volume: undefined, start: undefined, stop: bytes(4 * MIB) }, () => {});
     }
   }
   #kill(n: SimNode, power: boolean): void {
@@ -398,6 +403,7 @@ export class MirrorWorld {
       });
       this.#runUntil('a primary', () => this.primary !== undefined, 10);
     }
+    this.#verifying();
     // A last write in peace, so that all that is held is let go; then nobody writes, and all comes to rest.
     this.world.runUntil(this.world.now + 2 * SECOND);
     const clients = this.#clients;
@@ -408,6 +414,14 @@ export class MirrorWorld {
     this.#writing = true;
     this.#clients = 0;
     for (let i = 0; i < Math.max(1, clients); i++) this.#client();
+  }
+  #verifying(): void {
+    const { world, nodes } = this;
+    const p = this.primary;
+    if (p === undefined || this.options.bytes > 4 * MIB || !world.random.chance(0.25)) return;
+    const runUntil = (what: string, wanted: () => boolean, limit: number): void => this.#runUntil(what, wanted, limit);
+    plantAndVerify({ world, nodes, places: this.#places, runUntil }, p);
+    this.#runUntil('peace after a verify', () => this.#equalStates(), 60);
   }
   #compare(): void {
     const [a, b] = this.nodes;

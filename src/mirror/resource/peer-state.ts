@@ -1,0 +1,124 @@
+/** What the peer's P_STATE means for a volume, and the comparison anew when one side has changed while both are connected. */
+import { type Text, text } from '../../base/index.ts';
+import { DRBD_CONNECTIONS, DRBD_ROLES, decodeState, type StatePacket } from '../../wire/index.ts';
+import { fittingDisks } from '../machine/index.ts';
+import { decideHandshake, type HandshakeSide } from '../metadata/index.ts';
+import { connectConfig } from './facts.ts';
+import type { Parts } from './parts.ts';
+import { FINISHED } from './reasons.ts';
+import type { Syncs } from './syncs.ts';
+import { atLeast, type Volume } from './volume.ts';
+
+export class PeerStates {
+  readonly #p: Parts;
+  readonly #s: Syncs;
+
+  constructor(p: Parts, s: Syncs) {
+    this.#p = p;
+    this.#s = s;
+  }
+
+  heard(v: Volume, p: StatePacket): void {
+    const told = decodeState(p.state);
+    const theirs = DRBD_CONNECTIONS[told.connection] ?? 'StandAlone';
+    const disk = v.peerDiskOf(told.disk);
+    const before = v.peerDisk;
+    v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    const s = this.#s.of(v);
+    if (s?.is === 'source' && theirs === 'Connected' && disk === 'UpToDate') {
+      if (v.bits > 0) {
+        this.#abort(v, text('the peer says that it is equal, and blocks still differ', '对端称已一致，但仍有差异块'));
+        return;
+      }
+      this.#p.steps.endSource(v, s);
+      return;
+    }
+    if (v.connection === 'Connected') {
+      const undecided = theirs === 'Connected' && (v.considerResync || DISKS_NEGOTIATING(told.disk));
+      const decided = ['StartingSyncS', 'StartingSyncT', 'WFBitMapS', 'WFBitMapT'].includes(theirs);
+      v.considerResync = false;
+      if ((undecided || decided) && v.peerUuids !== undefined && v.backing !== undefined) {
+        v.peerDisk = disk;
+        this.#compareAgain(v, !decided);
+        return;
+      }
+    }
+    v.peerDisk = disk;
+    if (v.connection === 'Connected') [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
+    if (s?.is === 'verify-target' && theirs === 'Connected' && disk === 'UpToDate') this.#p.verifies.peerEnded(v);
+    // A state that was told before the peer agreed to be verified says nothing of the verify.
+    const ended = theirs === 'Connected' && (s?.is === 'source' || s?.is === 'target');
+    if (s !== undefined && (!atLeast(disk, 'Inconsistent') || ended)) {
+      this.#s.stop(v);
+      v.connection = 'Connected';
+    }
+    // The peer's disk is gone: from here on we have what it has not.
+    if (atLeast(before, 'Inconsistent') && before !== 'DUnknown' && !atLeast(disk, 'Inconsistent')) {
+      this.#p.link.alone(v);
+      if (v.disk === 'UpToDate' && v.peerRole === 'Primary' && v.uuids.bitmap === 0n) v.beginGeneration();
+      this.#s.tellUuids(v);
+    }
+  }
+  #abort(v: Volume, why: Text): void {
+    this.#p.c.reason('mirror.resync', v.number, why);
+    this.#p.link.lose(why, true);
+  }
+  /** Both are connected, and what one of them has changed: a forced promotion, a disk attached late. */
+  #compareAgain(v: Volume, tellFirst: boolean): void {
+    const { link, c } = this.#p;
+    const peer = v.peerUuids;
+    if (peer === undefined) return;
+    const config = connectConfig(this.#p.config, [v], { secret: undefined, discardMyData: false, dryRun: false });
+    const mine: HandshakeSide = {
+      uuids: v.uuids,
+      crashedPrimary: v.crashedPrimary,
+      primary: v.primary,
+      disk: v.disk,
+      bits: v.bits,
+      discardMyData: false,
+    };
+    const decision = decideHandshake({
+      mine,
+      peer: {
+        uuids: peer.uuids,
+        crashedPrimary: (peer.flags & 2) !== 0,
+        primary: v.peerRole === 'Primary',
+        disk: v.peerDisk,
+        bits: peer.bits,
+        discardMyData: false,
+      },
+      version: link.dialect.version,
+      features: link.dialect.features,
+      resolver: link.resolver,
+      policies: config.policies,
+      alwaysAsbp: config.alwaysAsbp,
+      rrConflict: config.rrConflict,
+      dryRun: false,
+    });
+    for (const r of decision.reasons) c.reason('mirror.decided', v.number, r);
+    const { outcome } = decision;
+    if (outcome.do === 'drop') {
+      link.lose(decision.reasons.at(-1) ?? FINISHED, false);
+      return;
+    }
+    if (outcome.do === 'connect') {
+      this.#s.go(v, 'Connected');
+      return;
+    }
+    if (outcome.full) v.bitmap.setAll();
+    const connection = outcome.do === 'source' ? 'WFBitMapS' : 'WFBitMapT';
+    [v.disk, v.peerDisk] = fittingDisks(connection, v.disk, v.peerDisk);
+    if (tellFirst) this.#s.tellUuids(v);
+    const unblock = link.block();
+    const { era } = link;
+    // Nothing is sent as data from here to the beginning of the resync.
+    v.connection = connection;
+    v.save(outcome.full, () => {
+      if (era !== link.era) return;
+      if (tellFirst) this.#s.tell(v);
+      this.#p.steps.begin(v);
+      unblock();
+    });
+  }
+}
+const DISKS_NEGOTIATING = (n: number): boolean => n === 3;
