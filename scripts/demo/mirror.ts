@@ -48,7 +48,7 @@ export async function mirrorDemo(o: DemoOptions): Promise<number> {
     teller.line();
     teller.line(
       text(
-        `✓ Of ${kept} acknowledged records none was lost. Not the whole disk was copied to ha1, but\n  ${missed}: what it missed, and the parts that it may have been writing to (its activity log).`,
+        `✓ Of ${kept} acknowledged records none was lost. Not the whole disk was copied\n  to ha1, but ${missed}: what it missed, and the parts that it may have been\n  writing to when its power went (the activity log).`,
         `✓ 已确认的 ${kept} 条记录一条未丢。恢复 ha1 时没有复制整个磁盘，只复制了 ${missed}：\n  它错过的数据，以及断电时可能正在写入的区域（活动日志）。`,
       ),
     );
@@ -226,7 +226,7 @@ class Story {
     await this.#good(this.#pair.up('ha1'));
     this.#teller.say(
       text(
-        'ha1 has power again. It comes up as secondary, and fetches what it missed,\nwhile the program writes on',
+        'ha1 has power again. It comes up as secondary, and fetches what it\nmissed, while the program writes on',
         'ha1 恢复供电，以从节点启动，并取回错过的数据；\n程序同时继续写入',
       ),
     );
@@ -259,7 +259,7 @@ class Story {
         '--timeout=120',
       ]);
     wait.onLine((l) => {
-      const bar = /\[[#.]+\] [1-9].*/.exec(l.text)?.[0];
+      const bar = /\[[#.]+\] [1-9].*/.exec(l.text)?.[0].replace('about ', '');
       if (bar === undefined) return;
       this.#teller.note(text(bar, bar));
       this.#copied = / (?:of|\/) ([\d.]+ \wiB)/.exec(bar)?.[1] ?? '';
