@@ -10,7 +10,6 @@ import {
   type Devices,
   type MirrorAnswer,
   type MirrorConfig,
-  type MirrorReason,
   type MirrorRequest,
   type MirrorStatus,
   placementOf,
@@ -31,7 +30,6 @@ export type MirrorHost = {
 };
 /** Bytes that the peer has not taken; beyond it writes of applications wait. */
 const MOST_UNTAKEN = 4 << 20;
-const REASONS_KEPT = 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
 
 /** The mirror's own unit: places and sizes of DRBD are in sectors. */
@@ -73,7 +71,6 @@ export class MirrorProcess {
   readonly #resized = new Map<number, () => void>();
   readonly #held: ResourceEvent[] = [];
   /** With the time of day, which the resource does not know. */
-  #reasons: readonly MirrorReason[] = [];
   #nextId = 1;
   #cancel: Cancel = () => {};
   #armed: Microseconds | undefined;
@@ -139,7 +136,7 @@ export class MirrorProcess {
     this.#feed({ kind: 'request', id, request });
   }
   status(): MirrorStatus {
-    return { ...this.#resource.status(), reasons: this.#reasons };
+    return this.#resource.status();
   }
   get primary(): boolean {
     return this.#resource.primary;
@@ -234,9 +231,15 @@ export class MirrorProcess {
         return;
       }
       case 'reason':
-        this.#reasons = [...this.#reasons, { ...e.reason, at: Date.now() }].slice(-REASONS_KEPT);
         this.#h.log.write({ level: 'notice', code: e.reason.code, text: e.reason.text });
         return;
+      case 'measure': {
+        const d = this.#disks.get(e.volume);
+        if (d === undefined) return;
+        const [data, metadata] = [sector(d.data.measure()), sector(d.metadata.measure())];
+        this.#feed({ kind: 'measured', volume: e.volume, data, metadata });
+        return;
+      }
       case 'resized':
         this.#resized.get(e.volume)?.();
         return;

@@ -24,6 +24,12 @@ export class PeerStates {
     const disk = v.peerDiskOf(told.disk);
     const before = v.peerDisk;
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    this.#p.pauses.heard(v, told);
+    if (theirs === 'Ahead') {
+      v.peerDisk = disk;
+      if (v.connection !== 'Behind') this.#p.congestion.behind(v);
+      return;
+    }
     const s = this.#s.of(v);
     if (s?.is === 'source' && theirs === 'Connected' && disk === 'UpToDate') {
       if (v.bits > 0) {

@@ -8,12 +8,19 @@ import type { MirrorConfig } from '../config.ts';
 import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
 import { attach } from './attach.ts';
+import { Congestion } from './congestion.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
+import { FullSyncs } from './full-sync.ts';
+import { signed, tampered } from './integrity.ts';
 import { Link } from './link.ts';
 import type { Parts } from './parts.ts';
+import { Patience } from './patience.ts';
+import { Pauses } from './pauses.ts';
 import { PeerStates } from './peer-state.ts';
+import { Pieces } from './pieces.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
+import { Resizes } from './resizes.ts';
 import { ResyncSteps } from './resync-steps.ts';
 import { Roles } from './roles.ts';
 import { bitsTouched, Sender } from './sender.ts';
@@ -53,6 +60,7 @@ export class Resource implements Context {
   readonly #parts: Parts;
   #effects: ResourceEffect[] = [];
   #now: Microseconds = us(0);
+  readonly #pieces = new Pieces();
   /** By tag, who is told of the result; tags are used again. */
   readonly #running: (((result: number) => void) | undefined)[] = [];
   readonly #freeTags: number[] = [];
@@ -71,6 +79,7 @@ export class Resource implements Context {
     const sender = new Sender(this, {
       protocol: PROTOCOL_NUMBER[config.net.protocol],
       maxEpochSize: config.net.maxEpochSize,
+      features: () => this.#parts.link.dialect.features,
     });
     const parts = { config, c: this, volumes: this.volumes, sender, receiver: new Receiver(this) } as unknown as {
       -readonly [K in keyof Parts]: Parts[K];
@@ -81,8 +90,15 @@ export class Resource implements Context {
     parts.peerStates = new PeerStates(parts, parts.syncs);
     parts.roles = new Roles(parts);
     parts.verifies = new Verifies(parts);
+    parts.fullSyncs = new FullSyncs(parts);
+    parts.pauses = new Pauses(parts);
+    parts.patience = new Patience(parts);
+    parts.resizes = new Resizes(parts);
+    parts.congestion = new Congestion(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
+    sender.beforeSend = (v) => parts.congestion.consider(v);
+    sender.onEpoch = () => parts.congestion.acknowledged();
     for (const v of this.volumes) {
       v.onReady = () => sender.ready(v);
       v.onReleased = () => {
@@ -104,7 +120,10 @@ export class Resource implements Context {
     return this.#host.random64();
   }
   emit(e: ResourceEffect): void {
-    this.#effects.push(e);
+    if (e.kind === 'done' && e.tag < 0) {
+      const whole = this.#pieces.done(e.tag, e.result);
+      if (whole !== undefined) this.#effects.push({ ...e, ...whole });
+    } else this.#effects.push(e);
   }
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void {
     const tag = this.#freeTags.pop() ?? this.#running.length;
@@ -112,7 +131,7 @@ export class Resource implements Context {
     this.emit({ kind: 'disk', tag, volume, on, operation });
   }
   send(socket: DrbdSocket, packet: DrbdPacket, sent?: () => void): void {
-    this.emit({ kind: 'send', socket, packet, sent });
+    this.emit({ kind: 'send', socket, packet: signed(packet, this.config.net.dataIntegrity), sent });
   }
   reason(code: string, volume: number | undefined, words: Text): void {
     const reason = { at: this.#host.wall(), code, volume, text: words };
@@ -149,6 +168,9 @@ export class Resource implements Context {
       case 'closed':
         link.closed(e.because);
         return;
+      case 'measured':
+        this.#parts.resizes.measured(e.volume, e);
+        return;
       case 'handled':
         return;
       case 'tick':
@@ -156,6 +178,8 @@ export class Resource implements Context {
         syncs.tick();
         sender.tick();
         receiver.tick();
+        this.#parts.patience.tick();
+        this.#parts.congestion.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -165,8 +189,9 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
-    const { link, syncs, sender, receiver } = this.#parts;
-    return earlier(earlier(link.deadline, syncs.deadline), earlier(sender.deadline, receiver.deadline));
+    const { link, patience, congestion, syncs, sender, receiver } = this.#parts;
+    const peer = earlier(link.deadline, earlier(patience.deadline, congestion.deadline));
+    return earlier(peer, earlier(syncs.deadline, earlier(sender.deadline, receiver.deadline)));
   }
   volume(n: number): Volume {
     const v = this.volumes.find((one) => one.number === n);
@@ -241,6 +266,19 @@ export class Resource implements Context {
         return;
       case 'verify':
         eachVolume(this.volumes, r.volume, (v, a) => this.#parts.verifies.start(v, r.start, r.stop, a), answer);
+        return;
+      case 'invalidate':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidate(v, a), answer);
+        return;
+      case 'invalidate-remote':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidateRemote(v, a), answer);
+        return;
+      case 'pause-sync':
+      case 'resume-sync':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.pauses.set(v, r.verb === 'pause-sync', a), answer);
+        return;
+      case 'resize':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.resizes.resize(v, r, a), answer);
         return;
       default:
         answer(refused('not-supported', `${r.verb} is not known to this machine`, `不支持 ${r.verb}`));
@@ -319,8 +357,10 @@ export class Resource implements Context {
       this.#read(v, r);
       return;
     }
-    v.counters.ap++;
-    this.#parts.sender.submit(v, r);
+    for (const one of r.op === 'zero' ? this.#pieces.cut(r) : [r]) {
+      v.counters.ap++;
+      this.#parts.sender.submit(v, one);
+    }
   }
   /** From the own disk where it is good there, else from the peer. */
   #read(v: Volume, r: Read): void {
@@ -352,6 +392,11 @@ export class Resource implements Context {
 
   #packet(socket: DrbdSocket, p: DrbdPacket): void {
     const { link } = this.#parts;
+    const wrong = tampered(p, this.config.net.dataIntegrity);
+    if (wrong !== undefined) {
+      link.closed(wrong);
+      return;
+    }
     if (!link.established) {
       link.packet(socket, p);
       return;

@@ -66,7 +66,7 @@ export class ResyncTarget {
   #ended = false;
   readonly total: number;
   equal = 0;
-  paused = false;
+  #paused = false;
   onEnd: (failed: number) => void = () => {};
 
   constructor(c: Context, v: Volume, checksums: string | undefined) {
@@ -79,13 +79,17 @@ export class ResyncTarget {
     this.total = v.bitmap.count;
   }
   get deadline(): Microseconds | undefined {
-    return this.#ended || this.paused ? undefined : this.#due;
+    return this.#ended || this.#paused ? undefined : this.#due;
+  }
+  pause(paused: boolean): void {
+    if (this.#paused && !paused) this.#due = us(this.#c.now);
+    this.#paused = paused;
   }
   get failed(): number {
     return this.#failed;
   }
   tick(): void {
-    if (this.#ended || this.paused || this.#c.now < this.#due) return;
+    if (this.#ended || this.#paused || this.#c.now < this.#due) return;
     this.#due = us(this.#c.now + TICK);
     this.#budget = this.rate.step(this.#inFlight, TICK);
     this.#pursue();
@@ -93,7 +97,7 @@ export class ResyncTarget {
   }
   /** Asks for as much as the rate allows and the window has room for. */
   #pursue(): void {
-    if (this.#ended || this.paused) return;
+    if (this.#ended || this.#paused) return;
     const window = Math.max(WINDOW, this.#v.config.options.resync.fillTarget);
     while (this.#budget >= BIT_BYTES && this.#inFlight < window) {
       const bit = this.#v.bitmap.nextSet(this.#cursor);

@@ -145,7 +145,6 @@ export class VerifySource {
   /** Bytes that differ, and bits that were judged. */
   found = 0;
   done = 0;
-  paused = false;
   onEnd: () => void = () => {};
 
   /** From bit `from` up to `to`. */
@@ -160,7 +159,7 @@ export class VerifySource {
     this.total = Math.max(0, to - from);
   }
   get deadline(): Microseconds | undefined {
-    return this.#ended || this.paused ? undefined : this.#due;
+    return this.#ended ? undefined : this.#due;
   }
   /** The first bit that is not judged. */
   get position(): number {
@@ -168,7 +167,7 @@ export class VerifySource {
   }
   tick(): void {
     const { c } = this.#w;
-    if (this.#ended || this.paused || c.now < this.#due) return;
+    if (this.#ended || c.now < this.#due) return;
     this.#due = us(c.now + TICK);
     this.#budget = this.#rate.step(this.#blocks.bytes, TICK);
     this.#pursue();
@@ -179,7 +178,6 @@ export class VerifySource {
     const { c, volume } = this.#w;
     while (
       !this.#ended &&
-      !this.paused &&
       this.#budget >= BIT_BYTES &&
       this.#cursor < this.#to &&
       this.#blocks.size < WINDOW_BLOCKS
