@@ -6,7 +6,7 @@
  *       │                                                          │
  *    ours.img            (both files of this machine)        /dev/vda = kern.img
  * ```
- * The guest has the other file too, as /dev/vdb: `swapped`, each side lies on what was the other's.
+ * The guest has the other file too, as /dev/vdb: each side can be told to lie on what was the other's.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -45,7 +45,7 @@ const DATA = SIZE - MIB;
 const PATIENCE_MS = 60_000;
 
 /** What a case adds to the sections of the resource. */
-export type Settings = { readonly net?: string; readonly disk?: string; readonly more?: string };
+export type Settings = { readonly net?: string; readonly disk?: string };
 /** Lines of the kernel's and of ours where they must not be the same. */
 export type Sides = { readonly ours?: Settings; readonly kern?: Settings };
 
@@ -69,7 +69,6 @@ export class DrbdRig {
   readonly vm: Vm;
   readonly #socket: string;
   #ours: ChildProcess | undefined;
-  swapped = false;
   /** What our process said, all runs. */
   said = '';
 
@@ -107,23 +106,23 @@ export class DrbdRig {
   // ------------------------------------------------------------------------------------------ configuration
 
   /** Both sides are stopped, told this, and started: what they have on their disks they keep. */
-  async configure(both: Settings, sides: Sides = {}): Promise<void> {
+  async configure(both: Settings, sides: Sides = {}, disks: 'own' | 'swapped' = 'own'): Promise<void> {
     await this.stopOurs();
-    if (this.#kernelUp) await this.adm('down', 'r0');
-    this.#kernelUp = false;
-    await this.tellKernel(join2(both, sides.kern));
-    this.tellOurs(join2(both, sides.ours));
+    const [ours, kern] = disks === 'own' ? ['ours.img', '/dev/vda'] : ['kern.img', '/dev/vdb'];
+    const conf = (s?: Settings): string => confOf(join(this.folder, ours), kern, both, s);
+    this.#forKernel = conf(sides.kern);
+    writeFileSync(join(this.folder, 'drbd.conf'), conf(sides.ours));
+    await this.sh(
+      'drbdadm down r0 || true; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vda /dev/vdb',
+      this.#forKernel,
+    );
   }
-  #kernelUp = false;
-  tellOurs(s: Settings): void {
-    writeFileSync(join(this.folder, 'drbd.conf'), this.#conf(s));
-  }
-  async tellKernel(s: Settings): Promise<void> {
-    await this.sh('cat > /etc/drbd.conf', this.#conf(s));
-  }
-  #conf(s: Settings): string {
-    const [ours, kern] = this.swapped ? ['kern.img', '/dev/vdb'] : ['ours.img', '/dev/vda'];
-    return confOf(join(this.folder, ours), kern, s);
+  #forKernel = '';
+  /** After a power cut, up to the resource that looks for us. */
+  async powerOn(): Promise<void> {
+    await this.vm.powerOn();
+    await this.sh('cat > /etc/drbd.conf', this.#forKernel);
+    await this.adm('up', 'r0');
   }
   /** Metadata of both sides as a new mirror has it, and on each disk what `fill` says, byte by byte the same number. */
   async create(fill: { readonly ours: number; readonly kern: number }): Promise<void> {
@@ -205,14 +204,12 @@ export class DrbdRig {
   async volume(): Promise<VolumeStatus> {
     return (await this.status()).volumes[0] ?? assert.fail('no volume');
   }
+  get nbd(): string {
+    return `nbd+unix:///r0?socket=${join(this.folder, 'nbd')}`;
+  }
   /** Commands of qemu-io, through our NBD export; each must succeed. */
   io(...commands: string[]): string {
-    const argv = [
-      '-f',
-      'raw',
-      `nbd+unix:///r0?socket=${join(this.folder, 'nbd')}`,
-      ...commands.flatMap((c) => ['-c', c]),
-    ];
+    const argv = ['-f', 'raw', this.nbd, ...commands.flatMap((c) => ['-c', c])];
     const r = spawnSync('qemu-io', argv, { encoding: 'utf8', timeout: PATIENCE_MS });
     assert.equal(r.status, 0, `${commands.join('; ')}: ${r.stdout}${r.stderr}`);
     assert.doesNotMatch(r.stdout, /Pattern verification failed|failed:/);
@@ -230,7 +227,6 @@ export class DrbdRig {
   async adm(...args: string[]): Promise<string> {
     const r = await this.vm.run(['drbdadm', ...args]);
     assert.equal(r.code, 0, `drbdadm ${args.join(' ')}: ${r.stdout}${r.stderr}`);
-    if (args[0] === 'up') this.#kernelUp = true;
     return r.stdout;
   }
   /** As a primary it writes that many KiB of one byte, and stays primary if it is told so. Undefined: nothing. */
@@ -239,7 +235,7 @@ export class DrbdRig {
     const octal = `\\${byte.toString(8)}`;
     const write = `tr '\\0' '${octal}' </dev/zero | head -c ${kib * 1024} |
       dd of=/dev/drbd0 bs=4k seek=${at / 4096} iflag=fullblock oflag=direct 2>&1`;
-    await this.sh(`drbdadm primary r0; ${kib > 0 ? write : ''}; ${stay ? '' : 'drbdadm secondary r0'}`);
+    await this.sh(`drbdadm primary r0; ${kib > 0 ? write : ':'}; ${stay ? ':' : 'drbdadm secondary r0'}`);
   }
   async proc(): Promise<Proc> {
     const text = await this.sh('cat /proc/drbd');
@@ -308,17 +304,11 @@ export class DrbdRig {
   }
 }
 
-const join2 = (a: Settings, b: Settings = {}): Settings => ({
-  net: `${a.net ?? ''} ${b.net ?? ''}`,
-  disk: `${a.disk ?? ''} ${b.disk ?? ''}`,
-  more: `${a.more ?? ''} ${b.more ?? ''}`,
-});
 /** Times are those of a guest that is emulated on a busy machine. */
-const confOf = (ours: string, kern: string, s: Settings): string => `global { usage-count no; }
+const confOf = (ours: string, kern: string, both: Settings, side: Settings = {}): string => `global { usage-count no; }
 resource r0 {
-  net { timeout 50; connect-int 6; ping-int 6; ping-timeout 30; socket-check-timeout 2; ${s.net ?? ''} }
-  disk { resync-rate 100M; c-plan-ahead 0; c-min-rate 0; ${s.disk ?? ''} }
-  ${s.more ?? ''}
+  net { timeout 50; connect-int 6; ping-int 6; ping-timeout 30; socket-check-timeout 2; ${both.net ?? ''} ${side.net ?? ''} }
+  disk { resync-rate 100M; c-plan-ahead 0; c-min-rate 0; ${both.disk ?? ''} ${side.disk ?? ''} }
   on ours { device /dev/drbd0; disk ${ours}; meta-disk internal; address 10.99.0.1:7788; }
   on kern { device /dev/drbd0; disk ${kern}; meta-disk internal; address 10.99.0.2:7788; }
 }

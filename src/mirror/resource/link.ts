@@ -94,14 +94,17 @@ export class Link {
     this.#nonce = this.#challenge();
     this.#p.c.emit({ kind: 'seek' });
   }
-  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. */
-  lose(why: Text, retry: boolean): void {
+  /**
+   * `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. `verdict`: what was told in the
+   * handshake forbids a connection.
+   */
+  lose(why: Text, retry: boolean, verdict = false): void {
     const before = this.state;
     if (before === 'StandAlone') return;
     const { volumes, sender, receiver, c } = this.#p;
     this.era++;
-    c.emit({ kind: 'close' });
-    if (before !== 'WFConnection')
+    c.emit({ kind: 'close', verdict });
+    if (before !== 'WFConnection' || verdict)
       c.reason('mirror.disconnected', undefined, text(`no connection: ${why.en}`, `连接断开：${why.zh}`));
     this.state = retry ? 'Unconnected' : 'StandAlone';
     this.#blocks.clear();
@@ -109,7 +112,8 @@ export class Link {
     this.#pongs = [];
     this.#pingedAt = undefined;
     this.#told.clear();
-    this.discardMyData = false;
+    // Asked for once, it holds until there has been a decision.
+    if (!retry) this.discardMyData = false;
     // A source without a bit left may have a target that has finished already and could go on by itself.
     const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
     const hadPeer = new Set(volumes.filter((v) => v.connected));
@@ -266,7 +270,7 @@ export class Link {
           if (e.packet.kind === 'P_STATE' && this.#machine.phase.is !== 'parameters') this.#connected();
           break;
         case 'close':
-          this.lose(e.because, e.retry);
+          this.lose(e.because, e.retry, !e.retry);
           return;
         case 'decided': {
           const unblock = this.block();

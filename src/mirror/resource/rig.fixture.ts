@@ -129,7 +129,7 @@ export class Rig {
   #nextRequest = 1;
   readonly effects: ResourceEffect[] = [];
 
-  constructor(config: MirrorConfig = rigConfig(), size = MIB) {
+  constructor(config: MirrorConfig = rigConfig(), size = MIB, secret?: string) {
     this.disk = new Uint8Array(size);
     this.#format();
     const whole = sector(size / 512);
@@ -142,7 +142,7 @@ export class Rig {
       },
       wall: () => this.now / 1000,
       challenge: () => new Uint8Array(64),
-      secret: undefined,
+      secret: secret === undefined ? undefined : new TextEncoder().encode(secret),
     });
   }
   get volume(): Resource['volumes'][number] {
@@ -170,13 +170,7 @@ export class Rig {
   /** Attached and connected to a peer that has the same data. */
   connect(peerRole: 'Primary' | 'Secondary' = 'Secondary', features = 15): void {
     this.ask({ verb: 'up' });
-    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
-    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
-    this.run();
-    this.advance(600_000);
-    const rest = new Uint8Array(60);
-    const versions = { minVersion: 86, maxVersion: 101, features };
-    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
+    this.meet(features);
     for (const { packet } of this.said()) {
       if (packet.kind === 'P_STATE')
         this.hear({ ...packet, state: stateOf('WFConnection', [peerRole, 'Unknown'], ['UpToDate', 'DUnknown']) });
@@ -191,6 +185,16 @@ export class Rig {
     });
     assert.equal(this.volume.connection, 'Connected');
     this.said();
+  }
+  /** Both sockets, and the peer's features: what is said then is what follows them. */
+  meet(features = 15): void {
+    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
+    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
+    this.run();
+    this.advance(600_000);
+    const rest = new Uint8Array(60);
+    const versions = { minVersion: 86, maxVersion: 101, features };
+    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
   }
   promote(): void {
     const id = this.ask({ verb: 'primary', force: false });
