@@ -264,6 +264,7 @@ export class Link {
           break;
         case 'agree':
           this.#p.c.emit({ kind: 'agree', dialect: e.dialect });
+          this.#p.sender.features = e.dialect.features;
           break;
         case 'send':
           this.#p.c.send(e.socket, e.packet);

@@ -103,6 +103,7 @@ export class Resource implements Context {
     return this.#host.random64();
   }
   emit(e: ResourceEffect): void {
+    if (e.kind === 'done' && this.#parts.sender.tookPiece(e.tag, e.result)) return;
     this.#effects.push(e);
   }
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void {
@@ -155,6 +156,7 @@ export class Resource implements Context {
     }
   }
   takeEffects(): ResourceEffect[] {
+    this.#parts.sender.goOn();
     const effects = this.#effects;
     this.#effects = [];
     return effects;
@@ -313,7 +315,7 @@ export class Resource implements Context {
       this.#read(v, r);
       return;
     }
-    v.counters.ap++;
+    if (r.op === 'write') v.counters.ap++;
     this.#parts.sender.submit(v, r);
   }
   /** From the own disk where it is good there, else from the peer. */

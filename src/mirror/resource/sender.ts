@@ -6,6 +6,7 @@
 import { type Text, text } from '../../base/index.ts';
 import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
 import { EXTENT_SECTORS } from '../metadata/index.ts';
+import { Clearing, clearingPacket } from './clearing.ts';
 import type { RangeLock } from './range-locks.ts';
 import { type AppRequest, type Context, EIO } from './types.ts';
 import { atLeast, type Volume } from './volume.ts';
@@ -65,6 +66,8 @@ export class Sender {
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
   onIdle: () => void = () => {};
+  /** Agreed with the peer. */
+  features = 0;
 
   constructor(c: Context, o: SenderOptions) {
     this.#c = c;
@@ -77,7 +80,7 @@ export class Sender {
   get inFlight(): number {
     let later = 0;
     for (const l of this.#later.values()) later += l.length;
-    return this.#log.size + this.#flushes.length + later;
+    return this.#log.size + this.#flushes.length + this.#clearing.size + later;
   }
   unanswered(v: Volume): number {
     let n = (this.#later.get(v) ?? []).length;
@@ -95,6 +98,25 @@ export class Sender {
   }
 
   submit(v: Volume, r: AppWrite | Extract<AppRequest, { readonly op: 'flush' }>): void {
+    if (r.op === 'zero') this.#clearing.begin(v, r, this.features);
+    else this.#submit(v, r);
+  }
+  /** Whether it was the answer to a piece of a longer request. */
+  tookPiece(tag: number, result: number): boolean {
+    return this.#clearing.took(tag, result);
+  }
+  /** At the end of a turn: what is longer than one piece goes on. */
+  goOn(): void {
+    this.#clearing.goOn(this.features, (v, tag, result) => {
+      this.#c.emit({ kind: 'done', volume: v.number, tag, result });
+      this.onIdle();
+    });
+  }
+  readonly #clearing = new Clearing((v, piece) => {
+    v.counters.ap++;
+    this.#submit(v, piece);
+  });
+  #submit(v: Volume, r: AppWrite | Extract<AppRequest, { readonly op: 'flush' }>): void {
     if (v.held) {
       const later = this.#later.get(v) ?? [];
       this.#later.set(v, later);
@@ -144,7 +166,7 @@ export class Sender {
     this.ready(v);
     const later = this.#later.get(v) ?? [];
     this.#later.delete(v);
-    for (const r of later) if (r.op !== 'read') this.submit(v, r);
+    for (const r of later) if (r.op !== 'read') this.#submit(v, r);
   }
   /** The activity log has changed: whoever waited for it may go. */
   ready(v: Volume): void {
@@ -255,13 +277,7 @@ export class Sender {
         digest: NOTHING,
         data: r.bytes,
       });
-    else
-      this.#c.send('data', {
-        kind: 'P_ZEROES',
-        ...block,
-        flags: flags | DRBD_WRITE_FLAG.zeroes | (r.unmap ? DRBD_WRITE_FLAG.discard : 0),
-        size: w.length,
-      });
+    else this.#c.send('data', clearingPacket({ ...block, flags }, w.length, r.unmap, this.features));
     v.counters.ns += w.length;
     // In A it is complete when it is on its way.
     w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
