@@ -80,6 +80,7 @@ export function imageOf(
   const indexes = fillSlots(
     service.scheduler,
     service.servers.map((s, i) => ({ key: s.key, weight: weights[i] as number })),
+    service.away,
   );
   return {
     id,

@@ -39,9 +39,16 @@ export function ringSlots(servers: number): number {
 }
 
 /** For each slot the index of its server; empty where no server has a weight. */
-export function fillSlots(scheduler: Scheduler, servers: readonly SlotServer[]): Int32Array {
+export function fillSlots(
+  scheduler: Scheduler,
+  servers: readonly SlotServer[],
+  away: readonly SlotServer[] = [],
+): Int32Array {
   if (!servers.some((s) => s.weight > 0)) return new Int32Array(0);
-  if (choiceOf(scheduler) !== 'count') return maglev(servers, ringSlots(servers.length));
+  if (choiceOf(scheduler) !== 'count') {
+    const serving = servers.filter((s) => s.weight > 0).length;
+    return maglev(servers, ringSlots(serving + away.length), { away });
+  }
   if (looksAtLoad(scheduler))
     return wrrSequence(
       servers.map((s) => s.weight),
