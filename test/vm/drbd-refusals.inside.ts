@@ -19,7 +19,7 @@ after(() => rig?.stop());
 const secret = (algorithm: string, words = 'not-a-secret'): Settings => ({
   net: `cram-hmac-alg ${algorithm}; shared-secret "${words}";`,
 });
-for (const algorithm of ['sha1', 'sha256', 'md5'])
+for (const algorithm of ['sha1', 'sha256'])
   test(`with the same secret, ${algorithm} lets both in`, async () => {
     await rig.configure(secret(algorithm));
     await rig.up();

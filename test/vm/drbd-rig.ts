@@ -218,8 +218,10 @@ export class DrbdRig {
 
   // ------------------------------------------------------------------------------------------ the kernel
 
+  /** With drbdsetup of 8.4, which is several times faster in a guest than drbdadm. */
   async sh(script: string, input?: string): Promise<string> {
-    const r = await this.vm.run(['sh', '-e', '-c', script], input === undefined ? {} : { input });
+    const words = `PATH=$PATH:/lib/drbd; ${script}`;
+    const r = await this.vm.run(['sh', '-e', '-c', words], input === undefined ? {} : { input });
     assert.equal(r.code, 0, `${script}: ${r.stdout}${r.stderr}`);
     return r.stdout;
   }
@@ -235,7 +237,7 @@ export class DrbdRig {
     const octal = `\\${byte.toString(8)}`;
     const write = `tr '\\0' '${octal}' </dev/zero | head -c ${kib * 1024} |
       dd of=/dev/drbd0 bs=4k seek=${at / 4096} iflag=fullblock oflag=direct 2>&1`;
-    await this.sh(`drbdadm primary r0; ${kib > 0 ? write : ':'}; ${stay ? ':' : 'drbdadm secondary r0'}`);
+    await this.sh(`drbdsetup-84 primary 0; ${kib > 0 ? write : ':'}; ${stay ? ':' : 'drbdsetup-84 secondary 0'}`);
   }
   async proc(): Promise<Proc> {
     const text = await this.sh('cat /proc/drbd');
@@ -251,6 +253,12 @@ export class DrbdRig {
 
   // ------------------------------------------------------------------------------------------ both
 
+  /** Bytes of one side change beneath the mirror, as a bad disk changes them. */
+  rot(host: 'ours' | 'kern', at: number, length: number): void {
+    const fd = openSync(this.image(host), 'r+');
+    writeSync(fd, Buffer.alloc(length, 0xee), 0, length, at);
+    closeSync(fd);
+  }
   /** Rejects with what both sides say of themselves. */
   async until(what: string, holds: () => Promise<boolean> | boolean, patience = PATIENCE_MS): Promise<void> {
     const end = Date.now() + patience;

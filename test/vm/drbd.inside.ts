@@ -148,3 +148,36 @@ test('a second primary is refused on either side, with its reason', async () => 
   assert.equal((await rig.volume()).role, 'Secondary');
   await rig.adm('secondary', 'r0');
 });
+
+test('a verify that either side begins finds on both what has rotted, and a reconnection mends it from the primary', async () => {
+  await rig.configure({ net: 'verify-alg sha1;' });
+  await rig.up();
+  await rig.settled();
+  await rig.order({ verb: 'primary', force: false });
+  const found = (kib: number): Promise<void> =>
+    rig.until(`${kib} KiB are known to differ, on both sides`, async () => {
+      const v = await rig.volume();
+      const p = await rig.proc();
+      const over = v.connection === 'Connected' && p.cs === 'Connected';
+      return over && v.outOfSync === kib * 1024 && p.counters['oos'] === kib;
+    });
+  const mend = async (): Promise<void> => {
+    const before = (await rig.volume()).counters.ns;
+    await rig.adm('disconnect', 'r0');
+    await rig.adm('connect', 'r0');
+    await rig.settled();
+    assert.equal((await rig.volume()).counters.ns - before, 16);
+    await rig.equal();
+  };
+  rig.rot('kern', 7 * MIB, 8192);
+  rig.rot('kern', 13 * MIB + 1536, 512);
+  rig.rot('ours', 18 * MIB + 100, 1);
+  await rig.order({ verb: 'verify', volume: undefined, start: undefined, stop: undefined });
+  await found(16);
+  await mend();
+  rig.rot('kern', 2 * MIB, 12288);
+  rig.rot('ours', 21 * MIB, 1);
+  await rig.adm('verify', 'r0');
+  await found(16);
+  await mend();
+});
