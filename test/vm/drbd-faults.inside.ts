@@ -118,6 +118,48 @@ test('when the kernel loses its power as the primary, we have every write that w
   w.onDisk(await rig.equal());
 });
 
+test('the kernel writes on while a disk of ours that is new is filled, and both are equal', async () => {
+  await rig.configure({ rate: '6M' });
+  rig.createOurs();
+  await rig.adm('up', 'r0');
+  await rig.adm('primary', 'r0');
+  const w = new GuestWriter(rig.vm);
+  await goesOn(w);
+  await rig.startOurs();
+  await rig.until('the resync runs', async () => (await rig.volume()).connection === 'SyncTarget');
+  await goesOn(w);
+  await rig.sh(`
+    dd if=/dev/urandom of=/dev/drbd0 bs=128k count=16 seek=160 oflag=direct 2>&1
+    blkdiscard -o 22M -l 512k /dev/drbd0`);
+  await rig.settled();
+  await goesOn(w);
+  await w.stop();
+  w.onDisk(await rig.equal());
+  await rig.adm('secondary', 'r0');
+});
+
+test('we write on, many requests at once, while a disk of the kernel that is new is filled, and both are equal', async () => {
+  await rig.configure({ rate: '6M' });
+  await rig.startOurs();
+  await rig.order({ verb: 'primary', force: false });
+  const w = new NbdWriter(rig.nbd);
+  await goesOn(w);
+  await rig.adm('create-md', '--force', 'r0');
+  await rig.adm('up', 'r0');
+  await rig.until('the resync runs', async () => (await rig.volume()).connection === 'SyncSource');
+  await goesOn(w);
+  const many = Array.from({ length: 48 }, (_, i) => `aio_write -P ${i + 1} ${20 * MIB + i * 65536} 64k`);
+  rig.io(...many, 'aio_flush', 'flush', 'discard 23M 256k');
+  assert.equal((await rig.volume()).connection, 'SyncSource', 'it was under way all the time');
+  await rig.settled();
+  await goesOn(w);
+  await w.stop();
+  const all = await rig.equal();
+  w.onDisk(all);
+  for (let i = 0; i < 48; i++) assert.equal(all[20 * MIB + i * 65536], i + 1);
+  await rig.order({ verb: 'secondary' });
+});
+
 test('each side takes the disk of the other over, and nothing is copied', async () => {
   await rig.order({ verb: 'secondary' });
   await rig.adm('primary', 'r0');

@@ -45,7 +45,7 @@ const DATA = SIZE - MIB;
 const PATIENCE_MS = 60_000;
 
 /** What a case adds to the sections of the resource. */
-export type Settings = { readonly net?: string; readonly disk?: string };
+export type Settings = { readonly net?: string; readonly rate?: string };
 /** Lines of the kernel's and of ours where they must not be the same. */
 export type Sides = { readonly ours?: Settings; readonly kern?: Settings };
 
@@ -316,7 +316,7 @@ export class DrbdRig {
 const confOf = (ours: string, kern: string, both: Settings, side: Settings = {}): string => `global { usage-count no; }
 resource r0 {
   net { timeout 50; connect-int 6; ping-int 6; ping-timeout 30; socket-check-timeout 2; ${both.net ?? ''} ${side.net ?? ''} }
-  disk { resync-rate 100M; c-plan-ahead 0; c-min-rate 0; ${both.disk ?? ''} ${side.disk ?? ''} }
+  disk { c-plan-ahead 0; c-min-rate 0; resync-rate ${both.rate ?? '100M'}; }
   on ours { device /dev/drbd0; disk ${ours}; meta-disk internal; address 10.99.0.1:7788; }
   on kern { device /dev/drbd0; disk ${kern}; meta-disk internal; address 10.99.0.2:7788; }
 }
