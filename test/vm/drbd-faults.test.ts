@@ -1,4 +1,4 @@
-/** The kernel's DRBD 8.4 as a peer that freezes, and as one that loses its power; a disk that goes from it to us and back. */
+/** The kernel's DRBD 8.4 as a peer that freezes and loses its power, and that sees us do so. */
 import { test } from 'node:test';
 import { runBesideGuests } from '../support/inside.ts';
 

@@ -5,14 +5,7 @@ import { DrbdRig, MIB, type Settings, sha256 } from './drbd-rig.ts';
 
 let rig: DrbdRig;
 before(async () => {
-  rig = await DrbdRig.start();
-  await rig.configure({});
-  await rig.create({ ours: 0x10, kern: 0x10 });
-  await rig.up();
-  await rig.connected();
-  await rig.order({ verb: 'primary', force: true });
-  await rig.settled();
-  await rig.order({ verb: 'secondary' });
+  rig = await DrbdRig.started();
 });
 after(() => rig?.stop());
 

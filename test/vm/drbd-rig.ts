@@ -22,7 +22,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
@@ -77,10 +76,10 @@ export class DrbdRig {
     this.vm = vm;
     this.#socket = join(folder, 'sock');
   }
-  /** Only in a network namespace of its own. */
+  /** Only in namespaces of its own: device and folder (/run) vanish with them. */
   static async start(): Promise<DrbdRig> {
     execFileSync('sh', ['-e', '-c', TAP]);
-    const folder = mkdtempSync(join(tmpdir(), 'holdfast-drbd-'));
+    const folder = mkdtempSync('/run/holdfast-drbd-');
     for (const host of ['ours', 'kern']) execFileSync('truncate', ['-s', `${SIZE}`, join(folder, `${host}.img`)]);
     const vm = await Vm.start({
       hostname: 'kern',
@@ -89,6 +88,18 @@ export class DrbdRig {
       disks: [join(folder, 'kern.img'), join(folder, 'ours.img')],
     });
     return new DrbdRig(folder, vm);
+  }
+  /** And both hosts are secondary, connected and equal. */
+  static async started(): Promise<DrbdRig> {
+    const rig = await DrbdRig.start();
+    await rig.configure({});
+    await rig.create({ ours: 0x10, kern: 0x20 });
+    await rig.up();
+    await rig.connected();
+    await rig.order({ verb: 'primary', force: true });
+    await rig.settled();
+    await rig.order({ verb: 'secondary' });
+    return rig;
   }
   async stop(): Promise<void> {
     this.kill();
@@ -225,9 +236,10 @@ export class DrbdRig {
     assert.equal(r.code, 0, `${script}: ${r.stdout}${r.stderr}`);
     return r.stdout;
   }
-  /** `drbdadm`, which must succeed. */
+  /** `drbdadm`, which must succeed; where it does no more than call drbdsetup, that is called. */
   async adm(...args: string[]): Promise<string> {
-    const r = await this.vm.run(['drbdadm', ...args]);
+    const role = args.length === 2 && (args[0] === 'primary' || args[0] === 'secondary');
+    const r = await this.vm.run(role ? ['/lib/drbd/drbdsetup-84', args[0] as string, '0'] : ['drbdadm', ...args]);
     assert.equal(r.code, 0, `drbdadm ${args.join(' ')}: ${r.stdout}${r.stderr}`);
     return r.stdout;
   }
@@ -295,15 +307,16 @@ export class DrbdRig {
   }
   /** Every byte that the volume offers, on both disks. */
   async equal(): Promise<Buffer> {
-    const { size } = await this.volume();
-    return this.equalTo(size);
-  }
-  async equalTo(size: number): Promise<Buffer> {
-    await this.sh('sync; blockdev --flushbufs /dev/drbd0 2>/dev/null || true');
-    const [a, b] = (['ours', 'kern'] as const).map((h) => readFileSync(this.image(h)).subarray(0, size)) as [
-      Buffer,
-      Buffer,
-    ];
+    let size = 0;
+    // A role is told behind the writes: who has heard of it has them all, and only the disk may still be at work.
+    await this.until('what was written has arrived', async () => {
+      const v = await this.volume();
+      size = v.size;
+      const role = (await this.proc()).ro.split('/')[0];
+      return v.peerRole === role && v.counters.lo === 0 && v.counters.ua === 0;
+    });
+    const [a, b] = [this.image('ours'), this.image('kern')].map((f) => readFileSync(f).subarray(0, size));
+    assert.ok(a && b);
     if (!a.equals(b)) {
       const at = a.findIndex((x, i) => x !== b[i]);
       assert.fail(`the disks differ, first at ${at}: ${a[at]} here, ${b[at]} there\n${await this.#state()}`);
@@ -315,7 +328,7 @@ export class DrbdRig {
 /** Times are those of a guest that is emulated on a busy machine. */
 const confOf = (ours: string, kern: string, both: Settings, side: Settings = {}): string => `global { usage-count no; }
 resource r0 {
-  net { timeout 50; connect-int 6; ping-int 6; ping-timeout 30; socket-check-timeout 2; ${both.net ?? ''} ${side.net ?? ''} }
+  net { timeout 25; connect-int 6; ping-int 3; ping-timeout 30; socket-check-timeout 2; ${both.net ?? ''} ${side.net ?? ''} }
   disk { c-plan-ahead 0; c-min-rate 0; resync-rate ${both.rate ?? '100M'}; }
   on ours { device /dev/drbd0; disk ${ours}; meta-disk internal; address 10.99.0.1:7788; }
   on kern { device /dev/drbd0; disk ${kern}; meta-disk internal; address 10.99.0.2:7788; }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { GuestProgram } from '../../src/lab/vm/guest-program.ts';
 import type { Vm } from '../../src/lab/vm/index.ts';
+import type { DrbdRig } from './drbd-rig.ts';
 
 const BLOCK = 4096;
 const BLOCKS = 5000;
@@ -97,4 +98,11 @@ export class GuestWriter {
   onDisk(disk: Uint8Array): void {
     holds(disk, this.acknowledged);
   }
+}
+
+const AT_WORK = 40;
+/** Until so many more writes are acknowledged than now. */
+export function goesOn(rig: DrbdRig, w: NbdWriter | GuestWriter): Promise<void> {
+  const from = w.acknowledged;
+  return rig.until('writes go on', () => w.acknowledged >= from + AT_WORK);
 }
