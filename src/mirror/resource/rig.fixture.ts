@@ -129,9 +129,11 @@ export class Rig {
   #nextRequest = 1;
   readonly effects: ResourceEffect[] = [];
 
-  constructor(config: MirrorConfig = rigConfig(), size = MIB, secret?: string) {
-    this.disk = new Uint8Array(size);
-    this.#format();
+  /** `disk`: its size, or one that is formatted already. */
+  constructor(config: MirrorConfig = rigConfig(), disk: Uint8Array | number = MIB, secret?: string) {
+    this.disk = typeof disk === 'number' ? new Uint8Array(disk) : disk;
+    const size = this.disk.length;
+    if (typeof disk === 'number') this.#format();
     const whole = sector(size / 512);
     const devices = { volume: 0, placement: { kind: 'internal' as const }, data: whole, metadata: whole };
     let random = 0x0123_4567_89ab_cdefn;
@@ -244,7 +246,11 @@ export class Rig {
     if (e.kind === 'send') this.#said.push({ socket: e.socket, packet: e.packet });
     else if (e.kind === 'answer') this.answers.set(e.id, e.answer);
     else if (e.kind === 'done') this.done.set(e.tag, e.result);
-    else if (e.kind === 'disk') {
+    else if (e.kind === 'measure') {
+      const size = sector(this.disk.length / 512);
+      this.resource.handle({ kind: 'measured', volume: e.volume, data: size, metadata: size }, us(this.now));
+      this.run();
+    } else if (e.kind === 'disk') {
       const finish = (): void => {
         this.#perform(e.operation);
         this.resource.handle({ kind: 'disk', tag: e.tag, result: 0 }, us(this.now));

@@ -51,6 +51,8 @@ export type ResourceEvent =
   /** A socket of the connection is gone, or what came over it made no sense. */
   | { readonly kind: 'closed'; readonly because: Text }
   | { readonly kind: 'handled'; readonly handler: number; readonly status: number }
+  /** The devices as they are now, after `measure`. */
+  | { readonly kind: 'measured'; readonly volume: number; readonly data: Sector; readonly metadata: Sector }
   | { readonly kind: 'tick' };
 
 export type ResourceEffect =
@@ -80,6 +82,8 @@ export type ResourceEffect =
       readonly volume: number | undefined;
     }
   | { readonly kind: 'reason'; readonly reason: MirrorReason }
+  /** Look at the size of a volume's devices again. */
+  | { readonly kind: 'measure'; readonly volume: number }
   | { readonly kind: 'resized'; readonly volume: number };
 
 /** What every part of a resource uses. */
