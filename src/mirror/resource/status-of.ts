@@ -37,6 +37,7 @@ function volumeStatus(p: Parts, v: Volume, now: Microseconds): VolumeStatus {
     peerDisk: v.peerDisk,
     outOfSync: bytes(v.bits * BIT),
     sync: progress(p, v, now),
+    paused: (['user', 'peer', 'dependency'] as const).filter((who) => v.pause[who]),
     suspended: [...v.holds.values()][0],
     uuids: [hex(current), hex(bitmap), hex(history[0]), hex(history[1])],
     counters: {
