@@ -18,6 +18,7 @@ import type { Parts } from './parts.ts';
 import { Patience } from './patience.ts';
 import { Pauses } from './pauses.ts';
 import { PeerStates } from './peer-state.ts';
+import { Pieces } from './pieces.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
 import { Resizes } from './resizes.ts';
@@ -61,6 +62,7 @@ export class Resource implements Context {
   #effects: ResourceEffect[] = [];
   #now: Microseconds = us(0);
   #nextTag = 1;
+  readonly #pieces = new Pieces();
   readonly #running = new Map<number, { readonly volume: number; readonly then: (result: number) => void }>();
   #nextRead = 1n;
   readonly #remote = new Map<bigint, { readonly volume: Volume; readonly read: Read }>();
@@ -119,7 +121,10 @@ export class Resource implements Context {
     return this.#host.random64();
   }
   emit(e: ResourceEffect): void {
-    this.#effects.push(e);
+    if (e.kind === 'done' && e.tag < 0) {
+      const whole = this.#pieces.done(e.tag, e.result);
+      if (whole !== undefined) this.#effects.push({ ...e, ...whole });
+    } else this.#effects.push(e);
   }
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void {
     const tag = this.#nextTag;
@@ -348,8 +353,10 @@ export class Resource implements Context {
       this.#read(v, r);
       return;
     }
-    v.counters.ap++;
-    this.#parts.sender.submit(v, r);
+    for (const one of r.op === 'zero' ? this.#pieces.cut(r) : [r]) {
+      v.counters.ap++;
+      this.#parts.sender.submit(v, one);
+    }
   }
   /** From the own disk where it is good there, else from the peer. */
   #read(v: Volume, r: Read): void {
