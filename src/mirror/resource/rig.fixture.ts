@@ -130,8 +130,7 @@ export class Rig {
   readonly effects: ResourceEffect[] = [];
 
   /** `disk`: one that is formatted already. */
-  constructor(config: MirrorConfig = rigConfig(), disk?: Uint8Array) {
-    const size = disk?.length ?? MIB;
+  constructor(config: MirrorConfig = rigConfig(), size = MIB, disk?: Uint8Array) {
     this.disk = disk ?? new Uint8Array(size);
     if (disk === undefined) this.#format();
     const whole = sector(size / 512);
