@@ -13,6 +13,7 @@ import { PROTOCOL_NUMBER } from './facts.ts';
 import { FullSyncs } from './full-sync.ts';
 import { signed, tampered } from './integrity.ts';
 import { Link } from './link.ts';
+import { Paces } from './paces.ts';
 import type { Parts } from './parts.ts';
 import { Patience } from './patience.ts';
 import { Pauses } from './pauses.ts';
@@ -66,6 +67,7 @@ export class Resource implements Context {
   #nextRead = 1n;
   readonly #remote = new Map<bigint, { readonly volume: Volume; readonly read: Read }>();
   #reasons: MirrorReason[] = [];
+  readonly #paces = new Paces();
 
   constructor(config: MirrorConfig, devices: readonly Devices[], host: ResourceHost) {
     this.config = config;
@@ -197,7 +199,7 @@ export class Resource implements Context {
     return v;
   }
   status(): MirrorStatus {
-    return statusOf(this.#parts, this.#reasons, this.#now);
+    return statusOf(this.#parts, this.#reasons, this.#now, this.#paces);
   }
   get connection(): Link['state'] {
     return this.#parts.link.state;

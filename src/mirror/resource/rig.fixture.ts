@@ -26,7 +26,7 @@ import {
 } from '../metadata/index.ts';
 import type { MirrorAnswer, MirrorRequest } from '../status.ts';
 import { Resource } from './resource.ts';
-import type { AppRequest, DiskOperation, ResourceEffect } from './types.ts';
+import { type AppRequest, type DiskOperation, EIO, type ResourceEffect } from './types.ts';
 
 const MIB = 1 << 20;
 const EQUAL = 0x10d3_987d_4109_fda4n as GenerationId;
@@ -124,6 +124,7 @@ export class Rig {
   readonly done = new Map<number, number>();
   /** Disk operations are done at once unless a test holds them. */
   holdDisk: (o: DiskOperation) => boolean = () => false;
+  failDisk: (o: DiskOperation) => boolean = () => false;
   readonly held: (() => void)[] = [];
   now = 1_000_000;
   #nextRequest = 1;
@@ -252,8 +253,9 @@ export class Rig {
       this.run();
     } else if (e.kind === 'disk') {
       const finish = (): void => {
-        this.#perform(e.operation);
-        this.resource.handle({ kind: 'disk', tag: e.tag, result: 0 }, us(this.now));
+        const fails = this.failDisk(e.operation);
+        if (!fails) this.#perform(e.operation);
+        this.resource.handle({ kind: 'disk', tag: e.tag, result: fails ? EIO : 0 }, us(this.now));
         this.run();
       };
       if (this.holdDisk(e.operation)) this.held.push(finish);
