@@ -19,5 +19,7 @@ export function unsupported(m: MirrorConfig): Unsupported {
   if (fencing !== undefined)
     no('fencing', `${fencing} is not done yet; write dont-care`, `尚不支持 ${fencing}；请写 dont-care`);
   const idle = Object.keys(m.handlers).map((h) => text(`handler ${h} is not called yet`, `处理程序 ${h} 尚不会被调用`));
+  if (m.volumes.some((v) => v.options.resyncAfter !== undefined))
+    idle.push(text('resync-after: resyncs do not wait for each other yet', 'resync-after：同步之间尚不会相互等待'));
   return { refused, idle };
 }

@@ -58,6 +58,7 @@ export class PeerStream {
   #reads = true;
   #writes = false;
   #closed = false;
+  #lingers = false;
   #farewell: NodeJS.Timeout | undefined;
 
   /** `roomBytes`: what is received in one go, and the largest payload that is not copied together. */
@@ -144,7 +145,9 @@ export class PeerStream {
       first.sent?.();
     }
     if (!this.#closed) this.#attend();
-    else if (this.untaken === 0) this.#end();
+    else if (this.untaken > 0) this.#stream.interest(false, true);
+    else if (this.#lingers) this.#stream.interest(true, false);
+    else this.#end();
   }
   /** Sends what is in `#out` and then `behind`; returns how much of the latter was taken. */
   #give(behind: Uint8Array): number {
@@ -179,7 +182,12 @@ export class PeerStream {
     this.#stream.interest(reads, writes);
   }
   #wake(): void {
-    if (this.#writes || this.#closed) this.flush();
+    if (this.#closed) {
+      if (this.untaken > 0 || !this.#lingers) this.flush();
+      else this.#linger();
+      return;
+    }
+    if (this.#writes) this.flush();
     for (let round = 0; round < ROUNDS && this.#reads && !this.#closed; round++) {
       if (this.#room.length - this.#roomAt < LEAST_ROOM) {
         this.#rooms.full(this.#room);
@@ -218,13 +226,20 @@ export class PeerStream {
     this.#end();
     this.#on.closed(because);
   }
-  /** Nothing is told any more; what was sent still goes out. */
-  close(): void {
+  /** Nothing is told any more; what was sent still goes out. For `patience` milliseconds the peer may be the one to close. */
+  close(patience = 0): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#farewell = setTimeout(() => this.#end(), FAREWELL_MS);
-    this.#stream.interest(false, true);
+    this.#lingers = patience > 0;
+    this.#farewell = setTimeout(() => this.#end(), Math.max(patience, FAREWELL_MS));
+    this.#stream.interest(this.#lingers, this.untaken > 0);
     this.flush();
+  }
+  /** What comes now is thrown away. */
+  #linger(): void {
+    const n = this.#stream.receive(this.#out, 0, OUT_BYTES);
+    if (n <= 0 && n !== EAGAIN) this.#end();
+    else this.#stream.interest(true, false);
   }
   #end(): void {
     clearTimeout(this.#farewell);

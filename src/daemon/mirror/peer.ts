@@ -55,14 +55,15 @@ export class PeerSockets {
     this.#dialect = DRBD_OPENING;
     this.#plan(Math.random() * 300);
   }
-  close(): void {
+  /** `verdict`: the peer gets the time to read why, and to come to the same end; then it closes, or we do. */
+  close(verdict = false): void {
     this.#seeking = false;
     clearTimeout(this.#timer);
     this.#trying?.close();
     this.#trying = undefined;
     const sides = Object.values(this.#sides);
     this.#sides = {};
-    for (const s of sides) s.close();
+    for (const s of sides) s.close(verdict ? this.#config.net.pingTimeout : 0);
   }
   stop(): void {
     this.close();

@@ -176,12 +176,7 @@ export class VerifySource {
   /** Asks for as many blocks as the rate allows and there is room for. */
   #pursue(): void {
     const { c, volume } = this.#w;
-    while (
-      !this.#ended &&
-      this.#budget >= BIT_BYTES &&
-      this.#cursor < this.#to &&
-      this.#blocks.size < WINDOW_BLOCKS
-    ) {
+    while (!this.#ended && this.#budget >= BIT_BYTES && this.#cursor < this.#to && this.#blocks.size < WINDOW_BLOCKS) {
       const at = this.#cursor++ * BIT_SECTORS;
       const size = Math.min(BIT_BYTES, (volume.size - at) * 512);
       this.#budget -= BIT_BYTES;
