@@ -7,6 +7,8 @@ import type { MirrorConfig } from './config.ts';
 
 export type Unsupported = { readonly refused: readonly Text[]; readonly idle: readonly Text[] };
 
+const UNCALLED: ReadonlySet<string> = new Set(['out-of-sync']);
+
 export function unsupported(m: MirrorConfig): Unsupported {
   const refused: Text[] = [];
   const { net } = m;
@@ -26,6 +28,7 @@ export function unsupported(m: MirrorConfig): Unsupported {
   const fencing = m.volumes.find((v) => v.options.fencing !== 'dont-care')?.options.fencing;
   if (fencing !== undefined)
     no('fencing', `${fencing} is not done yet; write dont-care`, `尚不支持 ${fencing}；请写 dont-care`);
-  const idle = Object.keys(m.handlers).map((h) => text(`handler ${h} is not called yet`, `处理程序 ${h} 尚不会被调用`));
+  const uncalled = Object.keys(m.handlers).filter((h) => UNCALLED.has(h));
+  const idle = uncalled.map((h) => text(`handler ${h} is not called yet`, `处理程序 ${h} 尚不会被调用`));
   return { refused, idle };
 }

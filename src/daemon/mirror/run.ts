@@ -1,11 +1,19 @@
 /** `holdfast mirror run`: one resource in one process, in the foreground, asked over its control socket. */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MIRROR_SOCKET, type MirrorAsk, type MirrorDocument } from '../../api/index.ts';
 import { languageOf, renderDiagnostic, text } from '../../base/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
-import { linuxBlocks, linuxClock, linuxLog, linuxStreamServer, loadAddon } from '../../host/linux/index.ts';
+import {
+  linuxBlocks,
+  linuxClock,
+  linuxLog,
+  linuxProcesses,
+  linuxStreamServer,
+  loadAddon,
+} from '../../host/linux/index.ts';
 import { type MirrorConfig, unsupported } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { serveControl } from '../control-socket.ts';
@@ -48,7 +56,7 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
     return EXIT.wrong;
   }
   const config = readConfig(values.file, values.host ?? hostname(), positionals[0], say);
-  return config === undefined ? EXIT.wrong : run(config, values.socket, values.nbd, say);
+  return config === undefined ? EXIT.wrong : run(config, resolve(values.file), values.socket, values.nbd, say);
 }
 
 function readConfig(
@@ -87,6 +95,7 @@ function secretOf(m: MirrorConfig): Uint8Array | undefined {
 
 async function run(
   config: MirrorConfig,
+  file: string,
   socket: string,
   nbd: string | undefined,
   say: (l: string) => void,
@@ -117,7 +126,14 @@ async function run(
   }
   const clock = linuxClock(addon.value);
   const log = linuxLog(addon.value, { language, least: 'notice', console: { fd: 2, details: false } });
-  const opened = MirrorProcess.open({ blocks: blocks.value, clock, log }, config, secretOf(config));
+  const opened = MirrorProcess.open(
+    { blocks: blocks.value, clock, log, processes: linuxProcesses(addon.value) },
+    config,
+    {
+      secret: secretOf(config),
+      file,
+    },
+  );
   if (!opened.ok) {
     say(`holdfast mirror: ${opened.error.doing[language]}: ${opened.error.code}`);
     return EXIT.failed;
@@ -129,7 +145,7 @@ async function run(
     return EXIT.failed;
   }
   mirror.settle = () => server.value.settle();
-  return await new Promise<number>((resolve) => {
+  return await new Promise<number>((end) => {
     mirror.listen((code) => {
       say(
         text(
@@ -137,12 +153,12 @@ async function run(
           `无法监听 ${config.local.address}:${config.local.port}：${code}`,
         )[language],
       );
-      resolve(EXIT.failed);
+      end(EXIT.failed);
     });
     mirror.ask({ verb: 'up' }, (a) => {
       if (!a.ok) {
         say(`holdfast mirror: ${a.text[language]}`);
-        resolve(EXIT.failed);
+        end(EXIT.failed);
         return;
       }
       for (const v of config.volumes) {
@@ -166,15 +182,15 @@ async function run(
       serveControl(socket, systemAccounts, { parse: parseMirrorAsk, answer }, (words) => say(words[language]));
       process.stdout.write('up\n');
     });
-    const end = (): void => {
+    const stop = (): void => {
       server.value.stop(() =>
         mirror.ask({ verb: 'down' }, () => {
           mirror.stop();
-          resolve(EXIT.done);
+          end(EXIT.done);
         }),
       );
     };
-    process.on('SIGTERM', end);
-    process.on('SIGINT', end);
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
   });
 }

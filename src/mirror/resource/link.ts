@@ -294,9 +294,14 @@ export class Link {
     const { decision } = e;
     const told = decodeState(this.#told.get(v.number)?.state ?? 0);
     for (const r of decision?.reasons ?? []) this.#p.c.reason('mirror.decided', v.number, r);
+    for (const h of decision?.handlers ?? []) this.#p.handlers.call(h, v.number);
     const outcome = decision?.outcome ?? { do: 'connect' as const };
     if (outcome.do === 'drop') {
       then();
+      return;
+    }
+    if (outcome.do !== 'connect' && outcome.demote && !this.#p.roles.giveUp(v)) {
+      this.lose(IN_USE, false);
       return;
     }
     v.resize(e.size.size, e.size.userSize);
@@ -306,7 +311,6 @@ export class Link {
     const connection: DrbdConnection =
       outcome.do === 'connect' ? 'Connected' : outcome.do === 'source' ? 'WFBitMapS' : 'WFBitMapT';
     if (outcome.do !== 'connect' && outcome.full && v.backing !== undefined) v.bitmap.setAll();
-    if (outcome.do !== 'connect' && outcome.demote) v.role = 'Secondary';
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
     const peerDisk = v.peerDiskOf(told.disk);
     [v.disk, v.peerDisk] = fittingDisks(connection, v.disk, peerDisk);
@@ -330,4 +334,8 @@ export class Link {
   }
 }
 const HALF = text('the peer did not open the second connection', '对端没有打开第二条连接');
+const IN_USE = text(
+  'this side lost the split brain and cannot become secondary: requests are under way',
+  '本机在脑裂裁决中落败，但仍有请求进行中，无法降为从节点',
+);
 const CONNECTING = text('the peer has just connected', '对端刚刚连接');

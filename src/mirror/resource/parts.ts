@@ -1,5 +1,6 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
+import type { Handlers } from './handlers.ts';
 import type { Link } from './link.ts';
 import type { Receiver } from './receiver.ts';
 import type { Roles } from './roles.ts';
@@ -17,4 +18,5 @@ export interface Parts {
   readonly link: Link;
   readonly syncs: Syncs;
   readonly roles: Roles;
+  readonly handlers: Handlers;
 }

@@ -8,6 +8,7 @@ import type { MirrorConfig } from '../config.ts';
 import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { attach } from './attach.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
+import { Handlers } from './handlers.ts';
 import { Link } from './link.ts';
 import type { Parts } from './parts.ts';
 import { done, refused } from './reasons.ts';
@@ -68,6 +69,7 @@ export class Resource implements Context {
     const parts = { config, c: this, volumes: this.volumes, sender, receiver: new Receiver(this) } as unknown as {
       -readonly [K in keyof Parts]: Parts[K];
     };
+    parts.handlers = new Handlers(parts);
     parts.link = new Link(parts, () => host.challenge(), host.secret);
     parts.syncs = new Syncs(parts);
     parts.roles = new Roles(parts);
@@ -138,10 +140,12 @@ export class Resource implements Context {
         link.closed(e.because);
         return;
       case 'handled':
+        this.#parts.handlers.ended(e.handler, e.status);
         return;
       case 'tick':
         link.tick();
         syncs.tick();
+        this.#parts.handlers.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -152,7 +156,7 @@ export class Resource implements Context {
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
     let least: number | undefined;
-    for (const d of [this.#parts.link.deadline, ...this.#parts.syncs.deadlines])
+    for (const d of [this.#parts.link.deadline, this.#parts.handlers.deadline, ...this.#parts.syncs.deadlines])
       if (d !== undefined && (least === undefined || d < least)) least = d;
     return least === undefined ? undefined : us(least);
   }

@@ -247,6 +247,17 @@ export class Roles {
     }
   }
 
+  /** The verdict of a split brain is that this primary gives in. False: somebody is using it, and the administrator is told. */
+  giveUp(v: Volume): boolean {
+    if (!v.primary) return true;
+    if (this.#p.sender.inFlight > 0 || this.#changing) {
+      this.#p.handlers.call('pri-lost-after-sb', v.number);
+      return false;
+    }
+    v.role = 'Secondary';
+    return true;
+  }
+
   // ------------------------------------------------------------------------------------------ disconnect
 
   disconnect(force: boolean, answer: Answer): void {

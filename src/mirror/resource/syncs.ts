@@ -249,8 +249,10 @@ export class Syncs {
       dryRun: false,
     });
     for (const r of decision.reasons) c.reason('mirror.decided', v.number, r);
+    for (const h of decision.handlers) this.#p.handlers.call(h, v.number);
     const { outcome } = decision;
-    if (outcome.do === 'drop') {
+    const stays = outcome.do !== 'connect' && outcome.do !== 'drop' && outcome.demote && !this.#p.roles.giveUp(v);
+    if (outcome.do === 'drop' || stays) {
       link.lose(decision.reasons.at(-1) ?? FINISHED, false);
       return;
     }
@@ -301,15 +303,36 @@ export class Syncs {
     const unblock = link.block();
     const { era } = link;
     if (v.connection === 'WFBitMapT') {
-      // Both bitmaps are durable here before the source may begin to clear its bits.
-      v.save(true, () => {
-        if (era !== link.era) return;
-        this.#sendBitmap(v);
-        this.#go(v, 'WFSyncUUID');
-        unblock();
+      this.#before(v, 'before-resync-target', () => {
+        // Both bitmaps are durable here before the source may begin to clear its bits.
+        v.save(true, () => {
+          if (era !== link.era) return;
+          this.#sendBitmap(v);
+          this.#go(v, 'WFSyncUUID');
+          unblock();
+        });
       });
       return;
     }
+    this.#before(v, 'before-resync-source', () => this.#beginSource(v, unblock));
+  }
+  /** The peer waits for our bitmap, and writes of either side are only told as blocks meanwhile: no application waits. */
+  #before(v: Volume, handler: 'before-resync-target' | 'before-resync-source', then: () => void): void {
+    const { link, handlers } = this.#p;
+    const { era } = link;
+    handlers.call(handler, v.number, (end) => {
+      if (era !== link.era) return;
+      // 3 of the source's: drbd-utils' own scripts end so when there is nothing to do.
+      const good = end === 'absent' || end === 0 || (handler === 'before-resync-source' && end === 3);
+      if (good) return then();
+      const how =
+        end === 'broken' ? text('did not end by itself', '未正常结束') : text(`ended with ${end}`, `退出码 ${end}`);
+      link.lose(text(`no resync: ${handler} ${how.en}`, `不同步：${handler} ${how.zh}`), false);
+    });
+  }
+  #beginSource(v: Volume, unblock: () => void): void {
+    const { link } = this.#p;
+    const { era } = link;
     const begun = beginAsSource(v.uuids, this.#p.c.random64());
     v.uuids = begun.uuids;
     v.save(true, () => {
@@ -386,6 +409,7 @@ export class Syncs {
         this.#go(v, 'Connected');
         this.tell(v);
         c.reason('mirror.resync', v.number, FINISHED);
+        this.#p.handlers.call('after-resync-target', v.number);
       };
       v.attached.store.flush(() => {
         if (era !== link.era) return;
@@ -411,6 +435,9 @@ export class Syncs {
         v.peerDisk = 'UpToDate';
         this.#go(v, 'Connected');
         c.reason('mirror.resync', v.number, FINISHED);
+        // Once for all volumes, and on the source: it is who fenced.
+        if (this.#p.volumes.every((one) => one.disk === 'UpToDate' && one.peerDisk === 'UpToDate'))
+          this.#p.handlers.call('unfence-peer', undefined);
       });
     });
   }
