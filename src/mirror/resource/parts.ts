@@ -1,7 +1,10 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
+import type { Disks } from './disks.ts';
+import type { Fencing } from './fencing.ts';
 import type { Handlers } from './handlers.ts';
 import type { Link } from './link.ts';
+import type { Reads } from './reads.ts';
 import type { Receiver } from './receiver.ts';
 import type { Roles } from './roles.ts';
 import type { Sender } from './sender.ts';
@@ -19,4 +22,7 @@ export interface Parts {
   readonly syncs: Syncs;
   readonly roles: Roles;
   readonly handlers: Handlers;
+  readonly fencing: Fencing;
+  readonly disks: Disks;
+  readonly reads: Reads;
 }

@@ -11,9 +11,11 @@ import {
   type TrimPacket,
   type WriteSamePacket,
 } from '../../wire/index.ts';
+import type { FailedIo } from './disks.ts';
 import { bitsCovered, bitsTouched } from './sender.ts';
+import { SoleDisk, soleDisk } from './sole-disk.ts';
 import type { Context } from './types.ts';
-import type { Volume } from './volume.ts';
+import type { Backing, Volume } from './volume.ts';
 
 export type PeerWrite = DataPacket | TrimPacket | WriteSamePacket;
 type Epoch = {
@@ -32,8 +34,29 @@ export class Receiver {
   /** Which connection: what is done for an older one is not acknowledged. */
   #era = 0;
 
-  constructor(c: Context) {
+  /** Disks that are gone, of which the peer may not know: nothing on them counts as durable. */
+  readonly #gone = new Set<Volume>();
+  readonly #sole = new SoleDisk();
+  readonly #failed: (v: Volume, on: Backing, io: FailedIo) => void;
+
+  constructor(c: Context, failed: (v: Volume, on: Backing, io: FailedIo) => void) {
     this.#c = c;
+    this.#failed = failed;
+  }
+  unsure(v: Volume): void {
+    this.#gone.add(v);
+  }
+  detached(v: Volume): void {
+    this.unsure(v);
+    this.#sole.detached(v);
+  }
+  /** The peer knows. */
+  told(v: Volume): void {
+    this.#gone.delete(v);
+    this.#advance();
+  }
+  ready(v: Volume): void {
+    this.#sole.ready(v);
   }
   get epochs(): number {
     return this.#epochs.length;
@@ -42,6 +65,7 @@ export class Receiver {
     this.#era++;
     this.#epochs = [fresh()];
     this.#flushing = false;
+    this.#gone.clear();
   }
 
   write(v: Volume, packet: PeerWrite): void {
@@ -67,8 +91,8 @@ export class Receiver {
     if ((p.flags & DRBD_WRITE_FLAG.sendReceiveAck) !== 0) this.#ack(v, p, 'P_RECV_ACK');
     const end = (good: boolean): void => {
       v.counters.ua--;
-      if (good && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && v.backing !== undefined)
-        v.bitmap.clear(bitsCovered(offset, length, v.size * 512));
+      const sure = (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && !soleDisk(v);
+      if (good && sure && v.backing !== undefined) v.bitmap.clear(bitsCovered(offset, length, v.size * 512));
       else if (!good && v.backing !== undefined) v.bitmap.set(bitsTouched(offset, length));
       if (era !== this.#era) return;
       const syncing = v.connection !== 'Connected' && v.connection !== 'VerifyS' && v.connection !== 'VerifyT';
@@ -88,27 +112,49 @@ export class Receiver {
     }
     epoch.volumes.add(v);
     const lock = v.locks.acquire(offset, offset + length, () => {
-      const done = (result: number): void => {
-        v.counters.lo--;
+      const { backing } = v;
+      if (backing === undefined) {
         v.locks.release(lock);
-        v.backing?.store.wrote();
-        if (result !== 0) v.onBroken();
-        end(result === 0);
-      };
-      v.counters.lo++;
-      v.counters.dw += length;
-      const through = (p.flags & DRBD_WRITE_FLAG.fua) !== 0;
-      if (!('data' in p))
-        this.#c.disk(
-          v.number,
-          'data',
-          { op: 'zero', offset, length, keep: (p.flags & DRBD_WRITE_FLAG.discard) === 0 },
-          done,
-        );
-      else {
-        const bytes = p.kind === 'P_WSAME' ? repeated(p.data, length) : p.data;
-        this.#c.disk(v.number, 'data', { op: 'write', offset, bytes, through }, done);
+        end(false);
+        return;
       }
+      let cool = (): void => {};
+      const done = (result: number): void => {
+        backing.store.wrote();
+        const good = result === 0 && v.backing === backing;
+        if (result !== 0) this.#failed(v, backing, { op: 'write', offset, length });
+        v.landed();
+        cool();
+        end(good);
+        v.locks.release(lock);
+      };
+      const write = (): void => {
+        if (v.backing !== backing) {
+          v.locks.release(lock);
+          end(false);
+          return;
+        }
+        v.counters.lo++;
+        v.counters.dw += length;
+        const through = (p.flags & DRBD_WRITE_FLAG.fua) !== 0;
+        if (!('data' in p))
+          this.#c.disk(
+            v.number,
+            'data',
+            { op: 'zero', offset, length, keep: (p.flags & DRBD_WRITE_FLAG.discard) === 0 },
+            done,
+          );
+        else {
+          const bytes = p.kind === 'P_WSAME' ? repeated(p.data, length) : p.data;
+          this.#c.disk(v.number, 'data', { op: 'write', offset, bytes, through }, done);
+        }
+      };
+      if (!soleDisk(v)) return write();
+      v.bitmap.set(bitsTouched(offset, length));
+      this.#sole.heat(v, offset, length, (given) => {
+        cool = given;
+        write();
+      });
     });
   }
   #ack(v: Volume, p: PeerWrite, kind: BlockAckPacket['kind']): void {
@@ -126,6 +172,7 @@ export class Receiver {
   #advance(): void {
     const head = this.#epochs[0] as Epoch;
     if (head.barrier === undefined || head.active > 0 || head.waiting.length > 0 || this.#flushing) return;
+    if ([...head.volumes].some((v) => this.#gone.has(v))) return;
     const { barrier } = head;
     const era = this.#era;
     this.#flushing = true;
@@ -145,11 +192,20 @@ export class Receiver {
       return;
     }
     for (const v of volumes)
-      this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => {
-        // Who cannot flush does not say that it has: the disk is given up, and the peer learns of it.
-        if (result !== 0) return v.onBroken();
+      this.#flushOne(v, () => {
         if (--left === 0) end();
       });
+  }
+  /** Who cannot flush does not say that it has: the peer learns first that the disk is not good any more. */
+  #flushOne(v: Volume, then: () => void): void {
+    const { backing } = v;
+    const era = this.#era;
+    this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => {
+      if (result !== 0 && backing !== undefined) this.#failed(v, backing, { op: 'flush', offset: 0, length: 0 });
+      if (era !== this.#era) return;
+      if (!this.#gone.has(v)) return then();
+      this.#flushing = false;
+    });
   }
 }
 const sizeOf = (p: PeerWrite): number => ('size' in p ? p.size : p.data.length);

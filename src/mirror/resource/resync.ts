@@ -131,7 +131,7 @@ export class ResyncTarget {
       v.counters.lo++;
       v.counters.dw += size;
       const done = (result: number): void => {
-        v.counters.lo--;
+        v.landed();
         v.locks.release(lock);
         v.backing?.store.wrote();
         if (this.#ended || v.backing === undefined) return;

@@ -72,18 +72,20 @@ export class Roles {
       if (p.result >= SUCCESS && asked.left > 0) return;
       this.#asked = undefined;
       asked.then(p.result);
+      this.#next();
+      return;
+    }
+    if (p.kind === 'P_CONN_ST_CHG_REQ') {
+      this.#judgeLeaving(p);
       return;
     }
     const result = this.#judge(p, v);
-    if (p.kind === 'P_CONN_ST_CHG_REQ') this.#p.c.send('meta', { kind: 'P_CONN_ST_CHG_REPLY', volume: 0, result });
-    else this.#p.c.send('meta', { kind: 'P_STATE_CHG_REPLY', volume: p.volume, result });
+    this.#p.c.send('meta', { kind: 'P_STATE_CHG_REPLY', volume: p.volume, result });
   }
   #judge(p: StateRequestPacket, v: Volume | undefined): number {
     if (this.#asked !== undefined && this.#p.link.resolver) return MIRROR_REFUSALS.concurrent;
     const want = decodeState(p.value);
     const touches = (f: readonly [number, number]): boolean => (p.mask & fieldMask(f)) !== 0;
-    if (p.kind === 'P_CONN_ST_CHG_REQ')
-      return DRBD_CONNECTIONS[want.connection] === 'Disconnecting' ? SUCCESS : MIRROR_REFUSALS['not-supported'];
     if (v === undefined) return MIRROR_REFUSALS['not-supported'];
     if (touches(ROLE) && DRBD_ROLES[want.role] === 'Primary') {
       if ((v.primary || v.promoting) && !this.#p.config.net.allowTwoPrimaries) return MIRROR_REFUSALS['two-primaries'];
@@ -94,23 +96,100 @@ export class Roles {
       if (!atLeast(disk, 'Inconsistent') && v.disk !== 'UpToDate' && (v.primary || v.peerRole === 'Primary'))
         return MIRROR_REFUSALS['no-good-disk'];
       if (v.disk === 'Inconsistent' && disk === 'UpToDate' && v.peerDisk !== 'UpToDate') v.considerResync = true;
-      v.peerDisk = disk;
+      const before = v.peerDisk;
+      if (!(disk === 'Failed' && before === 'Diskless')) v.peerDisk = disk;
+      this.#p.syncs.peerDiskChanged(v, before);
     }
     if (touches(CONNECTION)) return MIRROR_REFUSALS['not-supported'];
     return SUCCESS;
+  }
+  /** The peer leaves. Under fencing a primary lets it go only as Outdated; and what we are told to be we are at once. */
+  #judgeLeaving(p: StateRequestPacket): void {
+    const { c, volumes, fencing, link } = this.#p;
+    const reply = (result: number): void => c.send('meta', { kind: 'P_CONN_ST_CHG_REPLY', volume: 0, result });
+    const want = decodeState(p.value);
+    const asks = (f: readonly [number, number], disk: number): boolean =>
+      (p.mask & fieldMask(f)) !== 0 && DRBD_DISKS[disk] === 'Outdated';
+    if (this.#asked !== undefined && link.resolver) {
+      reply(MIRROR_REFUSALS.concurrent);
+      return;
+    }
+    if (DRBD_CONNECTIONS[want.connection] !== 'Disconnecting') {
+      reply(MIRROR_REFUSALS['not-supported']);
+      return;
+    }
+    if (asks(DISK, want.disk)) {
+      for (const v of volumes)
+        if (atLeast(v.peerDisk, 'Outdated')) {
+          v.peerDisk = 'Outdated';
+          v.leaving = true;
+        }
+    } else if (asks(STATE_BITS.peerDisk, want.peerDisk)) {
+      if (this.primary) {
+        reply(MIRROR_REFUSALS['no-good-disk']);
+        return;
+      }
+      const { era } = link;
+      this.#becomeOutdated(() => {
+        if (era === link.era) reply(SUCCESS);
+      });
+      return;
+    } else if (this.primary && fencing.strict && volumes.some((v) => v.peerDisk === 'UpToDate')) {
+      reply(MIRROR_REFUSALS.fenced);
+      return;
+    }
+    reply(SUCCESS);
+  }
+  #becomeOutdated(then: () => void): void {
+    const good = this.#p.volumes.filter((v) => atLeast(v.disk, 'Outdated'));
+    let left = good.length;
+    if (left === 0) then();
+    for (const v of good) {
+      v.disk = 'Outdated';
+      v.leaving = true;
+      v.save(false, () => {
+        if (--left === 0) then();
+      });
+    }
+  }
+  readonly #queue: (() => void)[] = [];
+  #next(): void {
+    while (this.#asked === undefined) {
+      const next = this.#queue.shift();
+      if (next === undefined) return;
+      next();
+    }
+  }
+  /** `then`: the peer knows of the state of our disk; or it is gone. */
+  tellDisk(v: Volume, then: () => void): void {
+    if (!this.#p.link.established) {
+      then();
+      return;
+    }
+    if (this.#asked !== undefined) {
+      this.#queue.push(() => this.tellDisk(v, then));
+      return;
+    }
+    const disk = v.backing === undefined ? 'Failed' : v.disk;
+    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf(disk)), () => {
+      if (this.#p.link.established) this.#p.syncs.tell(v);
+      then();
+    });
   }
   /** The peer is gone: nobody will answer. */
   lost(): void {
     const asked = this.#asked;
     this.#asked = undefined;
     asked?.then(MIRROR_REFUSALS['failed-by-peer']);
+    this.#next();
     this.idle();
   }
 
   // ------------------------------------------------------------------------------------------ primary
 
-  promote(force: boolean, answer: Answer): void {
-    const { volumes, link, config } = this.#p;
+  /** `fenced`: fence-peer was asked already. */
+  promote(force: boolean, answer: Answer, fenced = false): void {
+    const { volumes, link, config, fencing } = this.#p;
     if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
       answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
       return;
@@ -130,7 +209,10 @@ export class Roles {
         );
         return;
       }
-      const good = v.disk === 'UpToDate' || (v.connected && v.peerDisk === 'UpToDate');
+      const good =
+        v.disk === 'UpToDate' ||
+        (v.connected && v.peerDisk === 'UpToDate') ||
+        (v.disk === 'Consistent' && fencing.needed && !fenced);
       if (!good && !(force && atLeast(v.disk, 'Inconsistent'))) {
         answer(
           refused(
@@ -141,6 +223,30 @@ export class Roles {
         );
         return;
       }
+    }
+    if (fencing.needed && !(fenced && force)) {
+      if (fenced) {
+        answer(
+          refused(
+            'fenced',
+            `fence-peer could not make sure of ${config.peer}: connect it, or use --force and risk a split brain`,
+            `fence-peer 未能确认 ${config.peer} 的状态：请先连接，或使用 --force 并承担脑裂风险`,
+          ),
+        );
+        return;
+      }
+      this.#changing = true;
+      fencing.fence((sure) => {
+        this.#changing = false;
+        if (sure)
+          for (const v of volumes)
+            if (v.disk === 'Consistent') {
+              v.disk = 'UpToDate';
+              v.save(false);
+            }
+        this.promote(force, answer, true);
+      });
+      return;
     }
     this.#changing = true;
     const raise = volumes.filter((v) => v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'));
@@ -204,6 +310,10 @@ export class Roles {
     }
     if (this.#changing) {
       answer(refused('in-transient', 'it is just becoming primary', '正在成为主节点'));
+      return;
+    }
+    if (this.#p.volumes.some((v) => v.frozen)) {
+      answer(refused('device-in-use', 'its requests are frozen: resume-io first', '请求已冻结：请先执行 resume-io'));
       return;
     }
     if (!this.primary) {
@@ -278,13 +388,31 @@ export class Roles {
       answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
       return;
     }
+    // A primary under fencing leaves its peer as Outdated; one that is there wants us to be.
+    if (this.primary && this.#p.fencing.strict) this.#leave(STATE_BITS.peerDisk, end, answer);
+    else
+      this.#leave(undefined, end, (a) => {
+        if (a.ok || a.code !== 'fenced' || this.primary) return answer(a);
+        this.#becomeOutdated(() => this.#leave(DISK, end, answer));
+      });
+  }
+  #leave(outdated: readonly [number, number] | undefined, end: () => void, answer: Answer): void {
+    const { link, volumes } = this.#p;
+    if (!link.established) {
+      end();
+      return;
+    }
+    const also = outdated === undefined ? 0 : fieldMask(outdated);
+    const value = outdated === undefined ? 0 : put(outdated, DRBD_DISKS.indexOf('Outdated'));
     this.#ask(
       'P_CONN_ST_CHG_REQ',
-      [this.#p.volumes[0] as Volume],
-      fieldMask(CONNECTION),
-      put(CONNECTION, DRBD_CONNECTIONS.indexOf('Disconnecting')),
+      [volumes[0] as Volume],
+      fieldMask(CONNECTION) | also,
+      put(CONNECTION, DRBD_CONNECTIONS.indexOf('Disconnecting')) | value,
       (result) => {
         if (result < SUCCESS && link.established) return answer(this.#peerRefused(result));
+        if (outdated === STATE_BITS.peerDisk && result >= SUCCESS)
+          for (const v of volumes) if (atLeast(v.peerDisk, 'Outdated')) v.peerDisk = 'Outdated';
         end();
       },
     );

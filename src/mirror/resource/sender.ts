@@ -6,9 +6,10 @@
 import { type Text, text } from '../../base/index.ts';
 import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
 import { EXTENT_SECTORS } from '../metadata/index.ts';
+import type { FailedIo } from './disks.ts';
 import type { RangeLock } from './range-locks.ts';
 import { type AppRequest, type Context, EIO } from './types.ts';
-import { atLeast, type Volume } from './volume.ts';
+import type { Backing, Volume } from './volume.ts';
 
 export const EXTENT_BYTES = EXTENT_SECTORS * 512;
 const BIT_BYTES = 4096;
@@ -38,13 +39,25 @@ type Write = {
   held: number;
   readonly extents: readonly number[];
   local: 'waits' | 'flies' | 'done' | 'failed';
-  /** `none`: the peer does not take part. `lost`: it did, and was lost. */
-  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost';
+  /**
+   * `none`: the peer does not take part. `lost`: it did, and was lost. While requests are frozen: `kept`, to be sent again;
+   * `carried`, it had told to have it, though not on stable storage.
+   */
+  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost' | 'kept' | 'carried';
+  /** The peer has told to have it: in A it counts as acknowledged without. */
+  told: boolean;
   completed: boolean;
   durable: boolean;
 };
-type Epoch = { readonly barrier: BarrierId; readonly writes: Write[]; closed: boolean };
-type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean };
+type Epoch = {
+  readonly barrier: BarrierId;
+  readonly writes: Write[];
+  /** Of an earlier connection: durable with this epoch, in which a flush was sent for them. */
+  readonly carried: readonly Write[];
+  closed: boolean;
+};
+const countOf = (e: Epoch): number => e.writes.length + (e.carried.length > 0 ? 1 : 0);
+type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean; failed: boolean };
 
 export interface SenderOptions {
   /** 1 A, 2 B, 3 C. */
@@ -65,10 +78,12 @@ export class Sender {
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
   onIdle: () => void = () => {};
+  readonly #failed: (v: Volume, on: Backing, io: FailedIo) => void;
 
-  constructor(c: Context, o: SenderOptions) {
+  constructor(c: Context, o: SenderOptions, failed: (v: Volume, on: Backing, io: FailedIo) => void) {
     this.#c = c;
     this.#o = o;
+    this.#failed = failed;
   }
   configure(o: SenderOptions): void {
     this.#o = o;
@@ -120,6 +135,7 @@ export class Sender {
       extents,
       local: 'waits',
       peer: 'none',
+      told: false,
       completed: false,
       durable: false,
     };
@@ -194,10 +210,9 @@ export class Sender {
     const { volume: v } = w;
     if (v.mirrors) this.#send(w);
     else this.#mark(w);
-    if (v.backing === undefined) {
-      w.local = 'done';
-      // Without a disk and without a peer that takes it, nobody has it.
-      if (w.peer === 'none') w.local = 'failed';
+    const { backing } = v;
+    if (backing === undefined) {
+      w.local = 'failed';
       this.#settle(w);
       return;
     }
@@ -212,10 +227,10 @@ export class Sender {
         ? { op: 'write', offset: w.offset, bytes: r.bytes, through: r.through }
         : { op: 'zero', offset: w.offset, length: w.length, keep: !r.unmap },
       (result) => {
-        v.counters.lo--;
-        v.backing?.store.wrote();
-        w.local = result === 0 ? 'done' : 'failed';
-        if (result !== 0) v.onBroken();
+        backing.store.wrote();
+        w.local = result === 0 && v.backing === backing ? 'done' : 'failed';
+        if (result !== 0) this.#failed(v, backing, { op: 'write', offset: w.offset, length: w.length });
+        v.landed();
         this.#settle(w);
       },
     );
@@ -239,12 +254,7 @@ export class Sender {
     if (syncing) flags |= DRBD_WRITE_FLAG.maySetInSync;
     if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
     else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
-    if (this.#current === undefined) {
-      this.#current = { barrier: this.#nextBarrier as BarrierId, writes: [], closed: false };
-      this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
-      this.#epochs.push(this.#current);
-    }
-    const epoch = this.#current;
+    const epoch = this.#current ?? this.#open([]);
     epoch.writes.push(w);
     const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
     if (r.op === 'write')
@@ -266,6 +276,13 @@ export class Sender {
     // In A it is complete when it is on its way.
     w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
     if (epoch.writes.length >= this.#o.maxEpochSize) this.close();
+  }
+  #open(carried: readonly Write[]): Epoch {
+    const epoch = { barrier: this.#nextBarrier as BarrierId, writes: [], carried, closed: false };
+    this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
+    this.#epochs.push(epoch);
+    this.#current = epoch;
+    return epoch;
   }
   #seq(v: Volume): number {
     v.seq = (v.seq + 1) >>> 0;
@@ -291,6 +308,7 @@ export class Sender {
     } else {
       if (p.kind === 'P_RS_WRITE_ACK' && v.backing !== undefined)
         v.bitmap.clear(bitsCovered(w.offset, w.length, v.size * 512));
+      w.told = true;
       if (w.peer === 'sent') w.peer = 'acked';
     }
     this.#settle(w);
@@ -301,13 +319,13 @@ export class Sender {
     const epoch = this.#epochs[0];
     if (epoch === undefined || !epoch.closed || epoch.barrier !== barrier)
       return text('the peer acknowledged an epoch that is not the oldest', '对端确认的并非最早的写入批次');
-    if (epoch.writes.length !== count)
+    if (countOf(epoch) !== count)
       return text(
-        `the peer counted ${count} writes in an epoch of ${epoch.writes.length}`,
-        `对端在含 ${epoch.writes.length} 次写入的批次中计得 ${count} 次`,
+        `the peer counted ${count} writes in an epoch of ${countOf(epoch)}`,
+        `对端在含 ${countOf(epoch)} 次写入的批次中计得 ${count} 次`,
       );
     this.#epochs.shift();
-    for (const w of epoch.writes) {
+    for (const w of [...epoch.writes, ...epoch.carried]) {
       w.durable = true;
       if (w.peer === 'sent') w.peer = 'acked';
       this.#settle(w);
@@ -321,7 +339,7 @@ export class Sender {
   #settle(w: Write): void {
     const { volume: v } = w;
     const local = w.local === 'done' || w.local === 'failed';
-    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
+    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked' && w.peer !== 'carried')) {
       w.completed = true;
       const good = w.local === 'done' ? w.peer !== 'failed' || v.backing !== undefined : w.peer === 'acked';
       v.counters.ap--;
@@ -331,7 +349,12 @@ export class Sender {
       if (w.lock !== undefined) v.locks.release(w.lock);
       this.onIdle();
     }
-    const open = (w.peer === 'sent' || w.peer === 'acked' || w.peer === 'failed') && !w.durable;
+    this.#forget(w);
+  }
+  /** Ends it, when it is answered and its fate at the peer is known. */
+  #forget(w: Write): void {
+    const { volume: v } = w;
+    const open = w.peer !== 'none' && w.peer !== 'lost' && !w.durable;
     if (!w.completed || open || !this.#log.delete(w.id)) return;
     if (v.backing !== undefined) {
       for (const e of w.extents.slice(0, w.held)) v.backing.al.end(e);
@@ -341,7 +364,7 @@ export class Sender {
   }
 
   #flush(v: Volume, tag: number): void {
-    const f: Flush = { volume: v, tag, epochs: new Set(), local: false };
+    const f: Flush = { volume: v, tag, epochs: new Set(), local: false, failed: false };
     this.#flushes.push(f);
     this.close();
     for (const e of this.#epochs) if (e.writes.some((w) => w.volume === v)) f.epochs.add(e);
@@ -349,12 +372,14 @@ export class Sender {
       f.local = true;
       this.#settleFlushes();
     };
-    if (v.backing === undefined) {
+    const { backing } = v;
+    if (backing === undefined) {
       end();
       return;
     }
     this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => {
-      if (result !== 0) v.onBroken();
+      f.failed = result !== 0 || v.backing !== backing;
+      if (result !== 0) this.#failed(v, backing, { op: 'flush', offset: 0, length: 0 });
       end();
     });
   }
@@ -363,7 +388,7 @@ export class Sender {
       if (!f.local || f.epochs.size > 0 || f.volume.held) continue;
       this.#flushes.splice(this.#flushes.indexOf(f), 1);
       f.volume.counters.ap--;
-      const good = f.volume.backing !== undefined || atLeast(f.volume.peerDisk, 'UpToDate');
+      const good = (f.volume.backing !== undefined && !f.failed) || f.volume.peerDisk === 'UpToDate';
       this.#c.emit({ kind: 'done', volume: f.volume.number, tag: f.tag, result: good ? 0 : EIO });
       this.onIdle();
     }
@@ -376,10 +401,75 @@ export class Sender {
     this.#nextBarrier = 0;
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;
-      if (w.volume.backing !== undefined) w.volume.bitmap.set(bitsTouched(w.offset, w.length));
-      w.peer = 'lost';
+      if (w.volume.holds.has('fencing') && w.peer !== 'failed') {
+        if (w.peer === 'acked' || w.peer === 'sent') w.peer = w.told ? 'carried' : 'kept';
+      } else this.#lose(w);
     }
     for (const f of this.#flushes) f.epochs.clear();
+  }
+  #lose(w: Write): void {
+    if (w.volume.backing !== undefined) w.volume.bitmap.set(bitsTouched(w.offset, w.length));
+    w.peer = 'lost';
+  }
+  /** The peer's disk is gone: it may have told to have what it had not flushed. */
+  peerDiskLost(v: Volume): void {
+    if (v.backing === undefined) return;
+    for (const w of this.#log.values())
+      if (w.volume === v && w.peer !== 'none' && !w.durable) v.bitmap.set(bitsTouched(w.offset, w.length));
+  }
+  /** The own disk is gone, and its activity log with it. */
+  detached(v: Volume): void {
+    for (const w of this.#log.values()) {
+      if (w.volume !== v) continue;
+      w.held = 0;
+      this.#pendingExtents.delete(w);
+      if (w.local === 'done' && !w.completed) w.local = 'failed';
+    }
+    for (const f of this.#flushes) if (f.volume === v) f.failed = true;
+  }
+  /** There are data again: what reached neither disk is tried once more. While the volume is held. */
+  again(v: Volume): void {
+    for (const w of [...this.#log.values()])
+      if (w.volume === v && !w.completed && w.local === 'failed' && w.peer !== 'sent' && w.peer !== 'acked')
+        this.#resubmit(w);
+  }
+  /** As a new write, behind all that overlaps it by now. */
+  #resubmit(w: Write): void {
+    const { volume: v } = w;
+    w.completed = true;
+    if (w.lock !== undefined) v.locks.release(w.lock);
+    this.#forget(w);
+    this.submit(v, w.request);
+  }
+  /** What was kept for the peer is not sent to it any more. */
+  giveUp(v: Volume): void {
+    for (const w of this.#log.values())
+      if (w.volume === v && (w.peer === 'kept' || w.peer === 'carried')) this.#lose(w);
+  }
+  /** Nothing that the peer may lack was answered: its data are not ours any more, and cannot be sent again. */
+  canResend(v: Volume): boolean {
+    for (const w of this.#log.values()) if (w.volume === v && w.peer === 'kept' && w.completed) return false;
+    return true;
+  }
+  /** The peer is back as it was: what it has not acknowledged is sent again, and what it had is flushed. */
+  resend(v: Volume): void {
+    const mine = [...this.#log.values()].filter((w) => w.volume === v);
+    const carried = mine.filter((w) => w.peer === 'carried');
+    if (carried.length > 0) {
+      this.close();
+      this.#open(carried);
+      const flush = {
+        sector: sector(0),
+        id: this.#nextId++ as BlockId,
+        seq: this.#seq(v),
+        flags: DRBD_WRITE_FLAG.flush,
+      };
+      this.#c.send('data', { kind: 'P_DATA', volume: v.number, ...flush, digest: NOTHING, data: NOTHING });
+      this.close();
+    }
+    for (const w of mine) if (w.peer === 'kept') this.#send(w);
+    for (const f of this.#flushes) if (f.volume === v) for (const e of this.#epochs) f.epochs.add(e);
+    if (this.#flushes.some((f) => f.volume === v)) this.close();
   }
   /** Answers whatever can be answered now. */
   settleAll(): void {

@@ -6,8 +6,11 @@ import { type Text, text } from '../../base/index.ts';
 import {
   type BlockAckPacket,
   DRBD_CONNECTIONS,
+  DRBD_FEATURE,
   DRBD_ROLES,
+  DRBD_UUID_FLAG,
   type DrbdConnection,
+  type DrbdDisk,
   type DrbdPacket,
   decodeState,
   type StatePacket,
@@ -20,10 +23,11 @@ import {
   decideHandshake,
   endAsSource,
   endAsTarget,
+  generation,
   type HandshakeSide,
 } from '../metadata/index.ts';
 import { BitmapReceipt, bitmapPackets } from './bitmap-exchange.ts';
-import { connectConfig } from './facts.ts';
+import { connectConfig, volumeFacts } from './facts.ts';
 import type { Parts } from './parts.ts';
 import { ResyncSource, ResyncTarget } from './resync.ts';
 import { bitsTouched } from './sender.ts';
@@ -67,11 +71,25 @@ export class Syncs {
     this.#p.c.send('data', { kind: 'P_STATE', volume: v.number, state: this.word(v) });
   }
   word(v: Volume): number {
-    return stateWord(v.connection, [roleOf(v.primary), DRBD_ROLES.indexOf(v.peerRole)], [v.disk, v.peerDisk]);
+    const disk = v.negotiating ? 'Negotiating' : v.disk;
+    return stateWord(v.connection, [roleOf(v.primary), DRBD_ROLES.indexOf(v.peerRole)], [disk, v.peerDisk]);
   }
   tellUuids(v: Volume): void {
     const { uuids, bits } = v;
-    this.#p.c.send('data', { kind: 'P_UUIDS', volume: v.number, uuids, bits, flags: v.crashedPrimary ? 2 : 0 });
+    if (v.backing === undefined) return;
+    const inconsistent = v.negotiating && v.disk === 'Inconsistent' ? DRBD_UUID_FLAG.inconsistent : 0;
+    const flags = (v.crashedPrimary ? DRBD_UUID_FLAG.crashedPrimary : 0) | inconsistent;
+    this.#p.c.send('data', { kind: 'P_UUIDS', volume: v.number, uuids, bits, flags });
+  }
+  /** A disk that came while connected: the peer is told, and both compare. */
+  negotiate(v: Volume): void {
+    const { c, link, config } = this.#p;
+    v.negotiating = true;
+    const { sizes } = volumeFacts(config, v);
+    const limits = (link.dialect.features & DRBD_FEATURE.writeSame) === 0 ? undefined : sizes.limits;
+    c.send('data', { kind: 'P_SIZES', volume: v.number, ...sizes, limits, queueOrderType: 0, growFlags: 0 });
+    this.tellUuids(v);
+    this.tell(v);
   }
   /** The connection state of a volume changes, and the disks with it. */
   #go(v: Volume, connection: DrbdConnection): void {
@@ -114,6 +132,7 @@ export class Syncs {
         return;
       case 'P_UUIDS':
         v.peerUuids = p;
+        if (v.backing === undefined && v.primary) v.exposed = generation(p.uuids.current);
         return;
       case 'P_SIZES':
         v.peerSizes = p;
@@ -190,7 +209,8 @@ export class Syncs {
       return;
     }
     if (v.connection === 'Connected') {
-      const undecided = theirs === 'Connected' && (v.considerResync || DISKS_NEGOTIATING(told.disk));
+      const negotiating = v.negotiating || DISKS_NEGOTIATING(told.disk);
+      const undecided = theirs === 'Connected' && (v.considerResync || negotiating);
       const decided = ['StartingSyncS', 'StartingSyncT', 'WFBitMapS', 'WFBitMapT'].includes(theirs);
       v.considerResync = false;
       if ((undecided || decided) && v.peerUuids !== undefined && v.backing !== undefined) {
@@ -198,19 +218,42 @@ export class Syncs {
         this.#compareAgain(v, !decided);
         return;
       }
+      if (negotiating) {
+        // There is nothing to compare with on this side, or on that one.
+        v.peerDisk = disk;
+        v.negotiating = false;
+        [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
+        v.save(false, () => this.tell(v));
+        this.#changed(v);
+        return;
+      }
     }
     v.peerDisk = disk;
-    if (v.connection === 'Connected') [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
+    if (v.connection === 'Connected' && !v.leaving) [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
     if (s !== undefined && (!atLeast(disk, 'Inconsistent') || (s.is !== 'bitmap' && theirs === 'Connected'))) {
       this.stop(v);
       v.connection = 'Connected';
     }
-    // The peer's disk is gone: from here on we have what it has not.
-    if (atLeast(before, 'Inconsistent') && before !== 'DUnknown' && !atLeast(disk, 'Inconsistent')) {
-      this.#p.link.alone(v);
-      if (v.disk === 'UpToDate' && v.peerRole === 'Primary' && v.uuids.bitmap === 0n) v.beginGeneration();
-      this.tellUuids(v);
+    this.peerDiskChanged(v, before);
+  }
+  /** The peer's disk is gone: from here on we have what it has not. */
+  peerDiskChanged(v: Volume, before: DrbdDisk): void {
+    const { link, sender } = this.#p;
+    if (atLeast(before, 'Inconsistent') && before !== 'DUnknown') {
+      if (!atLeast(v.peerDisk, 'UpToDate') && before === 'UpToDate') sender.peerDiskLost(v);
+      if (!atLeast(v.peerDisk, 'Inconsistent')) {
+        // What a primary without a disk writes next waits until our log counts.
+        const unblock = link.block();
+        link.alone(v);
+        v.save(true, unblock);
+        this.tellUuids(v);
+      }
     }
+    this.#changed(v);
+  }
+  #changed(v: Volume): void {
+    this.#p.disks.check(v);
+    this.#p.sender.released(v);
   }
   #abort(v: Volume, why: Text): void {
     this.#p.c.reason('mirror.resync', v.number, why);
@@ -256,8 +299,15 @@ export class Syncs {
       link.lose(decision.reasons.at(-1) ?? FINISHED, false);
       return;
     }
+    v.negotiating = false;
     if (outcome.do === 'connect') {
       this.#go(v, 'Connected');
+      v.save(false, () => {
+        if (!tellFirst) return;
+        this.tellUuids(v);
+        this.tell(v);
+      });
+      this.#changed(v);
       return;
     }
     if (outcome.full) v.bitmap.setAll();
@@ -408,6 +458,7 @@ export class Syncs {
         this.stop(v);
         this.#go(v, 'Connected');
         this.tell(v);
+        this.#changed(v);
         c.reason('mirror.resync', v.number, FINISHED);
         this.#p.handlers.call('after-resync-target', v.number);
       };

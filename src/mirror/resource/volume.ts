@@ -16,6 +16,7 @@ import {
   ActivityLog,
   type Bitmap,
   bitsFor,
+  generation,
   MD_FLAG,
   type MetadataLayout,
   MIN_EXTENTS,
@@ -91,6 +92,10 @@ export class Volume implements Stored {
   onReleased: () => void = () => {};
   onReady: () => void = () => {};
   onBroken: () => void = () => {};
+  onMetadataBroken: () => void = () => {};
+  /** Told when nothing is under way on the disk; when it is gone. */
+  onDrained: () => void = () => {};
+  onDropped: () => void = () => {};
 
   constructor(c: Context, config: VolumeConfig, devices: Devices) {
     this.#c = c;
@@ -163,6 +168,7 @@ export class Volume implements Stored {
     return this.userSize === 0 ? usable : Math.min(usable, this.userSize);
   }
   dropBacking(): void {
+    if (this.primary) this.exposed = generation(this.uuids.current);
     this.backing?.store.stop();
     this.backing = undefined;
     this.#superblock = undefined;
@@ -176,7 +182,9 @@ export class Volume implements Stored {
     if (atLeast(this.disk, 'Outdated')) flags |= MD_FLAG.consistent;
     if (this.disk === 'UpToDate') flags |= MD_FLAG.wasUpToDate;
     if (this.disk === 'Consistent') flags |= s.flags & MD_FLAG.wasUpToDate;
-    if (this.primary || this.promoting) flags |= MD_FLAG.primary;
+    // The only disk of a primary has writes on their way as a primary's own has.
+    const sole = this.connected && this.peerRole === 'Primary' && !atLeast(this.peerDisk, 'Inconsistent');
+    if (this.primary || this.promoting || sole) flags |= MD_FLAG.primary;
     if (this.connected) flags |= MD_FLAG.connected;
     if (atLeast(this.peerDisk, 'Inconsistent') && !atLeast(this.peerDisk, 'DUnknown')) flags |= MD_FLAG.peerOutdated;
     if (this.crashedPrimary) flags |= MD_FLAG.crashedPrimary;
@@ -198,8 +206,14 @@ export class Volume implements Stored {
     this.onResized();
   }
   onResized: () => void = () => {};
+  /** Attached while connected: it is Negotiating until both have compared. */
+  negotiating = false;
+  /** Of a primary without a disk: the generation that its application has seen. */
+  exposed: bigint | undefined;
   /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */
   considerResync = false;
+  /** One side leaves on purpose and is out of date from here on: no state of the connection raises it again. */
+  leaving = false;
   /** About to be primary: that is on disk before the first write may be. */
   promoting = false;
 
@@ -212,7 +226,7 @@ export class Volume implements Stored {
     this.backing.store.save(pages, then);
   }
   broken(): void {
-    this.onBroken();
+    this.onMetadataBroken();
   }
   committed(): void {
     this.onReady();
@@ -224,9 +238,19 @@ export class Volume implements Stored {
   release(name: string): void {
     if (this.holds.delete(name) && !this.held) this.onReleased();
   }
+  /** A write has ended. */
+  landed(): void {
+    if (--this.counters.lo === 0) this.onDrained();
+  }
   get held(): boolean {
     return this.holds.size > 0;
   }
+  /** Held for long: reads wait too. */
+  get frozen(): boolean {
+    return this.holds.has('fencing') || this.holds.has('user') || this.holds.has('no-data');
+  }
+  /** The operator lets go what cannot be done: it fails, and is not kept for want of data once more. */
+  failing = false;
 
   /** From now on the peer's data and ours go different ways. Writes are held until that is durable. */
   beginGeneration(): void {
