@@ -26,7 +26,7 @@ test('what the engine would only seem to do is refused by name, all of it at onc
   );
   assert.deepEqual(
     refused.map((t) => t.en.split(':')[0]),
-    ['data-integrity-alg', 'allow-two-primaries', 'on-congestion', 'fencing'],
+    ['data-integrity-alg', 'allow-two-primaries', 'on-congestion'],
   );
   assert.deepEqual(
     idle.map((t) => t.en),

@@ -25,9 +25,6 @@ export function unsupported(m: MirrorConfig): Unsupported {
     no('allow-two-primaries', 'two primaries are not possible yet; leave it out', '尚不支持双主；请去掉此项');
   if (net.onCongestion !== 'block')
     no('on-congestion', `${net.onCongestion} is not done yet; write block`, `尚不支持 ${net.onCongestion}；请写 block`);
-  const fencing = m.volumes.find((v) => v.options.fencing !== 'dont-care')?.options.fencing;
-  if (fencing !== undefined)
-    no('fencing', `${fencing} is not done yet; write dont-care`, `尚不支持 ${fencing}；请写 dont-care`);
   const uncalled = Object.keys(m.handlers).filter((h) => UNCALLED.has(h));
   const idle = uncalled.map((h) => text(`handler ${h} is not called yet`, `处理程序 ${h} 尚不会被调用`));
   return { refused, idle };

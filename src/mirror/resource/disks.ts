@@ -3,6 +3,7 @@
  * requests for which there are no data anywhere.
  */
 import { type Text, text } from '../../base/index.ts';
+import { generation } from '../metadata/index.ts';
 import { attach } from './attach.ts';
 import type { Parts } from './parts.ts';
 import { bitsTouched } from './sender.ts';
@@ -71,6 +72,7 @@ export class Disks {
     v.dropBacking();
     if (v.connected) v.connection = 'Connected';
     this.check(v);
+    if (link.negotiating) link.lose(text('the disk failed while connecting', '连接过程中磁盘故障'), true);
     if (link.established) {
       receiver.detached(v);
       syncs.tell(v);
@@ -79,6 +81,7 @@ export class Disks {
     }
     sender.released(v);
     reads.released(v);
+    link.unblock();
     v.onDropped();
   }
 
@@ -134,6 +137,14 @@ export class Disks {
       });
     }
   }
+  /** The peer was lost before both had compared: as if it had been attached without the peer. */
+  undecided(v: Volume): void {
+    if (!v.negotiating) return;
+    if (v.primary && v.exposed !== generation(v.uuids.current)) {
+      v.dropBacking();
+      this.#p.c.reason('mirror.disk', v.number, OLDER);
+    } else v.negotiated();
+  }
   #take(v: Volume, a: Parameters<Volume['take']>[0]): Text | undefined {
     const { link, syncs, c } = this.#p;
     const small = v.connected && Math.min(a.usable, v.userSize || a.usable) < v.size;
@@ -145,6 +156,13 @@ export class Disks {
       );
       c.reason('mirror.disk', v.number, words);
       return words;
+    }
+    // DRBD calls it the exposed data identifier.
+    const current = generation(a.superblock.uuids.current);
+    if (v.primary && !v.connected && v.exposed !== undefined && v.exposed !== current) {
+      v.disk = 'Diskless';
+      c.reason('mirror.disk', v.number, OLDER);
+      return OLDER;
     }
     const { size } = v;
     v.take(a);
@@ -214,6 +232,10 @@ export class Disks {
     wait();
   }
 }
+const OLDER = text(
+  'the disk has older data than the application of this primary has seen',
+  '该磁盘的数据早于本主节点应用已见的数据',
+);
 const NO_DATA = text(
   'there are no good data: the own disk is not UpToDate, and no peer with such is connected',
   '无可用数据：本机磁盘不是 UpToDate，且没有连接到具有 UpToDate 数据的对端',

@@ -24,6 +24,8 @@ export class Fencing {
   readonly #p: Parts;
   /** Volumes that are frozen and owe a new generation; whether also over an older one. */
   readonly #owed = new Map<Volume, boolean>();
+  /** Who waits for the handler. */
+  readonly #waiting = new Set<(sure: boolean) => void>();
 
   constructor(p: Parts) {
     this.#p = p;
@@ -64,16 +66,20 @@ export class Fencing {
   fence(then: (sure: boolean) => void): void {
     const { link, handlers, c } = this.#p;
     const { connections } = link;
+    const tell = (sure: boolean): void => {
+      if (this.#waiting.delete(tell)) then(sure);
+    };
+    this.#waiting.add(tell);
     handlers.call('fence-peer', undefined, (end) => {
       if (link.connections !== connections) {
         c.reason('mirror.fencing', undefined, CONNECTED_SINCE);
-        then(false);
+        tell(false);
         return;
       }
       c.reason('mirror.fencing', undefined, this.#apply(end));
       const sure = !this.#p.volumes.some(unsure);
       if (sure) for (const v of this.#p.volumes) this.#known(v);
-      then(sure);
+      tell(sure);
     });
   }
   #apply(end: HandlerEnd): Text {
@@ -150,6 +156,10 @@ export class Fencing {
     if (peerUpToDate && this.#p.sender.canResend(v)) return true;
     this.#generation(v);
     return false;
+  }
+  /** Nobody needs to wait for the handler any more, which may take long. */
+  established(): void {
+    for (const tell of [...this.#waiting]) tell(false);
   }
   connected(v: Volume): void {
     if (!this.frozen(v)) return;

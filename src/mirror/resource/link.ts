@@ -135,7 +135,7 @@ export class Link {
     }
     this.#p.roles.lost();
     for (const v of volumes) {
-      v.negotiating = false;
+      this.#p.disks.undecided(v);
       this.#p.disks.check(v);
       v.release('connecting');
     }
@@ -160,6 +160,12 @@ export class Link {
     return () => {
       if (this.#blocks.delete(token)) this.#work();
     };
+  }
+
+  /** What packets waited for will never be durable: the disk is gone. */
+  unblock(): void {
+    this.#blocks.clear();
+    this.#work();
   }
 
   // ------------------------------------------------------------------------------------------ events
@@ -362,6 +368,7 @@ export class Link {
       this.#p.disks.check(v);
       v.release('connecting');
     }
+    this.#p.fencing.established();
   }
   disconnectHere(): void {
     this.lose(ERA_CLOSED, false);

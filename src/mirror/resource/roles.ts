@@ -12,7 +12,7 @@ import {
   type StateReplyPacket,
   type StateRequestPacket,
 } from '../../wire/index.ts';
-import { withRole } from '../metadata/index.ts';
+import { generation, withRole } from '../metadata/index.ts';
 import type { MirrorAnswer } from '../status.ts';
 import { MIRROR_REFUSALS, type MirrorRefusal } from '../status.ts';
 import type { Parts } from './parts.ts';
@@ -290,6 +290,8 @@ export class Roles {
         for (const one of volumes) {
           one.promoting = false;
           one.role = 'Primary';
+          const seen = one.peerUuids?.uuids.current;
+          if (one.backing === undefined && seen !== undefined) one.exposed = generation(seen);
           if (!link.established || era !== link.era) continue;
           if (raise.includes(one)) syncs.tellUuids(one);
           syncs.tell(one);

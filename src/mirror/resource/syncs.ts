@@ -71,20 +71,20 @@ export class Syncs {
     this.#p.c.send('data', { kind: 'P_STATE', volume: v.number, state: this.word(v) });
   }
   word(v: Volume): number {
-    const disk = v.negotiating ? 'Negotiating' : v.disk;
-    return stateWord(v.connection, [roleOf(v.primary), DRBD_ROLES.indexOf(v.peerRole)], [disk, v.peerDisk]);
+    return stateWord(v.connection, [roleOf(v.primary), DRBD_ROLES.indexOf(v.peerRole)], [v.disk, v.peerDisk]);
   }
   tellUuids(v: Volume): void {
     const { uuids, bits } = v;
     if (v.backing === undefined) return;
-    const inconsistent = v.negotiating && v.disk === 'Inconsistent' ? DRBD_UUID_FLAG.inconsistent : 0;
+    const inconsistent = v.attachedAs === 'Inconsistent' ? DRBD_UUID_FLAG.inconsistent : 0;
     const flags = (v.crashedPrimary ? DRBD_UUID_FLAG.crashedPrimary : 0) | inconsistent;
     this.#p.c.send('data', { kind: 'P_UUIDS', volume: v.number, uuids, bits, flags });
   }
   /** A disk that came while connected: the peer is told, and both compare. */
   negotiate(v: Volume): void {
     const { c, link, config } = this.#p;
-    v.negotiating = true;
+    v.attachedAs = v.disk;
+    v.disk = 'Negotiating';
     const { sizes } = volumeFacts(config, v);
     const limits = (link.dialect.features & DRBD_FEATURE.writeSame) === 0 ? undefined : sizes.limits;
     c.send('data', { kind: 'P_SIZES', volume: v.number, ...sizes, limits, queueOrderType: 0, growFlags: 0 });
@@ -221,7 +221,7 @@ export class Syncs {
       if (negotiating) {
         // There is nothing to compare with on this side, or on that one.
         v.peerDisk = disk;
-        v.negotiating = false;
+        v.negotiated();
         [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
         v.save(false, () => this.tell(v));
         this.#changed(v);
@@ -269,9 +269,10 @@ export class Syncs {
       uuids: v.uuids,
       crashedPrimary: v.crashedPrimary,
       primary: v.primary,
-      disk: v.disk,
+      disk: v.attachedAs ?? v.disk,
       bits: v.bits,
       discardMyData: false,
+      negotiating: v.negotiating,
     };
     const decision = decideHandshake({
       mine,
@@ -299,7 +300,7 @@ export class Syncs {
       link.lose(decision.reasons.at(-1) ?? FINISHED, false);
       return;
     }
-    v.negotiating = false;
+    v.negotiated();
     if (outcome.do === 'connect') {
       this.#go(v, 'Connected');
       v.save(false, () => {

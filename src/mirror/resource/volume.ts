@@ -168,9 +168,10 @@ export class Volume implements Stored {
     return this.userSize === 0 ? usable : Math.min(usable, this.userSize);
   }
   dropBacking(): void {
-    if (this.primary) this.exposed = generation(this.uuids.current);
+    if (this.primary && !this.negotiating) this.exposed = generation(this.uuids.current);
     this.backing?.store.stop();
     this.backing = undefined;
+    this.attachedAs = undefined;
     this.#superblock = undefined;
     this.disk = 'Diskless';
   }
@@ -179,9 +180,10 @@ export class Volume implements Stored {
     const s = this.#superblock;
     if (s === undefined) throw new Error('bug: the volume has no metadata');
     let flags = 0;
-    if (atLeast(this.disk, 'Outdated')) flags |= MD_FLAG.consistent;
-    if (this.disk === 'UpToDate') flags |= MD_FLAG.wasUpToDate;
-    if (this.disk === 'Consistent') flags |= s.flags & MD_FLAG.wasUpToDate;
+    const disk = this.attachedAs ?? this.disk;
+    if (atLeast(disk, 'Outdated')) flags |= MD_FLAG.consistent;
+    if (disk === 'UpToDate') flags |= MD_FLAG.wasUpToDate;
+    if (disk === 'Consistent') flags |= s.flags & MD_FLAG.wasUpToDate;
     // The only disk of a primary has writes on their way as a primary's own has.
     const sole = this.connected && this.peerRole === 'Primary' && !atLeast(this.peerDisk, 'Inconsistent');
     if (this.primary || this.promoting || sole) flags |= MD_FLAG.primary;
@@ -206,8 +208,16 @@ export class Volume implements Stored {
     this.onResized();
   }
   onResized: () => void = () => {};
-  /** Attached while connected: it is Negotiating until both have compared. */
-  negotiating = false;
+  /** Attached while connected: it is Negotiating until both have compared; this is what its own metadata say. */
+  attachedAs: DrbdDisk | undefined;
+  get negotiating(): boolean {
+    return this.attachedAs !== undefined;
+  }
+  negotiated(): void {
+    if (this.attachedAs === undefined) return;
+    this.disk = this.attachedAs;
+    this.attachedAs = undefined;
+  }
   /** Of a primary without a disk: the generation that its application has seen. */
   exposed: bigint | undefined;
   /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */
