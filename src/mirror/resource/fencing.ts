@@ -130,7 +130,7 @@ export class Fencing {
   /** The peer's data is not good any more: what was frozen goes on, in a generation of its own. */
   #known(v: Volume): void {
     this.#generation(v);
-    v.save(false, () => v.release('fencing'));
+    v.persist(false, () => v.release('fencing'));
   }
   #generation(v: Volume): void {
     if (!this.frozen(v)) return;
@@ -182,7 +182,7 @@ export class Fencing {
     for (const v of held) {
       this.#generation(v);
       v.failing = true;
-      v.save(false, () => {
+      v.persist(false, () => {
         for (const name of ['fencing', 'user', 'no-data']) v.release(name);
         v.failing = false;
       });
@@ -221,7 +221,7 @@ export class Fencing {
     for (const v of fresh) {
       v.disk = 'Outdated';
       this.#p.c.reason('mirror.fencing', v.number, OUTDATED);
-      v.save(false, () => {
+      v.persist(false, () => {
         if (--left === 0) answer({ ok: true, changed: true, text: OUTDATED });
       });
     }

@@ -125,6 +125,7 @@ export class Link {
     }
     sender.lost();
     receiver.lost();
+    this.#p.two.lost();
     for (const v of volumes) {
       v.connection = retry ? 'Unconnected' : 'StandAlone';
       v.peerRole = 'Unknown';
@@ -334,12 +335,16 @@ export class Link {
       this.lose(NOT_AS_IT_WAS, true);
       return;
     }
-    const theirs = v.peerUuids?.uuids.current;
-    if (v.primary && v.backing === undefined && theirs !== undefined && v.exposed !== undefined)
-      if (generation(theirs) !== v.exposed) {
+    const theirs = v.peerUuids?.uuids;
+    if (v.primary && v.backing === undefined && theirs !== undefined && v.exposed !== undefined) {
+      // Its bitmap identifier: it began a generation when it heard that our disk is gone, and we did not hear of that.
+      const same = [theirs.current, theirs.bitmap].some((id) => generation(id) === v.exposed);
+      if (!same) {
         this.lose(OTHER_DATA, false);
         return;
       }
+      v.exposed = generation(theirs.current);
+    }
     v.resize(e.size.size, e.size.userSize);
     if (decision?.corrected?.mine !== undefined) v.uuids = decision.corrected.mine;
     if (decision?.corrected?.peer !== undefined && v.peerUuids !== undefined)

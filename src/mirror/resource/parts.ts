@@ -9,6 +9,7 @@ import type { Receiver } from './receiver.ts';
 import type { Roles } from './roles.ts';
 import type { Sender } from './sender.ts';
 import type { Syncs } from './syncs.ts';
+import type { TwoPrimaries } from './two-primaries.ts';
 import type { Context } from './types.ts';
 import type { Volume } from './volume.ts';
 
@@ -25,4 +26,5 @@ export interface Parts {
   readonly fencing: Fencing;
   readonly disks: Disks;
   readonly reads: Reads;
+  readonly two: TwoPrimaries;
 }

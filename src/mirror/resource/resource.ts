@@ -19,6 +19,7 @@ import { Roles } from './roles.ts';
 import { Sender } from './sender.ts';
 import { statusOf } from './status-of.ts';
 import { Syncs } from './syncs.ts';
+import { TwoPrimaries } from './two-primaries.ts';
 import {
   type AppRequest,
   type Context,
@@ -74,6 +75,7 @@ export class Resource implements Context {
     parts.link = new Link(parts, () => host.challenge(), host.secret);
     parts.syncs = new Syncs(parts);
     parts.roles = new Roles(parts);
+    parts.two = new TwoPrimaries(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     for (const v of this.volumes) {
@@ -81,6 +83,7 @@ export class Resource implements Context {
         sender.ready(v);
         receiver.ready(v);
       };
+      v.busy = (from, to) => sender.busy(v, from, to);
       v.onReleased = () => {
         sender.released(v);
         parts.reads.released(v);
@@ -152,6 +155,7 @@ export class Resource implements Context {
         link.tick();
         syncs.tick();
         this.#parts.handlers.tick();
+        this.#parts.two.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -162,7 +166,12 @@ export class Resource implements Context {
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
     let least: number | undefined;
-    for (const d of [this.#parts.link.deadline, this.#parts.handlers.deadline, ...this.#parts.syncs.deadlines])
+    for (const d of [
+      this.#parts.link.deadline,
+      this.#parts.handlers.deadline,
+      this.#parts.two.deadline,
+      ...this.#parts.syncs.deadlines,
+    ])
       if (d !== undefined && (least === undefined || d < least)) least = d;
     return least === undefined ? undefined : us(least);
   }
@@ -299,7 +308,8 @@ export class Resource implements Context {
     this.#parts.sender.submit(v, r);
   }
   #packet(socket: DrbdSocket, p: DrbdPacket): void {
-    const { link, reads } = this.#parts;
+    const { link, reads, two } = this.#parts;
+    two.heard(socket, p);
     if (!link.established || !reads.packet(p)) link.packet(socket, p);
   }
 }

@@ -89,7 +89,7 @@ export class Roles {
     if (v === undefined) return MIRROR_REFUSALS['not-supported'];
     if (touches(ROLE) && DRBD_ROLES[want.role] === 'Primary') {
       if ((v.primary || v.promoting) && !this.#p.config.net.allowTwoPrimaries) return MIRROR_REFUSALS['two-primaries'];
-      v.peerRole = 'Primary';
+      this.#p.syncs.peerRoleIs(v, 'Primary');
     }
     if (touches(DISK)) {
       const disk = DRBD_DISKS[want.disk] ?? 'DUnknown';
@@ -147,7 +147,7 @@ export class Roles {
     for (const v of good) {
       v.disk = 'Outdated';
       v.leaving = true;
-      v.save(false, () => {
+      v.persist(false, () => {
         if (--left === 0) then();
       });
     }
@@ -284,7 +284,7 @@ export class Roles {
       const alone = !v.connected || !atLeast(v.peerDisk, 'Inconsistent');
       if (v.backing !== undefined && (forced || (alone && v.uuids.bitmap === 0n))) v.beginGeneration();
       else v.uuids = withRole(v.uuids, true);
-      v.save(forced, () => {
+      v.persist(forced, () => {
         if (--left > 0) return;
         this.#changing = false;
         for (const one of volumes) {
@@ -351,10 +351,10 @@ export class Roles {
         continue;
       }
       // Nobody reads the activity log of a secondary: what it would have told must be durable, as data and as bits.
-      v.backing.store.flush(() => {
+      v.flush(() => {
         v.role = 'Secondary';
         v.uuids = withRole(v.uuids, false);
-        v.save(true, end);
+        v.persist(true, end);
       });
     }
   }

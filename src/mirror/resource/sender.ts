@@ -35,15 +35,17 @@ type Write = {
   readonly offset: number;
   readonly length: number;
   lock: RangeLock | undefined;
+  /** Kept back a resync of its place to this side. */
+  fetching: RangeLock | undefined;
   /** Extents that are held, of all that it needs. */
   held: number;
   readonly extents: readonly number[];
   local: 'waits' | 'flies' | 'done' | 'failed';
   /**
    * `none`: the peer does not take part. `lost`: it did, and was lost. While requests are frozen: `kept`, to be sent again;
-   * `carried`, it had told to have it, though not on stable storage.
+   * `carried`, it had told to have it, though not on stable storage. `retry`: it collided with one of the peer's.
    */
-  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost' | 'kept' | 'carried';
+  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost' | 'kept' | 'carried' | 'retry';
   /** The peer has told to have it: in A it counts as acknowledged without. */
   told: boolean;
   completed: boolean;
@@ -131,6 +133,7 @@ export class Sender {
       offset: r.offset,
       length,
       lock: undefined,
+      fetching: undefined,
       held: 0,
       extents,
       local: 'waits',
@@ -140,9 +143,18 @@ export class Sender {
       durable: false,
     };
     this.#log.set(w.id, w);
-    // The lock may be free at once, and then `run` is called before it is returned.
-    w.lock = v.locks.acquire(w.offset, w.offset + length, () => this.#queue(w));
-    if (w.completed) v.locks.release(w.lock);
+    const lock = (): void => {
+      // The lock may be free at once, and then `run` is called before it is returned.
+      w.lock = v.locks.acquire(w.offset, w.offset + length, () => this.#queue(w));
+      if (w.completed) v.locks.release(w.lock);
+    };
+    if (v.fetching.size === 0) {
+      lock();
+      return;
+    }
+    // What a resync is just fetching for this side must not replace it.
+    w.fetching = v.fetching.acquire(w.offset, w.offset + length, lock);
+    if (w.completed) v.fetching.release(w.fetching);
   }
   #queue(w: Write): void {
     const waiting = this.#waiting.get(w.volume) ?? [];
@@ -305,7 +317,8 @@ export class Sender {
     if (p.kind === 'P_NEG_ACK') {
       if (v.backing !== undefined) v.bitmap.set(bitsTouched(w.offset, w.length));
       w.peer = 'failed';
-    } else {
+    } else if (p.kind === 'P_RETRY_WRITE') w.peer = 'retry';
+    else {
       if (p.kind === 'P_RS_WRITE_ACK' && v.backing !== undefined)
         v.bitmap.clear(bitsCovered(w.offset, w.length, v.size * 512));
       w.told = true;
@@ -339,6 +352,10 @@ export class Sender {
   #settle(w: Write): void {
     const { volume: v } = w;
     const local = w.local === 'done' || w.local === 'failed';
+    if (!w.completed && local && w.peer === 'retry') {
+      this.#resubmit(w);
+      return;
+    }
     if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked' && w.peer !== 'carried')) {
       w.completed = true;
       const good = w.local === 'done' ? w.peer !== 'failed' || v.backing !== undefined : w.peer === 'acked';
@@ -346,7 +363,7 @@ export class Sender {
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
       // Later writes may depend on this one.
       if (this.#current?.writes.includes(w)) this.close();
-      if (w.lock !== undefined) v.locks.release(w.lock);
+      this.#unlock(w);
       this.onIdle();
     }
     this.#forget(w);
@@ -402,7 +419,8 @@ export class Sender {
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;
       if (w.volume.holds.has('fencing') && w.peer !== 'failed') {
-        if (w.peer === 'acked' || w.peer === 'sent') w.peer = w.told ? 'carried' : 'kept';
+        if (w.peer === 'acked' || w.peer === 'sent' || (w.peer === 'retry' && !w.completed))
+          w.peer = w.told ? 'carried' : 'kept';
       } else this.#lose(w);
     }
     for (const f of this.#flushes) f.epochs.clear();
@@ -427,17 +445,38 @@ export class Sender {
     }
     for (const f of this.#flushes) if (f.volume === v) f.failed = true;
   }
+  /** Of the own writes that the peer has not acknowledged, what collides with a range: one that covers it, or some. */
+  collision(v: Volume, from: number, to: number): 'covered' | 'touched' | undefined {
+    let found: 'covered' | 'touched' | undefined;
+    for (const w of this.#log.values()) {
+      if (w.volume !== v || w.completed || w.offset >= to || from >= w.offset + w.length) continue;
+      if (w.peer !== 'sent' && !(w.peer === 'none' && w.local === 'waits')) continue;
+      if (w.offset <= from && to <= w.offset + w.length) return 'covered';
+      found = 'touched';
+    }
+    return found;
+  }
+  /** Whether one of the own writes in a range is under way. */
+  busy(v: Volume, from: number, to: number): boolean {
+    for (const w of this.#log.values())
+      if (w.volume === v && !w.completed && w.offset < to && from < w.offset + w.length) return true;
+    return false;
+  }
   /** There are data again: what reached neither disk is tried once more. While the volume is held. */
   again(v: Volume): void {
     for (const w of [...this.#log.values()])
       if (w.volume === v && !w.completed && w.local === 'failed' && w.peer !== 'sent' && w.peer !== 'acked')
         this.#resubmit(w);
   }
+  #unlock(w: Write): void {
+    if (w.lock !== undefined) w.volume.locks.release(w.lock);
+    if (w.fetching !== undefined) w.volume.fetching.release(w.fetching);
+  }
   /** As a new write, behind all that overlaps it by now. */
   #resubmit(w: Write): void {
     const { volume: v } = w;
     w.completed = true;
-    if (w.lock !== undefined) v.locks.release(w.lock);
+    this.#unlock(w);
     this.#forget(w);
     this.submit(v, w.request);
   }

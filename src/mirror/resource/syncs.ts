@@ -11,6 +11,7 @@ import {
   DRBD_UUID_FLAG,
   type DrbdConnection,
   type DrbdDisk,
+  type DrbdRole,
   type DrbdPacket,
   decodeState,
   type StatePacket,
@@ -31,6 +32,7 @@ import { connectConfig, volumeFacts } from './facts.ts';
 import type { Parts } from './parts.ts';
 import { ResyncSource, ResyncTarget } from './resync.ts';
 import { bitsTouched } from './sender.ts';
+import { soleDisk } from './sole-disk.ts';
 import { atLeast, type Volume } from './volume.ts';
 
 type Sync =
@@ -125,7 +127,7 @@ export class Syncs {
       case 'P_TRIM':
       case 'P_ZEROES':
       case 'P_WSAME':
-        receiver.write(v, p);
+        this.#p.two.write(v, p);
         return;
       case 'P_STATE':
         this.#onState(v, p);
@@ -175,6 +177,8 @@ export class Syncs {
       case 'P_WRITE_ACK':
       case 'P_RS_WRITE_ACK':
       case 'P_NEG_ACK':
+      case 'P_SUPERSEDED':
+      case 'P_RETRY_WRITE':
         this.#onAck(v, p);
         return;
       case 'P_UNPLUG_REMOTE':
@@ -198,7 +202,7 @@ export class Syncs {
     const theirs = DRBD_CONNECTIONS[told.connection] ?? 'StandAlone';
     const disk = v.peerDiskOf(told.disk);
     const before = v.peerDisk;
-    v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    this.peerRoleIs(v, DRBD_ROLES[told.role] ?? 'Unknown');
     const s = this.#all.get(v);
     if (s?.is === 'source' && theirs === 'Connected' && disk === 'UpToDate') {
       if (v.bits > 0) {
@@ -236,18 +240,26 @@ export class Syncs {
     }
     this.peerDiskChanged(v, before);
   }
+  /** A peer without a disk that becomes primary will write what only our disk has. */
+  peerRoleIs(v: Volume, role: DrbdRole): void {
+    const before = v.peerRole;
+    v.peerRole = role;
+    if (before !== 'Primary' && role === 'Primary' && soleDisk(v)) this.#sole(v);
+  }
+  /** What a primary without a disk writes next waits until our log counts. */
+  #sole(v: Volume): void {
+    const { link } = this.#p;
+    const unblock = link.block();
+    link.alone(v);
+    v.save(true, unblock);
+    this.tellUuids(v);
+  }
   /** The peer's disk is gone: from here on we have what it has not. */
   peerDiskChanged(v: Volume, before: DrbdDisk): void {
-    const { link, sender } = this.#p;
+    const { sender } = this.#p;
     if (atLeast(before, 'Inconsistent') && before !== 'DUnknown') {
       if (!atLeast(v.peerDisk, 'UpToDate') && before === 'UpToDate') sender.peerDiskLost(v);
-      if (!atLeast(v.peerDisk, 'Inconsistent')) {
-        // What a primary without a disk writes next waits until our log counts.
-        const unblock = link.block();
-        link.alone(v);
-        v.save(true, unblock);
-        this.tellUuids(v);
-      }
+      if (!atLeast(v.peerDisk, 'Inconsistent')) this.#sole(v);
     }
     this.#changed(v);
   }

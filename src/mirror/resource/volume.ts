@@ -65,6 +65,10 @@ export class Volume implements Stored {
   readonly config: VolumeConfig;
   readonly devices: Devices;
   readonly locks = new RangeLocks();
+  /** Ranges that a resync has asked for, of a target that is primary: its own writes wait. */
+  readonly fetching = new RangeLocks();
+  /** Whether a write of the application is under way in a range of bytes. */
+  busy: (from: number, to: number) => boolean = () => false;
   readonly counters: Counters = { ns: 0, nr: 0, dw: 0, dr: 0, lo: 0, ua: 0, ap: 0 };
   backing: Backing | undefined;
   #superblock: Superblock | undefined;
@@ -168,12 +172,16 @@ export class Volume implements Stored {
     return this.userSize === 0 ? usable : Math.min(usable, this.userSize);
   }
   dropBacking(): void {
-    if (this.primary && !this.negotiating) this.exposed = generation(this.uuids.current);
+    if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
+    this.#unsaved = undefined;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
     this.backing?.store.stop();
     this.backing = undefined;
     this.attachedAs = undefined;
     this.#superblock = undefined;
     this.disk = 'Diskless';
+    for (const then of waiting) then();
   }
 
   superblock(): Superblock {
@@ -235,6 +243,25 @@ export class Volume implements Stored {
     }
     this.backing.store.save(pages, then);
   }
+  readonly #waiting = new Set<() => void>();
+  /** The generation before one that is not durable yet. */
+  #unsaved: bigint | undefined;
+  /** As `save`; `then` also when the disk is gone before: nothing is left that could be durable. */
+  persist(pages: boolean, then: () => void): void {
+    this.#once(then, (done) => this.save(pages, done));
+  }
+  /** All data that were written are durable; or the disk is gone. */
+  flush(then: () => void): void {
+    this.#once(then, (done) => this.attached.store.flush(done));
+  }
+  #once(then: () => void, begin: (done: () => void) => void): void {
+    const done = (): void => {
+      this.#waiting.delete(done);
+      then();
+    };
+    this.#waiting.add(done);
+    begin(done);
+  }
   broken(): void {
     this.onMetadataBroken();
   }
@@ -264,6 +291,7 @@ export class Volume implements Stored {
 
   /** From now on the peer's data and ours go different ways. Writes are held until that is durable. */
   beginGeneration(): void {
+    this.#unsaved ??= generation(this.uuids.current);
     this.uuids = newCurrent(this.uuids, this.#c.random64() & ~1n, this.primary || this.promoting);
     if (this.uuids.current <= 4n) {
       this.beginGeneration();
@@ -271,7 +299,10 @@ export class Volume implements Stored {
     }
     const name = `generation ${this.#generations++}`;
     this.hold(name, NEW_GENERATION);
-    this.save(false, () => this.release(name));
+    this.persist(false, () => {
+      this.#unsaved = undefined;
+      this.release(name);
+    });
   }
 }
 const NEW_GENERATION = text('a new generation is being written to the metadata', '正在把新的数据代写入元数据');

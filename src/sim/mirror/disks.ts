@@ -50,7 +50,7 @@ export class DiskWorld extends MirrorWorld {
   protected override mishap(): void {
     const { random: r } = this.world;
     if (r.chance(0.3) && this.#whole) this.#fail(r.pick(this.nodes));
-    else if (r.chance(0.15)) {
+    else if (r.chance(0.15) && this.#whole) {
       const n = r.pick(this.nodes);
       if (n.alive) n.ask({ verb: 'detach', volume: undefined, force: false }, () => {});
     } else super.mishap();
