@@ -141,6 +141,7 @@ export class Disks {
   undecided(v: Volume): void {
     if (!v.negotiating) return;
     if (v.primary && v.exposed !== generation(v.uuids.current)) {
+      this.#p.sender.detached(v);
       v.dropBacking();
       this.#p.c.reason('mirror.disk', v.number, OLDER);
     } else v.negotiated();

@@ -465,8 +465,15 @@ export class Sender {
   /** There are data again: what reached neither disk is tried once more. While the volume is held. */
   again(v: Volume): void {
     for (const w of [...this.#log.values()])
-      if (w.volume === v && !w.completed && w.local === 'failed' && w.peer !== 'sent' && w.peer !== 'acked')
-        this.#resubmit(w);
+      if (w.volume === v && !w.completed && w.local === 'failed' && w.peer !== 'sent' && w.peer !== 'acked') {
+        // Counted in an epoch that is open: as a new write. Else in its place before those that wait for it.
+        if (w.peer === 'failed' && !w.durable) this.#resubmit(w);
+        else {
+          w.local = 'waits';
+          w.peer = 'none';
+          this.#queue(w);
+        }
+      }
   }
   #unlock(w: Write): void {
     if (w.lock !== undefined) w.volume.locks.release(w.lock);
