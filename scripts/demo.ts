@@ -1,9 +1,13 @@
 /** `npm run demo [-- NAME] [--keep] [--lang en|zh]`: a story told with real programs, and exit code 1 if it did not come true. */
 import { parseArgs } from 'node:util';
 import { languageOf } from '../src/base/index.ts';
+import { mirrorDemo } from './demo/mirror.ts';
 import { twoDirectors } from './demo/two-directors.ts';
 
-const demos: Readonly<Record<string, typeof twoDirectors>> = { 'two-directors': twoDirectors };
+const demos: Readonly<Record<string, typeof twoDirectors>> = {
+  'two-directors': twoDirectors,
+  mirror: mirrorDemo,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -47,13 +47,14 @@ class Pairs {
 
 type Sample = { readonly side: Software; readonly figures: Figures | undefined; readonly error: string | undefined };
 
-/** Once, at a random phase of the advertisement interval: the same phase for both sides. */
+/** Once, a random part of the advertisement interval behind an advertisement: the same part for both sides. */
 async function once(pairs: Pairs, side: Software, fault: Fault, i: Interval, phase: number): Promise<Sample> {
   let error = '';
   for (let tries = 0; tries < TRIES; tries++) {
     try {
       const figures = await pairs.use(side, i.advertInt, async (pair) => {
         if (fault.afterAnnouncements === true) await pair.announced();
+        await pair.advertised();
         await sleep(phase * pair.interval);
         return fault.run(pair);
       });

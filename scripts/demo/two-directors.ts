@@ -6,11 +6,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from '../../src/base/index.ts';
-import { Lab, type LabDefinition, LabError, offer } from '../../src/lab/index.ts';
+import { Lab, type LabDefinition, LabError } from '../../src/lab/index.ts';
+import { playOn } from './play-on.ts';
 import { powerCutUnderLoad } from './power-cut.ts';
 import { bothDie, oneDies, takeTurns } from './real-servers.ts';
 import { ASK_MS, root, VIP } from './scene.ts';
 import { Broken, type DemoOptions, pad, Teller } from './story.ts';
+
+const holdfast = join(root, 'bin/holdfast');
 
 /** Resolves with the exit code: 0 if the story came true. */
 export async function twoDirectors(o: DemoOptions): Promise<number> {
@@ -28,7 +31,16 @@ export async function twoDirectors(o: DemoOptions): Promise<number> {
     await scene.probe.stop();
     teller.line();
     teller.line(end);
-    if (o.keep) await playOn(lab, teller);
+    if (o.keep)
+      await playOn(lab, teller, [
+        `run ha1 ${holdfast} lb status`,
+        `run ha1 ${holdfast} lb drain ${VIP}:80 192.168.1.11`,
+        `run ha1 ${holdfast} lb check ${VIP}:80`,
+        'power-cut ha1',
+        'power-on ha1',
+        'shell client',
+        'help',
+      ]);
     return 0;
   } catch (e) {
     if (!(e instanceof Broken || e instanceof LabError)) throw e;
@@ -42,7 +54,7 @@ export async function twoDirectors(o: DemoOptions): Promise<number> {
 /** The example's hosts; the directors start Holdfast whenever they get power. */
 function withHoldfast(): LabDefinition {
   const example = JSON.parse(readFileSync(join(root, 'examples/two-directors.lab.json'), 'utf8')) as LabDefinition;
-  const daemon = [join(root, 'bin/holdfast'), 'keepalived', '-n', '-l', '-f', '/etc/keepalived/keepalived.conf'];
+  const daemon = [holdfast, 'keepalived', '-n', '-l', '-f', '/etc/keepalived/keepalived.conf'];
   const hosts = { ...example.hosts };
   for (const name of ['ha1', 'ha2']) hosts[name] = { ...hosts[name], start: [...(hosts[name]?.start ?? []), daemon] };
   return { ...example, hosts };
@@ -68,28 +80,4 @@ function opening(t: Teller): void {
   for (const [name, address, what] of rows)
     t.line(text(`  ${pad(name, 8)}${pad(address, 16)}${what.en}`, `  ${pad(name, 8)}${pad(address, 16)}${what.zh}`));
   t.line();
-}
-
-/** Until Ctrl-C, or `npm run lab -- down`. */
-async function playOn(lab: Lab, t: Teller): Promise<void> {
-  const offered = await offer(lab);
-  t.line();
-  t.line(text('Play on, in another terminal of this machine:', '继续试验，请在本机的另一个终端输入：'));
-  const holdfast = join(root, 'bin/holdfast');
-  for (const command of [
-    `run ha1 ${holdfast} lb status`,
-    `run ha1 ${holdfast} lb drain ${VIP}:80 192.168.1.11`,
-    `run ha1 ${holdfast} lb check ${VIP}:80`,
-    'power-cut ha1',
-    'power-on ha1',
-    'shell client',
-    'help',
-  ])
-    t.line(text(`  npm run lab -- ${command}`, `  npm run lab -- ${command}`));
-  t.line(text('Ctrl-C ends the lab; nothing is left behind.', '按 Ctrl-C 结束实验环境，不会留下任何东西。'));
-  const interrupted = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-  });
-  await Promise.race([interrupted, offered.ended]);
-  offered.close();
 }

@@ -24,4 +24,5 @@ export type {
   VolumeStatus,
 } from './mirror.ts';
 export { MIRROR_SOCKET } from './mirror.ts';
+export { MIRROR_FOLDER, mirrorPaths } from './mirror-paths.ts';
 export type { ControlRequest, InstanceStatus, StatusDocument, TrackerStatus, Transition } from './status.ts';

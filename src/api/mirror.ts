@@ -20,6 +20,8 @@ export type MirrorDocument = {
 export type MirrorAsk =
   /** Answered by a MirrorDocument. */
   | { readonly ask: 'mirrors' }
+  /** Answered by a MirrorDocument now and one whenever something changed, until the client leaves. */
+  | { readonly ask: 'follow' }
   /** Answered by a MirrorAnswer. */
   | { readonly ask: 'mirror'; readonly name: string; readonly request: MirrorRequest };
 /** Where a mirror process listens unless it was told otherwise. */

@@ -7,11 +7,16 @@ const ANSWER_WITHIN = 5000;
 
 export type AskError = { readonly kind: 'not-running' | 'not-permitted' | 'no-answer'; readonly text: Text };
 
-export function ask(path: string, request: ControlRequest | MirrorAsk): Promise<Result<unknown, AskError>> {
+/** `within`: milliseconds. */
+export function ask(
+  path: string,
+  request: ControlRequest | MirrorAsk,
+  within = ANSWER_WITHIN,
+): Promise<Result<unknown, AskError>> {
   return new Promise((done) => {
     let got = '';
     const socket = connect(path);
-    socket.setTimeout(ANSWER_WITHIN);
+    socket.setTimeout(within);
     socket.setEncoding('utf8');
     socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on('data', (chunk: string) => {

@@ -15,7 +15,14 @@ const LONGEST_TALK = 10_000;
 export type Talk<Request> = {
   readonly parse: (line: string) => Result<Request, string>;
   readonly answer: (request: Request, reply: (document: unknown) => void) => void;
+  /**
+   * Requests that are answered by documents for as long as the client listens: returns what ends that. Undefined: such a request
+   * is answered once.
+   */
+  readonly follow?: (request: Request, send: (document: unknown) => void) => (() => void) | undefined;
 };
+/** A client that does not read what it asked for is cut off. */
+const MOST_UNREAD = 1 << 20;
 export interface Control {
   close(): void;
 }
@@ -71,7 +78,17 @@ function serve<Request>(socket: Socket, talk: Talk<Request>): void {
       return;
     }
     const request = talk.parse(got.slice(0, end));
-    if (request.ok) talk.answer(request.value, (document) => socket.end(`${JSON.stringify(document)}\n`));
+    if (request.ok && follow(socket, talk, request.value)) clearTimeout(limit);
+    else if (request.ok) talk.answer(request.value, (document) => socket.end(`${JSON.stringify(document)}\n`));
     else socket.end(`${JSON.stringify({ error: verbatim(request.error) })}\n`);
   });
+}
+function follow<Request>(socket: Socket, talk: Talk<Request>, request: Request): boolean {
+  const stop = talk.follow?.(request, (document) => {
+    if (socket.writableLength > MOST_UNREAD) socket.destroy();
+    else socket.write(`${JSON.stringify(document)}\n`);
+  });
+  if (stop === undefined) return false;
+  socket.on('close', stop);
+  return true;
 }

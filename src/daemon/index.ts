@@ -7,6 +7,10 @@ export const runExport = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/run.ts')).runExport(argv);
 export const runMirror = async (argv: readonly string[]): Promise<number> =>
   (await import('./mirror/run.ts')).runMirror(argv);
+/** Stays until the mirror is taken down. */
+export const keepMirror = async (argv: readonly string[]): Promise<number> =>
+  (await import('./mirror/keeper.ts')).keepMirror(argv);
+export const startMirror = (): Promise<typeof import('./mirror/start.ts')> => import('./mirror/start.ts');
 export const runAttach = async (argv: readonly string[]): Promise<number> =>
   (await import('./exports/attach/run.ts')).runAttach(argv);
 export const runDetach = async (argv: readonly string[]): Promise<number> =>

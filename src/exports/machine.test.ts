@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bytes } from '../base/index.ts';
+import { bytes, type Text, text } from '../base/index.ts';
 import {
   decodeContext,
   decodeInfo,
@@ -216,4 +216,19 @@ test('whatever is asked, each option gets exactly one last answer, until the han
     ),
     { numRuns: 500 },
   );
+});
+
+test('an export that nobody may use now says why, and is there again when it may be used', () => {
+  let why: Text | undefined = text('it is secondary here', '');
+  const p = policyOf([one({ refuses: () => why })]);
+  const go = encodeInfoRequest({ name: 'one', wanted: [] });
+  for (const option of [NBD_OPTION.go, NBD_OPTION.info]) {
+    const [r] = replies(ask(options, option, go, p).effects);
+    assert.equal(r?.type, NBD_REPLY.policy);
+    assert.equal(new TextDecoder().decode(r?.data), 'it is secondary here');
+  }
+  const old = ask(options, NBD_OPTION.exportName, nbdBytes('one'), p);
+  assert.deepEqual(old.effects.at(-1), { kind: 'close', because: 'not-permitted' });
+  why = undefined;
+  assert.equal(ask(options, NBD_OPTION.go, go, p).state.is, 'done');
 });

@@ -148,7 +148,7 @@ function option(
       const name = nbdString(data);
       const found = name === undefined ? undefined : policy.find(name);
       if (found === undefined) return end(close('unknown-export'));
-      if (!permitted(found, s)) return end(close('not-permitted'));
+      if (!permitted(found, s) || found.refuses?.() !== undefined) return end(close('not-permitted'));
       // A client of this kind has no way to ask for extended headers' counterpart; the description forbids the mixture.
       if (s.extended) return end(close('unknown-export'));
       return end({ kind: 'send', bytes: oldReply(found, s) }, transmit(found, s));
@@ -201,6 +201,8 @@ function info(
   // Whether an export exists is no business of whom it is not for.
   if (found === undefined || !permitted(found, s))
     return stay(refusal(number, NBD_REPLY.unknown, `no export "${asked.value.name}"`));
+  const refused = found.refuses?.();
+  if (refused !== undefined) return stay(refusal(number, NBD_REPLY.policy, refused.en));
   const b = found.backend;
   const send = (x: Parameters<typeof encodeInfo>[0]): HandshakeEffect => reply(number, NBD_REPLY.info, encodeInfo(x));
   const wanted = new Set(asked.value.wanted);

@@ -1,5 +1,5 @@
 /** What an export is, and what it wants of that which stands behind it. */
-import type { Bytes } from '../base/index.ts';
+import type { Bytes, Text } from '../base/index.ts';
 
 /** Told exactly once for each request, never before the call that asked returned. 0, or a negative errno of Linux. */
 export type BackendDone = (tag: number, result: number) => void;
@@ -50,6 +50,8 @@ export type Export = {
   readonly backend: ExportBackend;
   /** Names of client certificates (subject common names) that may use it; undefined: everybody who gets this far. */
   readonly clients: readonly string[] | undefined;
+  /** Why nobody may use it now, asked at each handshake: NBD carries the English words to the client. */
+  readonly refuses?: () => Text | undefined;
 };
 
 /** none: never. selective: who asks gets it. forced: nothing but STARTTLS and ABORT before it. */

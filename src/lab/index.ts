@@ -4,6 +4,7 @@ export type { Host, RunOptions, RunResult } from './host.ts';
 export { Lab } from './lab.ts';
 export type { Capture, Link } from './link.ts';
 export { Load, type LoadOptions, type LoadState, startLoad } from './load.ts';
+export { MirrorPair, PAIR, type PairHost, type PairOptions } from './mirror-pair.ts';
 export { type Offer, offer } from './offer.ts';
 export { type Answer, longestOutage, type Outage, spans } from './outages.ts';
 export type { PortState } from './plan.ts';

@@ -1,7 +1,7 @@
 /** The demo is what a newcomer sees first: it must come true, in both languages, on a terminal of 80 columns. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { cellWidth } from '../../src/base/index.ts';
@@ -42,9 +42,25 @@ describe('npm run demo', { concurrency: 2 }, () => {
       assert.deepEqual(wide, [], 'fits 80 columns');
     });
 
+  const makesDevices = process.getuid?.() === 0 && existsSync('/dev/loop-control');
+  for (const [language, story] of [
+    [
+      'en',
+      /POWER CUT at ha1[\s\S]*all \d+ acknowledged records are there[\s\S]*\] \d+ %[\s\S]*equal again[\s\S]*none was lost/,
+    ],
+    ['zh', /突然断电[\s\S]*已确认的 \d+ 条记录全部在[\s\S]*\] \d+ %[\s\S]*重新一致[\s\S]*一条未丢/],
+  ] as const)
+    test(`of a mirror, too (${language})`, { timeout: LONGEST_MS, skip: !makesDevices }, async () => {
+      const { code, output } = await demo('mirror', '--lang', language);
+      assert.equal(code, 0, output);
+      assert.match(output, story);
+      const wide = output.split('\n').filter((line) => cellWidth(line) > 80);
+      assert.deepEqual(wide, [], 'fits 80 columns');
+    });
+
   test('an unknown name is refused with the names that there are', async () => {
     const { code, output } = await demo('three-directors', '--lang', 'en');
     assert.equal(code, 2);
-    assert.match(output, /demos: two-directors/);
+    assert.match(output, /demos: two-directors, mirror/);
   });
 });

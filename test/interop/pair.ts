@@ -1,4 +1,5 @@
 /** A master, a backup and a client that asks the virtual address all the time: what faults happen to. */
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Microseconds } from '../../src/base/index.ts';
 import { now, type Probe } from '../../src/lab/index.ts';
@@ -91,6 +92,22 @@ export class Pair {
   async announced(): Promise<void> {
     const from = this.rig.addresses.history(VIP).findLast((h) => h.host === MASTER)?.from ?? now();
     await sleep(Math.max(0, 5500 - (now() - from) / 1000));
+  }
+
+  /** Resolves when the backup's kernel has received the master's next advertisement: what it counts of multicast is nothing else. */
+  async advertised(): Promise<void> {
+    const before = this.#multicast();
+    const deadline = now() + this.takeoverMs * 1000;
+    while (this.#multicast() === before) {
+      if (now() > deadline) throw new Error(`${MASTER} does not advertise`);
+      await sleep(1);
+    }
+  }
+  /** IPv4 multicast packets that the backup has received. */
+  #multicast(): string | undefined {
+    const lines = readFileSync(`/proc/${this.rig.host(BACKUP).pid}/net/netstat`, 'utf8').split('\n');
+    const [names, values] = lines.filter((l) => l.startsWith('IpExt:')).map((l) => l.split(' '));
+    return values?.[names?.indexOf('InMcastPkts') ?? -1];
   }
 
   /** Resolves when the client was answered by a router that it asked after this call. */

@@ -18,16 +18,18 @@ const everything = (servers = three): Wanted =>
       ].map(([protocol, port]) => service({ vip, protocol: protocol as 'tcp', port: port as number, servers })),
     ),
   );
+/** Each question by a socket of its own, all open until the last answer: no two of them may have the same port. */
 const UDP_ASK = `
   const [address, port, n] = process.argv.slice(1);
-  const s = require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
-  let left = Number(n);
-  s.on('message', (m) => { console.log(m.toString().split(' ')[1]); s.close(); if (--left) ask(); });
-  const one = () => require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
-  let t = s;
-  function ask() { t = one(); t.on('message', (m) => { console.log(m.toString().split(' ')[1]); t.close(); if (--left) ask(); }); t.send('q', port, address); }
-  s.send('q', port, address);
-  setTimeout(() => process.exit(1), 10000).unref();
+  const { createSocket } = require('dgram');
+  const ask = (left) => {
+    if (left === 0) process.exit(0);
+    const s = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+    s.once('message', (m) => { console.log(m.toString().split(' ')[1]); ask(left - 1); });
+    s.send('q', port, address);
+  };
+  ask(Number(n));
+  setTimeout(() => process.exit(1), 10000);
 `;
 async function askUdp(rig: BpfRig, address: string, n: number): Promise<string[]> {
   const argv = [process.execPath, '-e', UDP_ASK, address, String(PORT), String(n)];

@@ -64,6 +64,16 @@ export async function runInside(
   await using vm = await Vm.start({ memory: 1024 });
   await tell(t, file, await vm.run(runner(file), { timeout: INSIDE_MS }));
 }
+/**
+ * Runs the file in a network namespace of this machine, where it starts guests by itself (a tap device leads to them), and
+ * each of its tests counts as one of `t`.
+ */
+export async function runBesideGuests(t: TestContext, file: string): Promise<void> {
+  const missing = await withoutGuests();
+  const noTap = process.getuid?.() !== 0 || !existsSync('/dev/net/tun') ? 'needs root and /dev/net/tun' : false;
+  if (missing !== false || noTap !== false) t.skip(missing || noTap || undefined);
+  else await tell(t, file, await inNamespace(runner(file)));
+}
 async function tell(t: TestContext, file: string, said: Said): Promise<void> {
   const lines = said.stdout.split('\n').filter((l) => l.startsWith(MARK));
   const results = lines.map((l) => JSON.parse(l.slice(MARK.length)) as Reported);

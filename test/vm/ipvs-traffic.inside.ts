@@ -33,13 +33,13 @@ for n in c s1 s2; do
 done
 add c vc eth0 10.8.0.50/24
 ip address add 10.8.0.1/24 dev vc
-ip address add 10.8.0.100/32 dev vc
+for i in 0 1 2 3 4 5; do ip address add 10.8.0.10$i/32 dev vc; done
 add c vcb eth1 10.9.0.50/24
 add s1 vs1 eth0 10.9.0.11/24
 add s2 vs2 eth0 10.9.0.12/24
 for v in vcb vs1 vs2; do ip link set $v master br0; done
 for n in s1 s2; do
-  ip -n $n address add 10.8.0.100/32 dev lo
+  for i in 0 1 2 3 4 5; do ip -n $n address add 10.8.0.10$i/32 dev lo; done
   ip -n $n link set tunl0 up
   ip -n $n link set gre0 up
   for d in tunl0 gre0 eth0; do ip netns exec $n sysctl -q -w net.ipv4.conf.$d.rp_filter=0; done
@@ -74,21 +74,21 @@ after(() => {
 /** Where the servers send answers for the client. */
 const answersBy = (gateway: string): void =>
   void sh(`for n in s1 s2; do ip -n $n route replace 10.8.0.0/24 via ${gateway}; done`);
-/** Asks six times for each line that it is told, each time on a connection of its own. */
+/** Asks each address that it is told on a line six times, each time on a connection of its own. */
 const ASK = `
-const ask = () => new Promise((done) => require('http')
-  .get({ host: '10.8.0.100', agent: false, timeout: 5000 }, (r) => r.on('data', (b) => done(String(b).trim())))
+const ask = (host) => new Promise((done) => require('http')
+  .get({ host, agent: false, timeout: 5000 }, (r) => r.on('data', (b) => done(String(b).trim())))
   .on('error', (e) => done(e.code)));
-process.stdin.on('data', async () => {
+process.stdin.on('data', async (line) => {
   const all = [];
-  for (let i = 0; i < 6; i++) all.push(await ask());
+  for (let i = 0; i < 6; i++) all.push(await ask(String(line).trim()));
   console.log(all.sort().join(' '));
 });`;
 let asking: ChildProcess | undefined;
-const sixAnswers = (): Promise<string> => {
+const sixAnswers = (vip: string): Promise<string> => {
   asking ??= run('c', [process.execPath, '-e', ASK]);
   const answer = firstOutput(asking);
-  asking.stdin?.write('go\n');
+  asking.stdin?.write(`${vip}\n`);
   return answer;
 };
 const both = (forwarding: Forwarding): WantedServer[] =>
@@ -102,17 +102,19 @@ const ways: readonly (readonly [name: string, forwarding: Forwarding, gateway: s
   ['a GUE tunnel with checksums', { method: 'tunnel', type: 'gue', port: 6080, checksum: 'full' }, '10.9.0.50'],
   ['a GRE tunnel', { method: 'tunnel', type: 'gre', checksum: 'none' }, '10.9.0.50'],
 ];
-for (const [name, forwarding, gateway] of ways)
+// Each way has an address of its own: a connection outlives its service, and what comes late on it would be counted for the next.
+for (const [i, [name, forwarding, gateway]] of ways.entries())
   test(`HTTP by ${name}: each server answers its share, and the counters say so`, async () => {
     answersBy(gateway);
     ipvsadm('-C');
+    const vip = `10.8.0.10${i}`;
     const plane = newPlane();
-    const outcomes = plane.apply(wanted([service('10.8.0.100', 80, { scheduler: 'rr', servers: both(forwarding) })]));
+    const outcomes = plane.apply(wanted([service(vip, 80, { scheduler: 'rr', servers: both(forwarding) })]));
     assert.deepEqual(
       outcomes.map((o) => o.result),
       [{ ok: true, value: 'changed' }],
     );
-    assert.equal(await sixAnswers(), 's1 s1 s1 s2 s2 s2');
+    assert.equal(await sixAnswers(vip), 's1 s1 s1 s2 s2 s2');
     let servers: readonly ServerCounters[] = [];
     // The kernel adds its counters up every two seconds.
     for (let i = 0; i < 50 && servers.reduce((n, x) => n + x.connections, 0) < 6; i++) {
@@ -123,7 +125,7 @@ for (const [name, forwarding, gateway] of ways)
     assert.equal(servers.length, 2);
     for (const s of servers) {
       assert.equal(s.connections, 3);
-      assert.ok(s.active + s.inactive >= 3, 'with those of the ways before, until they are forgotten');
+      assert.equal(s.active + s.inactive, 3);
       assert.ok(s.packetsIn >= 12 && s.bytesIn > 0);
       assert.equal(s.packetsOut > 0, forwarding.method === 'nat', 'answers are seen with NAT only');
     }

@@ -51,8 +51,8 @@ export async function create(argv: readonly string[]): Promise<number> {
     return EXIT.failed;
   }
   const next = text(
-    `created. The same on the other host, then on both: holdfast mirror run ${name} -f ${values.file}`,
-    `已创建。请在另一台主机上执行相同操作，然后在两台上：holdfast mirror run ${name} -f ${values.file}`,
+    `created. The same on the other host, then on both: holdfast mirror up ${name} -f ${values.file}`,
+    `已创建。请在另一台主机上执行相同操作，然后在两台上：holdfast mirror up ${name} -f ${values.file}`,
   );
   process.stdout.write(`${next[language]}\n`);
   return EXIT.done;

@@ -1,4 +1,4 @@
-/** What drbdsetup and drbdadm print of a running resource: `status`, `events2`, `cstate`, `dstate`, `role`, `get-gi`. Pure. */
+/** What drbdsetup and drbdadm print of a running resource: `status`, `cstate`, `dstate`, `role`, `get-gi`. Pure. */
 import type { MirrorStatus, VolumeStatus } from '../../api/index.ts';
 import { percent, share } from './amounts.ts';
 
@@ -89,27 +89,6 @@ function peerText(m: MirrorStatus, view: StatusView): string {
     return `    ${volumeName(m, v, view)}${shown}peer-disk:${v.peerDisk}${done}\n${view.statistics ? wrapped(8, statistics) : ''}`;
   });
   return head + volumes.join('');
-}
-
-/** The state as `drbdsetup events2 --now` tells it, up to `exists -`. */
-export function eventsText(all: readonly MirrorStatus[]): string {
-  const out: string[] = [];
-  for (const m of all) {
-    const suspended = yesNo(m.volumes.some((v) => v.suspended));
-    out.push(`exists resource name:${m.name} role:${m.role} suspended:${suspended}`);
-    out.push(
-      `exists connection name:${m.name} peer-node-id:0 connection:${connectionName(m.connection)} role:${m.volumes[0]?.peerRole ?? 'Unknown'}`,
-    );
-    for (const v of m.volumes)
-      out.push(`exists device name:${m.name} volume:${v.volume} minor:${v.minor ?? '-'} disk:${v.disk}`);
-    for (const v of m.volumes) {
-      const paused = v.connection === 'PausedSyncS' || v.connection === 'PausedSyncT';
-      out.push(
-        `exists peer-device name:${m.name} peer-node-id:0 volume:${v.volume} replication:${replicationName(v.connection)} peer-disk:${v.peerDisk} resync-suspended:${paused ? 'user' : 'no'}`,
-      );
-    }
-  }
-  return `${[...out, 'exists -'].join('\n')}\n`;
 }
 
 /** One line for each volume, or one for a verb that concerns the connection or the role. */

@@ -2,14 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MirrorAnswer, MirrorDocument, MirrorStatus } from '../../api/index.ts';
 import { err, type Language, languageOf, ok, type Result, type Text, text } from '../../base/index.ts';
-import { EXIT, runMirror } from '../../daemon/index.ts';
+import { EXIT, keepMirror, runMirror } from '../../daemon/index.ts';
 import { ask } from '../ask.ts';
-import { eventsText, look, statusText } from './drbdsetup.ts';
+import { look, statusText } from './drbdsetup.ts';
 import { drbdadmFromFile, FILE_VERBS } from './from-file.ts';
 import { type Flags, type Parsed, parseMirrorCommand, type Target, type Tool, verbsOf } from './parse.ts';
 import { procDrbd } from './proc.ts';
 import { DRBDSETUP_EXIT, likeDrbdsetup } from './refusals.ts';
 import { mirrorTroubles, renderMirrors } from './render.ts';
+import { type Running, running } from './running.ts';
+import { streams, streamVerbs } from './streams.ts';
 
 const say = (s: string): void => void process.stdout.write(s);
 const complain = (t: Text, language: Language): void => void process.stderr.write(`holdfast: ${t[language]}\n`);
@@ -18,17 +20,26 @@ type Failure = { readonly text: Text; readonly code: number };
 export async function mirror(argv: readonly string[]): Promise<number> {
   const [verb, ...rest] = argv;
   if (verb === 'create') return (await import('./create.ts')).create(rest);
-  return verb === 'run' ? runMirror(rest) : run('mirror', argv);
+  if (verb === 'run') return runMirror(rest);
+  if (verb === 'keep') return keepMirror(rest);
+  return verb === 'up' ? up('mirror', rest) : run('mirror', argv);
 }
-export const drbdadm = async (argv: readonly string[]): Promise<number> =>
-  (await drbdadmFromFile(argv)) ?? run('drbdadm', argv);
+export async function drbdadm(argv: readonly string[]): Promise<number> {
+  const fromFile = await drbdadmFromFile(argv);
+  if (fromFile !== undefined) return fromFile;
+  return argv.includes('up') ? up('drbdadm', argv.toSpliced(argv.indexOf('up'), 1)) : run('drbdadm', argv);
+}
+const up = async (tool: Tool, argv: readonly string[]): Promise<number> => (await import('./up.ts')).up(tool, argv);
 export const drbdsetup = (argv: readonly string[]): Promise<number> => run('drbdsetup', argv);
 
 async function run(tool: Tool, argv: readonly string[]): Promise<number> {
+  const listened = await streams(tool, argv);
+  if (listened !== undefined) return listened;
   if (argv.length === 0 || argv[0] === 'help' || argv[0] === '--help') {
     const verbs = [
-      ...(tool === 'mirror' ? ['create', 'run'] : []),
+      ...(tool === 'mirror' ? ['create', 'run', 'keep'] : []),
       ...verbsOf(tool),
+      ...streamVerbs(tool),
       ...(tool === 'drbdadm' ? FILE_VERBS : []),
     ];
     say(`holdfast ${tool}: ${verbs.join(', ')}\n`);
@@ -50,13 +61,11 @@ async function run(tool: Tool, argv: readonly string[]): Promise<number> {
   return outcome.error.code;
 }
 
-async function documentOf(flags: Flags): Promise<Result<MirrorDocument, Failure>> {
-  const answer = await ask(flags.socket, { ask: 'mirrors' });
-  if (answer.ok) return ok(answer.value as MirrorDocument);
-  const code = { 'not-running': EXIT.notRunning, 'not-permitted': EXIT.notPermitted, 'no-answer': EXIT.noAnswer }[
-    answer.error.kind
-  ];
-  return err({ text: answer.error.text, code });
+export async function runningOf(flags: Flags): Promise<Result<Running, Failure>> {
+  const r = await running(flags.socket);
+  if (r.ok) return r;
+  const code = { 'not-running': EXIT.notRunning, 'not-permitted': EXIT.notPermitted, 'no-answer': EXIT.noAnswer };
+  return err({ text: r.error.text, code: code[r.error.kind] });
 }
 
 type Found = { readonly mirror: MirrorStatus; readonly volume: number | undefined; readonly typed: string };
@@ -96,6 +105,8 @@ export function findMirrors(d: MirrorDocument, targets: readonly Target[]): Resu
 }
 const unknownCode = (tool: Tool): number => (tool === 'mirror' ? EXIT.wrong : DRBDSETUP_EXIT.driver);
 
+/** A device is made or taken away, a peer asked. Milliseconds. */
+const ACT_WITHIN = 120_000;
 const CLEAR = '\u001b[H\u001b[2J';
 const REDRAW_MS = 1000;
 async function watching(
@@ -104,11 +115,12 @@ async function watching(
   language: Language,
 ): Promise<Result<number, Failure>> {
   for (;;) {
-    const d = await documentOf(p.flags);
+    const d = await runningOf(p.flags);
     if (!d.ok) return d;
-    const found = findMirrors(d.value, p.targets);
+    const { document } = d.value;
+    const found = findMirrors(document, p.targets);
     if (!found.ok) return err({ text: found.error, code: unknownCode(tool) });
-    const shown = show(tool, p, { ...d.value, mirrors: found.value.map((f) => f.mirror) }, found.value, language);
+    const shown = show(tool, p, { ...document, mirrors: found.value.map((f) => f.mirror) }, found.value, language);
     say((p.flags.watch && process.stdout.isTTY ? CLEAR : '') + shown.text);
     if (!p.flags.watch) return ok(shown.code);
     await sleep(REDRAW_MS);
@@ -128,8 +140,6 @@ function show(
       return { text: renderMirrors(d, language), code: mirrorTroubles(d).length === 0 ? EXIT.done : EXIT.degraded };
     case 'proc':
       return { text: procDrbd(d), code: EXIT.done };
-    case 'events2':
-      return { text: eventsText(d.mirrors), code: EXIT.done };
     default: {
       const { verb } = p;
       return { text: found.map((f) => look(verb, f.mirror, f.volume)).join(''), code: EXIT.done };
@@ -142,13 +152,15 @@ async function act(
   p: Extract<Parsed, { kind: 'request' }>,
   language: Language,
 ): Promise<Result<number, Failure>> {
-  const d = await documentOf(p.flags);
+  const d = await runningOf(p.flags);
   if (!d.ok) return d;
-  const found = findMirrors(d.value, p.targets);
+  const found = findMirrors(d.value.document, p.targets);
   if (!found.ok) return err({ text: found.error, code: unknownCode(tool) });
   let code = 0;
   for (const f of found.value) {
-    const answer = await ask(p.flags.socket, { ask: 'mirror', name: f.mirror.name, request: p.request(f.volume) });
+    const socket = d.value.socketOf(f.mirror.name);
+    const question = { ask: 'mirror', name: f.mirror.name, request: p.request(f.volume) } as const;
+    const answer = await ask(socket, question, ACT_WITHIN);
     if (!answer.ok) return err({ text: answer.error.text, code: EXIT.noAnswer });
     const a = answer.value as MirrorAnswer;
     if (tool === 'mirror') {

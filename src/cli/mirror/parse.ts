@@ -3,7 +3,7 @@
  * can destroy data needs the mirror's name again (`--accept-data-loss=NAME`); drbdadm's `--force` is that word there.
  */
 import { parseArgs } from 'node:util';
-import { MIRROR_SOCKET, type MirrorRequest } from '../../api/index.ts';
+import type { MirrorRequest } from '../../api/index.ts';
 import { type Bytes, bytes, err, ok, type Result, type Text, text, verbatim } from '../../base/index.ts';
 
 export type Tool = 'mirror' | 'drbdadm' | 'drbdsetup';
@@ -12,7 +12,7 @@ export type Target =
   | { readonly by: 'all' }
   | { readonly by: 'name'; readonly name: string; readonly volume: number | undefined }
   | { readonly by: 'minor'; readonly minor: number };
-export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'events2' | 'proc';
+export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'proc';
 export type Parsed =
   | {
       readonly kind: 'request';
@@ -27,7 +27,8 @@ export type Flags = {
   readonly verbose: boolean;
   readonly statistics: boolean;
   readonly language: string | undefined;
-  readonly socket: string;
+  /** Undefined: of every mirror of this host. */
+  readonly socket: string | undefined;
 };
 type Given = Readonly<Record<string, string | boolean | undefined>>;
 type Row = {
@@ -76,7 +77,13 @@ const verify: Row['build'] = (g) => {
 const resize: Row['build'] = (g) => {
   const size = readSize(g['size']);
   if (!size.ok) return size;
-  return ok((volume) => ({ verb: 'resize', volume, size: size.value, assumeClean: g['assume-clean'] === true }));
+  return ok((volume) => ({
+    verb: 'resize',
+    volume,
+    size: size.value,
+    assumeClean: g['assume-clean'] === true,
+    assumePeerHasSpace: g['assume-peer-has-space'] === true,
+  }));
 };
 const forced = (g: Given): boolean =>
   g['force'] === true || g['overwrite-data-of-peer'] === true || g[ACCEPT] !== undefined;
@@ -124,7 +131,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   'suspend-io': { tools: ALL, build: ofVolume('suspend-io') },
   'resume-io': { tools: ALL, build: ofVolume('resume-io') },
   outdate: { tools: ALL, build: ofVolume('outdate') },
-  resize: { tools: ALL, options: { size: 'text', 'assume-clean': 'flag' }, build: resize },
+  resize: {
+    tools: ALL,
+    options: { size: 'text', 'assume-clean': 'flag', 'assume-peer-has-space': 'flag' },
+    build: resize,
+  },
   'new-current-uuid': {
     tools: ALL,
     options: { 'clear-bitmap': 'flag' },
@@ -136,7 +147,6 @@ export const ROWS: Readonly<Record<string, Row>> = {
   dstate: { tools: ['drbdadm', 'drbdsetup'], build: () => 'dstate' },
   role: { tools: ['drbdadm', 'drbdsetup'], build: () => 'role' },
   'get-gi': { tools: ['drbdadm', 'drbdsetup'], build: () => 'get-gi' },
-  events2: { tools: ['drbdsetup'], options: { now: 'flag' }, build: () => 'events2' },
   proc: { tools: ['mirror'], build: () => 'proc' },
 };
 export const verbsOf = (tool: Tool): string[] => Object.keys(ROWS).filter((v) => ROWS[v]?.tools.includes(tool));
@@ -223,5 +233,5 @@ const flagsOf = (g: Given): Flags => ({
   verbose: g['verbose'] === true,
   statistics: g['statistics'] === true,
   language: typeof g['lang'] === 'string' ? g['lang'] : undefined,
-  socket: typeof g['socket'] === 'string' ? g['socket'] : MIRROR_SOCKET,
+  socket: typeof g['socket'] === 'string' ? g['socket'] : undefined,
 });

@@ -65,6 +65,7 @@ export class MirrorProcess {
   readonly #asked = new Map<number, (a: MirrorAnswer) => void>();
   readonly #done = new Map<number, (tag: number, result: number) => void>();
   readonly #resized = new Map<number, () => void>();
+  /** With the time of day, which the resource does not know. */
   #nextId = 1;
   #cancel: Cancel = () => {};
   #pumping = false;
@@ -94,6 +95,7 @@ export class MirrorProcess {
     });
     this.#resource = new Resource(config, devices, {
       random64: () => randomBytes(8).readBigUInt64LE(),
+      wall: () => h.clock.wall(),
       challenge: () => new Uint8Array(randomBytes(64)),
       secret: given.secret,
     });
@@ -128,6 +130,9 @@ export class MirrorProcess {
   }
   status(): MirrorStatus {
     return this.#resource.status();
+  }
+  get primary(): boolean {
+    return this.#resource.primary;
   }
 
   #feed(e: ResourceEvent): void {
@@ -192,6 +197,13 @@ export class MirrorProcess {
       case 'reason':
         this.#h.log.write({ level: 'notice', code: e.reason.code, text: e.reason.text });
         return;
+      case 'measure': {
+        const d = this.#disks.get(e.volume);
+        if (d === undefined) return;
+        const [data, metadata] = [sector(d.data.measure()), sector(d.metadata.measure())];
+        this.#feed({ kind: 'measured', volume: e.volume, data, metadata });
+        return;
+      }
       case 'resized':
         this.#resized.get(e.volume)?.();
         return;

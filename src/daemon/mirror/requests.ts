@@ -20,7 +20,7 @@ export function parseMirrorAsk(line: string): Result<MirrorAsk, string> {
   }
   if (typeof got !== 'object' || got === null) return err('unknown request');
   const { ask, name, request } = got as Given;
-  if (ask === 'mirrors') return ok({ ask });
+  if (ask === 'mirrors' || ask === 'follow') return ok({ ask });
   if (ask !== 'mirror' || typeof name !== 'string' || typeof request !== 'object' || request === null)
     return err('unknown request');
   const order = requestOf(request as Given);
@@ -54,7 +54,13 @@ function requestOf(q: Given): MirrorRequest | undefined {
     case 'verify':
       return { verb, volume, start: size(q['start']), stop: size(q['stop']) };
     case 'resize':
-      return { verb, volume, size: size(q['size']), assumeClean: flag(q['assumeClean']) };
+      return {
+        verb,
+        volume,
+        size: size(q['size']),
+        assumeClean: flag(q['assumeClean']),
+        assumePeerHasSpace: flag(q['assumePeerHasSpace']),
+      };
     case 'new-current-uuid':
       return { verb, volume, clearBitmap: flag(q['clearBitmap']) };
     default:

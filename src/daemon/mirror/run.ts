@@ -1,10 +1,10 @@
 /** `holdfast mirror run`: one resource in one process, in the foreground, asked over its control socket. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MIRROR_SOCKET, type MirrorAsk, type MirrorDocument } from '../../api/index.ts';
-import { languageOf, renderDiagnostic, text } from '../../base/index.ts';
+import { languageOf, renderDiagnostic, type Text, text } from '../../base/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
 import {
   linuxBlocks,
@@ -17,15 +17,21 @@ import {
 import { type MirrorConfig, unsupported } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { serveControl } from '../control-socket.ts';
+import { DEVICE_FOLDERS } from '../exports/attach/options.ts';
 import { checkFile, mirrorsOf } from '../mirror-files.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
+import { Devices } from './devices.ts';
 import { DISK_NEEDS } from './disk.ts';
+import { Followers } from './followers.ts';
+import { exportName, Offered } from './offered.ts';
+import { order } from './orders.ts';
 import { MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
+import { resume } from './resume.ts';
 
 const USAGE = text(
-  'usage: holdfast mirror run [RESOURCE] [-f FILE] [--host NAME] [--socket PATH] [--nbd PATH]',
-  '用法：holdfast mirror run [资源] [-f FILE] [--host 名称] [--socket 路径] [--nbd 路径]',
+  'usage: holdfast mirror run [RESOURCE] [-f FILE] [--host NAME] [--socket PATH] [--nbd PATH] [--attach]',
+  '用法：holdfast mirror run [资源] [-f FILE] [--host 名称] [--socket 路径] [--nbd 路径] [--attach]',
 );
 const parse = (argv: readonly string[]) =>
   parseArgs({
@@ -36,8 +42,15 @@ const parse = (argv: readonly string[]) =>
       host: { type: 'string' },
       socket: { type: 'string', default: MIRROR_SOCKET },
       nbd: { type: 'string' },
+      // The device of a primary: /dev/holdfast/NAME, through `holdfast attach`.
+      attach: { type: 'boolean', default: false },
+      way: { type: 'string', default: 'auto' },
+      devices: { type: 'string', default: DEVICE_FOLDERS.devices },
+      run: { type: 'string', default: DEVICE_FOLDERS.run },
     },
   });
+
+const PRIMARY = { verb: 'primary', force: false } as const;
 
 export async function runMirror(argv: readonly string[]): Promise<number> {
   const say = (line: string): void => {
@@ -51,13 +64,30 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
     return EXIT.wrong;
   }
   const { values, positionals } = parsed;
-  if (positionals.length > 1) {
+  const way = WAYS.find((w) => w === values.way);
+  if (positionals.length > 1 || way === undefined || (values.attach && values.nbd === undefined)) {
     say(USAGE[languageOf(process.env)]);
     return EXIT.wrong;
   }
   const config = readConfig(values.file, values.host ?? hostname(), positionals[0], say);
-  return config === undefined ? EXIT.wrong : run(config, resolve(values.file), values.socket, values.nbd, say);
+  if (config === undefined) return EXIT.wrong;
+  const folders = { devices: values.devices, run: values.run };
+  const devices =
+    values.attach && values.nbd !== undefined
+      ? new Devices(
+          { socket: values.nbd, folders, way },
+          config.volumes.map((v) => exportName(config, v.number)),
+        )
+      : undefined;
+  return run(config, { file: resolve(values.file), socket: values.socket, nbd: values.nbd, devices }, say);
 }
+const WAYS = ['auto', 'kernel', 'fuse'] as const;
+type Reach = {
+  readonly file: string;
+  readonly socket: string;
+  readonly nbd: string | undefined;
+  readonly devices: Devices | undefined;
+};
 
 function readConfig(
   file: string,
@@ -95,9 +125,7 @@ function secretOf(m: MirrorConfig): Uint8Array | undefined {
 
 async function run(
   config: MirrorConfig,
-  file: string,
-  socket: string,
-  nbd: string | undefined,
+  { file, socket, nbd, devices }: Reach,
   say: (l: string) => void,
 ): Promise<number> {
   const language = languageOf(process.env);
@@ -114,10 +142,10 @@ async function run(
     return EXIT.failed;
   }
   const needs = requirementsOf(DEFAULT_OPTIONS);
-  const devices = config.volumes.length * 2;
+  const disks = config.volumes.length * 2;
   const blocks = linuxBlocks({
-    requests: needs.requests + devices * DISK_NEEDS.requests + 12,
-    slabBytes: needs.slabBytes + devices * DISK_NEEDS.bytes + (1 << 20),
+    requests: needs.requests + disks * DISK_NEEDS.requests + 12,
+    slabBytes: needs.slabBytes + disks * DISK_NEEDS.bytes + (1 << 20),
     engine: 'auto',
   });
   if (!blocks.ok) {
@@ -144,7 +172,14 @@ async function run(
     say(`holdfast mirror: ${server.error.doing[language]}: ${server.error.code}`);
     return EXIT.failed;
   }
-  mirror.settle = () => server.value.settle();
+  const document = (): MirrorDocument => ({ at: Date.now(), mirrors: [mirror.status()] });
+  const followers = new Followers(document);
+  const offered = new Offered(server.value, mirror, config);
+  mirror.settle = () => {
+    offered.look();
+    followers.look();
+    server.value.settle();
+  };
   return await new Promise<number>((end) => {
     mirror.listen((code) => {
       say(
@@ -161,26 +196,32 @@ async function run(
         end(EXIT.failed);
         return;
       }
-      for (const v of config.volumes) {
-        const id = config.volumes.length === 1 ? config.name : `${config.name}/${v.number}`;
-        server.value.add({
-          name: id,
-          description: '',
-          readOnly: false,
-          backend: mirror.backend(v.number),
-          clients: undefined,
-        });
+      if (nbd !== undefined) {
+        mkdirSync(dirname(nbd), { recursive: true });
+        server.value.listen({ kind: 'unix', path: nbd });
       }
-      if (nbd !== undefined) server.value.listen({ kind: 'unix', path: nbd });
+      const down = (): void => {
+        process.send?.('down');
+        if (process.send !== undefined) stop();
+      };
+      const parts = { name: config.name, mirror, offered, devices, down };
+      const notice = (t: Text): void => log.write({ level: 'notice', code: 'mirror.resume', text: t });
+      if (devices !== undefined && devices.attached.length > 0)
+        resume({ status: () => mirror.status(), promote: (then) => order(parts, PRIMARY, then), say: notice }, () =>
+          notice(text(`${config.host} is primary again`, `${config.host} 重新成为主节点`)),
+        );
       // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
       const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
-        if (q.ask === 'mirrors') reply({ at: Date.now(), mirrors: [mirror.status()] } satisfies MirrorDocument);
-        else if (q.name === config.name) mirror.ask(q.request, reply);
+        if (q.ask !== 'mirror') reply(document());
+        else if (q.name === config.name) order(parts, q.request, reply);
         else
           reply({ ok: false, code: 'not-supported', text: text(`no mirror ${q.name} here`, `此处没有镜像 ${q.name}`) });
       };
-      serveControl(socket, systemAccounts, { parse: parseMirrorAsk, answer }, (words) => say(words[language]));
+      const follow = (q: MirrorAsk, send: (d: unknown) => void) =>
+        q.ask === 'follow' ? followers.add(send) : undefined;
+      serveControl(socket, systemAccounts, { parse: parseMirrorAsk, answer, follow }, (words) => say(words[language]));
       process.stdout.write('up\n');
+      process.send?.('up');
     });
     const stop = (): void => {
       server.value.stop(() =>

@@ -111,6 +111,8 @@ test('what cannot be attached is refused in words: no NBD, no export, TLS, a siz
   assert.match(why(new Uint8Array(18)), /no NBD server/);
   assert.match(why(encodeGreeting({ flags: 3 }), reply(NBD_REPLY.unknown)), /no export d/);
   assert.match(why(encodeGreeting({ flags: 3 }), reply(NBD_REPLY.tlsRequired)), /wants TLS/);
+  const policy = reply(NBD_REPLY.policy, new TextEncoder().encode('data is\u001b[31m secondary'));
+  assert.equal(why(encodeGreeting({ flags: 3 }), policy), 'the server says: data is [31m secondary');
   const huge = encodeInfo({ kind: 'export', size: 1n << 60n, flags: 1 });
   assert.match(why(encodeGreeting({ flags: 3 }), reply(NBD_REPLY.info, huge)), /larger than 8 PiB/);
 });

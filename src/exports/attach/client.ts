@@ -14,6 +14,7 @@ import {
   NBD_INFO,
   NBD_OPTION,
   NBD_REPLY,
+  nbdString,
   OPTION_REPLY_HEADER_BYTES,
 } from '../../wire/index.ts';
 
@@ -30,6 +31,15 @@ export type ClientOutcome =
   | { readonly is: 'ready'; readonly offer: Offer }
   | { readonly is: 'refused'; readonly why: Text /** Asking again may help. */; readonly forNow: boolean };
 
+/** What a server says beside a refusal is one line for people; that of others is cut to what fits one. */
+const LONGEST_WORDS = 300;
+function policyWords(data: Uint8Array): Text {
+  const said = nbdString(data.subarray(0, LONGEST_WORDS))
+    ?.replaceAll(/\p{C}+/gu, ' ')
+    .trim();
+  if (said) return text(`the server says: ${said}`, `服务器称：${said}`);
+  return text('it does not permit this export', '对方不允许使用该导出');
+}
 const MAX_REPLY = 64 * 1024;
 const UNDER_WAY: ClientOutcome = { is: 'under-way' };
 const refused = (why: Text, forNow = false): ClientOutcome => ({ is: 'refused', why, forNow });
@@ -101,7 +111,7 @@ export class ClientHandshake {
       case NBD_REPLY.shutdown:
         return refused(text('it is about to end', '对方正在退出'), true);
       case NBD_REPLY.policy:
-        return refused(text('it does not permit this export', '对方不允许使用该导出'));
+        return refused(policyWords(r.value.data), true);
       default:
         return refused(
           text(`it refused (0x${r.value.type.toString(16)})`, `对方拒绝（0x${r.value.type.toString(16)}）`),

@@ -9,7 +9,7 @@ import type { VmDefinition } from './types.ts';
 
 /** Until the machine's own root is mounted; everything else is loaded from there. */
 const FIRST_MODULES = ['virtio_pci', '9p', '9pnet_virtio', 'overlay'];
-const GUEST_MODULES = ['virtio_net', 'virtio_console'];
+const GUEST_MODULES = ['virtio_net', 'virtio_console', 'virtio_blk'];
 const NINE_P = 'trans=virtio,version=9p2000.L,cache=loose,msize=262144';
 const AGENT = resolve(import.meta.dirname, 'agent-main.ts');
 
@@ -37,7 +37,7 @@ const guestScript = (k: GuestKernel, d: VmDefinition): string => `
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 fail() { echo "holdfast-vm: $*" >/dev/console; busybox poweroff -f; }
 mount -t tmpfs -o mode=0755 tmpfs /run
-mkdir -p /run/netns /dev/pts /dev/shm ${quoted(`/lib/modules/${k.version}`)}
+mkdir -p /run/netns /run/lock /dev/pts /dev/shm ${quoted(`/lib/modules/${k.version}`)}
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount --bind ${quoted(`${k.folder}/lib/modules/${k.version}`)} ${quoted(`/lib/modules/${k.version}`)}

@@ -89,8 +89,11 @@ function qemuArguments(k: GuestKernel, d: VmDefinition, macs: readonly string[])
     '-device',
     `virtio-9p-pci,fsdev=${id},mount_tag=${id}`,
   ];
-  const netdev = (n: VmNic, i: number): string =>
-    n.to === 'user' ? `user,id=n${i}` : `socket,id=n${i},fd=${FD.nics + i}`;
+  const netdev = (n: VmNic, i: number): string => {
+    if (n.to === 'user') return `user,id=n${i}`;
+    if ('tap' in n.to) return `tap,id=n${i},ifname=${n.to.tap},script=no,downscript=no`;
+    return `socket,id=n${i},fd=${FD.nics + i}`;
+  };
   return [
     ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '1', '-m', `${d.memory ?? MEMORY_MIB}`],
     ...[
@@ -110,6 +113,11 @@ function qemuArguments(k: GuestKernel, d: VmDefinition, macs: readonly string[])
     ...['-chardev', `socket,id=qmp,fd=${FD.qmp}`, '-mon', 'chardev=qmp,mode=control'],
     ...share('host0', '/', false),
     ...(d.shares ?? []).flatMap((s, i) => share(`share${i}`, s.host, s.writable ?? false)),
+    // In this machine's page cache: what the guest has written survives its power cut, as on a disk with a battery.
+    ...(d.disks ?? []).flatMap((path, i) => [
+      ...['-drive', `file=${path.replaceAll(',', ',,')},if=none,id=d${i},format=raw,discard=unmap,cache=writeback`],
+      ...['-device', `virtio-blk-pci,drive=d${i}`],
+    ]),
     ...(d.nics ?? []).flatMap((n, i) => [
       ...['-netdev', netdev(n, i)],
       ...['-device', `virtio-net-pci,netdev=n${i},mac=${macs[i]},romfile=`],

@@ -8,6 +8,8 @@ export type VmDefinition = {
   /** `eth0`, `eth1`, ... in this order. */
   readonly nics?: readonly VmNic[];
   readonly shares?: readonly VmShare[];
+  /** `/dev/vda`, `/dev/vdb`, ... in this order: files of this machine, as whole disks that outlive a power cut. */
+  readonly disks?: readonly string[];
   /** In MiB; 768 unless said. */
   readonly memory?: number;
   /** Files planted at every power on: absolute path -> text. */
@@ -15,8 +17,11 @@ export type VmDefinition = {
 };
 
 export type VmNic = {
-  /** A switch between guests, or `user`: the machine is 10.0.2.2 and the guest 10.0.2.15. */
-  readonly to: VmSwitch | 'user';
+  /**
+   * A switch between guests; `user`: the machine is 10.0.2.2 and the guest 10.0.2.15; or a tap device that is there already,
+   * in the network namespace of this process.
+   */
+  readonly to: VmSwitch | 'user' | { readonly tap: string };
   /** With prefix length: `10.7.0.1/24`. */
   readonly addresses?: readonly string[];
   /** Unless said: 52:54:00, then a number that is unique in this process. */

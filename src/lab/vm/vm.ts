@@ -15,7 +15,7 @@ let numbered = 0; // of network cards in this process
 /** A machine with a Debian kernel and this machine's files. It ends with `stop`, and with the process that started it, however that ends. */
 export class Vm {
   readonly definition: VmDefinition;
-  /** Of its network cards, in their order; undefined for `user`. Another one after each power on. */
+  /** Of its network cards, in their order; undefined for `user` and a tap. Another one after each power on. */
   plugs: readonly (Plug | undefined)[] = [];
   readonly #kernel: GuestKernel;
   readonly #macs: readonly string[];
@@ -64,7 +64,7 @@ export class Vm {
     this.#channel = new LineChannel(machine.agent, (m) => this.#heard(m as FromGuest));
     this.plugs = (this.definition.nics ?? []).map((n, i) => {
       const cable = machine.cables[i];
-      return n.to === 'user' || cable === undefined ? undefined : n.to.plug(cable);
+      return n.to === 'user' || 'tap' in n.to || cable === undefined ? undefined : n.to.plug(cable);
     });
     void machine.ended.then(() => this.#lostPower(machine));
     await this.#booted();

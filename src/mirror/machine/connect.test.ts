@@ -206,6 +206,15 @@ test('a challenge that is our own, sent back, is refused', () => {
   assert.ok(phase.is === 'ended' && phase.because.en === 'the peer sent our own challenge back');
 });
 
+test('a peer that wants authentication where we have none is not tried again and again: StandAlone, and why', () => {
+  const c = configOf(hearing('01-first-connect-idle', true));
+  const phase = { is: 'parameters', protocol: undefined, peers: new Map(), decided: new Set<number>() } as const;
+  const packet = { kind: 'P_AUTH_CHALLENGE', volume: 0, bytes: new Uint8Array(64).fill(1) } as const;
+  const e = { kind: 'packet', socket: 'data', packet } as const;
+  const { state } = stepConnect(c, { ...startConnect(), phase }, e, us(0), new Uint8Array(64));
+  assert.ok(state.phase.is === 'ended' && !state.phase.retry);
+  assert.match(state.phase.because.en, /cram-hmac-alg is set on its side only/);
+});
 test('settings that differ are named with both values, and end in StandAlone', () => {
   const h = hearing('01-first-connect-idle', true);
   const c = configOf(h);

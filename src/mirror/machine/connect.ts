@@ -236,6 +236,7 @@ function onParameter(
     const dialect = { ...s.dialect, digestLength: digestLengthOf(p.integrity) ?? 0 };
     return go({ ...s, dialect }, { ...phase, protocol: p }, { kind: 'agree', dialect });
   }
+  if (p.kind === 'P_AUTH_CHALLENGE' && c.auth === undefined) return end(s, AUTHENTICATE, false);
   // What comes of a volume that is decided (the peer's second P_STATE, its bitmap) is for the machine behind this one.
   if (phase.decided.has(p.volume)) return stay(s);
   const mine = c.volumes.find((v) => v.volume === p.volume);
@@ -320,6 +321,7 @@ function decide(
     connection,
     [roleOf(mine.primary), theirs.role],
     fittingDisks(connection, mine.disk, peerDisk),
+    mine.pause,
   );
   const decided = new Set(phase.decided).add(mine.volume);
   const all = c.volumes.every((v) => decided.has(v.volume));
@@ -330,3 +332,7 @@ function decide(
     send({ kind: 'P_STATE', volume: mine.volume, state }),
   );
 }
+const AUTHENTICATE = text(
+  'the peer wants authentication: cram-hmac-alg is set on its side only',
+  '对端要求认证：只有对端设置了 cram-hmac-alg',
+);

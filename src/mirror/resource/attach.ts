@@ -5,7 +5,6 @@
 import { err, ok, type Result, type Text, text } from '../../base/index.ts';
 import type { DrbdDisk } from '../../wire/index.ts';
 import {
-  type AlGeometry,
   alBlocks,
   alGeometryOf,
   applyActivityLog,
@@ -15,8 +14,8 @@ import {
   bitsFor,
   computeLayout,
   decodeSuperblock,
-  encodeAlBlock,
   encodeSuperblock,
+  freshRing,
   MD_FLAG,
   type MetadataLayout,
   misfitOf,
@@ -154,7 +153,7 @@ function writeBack(
 ): void {
   const steps: (readonly [sector: number, bytes: Uint8Array])[][] = [
     [...bitmap.dirtyPages()].map((p) => [bitmapPageSector(layout, p), bitmap.page(p).slice()] as const),
-    freshRing(layout.al).map((b, i) => [layout.superblock + layout.alOffset + i * 8, b] as const),
+    [[layout.superblock + layout.alOffset, freshRing(alBlocks(layout.al))]],
     [[layout.superblock, encodeSuperblock(superblock)]],
   ];
   for (const p of [...bitmap.dirtyPages()]) bitmap.markWritten(p);
@@ -178,5 +177,3 @@ function writeBack(
   };
   next();
 }
-const freshRing = (g: AlGeometry): Uint8Array[] =>
-  Array.from({ length: alBlocks(g) }, () => encodeAlBlock({ kind: 'initialised' }));

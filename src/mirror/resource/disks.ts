@@ -147,7 +147,7 @@ export class Disks {
     } else v.negotiated();
   }
   #take(v: Volume, a: Parameters<Volume['take']>[0]): Text | undefined {
-    const { link, syncs, c } = this.#p;
+    const { link, c } = this.#p;
     const small = v.connected && Math.min(a.usable, v.userSize || a.usable) < v.size;
     if (small) {
       v.disk = 'Diskless';
@@ -177,7 +177,7 @@ export class Disks {
     );
     if (link.established && v.connected) {
       v.resize(size, v.userSize);
-      syncs.negotiate(v);
+      this.#p.peerDisks.negotiate(v);
     } else {
       this.check(v);
       this.#p.sender.released(v);

@@ -98,15 +98,20 @@ export class Link {
     this.#nonce = this.#challenge();
     this.#p.c.emit({ kind: 'seek' });
   }
-  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. */
-  lose(why: Text, retry: boolean): void {
+  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. `as`: DRBD's name for the cause. */
+  lose(why: Text, retry: boolean, as?: 'Timeout' | 'NetworkFailure'): void {
     const before = this.state;
     if (before === 'StandAlone') return;
     const { volumes, sender, receiver, c } = this.#p;
     this.era++;
     c.emit({ kind: 'close' });
+    const named = as === undefined ? '' : ` (${as})`;
     if (before !== 'WFConnection')
-      c.reason('mirror.disconnected', undefined, text(`no connection: ${why.en}`, `连接断开：${why.zh}`));
+      c.reason(
+        'mirror.disconnected',
+        undefined,
+        text(`no connection${named}: ${why.en}`, `连接断开${named}：${why.zh}`),
+      );
     this.state = retry ? 'Unconnected' : 'StandAlone';
     this.#blocks.clear();
     this.#inbox = [];
@@ -116,6 +121,8 @@ export class Link {
     this.discardMyData = false;
     // A source without a bit left may have a target that has finished already and could go on by itself.
     const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
+    // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
+    const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
     this.#p.syncs.stop();
     for (const v of volumes) {
@@ -130,11 +137,15 @@ export class Link {
       v.connection = retry ? 'Unconnected' : 'StandAlone';
       v.peerRole = 'Unknown';
       v.considerResync = false;
+      v.pause.peer = false;
       v.seq = 0;
       v.peerUuids = undefined;
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
     }
+    for (const v of asked) v.beginGeneration();
     this.#p.roles.lost();
+    this.#p.resizes.lost();
+    this.#p.congestion.lost();
     for (const v of volumes) {
       this.#p.disks.undecided(v);
       this.#p.disks.check(v);
@@ -199,6 +210,7 @@ export class Link {
           `${config.net.pingTimeout} 毫秒内未收到 ping 应答（ping-timeout）`,
         ),
         true,
+        'NetworkFailure',
       );
   }
   packet(socket: DrbdSocket, p: DrbdPacket): void {
@@ -301,7 +313,7 @@ export class Link {
           this.#decide(e, () => {
             this.#run(rest);
             if (era !== this.era) return;
-            this.#p.syncs.begin(this.#volume(e.volume));
+            this.#p.steps.begin(this.#volume(e.volume));
             unblock();
           });
           return;
@@ -353,6 +365,7 @@ export class Link {
       outcome.do === 'connect' ? 'Connected' : outcome.do === 'source' ? 'WFBitMapS' : 'WFBitMapT';
     if (outcome.do !== 'connect' && outcome.full && v.backing !== undefined) v.bitmap.setAll();
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    v.pause.peer = told.userPaused || told.afterDependencyPaused;
     const peerDisk = v.peerDiskOf(told.disk);
     [v.disk, v.peerDisk] = fittingDisks(connection, v.disk, peerDisk);
     const { era } = this;

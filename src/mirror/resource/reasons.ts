@@ -14,3 +14,4 @@ export const done = (en: string, zh: string, changed = true): MirrorAnswer => ({
 });
 /** `en` and `zh` with the cause behind a colon. */
 export const because = (en: string, zh: string, cause: Text): Text => text(`${en}: ${cause.en}`, `${zh}：${cause.zh}`);
+export const FINISHED = text('resync finished: both disks are equal', '同步完成：两端磁盘一致');

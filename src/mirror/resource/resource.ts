@@ -6,15 +6,26 @@ import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import { type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorAnswer, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
+import { eachVolume } from './asking.ts';
+import { Congestion } from './congestion.ts';
 import { Disks } from './disks.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
 import { Fencing } from './fencing.ts';
+import { FullSyncs } from './full-sync.ts';
 import { Handlers } from './handlers.ts';
+import { signed, tampered } from './integrity.ts';
 import { Link } from './link.ts';
 import type { Parts } from './parts.ts';
+import { Patience } from './patience.ts';
+import { Pauses } from './pauses.ts';
+import { PeerDisks } from './peer-disk.ts';
+import { PeerStates } from './peer-state.ts';
+import { Pieces } from './pieces.ts';
 import { Reads } from './reads.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
+import { Resizes } from './resizes.ts';
+import { ResyncSteps } from './resync-steps.ts';
 import { Roles } from './roles.ts';
 import { Sender } from './sender.ts';
 import { statusOf } from './status-of.ts';
@@ -29,11 +40,14 @@ import {
   type ResourceEffect,
   type ResourceEvent,
 } from './types.ts';
+import { Verifies } from './verifies.ts';
 import { Volume } from './volume.ts';
 
 export type ResourceHost = {
   /** 64 random bits, for identifiers. */
   random64(): bigint;
+  /** Milliseconds since the Unix epoch: for what people read. */
+  wall(): number;
   /** CHALLENGE_BYTES bytes that nobody can foresee. */
   challenge(): Uint8Array;
   /** shared-secret, where the configuration has one. */
@@ -50,8 +64,9 @@ export class Resource implements Context {
   #effects: ResourceEffect[] = [];
   #now: Microseconds = us(0);
   #nextTag = 1;
+  readonly #pieces = new Pieces();
   readonly #running = new Map<number, { readonly volume: number; readonly then: (result: number) => void }>();
-  #reasons: Omit<MirrorReason, 'at'>[] = [];
+  #reasons: MirrorReason[] = [];
 
   constructor(config: MirrorConfig, devices: readonly Devices[], host: ResourceHost) {
     this.config = config;
@@ -63,8 +78,15 @@ export class Resource implements Context {
     });
     const parts = { config, c: this, volumes: this.volumes } as unknown as { -readonly [K in keyof Parts]: Parts[K] };
     const failed: Disks['failed'] = (v, on, io) => parts.disks.failed(v, on, io);
-    const options = { protocol: PROTOCOL_NUMBER[config.net.protocol], maxEpochSize: config.net.maxEpochSize };
-    const sender = new Sender(this, options, failed);
+    const sender = new Sender(
+      this,
+      {
+        protocol: PROTOCOL_NUMBER[config.net.protocol],
+        maxEpochSize: config.net.maxEpochSize,
+        features: () => this.#parts.link.dialect.features,
+      },
+      failed,
+    );
     const receiver = new Receiver(this, failed);
     parts.sender = sender;
     parts.receiver = receiver;
@@ -72,12 +94,23 @@ export class Resource implements Context {
     parts.reads = new Reads(parts);
     parts.handlers = new Handlers(parts);
     parts.fencing = new Fencing(parts);
+    parts.peerDisks = new PeerDisks(parts);
     parts.link = new Link(parts, () => host.challenge(), host.secret);
     parts.syncs = new Syncs(parts);
+    parts.steps = new ResyncSteps(parts, parts.syncs);
+    parts.peerStates = new PeerStates(parts, parts.syncs);
     parts.roles = new Roles(parts);
     parts.two = new TwoPrimaries(parts);
+    parts.verifies = new Verifies(parts);
+    parts.fullSyncs = new FullSyncs(parts);
+    parts.pauses = new Pauses(parts);
+    parts.patience = new Patience(parts);
+    parts.resizes = new Resizes(parts);
+    parts.congestion = new Congestion(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
+    sender.beforeSend = (v) => parts.congestion.consider(v);
+    sender.onEpoch = () => parts.congestion.acknowledged();
     for (const v of this.volumes) {
       v.onReady = () => {
         sender.ready(v);
@@ -91,6 +124,7 @@ export class Resource implements Context {
       };
       v.onBroken = () => failed(v, v.backing, { op: 'read', offset: 0, length: 0 });
       v.onMetadataBroken = () => failed(v, v.backing, { op: 'metadata', offset: 0, length: 0 });
+      v.onRoles = () => parts.syncs.rolesChanged(v);
       v.onResized = () => this.emit({ kind: 'resized', volume: v.number });
     }
   }
@@ -104,7 +138,10 @@ export class Resource implements Context {
     return this.#host.random64();
   }
   emit(e: ResourceEffect): void {
-    this.#effects.push(e);
+    if (e.kind === 'done' && e.tag < 0) {
+      const whole = this.#pieces.done(e.tag, e.result);
+      if (whole !== undefined) this.#effects.push({ ...e, ...whole });
+    } else this.#effects.push(e);
   }
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void {
     const tag = this.#nextTag;
@@ -113,10 +150,10 @@ export class Resource implements Context {
     this.emit({ kind: 'disk', tag, volume, on, operation });
   }
   send(socket: DrbdSocket, packet: DrbdPacket): void {
-    this.emit({ kind: 'send', socket, packet });
+    this.emit({ kind: 'send', socket, packet: signed(packet, this.config.net.dataIntegrity) });
   }
   reason(code: string, volume: number | undefined, words: Text): void {
-    const reason = { code, volume, text: words };
+    const reason = { at: this.#host.wall(), code, volume, text: words };
     this.#reasons = [...this.#reasons, reason].slice(-REASONS_KEPT);
     this.emit({ kind: 'reason', reason });
   }
@@ -148,6 +185,9 @@ export class Resource implements Context {
       case 'closed':
         link.closed(e.because);
         return;
+      case 'measured':
+        this.#parts.resizes.measured(e.volume, e);
+        return;
       case 'handled':
         this.#parts.handlers.ended(e.handler, e.status);
         return;
@@ -156,6 +196,8 @@ export class Resource implements Context {
         syncs.tick();
         this.#parts.handlers.tick();
         this.#parts.two.tick();
+        this.#parts.patience.tick();
+        this.#parts.congestion.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -165,12 +207,15 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
+    const { link, patience, congestion, handlers, two, syncs } = this.#parts;
     let least: number | undefined;
     for (const d of [
-      this.#parts.link.deadline,
-      this.#parts.handlers.deadline,
-      this.#parts.two.deadline,
-      ...this.#parts.syncs.deadlines,
+      link.deadline,
+      patience.deadline,
+      congestion.deadline,
+      handlers.deadline,
+      two.deadline,
+      ...syncs.deadlines,
     ])
       if (d !== undefined && (least === undefined || d < least)) least = d;
     return least === undefined ? undefined : us(least);
@@ -255,6 +300,22 @@ export class Resource implements Context {
       case 'secondary':
         roles.demote(answer);
         return;
+      case 'verify':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.verifies.start(v, r.start, r.stop, a), answer);
+        return;
+      case 'invalidate':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidate(v, a), answer);
+        return;
+      case 'invalidate-remote':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidateRemote(v, a), answer);
+        return;
+      case 'pause-sync':
+      case 'resume-sync':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.pauses.set(v, r.verb === 'pause-sync', a), answer);
+        return;
+      case 'resize':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.resizes.resize(v, r, a), answer);
+        return;
       default:
         answer(refused('not-supported', `${r.verb} is not known to this machine`, `不支持 ${r.verb}`));
         return;
@@ -304,11 +365,18 @@ export class Resource implements Context {
       this.#parts.reads.read(v, r);
       return;
     }
-    v.counters.ap++;
-    this.#parts.sender.submit(v, r);
+    for (const one of r.op === 'zero' ? this.#pieces.cut(r) : [r]) {
+      v.counters.ap++;
+      this.#parts.sender.submit(v, one);
+    }
   }
   #packet(socket: DrbdSocket, p: DrbdPacket): void {
     const { link, reads, two } = this.#parts;
+    const wrong = tampered(p, this.config.net.dataIntegrity);
+    if (wrong !== undefined) {
+      link.closed(wrong);
+      return;
+    }
     two.heard(socket, p);
     if (!link.established || !reads.packet(p)) link.packet(socket, p);
   }

@@ -7,6 +7,7 @@ import {
   DRBD_CONNECTIONS,
   DRBD_DISKS,
   DRBD_ROLES,
+  type DrbdConnection,
   decodeState,
   STATE_BITS,
   type StateReplyPacket,
@@ -89,7 +90,7 @@ export class Roles {
     if (v === undefined) return MIRROR_REFUSALS['not-supported'];
     if (touches(ROLE) && DRBD_ROLES[want.role] === 'Primary') {
       if ((v.primary || v.promoting) && !this.#p.config.net.allowTwoPrimaries) return MIRROR_REFUSALS['two-primaries'];
-      this.#p.syncs.peerRoleIs(v, 'Primary');
+      this.#p.peerDisks.roleIs(v, 'Primary');
     }
     if (touches(DISK)) {
       const disk = DRBD_DISKS[want.disk] ?? 'DUnknown';
@@ -98,9 +99,9 @@ export class Roles {
       if (v.disk === 'Inconsistent' && disk === 'UpToDate' && v.peerDisk !== 'UpToDate') v.considerResync = true;
       const before = v.peerDisk;
       if (!(disk === 'Failed' && before === 'Diskless')) v.peerDisk = disk;
-      this.#p.syncs.peerDiskChanged(v, before);
+      this.#p.peerDisks.changed(v, before);
     }
-    if (touches(CONNECTION)) return MIRROR_REFUSALS['not-supported'];
+    if (touches(CONNECTION)) return this.#judgeConnection(v, DRBD_CONNECTIONS[want.connection]);
     return SUCCESS;
   }
   /** The peer leaves. Under fencing a primary lets it go only as Outdated; and what we are told to be we are at once. */
@@ -174,6 +175,28 @@ export class Roles {
     this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf(disk)), () => {
       if (this.#p.link.established) this.#p.syncs.tell(v);
       then();
+    });
+  }
+  #judgeConnection(v: Volume, connection: DrbdConnection | undefined): number {
+    const refusal =
+      connection === 'VerifyS'
+        ? this.#p.verifies.agree(v)
+        : connection === 'StartingSyncS' || connection === 'StartingSyncT'
+          ? this.#p.fullSyncs.agree(v, connection)
+          : 'not-supported';
+    return refusal === undefined ? SUCCESS : MIRROR_REFUSALS[refusal];
+  }
+  /** Asks the peer to agree to what a volume's connection is to become; `then` it has, or `answer` says why not. */
+  askConnection(v: Volume, connection: DrbdConnection, answer: Answer, then: () => void): void {
+    const { link } = this.#p;
+    if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
+      answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
+      return;
+    }
+    const value = put(CONNECTION, DRBD_CONNECTIONS.indexOf(connection));
+    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(CONNECTION), value, (result) => {
+      if (result >= SUCCESS && link.established) then();
+      else answer(this.#peerRefused(result));
     });
   }
   /** The peer is gone: nobody will answer. */

@@ -4,7 +4,16 @@
  * lost and its blocks are marked out of sync; only then may its extents cool.
  */
 import { type Text, text } from '../../base/index.ts';
-import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
+import {
+  type BarrierId,
+  type BlockAckPacket,
+  type BlockId,
+  type DataPacket,
+  DRBD_FEATURE,
+  DRBD_WRITE_FLAG,
+  type DrbdPacket,
+  sector,
+} from '../../wire/index.ts';
 import { EXTENT_SECTORS } from '../metadata/index.ts';
 import type { FailedIo } from './disks.ts';
 import type { RangeLock } from './range-locks.ts';
@@ -48,15 +57,18 @@ type Write = {
   peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost' | 'kept' | 'carried' | 'retry';
   /** The peer has told to have it: in A it counts as acknowledged without. */
   told: boolean;
+  sentAt: number;
   completed: boolean;
   durable: boolean;
 };
+/** `begun`: when its first write was sent; `closed`: when its barrier was. */
 type Epoch = {
   readonly barrier: BarrierId;
   readonly writes: Write[];
   /** Of an earlier connection: durable with this epoch, in which a flush was sent for them. */
   readonly carried: readonly Write[];
-  closed: boolean;
+  readonly begun: number;
+  closed: number | undefined;
 };
 const countOf = (e: Epoch): number => e.writes.length + (e.carried.length > 0 ? 1 : 0);
 type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean; failed: boolean };
@@ -65,6 +77,8 @@ export interface SenderOptions {
   /** 1 A, 2 B, 3 C. */
   readonly protocol: number;
   readonly maxEpochSize: number;
+  /** DRBD_FEATURE bits that the peer has too. */
+  readonly features: () => number;
 }
 
 export class Sender {
@@ -81,6 +95,11 @@ export class Sender {
   readonly #later = new Map<Volume, AppRequest[]>();
   onIdle: () => void = () => {};
   readonly #failed: (v: Volume, on: Backing, io: FailedIo) => void;
+  /** A write is about to be sent: whether it is may change yet. An epoch was acknowledged. */
+  beforeSend: (v: Volume) => void = () => {};
+  onEpoch: () => void = () => {};
+  /** Bytes that were sent and whose epoch is not acknowledged. */
+  readonly #flying = new Map<Volume, number>();
 
   constructor(c: Context, o: SenderOptions, failed: (v: Volume, on: Backing, io: FailedIo) => void) {
     this.#c = c;
@@ -111,6 +130,23 @@ export class Sender {
     return this.#epochs.length;
   }
 
+  flying(v: Volume): number {
+    return this.#flying.get(v) ?? 0;
+  }
+  /** When the oldest epoch that the peer has not acknowledged began. */
+  get oldestEpoch(): number | undefined {
+    return this.#epochs[0]?.begun;
+  }
+  /** Since when the peer owes an acknowledgement: of the oldest write, or of the oldest epoch that was closed. */
+  waitingSince(): number | undefined {
+    const [epoch] = this.#epochs;
+    let since = epoch?.closed;
+    for (const e of this.#epochs) {
+      const w = e.writes.find((one) => one.peer === 'sent');
+      if (w !== undefined && (since === undefined || w.sentAt < since)) since = w.sentAt;
+    }
+    return since;
+  }
   submit(v: Volume, r: AppWrite | Extract<AppRequest, { readonly op: 'flush' }>): void {
     if (v.held) {
       const later = this.#later.get(v) ?? [];
@@ -139,6 +175,7 @@ export class Sender {
       local: 'waits',
       peer: 'none',
       told: false,
+      sentAt: 0,
       completed: false,
       durable: false,
     };
@@ -220,6 +257,7 @@ export class Sender {
 
   #go(w: Write): void {
     const { volume: v } = w;
+    if (v.mirrors) this.beforeSend(v);
     if (v.mirrors) this.#send(w);
     else this.#mark(w);
     const { backing } = v;
@@ -268,33 +306,38 @@ export class Sender {
     else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
     const epoch = this.#current ?? this.#open([]);
     epoch.writes.push(w);
+    w.sentAt = this.#c.now;
     const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
-    if (r.op === 'write')
-      this.#c.send('data', {
-        kind: 'P_DATA',
-        ...block,
-        flags: flags | (r.through ? DRBD_WRITE_FLAG.fua : 0),
-        digest: NOTHING,
-        data: r.bytes,
-      });
-    else
-      this.#c.send('data', {
-        kind: 'P_ZEROES',
-        ...block,
-        flags: flags | DRBD_WRITE_FLAG.zeroes | (r.unmap ? DRBD_WRITE_FLAG.discard : 0),
-        size: w.length,
-      });
+    this.#c.send('data', this.#packet(r, { ...block, flags }));
     v.counters.ns += w.length;
+    this.#flying.set(v, this.flying(v) + w.length);
     // In A it is complete when it is on its way.
     w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
     if (epoch.writes.length >= this.#o.maxEpochSize) this.close();
   }
   #open(carried: readonly Write[]): Epoch {
-    const epoch = { barrier: this.#nextBarrier as BarrierId, writes: [], carried, closed: false };
+    const barrier = this.#nextBarrier as BarrierId;
+    const epoch: Epoch = { barrier, writes: [], carried, begun: this.#c.now, closed: undefined };
     this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
     this.#epochs.push(epoch);
     this.#current = epoch;
     return epoch;
+  }
+  /** Zeros go as what the peer knows: before P_ZEROES a P_TRIM had the meaning of both. */
+  #packet(r: AppWrite, block: Pick<DataPacket, 'volume' | 'sector' | 'id' | 'seq' | 'flags'>): DrbdPacket {
+    const { discard, fua, zeroes } = DRBD_WRITE_FLAG;
+    if (r.op === 'write') {
+      const flags = block.flags | (r.through ? fua : 0);
+      return { kind: 'P_DATA', ...block, flags, digest: NOTHING, data: r.bytes };
+    }
+    const features = this.#o.features();
+    if ((features & DRBD_FEATURE.writeZeroes) !== 0) {
+      const flags = block.flags | zeroes | (r.unmap ? discard : 0);
+      return { kind: 'P_ZEROES', ...block, flags, size: r.length };
+    }
+    if ((features & DRBD_FEATURE.trim) !== 0)
+      return { kind: 'P_TRIM', ...block, flags: block.flags | discard, size: r.length };
+    return { kind: 'P_DATA', ...block, digest: NOTHING, data: new Uint8Array(r.length) };
   }
   #seq(v: Volume): number {
     v.seq = (v.seq + 1) >>> 0;
@@ -306,7 +349,7 @@ export class Sender {
     const epoch = this.#current;
     if (epoch === undefined) return;
     this.#current = undefined;
-    epoch.closed = true;
+    epoch.closed = this.#c.now;
     this.#c.send('data', { kind: 'P_BARRIER', volume: 0, barrier: epoch.barrier, pad: 0 });
   }
 
@@ -330,7 +373,7 @@ export class Sender {
   /** Undefined: all is well. Else what does not fit, which ends the connection. */
   barrierAcknowledged(barrier: BarrierId, count: number): Text | undefined {
     const epoch = this.#epochs[0];
-    if (epoch === undefined || !epoch.closed || epoch.barrier !== barrier)
+    if (epoch === undefined || epoch.closed === undefined || epoch.barrier !== barrier)
       return text('the peer acknowledged an epoch that is not the oldest', '对端确认的并非最早的写入批次');
     if (countOf(epoch) !== count)
       return text(
@@ -340,11 +383,13 @@ export class Sender {
     this.#epochs.shift();
     for (const w of [...epoch.writes, ...epoch.carried]) {
       w.durable = true;
+      this.#flying.set(w.volume, this.flying(w.volume) - w.length);
       if (w.peer === 'sent') w.peer = 'acked';
       this.#settle(w);
     }
     for (const f of this.#flushes) f.epochs.delete(epoch);
     this.#settleFlushes();
+    this.onEpoch();
     this.onIdle();
     return undefined;
   }
@@ -416,6 +461,7 @@ export class Sender {
     this.#epochs = [];
     this.#current = undefined;
     this.#nextBarrier = 0;
+    this.#flying.clear();
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;
       if (w.volume.holds.has('fencing') && w.peer !== 'failed') {

@@ -1,14 +1,15 @@
 /** The status document of a resource. */
-import { bytes, type Microseconds } from '../../base/index.ts';
+import { bytes, type Microseconds, unreachable } from '../../base/index.ts';
 import type { MirrorReason, MirrorStatus, SyncProgress, VolumeStatus } from '../status.ts';
 import type { Parts } from './parts.ts';
+import { pausedBy } from './pauses.ts';
 import type { Volume } from './volume.ts';
 
 const BIT = 4096;
 const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
 const kib = (n: number): number => Math.floor(n / 1024);
 
-export function statusOf(p: Parts, reasons: readonly Omit<MirrorReason, 'at'>[], now: Microseconds): MirrorStatus {
+export function statusOf(p: Parts, reasons: readonly MirrorReason[], now: Microseconds): MirrorStatus {
   return {
     name: p.config.name,
     host: p.config.host,
@@ -17,8 +18,7 @@ export function statusOf(p: Parts, reasons: readonly Omit<MirrorReason, 'at'>[],
     role: p.roles.primary ? 'Primary' : 'Secondary',
     connection: p.link.state,
     volumes: p.volumes.map((v) => volumeStatus(p, v, now)),
-    // The time of day is the driver's to add.
-    reasons: reasons.map((r) => ({ ...r, at: 0 })),
+    reasons,
   };
 }
 
@@ -59,21 +59,51 @@ function volumeStatus(p: Parts, v: Volume, now: Microseconds): VolumeStatus {
 }
 function progress(p: Parts, v: Volume, now: Microseconds): SyncProgress | undefined {
   const s = p.syncs.of(v);
-  if (s === undefined || s.is === 'bitmap') return undefined;
-  const of = s.is === 'source' ? s.source : s.target;
-  const total = of.total * BIT;
-  const doneBytes = Math.max(0, total - v.bits * BIT);
-  const elapsed = Math.max(1, now - of.begun) / 1_000_000;
-  const average = doneBytes / elapsed;
+  switch (s?.is) {
+    case undefined:
+    case 'bitmap':
+      return undefined;
+    case 'source':
+    case 'target': {
+      const of = s.is === 'source' ? s.source : s.target;
+      return {
+        ...pace(of.begun, now, of.total, of.total - v.bits),
+        kind: 'resync',
+        role: s.is,
+        found: bytes(of.failed),
+        paused: pausedBy(v),
+      };
+    }
+    case 'verify-source':
+    case 'verify-target': {
+      const of = s.is === 'verify-source' ? s.source : s.target;
+      const role = s.is === 'verify-source' ? 'source' : 'target';
+      return {
+        ...pace(of.begun, now, of.total, of.done),
+        kind: 'verify',
+        role,
+        found: bytes(of.found),
+        paused: undefined,
+      };
+    }
+    default:
+      return unreachable(s);
+  }
+}
+/** `total` and `ready` are bits. */
+function pace(
+  begun: Microseconds,
+  now: Microseconds,
+  total: number,
+  ready: number,
+): Omit<SyncProgress, 'kind' | 'role' | 'found' | 'paused'> {
+  const doneBytes = Math.max(0, ready * BIT);
+  const average = doneBytes / (Math.max(1, now - begun) / 1_000_000);
   return {
-    kind: 'resync',
-    role: s.is,
-    total: bytes(total),
+    total: bytes(total * BIT),
     done: bytes(doneBytes),
     rate: bytes(Math.round(average)),
     average: bytes(Math.round(average)),
-    left: average > 0 ? (v.bits * BIT) / average : undefined,
-    paused: undefined,
-    found: bytes(of.failed),
+    left: average > 0 ? (total * BIT - doneBytes) / average : undefined,
   };
 }

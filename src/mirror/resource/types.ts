@@ -52,6 +52,8 @@ export type ResourceEvent =
   | { readonly kind: 'closed'; readonly because: Text }
   /** A program that was run has ended; `status` undefined: not by itself, or it could not be started. */
   | { readonly kind: 'handled'; readonly handler: number; readonly status: number | undefined }
+  /** The devices as they are now, after `measure`. */
+  | { readonly kind: 'measured'; readonly volume: number; readonly data: Sector; readonly metadata: Sector }
   | { readonly kind: 'tick' };
 
 export type ResourceEffect =
@@ -79,7 +81,9 @@ export type ResourceEffect =
     }
   /** It took too long: end it, and all that it started. */
   | { readonly kind: 'end-run'; readonly handler: number }
-  | { readonly kind: 'reason'; readonly reason: Omit<MirrorReason, 'at'> }
+  | { readonly kind: 'reason'; readonly reason: MirrorReason }
+  /** Look at the size of a volume's devices again. */
+  | { readonly kind: 'measure'; readonly volume: number }
   | { readonly kind: 'resized'; readonly volume: number };
 
 /** What every part of a resource uses. */

@@ -24,6 +24,7 @@ import {
   NO_GENERATION,
   newCurrent,
   type Superblock,
+  withRole,
 } from '../metadata/index.ts';
 import type { Attached } from './attach.ts';
 import { RangeLocks } from './range-locks.ts';
@@ -52,11 +53,11 @@ const NONE: UuidSet = { current: NO_GENERATION, bitmap: NO_GENERATION, history: 
 
 /** What is there only while the disk is attached. */
 export type Backing = {
-  readonly layout: MetadataLayout;
+  layout: MetadataLayout;
   bitmap: Bitmap;
   readonly al: ActivityLog;
   readonly store: Store;
-  readonly usable: number;
+  usable: number;
 };
 export type Counters = { ns: number; nr: number; dw: number; dr: number; lo: number; ua: number; ap: number };
 
@@ -77,8 +78,8 @@ export class Volume implements Stored {
   disk: DrbdDisk = 'Diskless';
   /** Of this volume; WFConnection and below while there is no peer. */
   connection: DrbdConnection = 'StandAlone';
-  role: DrbdRole = 'Secondary';
-  peerRole: DrbdRole = 'Unknown';
+  #role: DrbdRole = 'Secondary';
+  #peerRole: DrbdRole = 'Unknown';
   peerDisk: DrbdDisk = 'DUnknown';
   uuids: UuidSet = NONE;
   crashedPrimary = false;
@@ -92,7 +93,7 @@ export class Volume implements Stored {
   seq = 0;
   /** Why application requests are held. */
   readonly holds = new Map<string, Text>();
-  /** Told when the last hold ends; when extents became hot; when the disk cannot be used any more. */
+  /** Told when the last hold ends; when extents became hot; when the disk cannot be used any more; when who writes changed. */
   onReleased: () => void = () => {};
   onReady: () => void = () => {};
   onBroken: () => void = () => {};
@@ -100,6 +101,7 @@ export class Volume implements Stored {
   /** Told when nothing is under way on the disk; when it is gone. */
   onDrained: () => void = () => {};
   onDropped: () => void = () => {};
+  onRoles: () => void = () => {};
 
   constructor(c: Context, config: VolumeConfig, devices: Devices) {
     this.#c = c;
@@ -125,6 +127,20 @@ export class Volume implements Stored {
   }
   get connected(): boolean {
     return CONNECTED_STATES.has(this.connection);
+  }
+  get role(): DrbdRole {
+    return this.#role;
+  }
+  set role(r: DrbdRole) {
+    this.#role = r;
+    this.onRoles();
+  }
+  get peerRole(): DrbdRole {
+    return this.#peerRole;
+  }
+  set peerRole(r: DrbdRole) {
+    this.#peerRole = r;
+    this.onRoles();
   }
   get primary(): boolean {
     return this.role === 'Primary';
@@ -171,6 +187,14 @@ export class Volume implements Stored {
     const usable = this.backing?.usable ?? 0;
     return this.userSize === 0 ? usable : Math.min(usable, this.userSize);
   }
+  /** The metadata lie elsewhere from now on: the superblock there is durable. */
+  relocated(layout: MetadataLayout, usable: number): void {
+    const { attached } = this;
+    attached.layout = layout;
+    attached.usable = usable;
+    const { alOffset, bmOffset, size } = layout;
+    if (this.#superblock !== undefined) this.#superblock = { ...this.#superblock, alOffset, bmOffset, size };
+  }
   dropBacking(): void {
     if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
     this.#unsaved = undefined;
@@ -200,6 +224,16 @@ export class Volume implements Stored {
     if (this.crashedPrimary) flags |= MD_FLAG.crashedPrimary;
     this.#superblock = { ...s, clean: false, uuids: this.uuids, flags, laSize: sector(this.size) };
     return this.#superblock;
+  }
+  /** At the end of a resync the two sets are equal, but for who is primary; the peer does not tell it again. */
+  peerHasSameUuids(): void {
+    if (this.peerUuids !== undefined)
+      this.peerUuids = {
+        ...this.peerUuids,
+        uuids: withRole(this.uuids, this.peerRole === 'Primary'),
+        bits: 0,
+        flags: 0,
+      };
   }
   /** A state of the peer's disk as it told it; while Negotiating it is what its identifiers say. */
   peerDiskOf(told: number): DrbdDisk {
@@ -232,6 +266,8 @@ export class Volume implements Stored {
   considerResync = false;
   /** One side leaves on purpose and is out of date from here on: no state of the connection raises it again. */
   leaving = false;
+  /** Why a resync stands still: an operator here, one at the peer's, another resync that goes first. */
+  readonly pause = { user: false, peer: false, dependency: false };
   /** About to be primary: that is on disk before the first write may be. */
   promoting = false;
 

@@ -51,7 +51,8 @@ export class SimDisk {
   readonly #flying = new Set<Held>();
   /** Whose requests are answered: a new process does not hear those of the old one. */
   #life = 0;
-  readonly bytes: number;
+  #stalledUntil = 0;
+  bytes: number;
   /** Called before a write reaches the disk, with its number. */
   writes = 0;
   onWrite: () => void = () => {};
@@ -62,11 +63,16 @@ export class SimDisk {
     this.#world = world;
     this.bytes = bytes;
   }
+  /** It takes requests and ends none for so long. */
+  stall(time: number): void {
+    this.#stalledUntil = this.#world.now + time;
+  }
   run(o: DiskOperation, done: (result: number) => void): void {
     const life = this.#life;
     const { random: r } = this.#world;
     // Mostly quick, sometimes slow, and so out of order.
-    const delay = r.chance(0.05) ? r.between(2_000, 30_000) : r.between(20, 800);
+    const usual = r.chance(0.05) ? r.between(2_000, 30_000) : r.between(20, 800);
+    const delay = Math.max(0, this.#stalledUntil - this.#world.now) + usual;
     if (this.fails(o)) {
       this.#world.at(this.#world.now + delay, () => {
         if (life === this.#life) done(EIO);

@@ -19,6 +19,8 @@ export class DiskWorld extends MirrorWorld {
       checksums: seed % 4 === 0,
       alExtents: 67,
       planAhead: 0,
+      integrity: false,
+      onCongestion: 'block',
       bytes: (1 + (seed % 3)) * MIB,
       rounds: 2,
       places: [4, 30, 300][seed % 3] as number,

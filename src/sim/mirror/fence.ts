@@ -26,6 +26,8 @@ export class FenceWorld extends MirrorWorld {
       checksums: false,
       alExtents: 67,
       planAhead: 0,
+      integrity: false,
+      onCongestion: 'block',
       bytes: (1 + (seed % 3)) * MIB,
       rounds: 2,
       places: [4, 30, 300][seed % 3] as number,

@@ -87,6 +87,7 @@ export class SimNode {
     const { random: r } = this.#world;
     this.resource = new Resource(this.#config, [this.#devices], {
       random64: () => (BigInt(r.u32()) << 32n) | BigInt(r.u32()),
+      wall: () => Math.floor(this.#world.now / 1000),
       challenge: () => Uint8Array.from({ length: 64 }, () => r.u32() & 255),
       secret: undefined,
     });
@@ -192,6 +193,11 @@ export class SimNode {
             this.onHandler(e.name, (status) => {
               if (life === this.#life) this.feed({ kind: 'handled', handler: e.handler, status });
             });
+            break;
+          }
+          case 'measure': {
+            const size = sector(this.disk.bytes / 512);
+            this.feed({ kind: 'measured', volume: e.volume, data: size, metadata: size });
             break;
           }
           case 'reason':

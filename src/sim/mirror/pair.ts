@@ -7,6 +7,8 @@ const PEACE = {
   checksums: false,
   alExtents: 67,
   planAhead: 0,
+  integrity: false,
+  onCongestion: 'block',
   bytes: 1 << 20,
   rounds: 0,
   places: 4,

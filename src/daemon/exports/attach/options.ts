@@ -11,8 +11,8 @@ export type Folders = {
   /** What is attached, and the sockets between. */
   readonly run: string;
 };
-const DEVICES = '/dev/holdfast';
-const RUN = '/run/holdfast/attach';
+export const DEVICE_FOLDERS: Folders = { devices: '/dev/holdfast', run: '/run/holdfast/attach' };
+const { devices: DEVICES, run: RUN } = DEVICE_FOLDERS;
 
 export type AttachCommand = {
   readonly name: string;
