@@ -78,6 +78,8 @@ export class DiskWorld extends MirrorWorld {
     }
     this.learn();
   }
+  /** Disks grow in the worlds of run.ts. */
+  protected override works(): void {}
   protected override settle(): void {
     for (const n of this.nodes) this.#mend(n);
     super.settle();

@@ -106,6 +106,8 @@ export class FenceWorld extends MirrorWorld {
         throw new Broken('P3: a half copy is never taken for data', `${n.name} is primary on ${v.disk}`);
     }
   }
+  /** Disks grow in the worlds of run.ts. */
+  protected override works(): void {}
   protected override settle(): void {
     this.#working = false;
     super.settle();
