@@ -17,7 +17,7 @@ const PROVEN_MS = 16_000;
 
 /** Resolves with the last line. */
 export async function powerCutUnderLoad(scene: Scene): Promise<Text> {
-  const { lab, teller, probe, plane } = scene;
+  const { lab, teller, probe } = scene;
   const load = await startLoad(lab.host('client'), {
     address: VIP,
     port: 80,
@@ -65,13 +65,6 @@ export async function powerCutUnderLoad(scene: Scene): Promise<Text> {
         `${CONNECTIONS} 个保持的连接中断了 ${broken} 个；最长等待 ${secondsOf(load.state.longest)} 秒，\n因为 TCP 在 0.2 秒后重发，此后间隔每次加倍`,
       ),
     );
-    if (broken > 0 && plane === 'nft')
-      teller.note(
-        text(
-          'nft gives connections to servers in turn, and ha2 does not know whose turn\nit was; bpf, where root may use it, breaks none',
-          'nft 依次分配连接，而 ha2 不知道轮到了哪台；在 root 可用的 bpf 数据面上不会中断',
-        ),
-      );
     if (gap / 1000 > LONGEST_GAP)
       throw new Broken(
         text(

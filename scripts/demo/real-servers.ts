@@ -48,7 +48,7 @@ export async function takeTurns(lab: Lab, teller: Teller): Promise<Scene> {
       `web1 和 web2 轮流应答：${all.length} 次应答中各占 ${one}% 和 ${two}%。\nha1 的内核转发请求（数据面 ${plane}），应答直接返回客户端（DR）`,
     ),
   );
-  return { lab, teller, probe, plane };
+  return { lab, teller, probe };
 }
 
 /** What carries the service on ha1, as `holdfast lb status` says. */

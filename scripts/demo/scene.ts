@@ -15,8 +15,6 @@ export type Scene = {
   readonly teller: Teller;
   /** The client that asks all the time, each time on a new connection. */
   readonly probe: Probe;
-  /** What carries the service on ha1. */
-  readonly plane: string;
 };
 
 /** Waits until `so`; the story is broken where it does not come. */

@@ -51,6 +51,8 @@ export type WantedService = {
   };
   /** In the order of the configuration. Where the sorry server serves, beside it are only servers of weight 0: drained, or inhibited. */
   readonly servers: readonly WantedServer[];
+  /** Configured servers that take no new connections now, with the weights that they would have: a ring gives their slots to others and moves no other. */
+  readonly away?: readonly { readonly key: ServerKey; readonly address: IpAddress; readonly weight: number }[];
 };
 
 /** The IPVS connection-synchronisation daemons that shall run here. */

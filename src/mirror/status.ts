@@ -123,7 +123,10 @@ export type MirrorRequest =
       readonly verb: 'resize';
       readonly volume: number | undefined;
       readonly size: Bytes | undefined;
+      /** The new blocks are equal already: they are not copied. */
       readonly assumeClean: boolean;
+      /** Without a connection: the peer's disk is as large. */
+      readonly assumePeerHasSpace: boolean;
     }
   /** Both disks have the same content, as after a copy by hand or on two blank disks: nothing is copied. */
   | { readonly verb: 'new-current-uuid'; readonly volume: number | undefined; readonly clearBitmap: boolean };

@@ -21,12 +21,12 @@ function told(options: string): ReturnType<typeof unsupported> {
 test('what the engine would only seem to do is refused by name, all of it at once', () => {
   assert.deepEqual(told(''), { refused: [], idle: [] });
   const { refused, idle } = told(
-    `net { data-integrity-alg crc32c; allow-two-primaries yes; on-congestion pull-ahead; }
+    `net { allow-two-primaries yes; }
      disk { fencing resource-and-stonith; } handlers { split-brain "/usr/lib/drbd/notify.sh"; }`,
   );
   assert.deepEqual(
     refused.map((t) => t.en.split(':')[0]),
-    ['data-integrity-alg', 'allow-two-primaries', 'on-congestion', 'fencing'],
+    ['allow-two-primaries', 'fencing'],
   );
   assert.match(idle[0]?.en ?? '', /split-brain/);
 });

@@ -13,16 +13,8 @@ export function unsupported(m: MirrorConfig): Unsupported {
   const no = (option: string, en: string, zh: string): void => {
     refused.push(text(`${option}: ${en}`, `${option}：${zh}`));
   };
-  if (net.dataIntegrity !== undefined)
-    no(
-      'data-integrity-alg',
-      'digests of data are neither made nor checked yet; leave it out',
-      '尚不支持数据摘要；请去掉此项',
-    );
   if (net.allowTwoPrimaries)
     no('allow-two-primaries', 'two primaries are not possible yet; leave it out', '尚不支持双主；请去掉此项');
-  if (net.onCongestion !== 'block')
-    no('on-congestion', `${net.onCongestion} is not done yet; write block`, `尚不支持 ${net.onCongestion}；请写 block`);
   const fencing = m.volumes.find((v) => v.options.fencing !== 'dont-care')?.options.fencing;
   if (fencing !== undefined)
     no('fencing', `${fencing} is not done yet; write dont-care`, `尚不支持 ${fencing}；请写 dont-care`);

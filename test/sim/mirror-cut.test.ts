@@ -6,6 +6,8 @@ import { Broken, MirrorWorld } from '../../src/sim/index.ts';
 const options = {
   protocol: 'C',
   checksums: false,
+  integrity: false,
+  onCongestion: 'block',
   alExtents: 67,
   planAhead: 0,
   bytes: 1 << 20,

@@ -37,7 +37,7 @@ test('the handbook sequence of drbdadm is understood: up, one forced primary, se
     { verb: 'verify', volume: 0, start: 1_048_576, stop: 1_048_576 },
   ]);
   assert.deepEqual(requests('drbdadm', 'resize --size 10G --assume-clean r0'), [
-    { verb: 'resize', volume: undefined, size: 10 * 1024 ** 3, assumeClean: true },
+    { verb: 'resize', volume: undefined, size: 10 * 1024 ** 3, assumeClean: true, assumePeerHasSpace: false },
   ]);
 });
 

@@ -77,7 +77,13 @@ const verify: Row['build'] = (g) => {
 const resize: Row['build'] = (g) => {
   const size = readSize(g['size']);
   if (!size.ok) return size;
-  return ok((volume) => ({ verb: 'resize', volume, size: size.value, assumeClean: g['assume-clean'] === true }));
+  return ok((volume) => ({
+    verb: 'resize',
+    volume,
+    size: size.value,
+    assumeClean: g['assume-clean'] === true,
+    assumePeerHasSpace: g['assume-peer-has-space'] === true,
+  }));
 };
 const forced = (g: Given): boolean =>
   g['force'] === true || g['overwrite-data-of-peer'] === true || g[ACCEPT] !== undefined;
@@ -125,7 +131,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   'suspend-io': { tools: ALL, build: ofVolume('suspend-io') },
   'resume-io': { tools: ALL, build: ofVolume('resume-io') },
   outdate: { tools: ALL, build: ofVolume('outdate') },
-  resize: { tools: ALL, options: { size: 'text', 'assume-clean': 'flag' }, build: resize },
+  resize: {
+    tools: ALL,
+    options: { size: 'text', 'assume-clean': 'flag', 'assume-peer-has-space': 'flag' },
+    build: resize,
+  },
   'new-current-uuid': {
     tools: ALL,
     options: { 'clear-bitmap': 'flag' },

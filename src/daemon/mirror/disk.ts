@@ -41,6 +41,12 @@ export class MirrorDisk {
     return Math.floor(this.#device.size / 512);
   }
 
+  /** Sectors, looked at again. What cannot be looked at has the size that it had. */
+  measure(): number {
+    this.#device.refresh();
+    return this.sectors;
+  }
+
   run(o: DiskOperation, done: (result: number) => void): void {
     const d = this.#device;
     const { slab } = this.#queue;

@@ -10,7 +10,6 @@ import {
   type Devices,
   type MirrorAnswer,
   type MirrorConfig,
-  type MirrorReason,
   type MirrorRequest,
   type MirrorStatus,
   placementOf,
@@ -24,7 +23,6 @@ import { DISK_NEEDS, MirrorDisk } from './disk.ts';
 import { PeerSockets } from './peer.ts';
 
 export type MirrorHost = { readonly blocks: BlockQueue; readonly clock: Clock; readonly log: Log };
-const REASONS_KEPT = 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
 
 /** Opens what a volume lies on. */
@@ -57,7 +55,6 @@ export class MirrorProcess {
   readonly #done = new Map<number, (tag: number, result: number) => void>();
   readonly #resized = new Map<number, () => void>();
   /** With the time of day, which the resource does not know. */
-  #reasons: readonly MirrorReason[] = [];
   #nextId = 1;
   #cancel: Cancel = () => {};
   #pumping = false;
@@ -116,7 +113,7 @@ export class MirrorProcess {
     this.#feed({ kind: 'request', id, request });
   }
   status(): MirrorStatus {
-    return { ...this.#resource.status(), reasons: this.#reasons };
+    return this.#resource.status();
   }
   get primary(): boolean {
     return this.#resource.primary;
@@ -170,7 +167,7 @@ export class MirrorProcess {
         this.#peer.open(e.socket);
         return;
       case 'close':
-        this.#peer.close();
+        this.#peer.close(e.verdict);
         return;
       case 'done':
         this.#done.get(e.volume)?.(e.tag, e.result);
@@ -182,9 +179,15 @@ export class MirrorProcess {
         return;
       }
       case 'reason':
-        this.#reasons = [...this.#reasons, { ...e.reason, at: Date.now() }].slice(-REASONS_KEPT);
         this.#h.log.write({ level: 'notice', code: e.reason.code, text: e.reason.text });
         return;
+      case 'measure': {
+        const d = this.#disks.get(e.volume);
+        if (d === undefined) return;
+        const [data, metadata] = [sector(d.data.measure()), sector(d.metadata.measure())];
+        this.#feed({ kind: 'measured', volume: e.volume, data, metadata });
+        return;
+      }
       case 'resized':
         this.#resized.get(e.volume)?.();
         return;

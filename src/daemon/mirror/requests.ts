@@ -54,7 +54,13 @@ function requestOf(q: Given): MirrorRequest | undefined {
     case 'verify':
       return { verb, volume, start: size(q['start']), stop: size(q['stop']) };
     case 'resize':
-      return { verb, volume, size: size(q['size']), assumeClean: flag(q['assumeClean']) };
+      return {
+        verb,
+        volume,
+        size: size(q['size']),
+        assumeClean: flag(q['assumeClean']),
+        assumePeerHasSpace: flag(q['assumePeerHasSpace']),
+      };
     case 'new-current-uuid':
       return { verb, volume, clearBitmap: flag(q['clearBitmap']) };
     default:

@@ -61,6 +61,15 @@ export function serversOf(c: PoolConfig, s: PoolState): WantedServer[] {
   return out;
 }
 
+/** Servers that get nothing new, down, drained or behind the sorry server, and would have a weight. The operator's file decides it: two directors agree. */
+function awayOf(c: PoolConfig, s: PoolState): NonNullable<WantedService['away']> {
+  return c.servers.flatMap((p, i) => {
+    const takes = weightInPlan(c, s, p, s.servers[i] as ServerState) ?? 0;
+    const { address, weight } = p.server;
+    return takes > 0 || weight === 0 ? [] : [{ key: p.key, address, weight }];
+  });
+}
+
 /** Every server that can be reached, as if all served: what a plane must be able to carry. */
 export const widest = (c: PoolConfig, s: PoolState, groups: readonly VirtualServerGroup[]): WantedService[] => {
   const able = c.servers.filter((_, i) => s.servers[i]?.refused === undefined);
@@ -71,12 +80,13 @@ export const widest = (c: PoolConfig, s: PoolState, groups: readonly VirtualServ
 };
 
 export const servicesOf = (c: PoolConfig, s: PoolState, groups: readonly VirtualServerGroup[]): WantedService[] =>
-  servicesWith(c, groups, serversOf(c, s));
+  servicesWith(c, groups, serversOf(c, s), awayOf(c, s));
 
 function servicesWith(
   c: PoolConfig,
   groups: readonly VirtualServerGroup[],
   servers: readonly WantedServer[],
+  away: NonNullable<WantedService['away']> = [],
 ): WantedService[] {
   const v = c.service;
   return matchesOf(c, groups).map(({ key, match, family }) => ({
@@ -87,6 +97,7 @@ function servicesWith(
     onePacket: v.onePacket,
     ...(v.persistence ? { persistence: v.persistence } : {}),
     servers: servers.filter((x) => crosses(x, family)).map((x) => arriving(x, match)),
+    ...(away.length > 0 ? { away } : {}),
   }));
 }
 /** DR and TUN change no port: of a group with several, packets come in at each server as they came in here. */

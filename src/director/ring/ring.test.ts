@@ -83,6 +83,32 @@ for (const [size, n, most] of [
     assert.ok(moved < most, `${(moved * 100).toFixed(2)} % moved`);
   });
 
+test('whoever is away, and for whatever weights: the slots of the others are those that they have when all are here', () =>
+  fc.assert(
+    fc.property(pool, fc.infiniteStream(fc.boolean()), (servers, goes) => {
+      const away = servers.filter(() => goes.next().value);
+      const left = servers.map((s) => (away.includes(s) ? { ...s, weight: 0 } : s));
+      const all = keysOf(servers, RING_SIZES.medium);
+      const now = Array.from(maglev(left, RING_SIZES.medium, { away }), (i) => left[i]?.key);
+      const gone = new Set(away.filter((s) => s.weight > 0).map((s) => s.key));
+      if (!left.some((s) => s.weight > 0)) return assert.ok(now.every((key) => key === undefined));
+      now.forEach((key, slot) => {
+        assert.ok(key !== undefined && !gone.has(key));
+        if (!gone.has(all[slot] as string)) assert.equal(key, all[slot]);
+      });
+    }),
+  ));
+
+test('the slots of one that is away are dealt among the others by their weights', () => {
+  const servers = [...named(9), { key: '10.1.0.1:80', weight: 3 }];
+  const before = counts(maglev(servers, RING_SIZES.full), 10);
+  const left = servers.map((s, i) => (i === 0 ? { ...s, weight: 0 } : s));
+  const after = counts(maglev(left, RING_SIZES.full, { away: servers.slice(0, 1) }), 10);
+  const got = after.map((n, i) => (n - (before[i] as number)) / (before[0] as number));
+  for (const share of got.slice(1, 9)) assert.ok(Math.abs(share - 1 / 11) < 0.01, String(share));
+  assert.ok(Math.abs((got[9] as number) - 3 / 11) < 0.01, String(got[9]));
+});
+
 test('a weight of 0 is the same ring as a server that is not there', () => {
   const servers = named(8);
   const drained = servers.map((s, i) => (i === 3 ? { ...s, weight: 0 } : s));

@@ -321,6 +321,7 @@ function decide(
     connection,
     [roleOf(mine.primary), theirs.role],
     fittingDisks(connection, mine.disk, peerDisk),
+    mine.pause,
   );
   const decided = new Set(phase.decided).add(mine.volume);
   const all = c.volumes.every((v) => decided.has(v.volume));

@@ -8,6 +8,10 @@ const RANGES: Readonly<Partial<Record<DrbdConnection, readonly [Range, Range]>>>
     ['Inconsistent', 'Outdated'],
     ['UpToDate', 'UpToDate'],
   ],
+  StartingSyncT: [
+    ['Inconsistent', 'Outdated'],
+    ['UpToDate', 'UpToDate'],
+  ],
   WFSyncUUID: [
     ['Inconsistent', 'Outdated'],
     ['UpToDate', 'UpToDate'],
@@ -25,6 +29,10 @@ const RANGES: Readonly<Partial<Record<DrbdConnection, readonly [Range, Range]>>>
     ['UpToDate', 'UpToDate'],
   ],
   WFBitMapS: [
+    ['UpToDate', 'UpToDate'],
+    ['Inconsistent', 'Consistent'],
+  ],
+  StartingSyncS: [
     ['UpToDate', 'UpToDate'],
     ['Inconsistent', 'Consistent'],
   ],

@@ -14,10 +14,13 @@ import {
 import { protocolPacket } from './agreement.ts';
 import type { ConnectConfig } from './types.ts';
 
+/** Who keeps a resync standing still. */
+export type PauseFlags = { readonly user: boolean; readonly peer: boolean; readonly dependency: boolean };
 export const stateWord = (
   connection: DrbdConnection,
   roles: readonly [number, number],
   disks: readonly [DrbdDisk, DrbdDisk],
+  paused: PauseFlags = { user: false, peer: false, dependency: false },
 ): number =>
   encodeState({
     role: roles[0],
@@ -26,9 +29,9 @@ export const stateWord = (
     disk: DRBD_DISKS.indexOf(disks[0]),
     peerDisk: DRBD_DISKS.indexOf(disks[1]),
     suspended: false,
-    afterDependencyPaused: false,
-    peerPaused: false,
-    userPaused: false,
+    afterDependencyPaused: paused.dependency,
+    peerPaused: paused.peer,
+    userPaused: paused.user,
     suspendedNoData: false,
     suspendedFencing: false,
   });
@@ -57,7 +60,7 @@ export function parameterPackets(c: ConnectConfig, d: DrbdDialect): readonly Drb
     packets.push({
       kind: 'P_STATE',
       volume,
-      state: stateWord('WFConnection', [roleOf(v.primary), 0], [v.disk, 'DUnknown']),
+      state: stateWord('WFConnection', [roleOf(v.primary), 0], [v.disk, 'DUnknown'], v.pause),
     });
   }
   return packets;

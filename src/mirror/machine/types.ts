@@ -16,6 +16,7 @@ import type {
 } from '../../wire/index.ts';
 import type { AfterSb, Decision, RoleConflict } from '../metadata/index.ts';
 import type { AgreedSize } from './sizes.ts';
+import type { PauseFlags } from './tell.ts';
 
 /** One volume as it stands when the connection begins. */
 export type VolumeFacts = {
@@ -26,6 +27,8 @@ export type VolumeFacts = {
   readonly uuids: UuidSet;
   readonly bits: number;
   readonly crashedPrimary: boolean;
+  /** Told with the state; undefined: nothing is paused. */
+  readonly pause?: PauseFlags;
   readonly sizes: Pick<SizesPacket, 'diskSize' | 'userSize' | 'currentSize' | 'maxBioSize'> & {
     /** Told when DRBD_FEATURE.writeSame is agreed. */
     readonly limits: QueueLimits;

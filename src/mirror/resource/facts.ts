@@ -6,6 +6,8 @@ import type { ConnectConfig, VolumeFacts } from '../machine/index.ts';
 import type { Volume } from './volume.ts';
 
 export const PROTOCOL_NUMBER = { A: 1, B: 2, C: 3 } as const;
+/** Without P_ZEROES where data have digests: a kernel before 8.4.12 looks for one in it, and there is none. */
+const ALL_FEATURES = DRBD_FEATURE.trim | DRBD_FEATURE.thinResync | DRBD_FEATURE.writeSame | DRBD_FEATURE.writeZeroes;
 const LIMITS: QueueLimits = {
   physicalBlockSize: 4096,
   logicalBlockSize: 512,
@@ -25,7 +27,7 @@ export function connectConfig(
 ): ConnectConfig {
   const { net } = m;
   return {
-    features: DRBD_FEATURE.trim | DRBD_FEATURE.thinResync | DRBD_FEATURE.writeSame | DRBD_FEATURE.writeZeroes,
+    features: net.dataIntegrity === undefined ? ALL_FEATURES : ALL_FEATURES & ~DRBD_FEATURE.writeZeroes,
     auth:
       net.auth === undefined || o.secret === undefined
         ? undefined
@@ -50,6 +52,7 @@ export const volumeFacts = (m: MirrorConfig, v: Volume): VolumeFacts => ({
   uuids: v.uuids,
   bits: v.bits,
   crashedPrimary: v.crashedPrimary,
+  pause: { ...v.pause, peer: false },
   sizes: {
     diskSize: sector(v.backing?.usable ?? 0),
     userSize: sector(v.backing === undefined ? 0 : v.userSize),

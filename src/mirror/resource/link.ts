@@ -94,24 +94,35 @@ export class Link {
     this.#nonce = this.#challenge();
     this.#p.c.emit({ kind: 'seek' });
   }
-  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. */
-  lose(why: Text, retry: boolean): void {
+  /**
+   * `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. `as`: DRBD's name for the cause.
+   * `verdict`: what was told in the handshake forbids a connection.
+   */
+  lose(why: Text, retry: boolean, as?: 'Timeout' | 'NetworkFailure', verdict = false): void {
     const before = this.state;
     if (before === 'StandAlone') return;
     const { volumes, sender, receiver, c } = this.#p;
     this.era++;
-    c.emit({ kind: 'close' });
-    if (before !== 'WFConnection')
-      c.reason('mirror.disconnected', undefined, text(`no connection: ${why.en}`, `连接断开：${why.zh}`));
+    c.emit({ kind: 'close', verdict });
+    const named = as === undefined ? '' : ` (${as})`;
+    if (before !== 'WFConnection' || verdict)
+      c.reason(
+        'mirror.disconnected',
+        undefined,
+        text(`no connection${named}: ${why.en}`, `连接断开${named}：${why.zh}`),
+      );
     this.state = retry ? 'Unconnected' : 'StandAlone';
     this.#blocks.clear();
     this.#inbox = [];
     this.#pongs = [];
     this.#pingedAt = undefined;
     this.#told.clear();
-    this.discardMyData = false;
+    // Asked for once, it holds until there has been a decision.
+    if (!retry) this.discardMyData = false;
     // A source without a bit left may have a target that has finished already and could go on by itself.
     const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
+    // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
+    const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
     this.#p.syncs.stop();
     sender.lost();
@@ -120,12 +131,16 @@ export class Link {
       v.connection = retry ? 'Unconnected' : 'StandAlone';
       v.peerRole = 'Unknown';
       v.considerResync = false;
+      v.pause.peer = false;
       if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
       v.seq = 0;
       v.peerUuids = undefined;
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
     }
+    for (const v of asked) v.beginGeneration();
     this.#p.roles.lost();
+    this.#p.resizes.lost();
+    this.#p.congestion.lost();
     for (const v of volumes) v.release('connecting');
     sender.settleAll();
     if (retry) this.seek();
@@ -174,6 +189,7 @@ export class Link {
           `${config.net.pingTimeout} 毫秒内未收到 ping 应答（ping-timeout）`,
         ),
         true,
+        'NetworkFailure',
       );
   }
   packet(socket: DrbdSocket, p: DrbdPacket): void {
@@ -266,7 +282,7 @@ export class Link {
           if (e.packet.kind === 'P_STATE' && this.#machine.phase.is !== 'parameters') this.#connected();
           break;
         case 'close':
-          this.lose(e.because, e.retry);
+          this.lose(e.because, e.retry, undefined, !e.retry);
           return;
         case 'decided': {
           const unblock = this.block();
@@ -308,6 +324,7 @@ export class Link {
     if (outcome.do !== 'connect' && outcome.full && v.backing !== undefined) v.bitmap.setAll();
     if (outcome.do !== 'connect' && outcome.demote) v.role = 'Secondary';
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    v.pause.peer = told.userPaused || told.afterDependencyPaused;
     const peerDisk = v.peerDiskOf(told.disk);
     [v.disk, v.peerDisk] = fittingDisks(connection, v.disk, peerDisk);
     const { era } = this;

@@ -1,8 +1,13 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
+import type { Congestion } from './congestion.ts';
+import type { FullSyncs } from './full-sync.ts';
 import type { Link } from './link.ts';
+import type { Patience } from './patience.ts';
+import type { Pauses } from './pauses.ts';
 import type { PeerStates } from './peer-state.ts';
 import type { Receiver } from './receiver.ts';
+import type { Resizes } from './resizes.ts';
 import type { ResyncSteps } from './resync-steps.ts';
 import type { Roles } from './roles.ts';
 import type { Sender } from './sender.ts';
@@ -23,4 +28,9 @@ export interface Parts {
   readonly peerStates: PeerStates;
   readonly roles: Roles;
   readonly verifies: Verifies;
+  readonly fullSyncs: FullSyncs;
+  readonly pauses: Pauses;
+  readonly patience: Patience;
+  readonly resizes: Resizes;
+  readonly congestion: Congestion;
 }

@@ -24,6 +24,12 @@ export class PeerStates {
     const disk = v.peerDiskOf(told.disk);
     const before = v.peerDisk;
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    this.#p.pauses.heard(v, told);
+    if (theirs === 'Ahead') {
+      v.peerDisk = disk;
+      if (v.connection !== 'Behind') this.#p.congestion.behind(v);
+      return;
+    }
     const s = this.#s.of(v);
     if (s?.is === 'source' && theirs === 'Connected' && disk === 'UpToDate') {
       if (v.bits > 0) {
@@ -98,7 +104,7 @@ export class PeerStates {
     for (const r of decision.reasons) c.reason('mirror.decided', v.number, r);
     const { outcome } = decision;
     if (outcome.do === 'drop') {
-      link.lose(decision.reasons.at(-1) ?? FINISHED, false);
+      link.lose(decision.reasons.at(-1) ?? FINISHED, false, undefined, true);
       return;
     }
     if (outcome.do === 'connect') {

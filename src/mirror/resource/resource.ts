@@ -3,18 +3,24 @@
  * it still opens no file and no socket, and reads no clock.
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
-import { type BlockId, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
+import { type BlockId, DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
 import { attach } from './attach.ts';
+import { Congestion } from './congestion.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
+import { FullSyncs } from './full-sync.ts';
+import { signed, tampered } from './integrity.ts';
 import { Link } from './link.ts';
 import type { Parts } from './parts.ts';
+import { Patience } from './patience.ts';
+import { Pauses } from './pauses.ts';
 import { PeerStates } from './peer-state.ts';
-import { Pieces } from './pieces.ts';
+import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './pieces.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
+import { Resizes } from './resizes.ts';
 import { ResyncSteps } from './resync-steps.ts';
 import { Roles } from './roles.ts';
 import { bitsTouched, Sender } from './sender.ts';
@@ -72,6 +78,7 @@ export class Resource implements Context {
     const sender = new Sender(this, {
       protocol: PROTOCOL_NUMBER[config.net.protocol],
       maxEpochSize: config.net.maxEpochSize,
+      features: () => this.#parts.link.dialect.features,
     });
     const parts = { config, c: this, volumes: this.volumes, sender, receiver: new Receiver(this) } as unknown as {
       -readonly [K in keyof Parts]: Parts[K];
@@ -82,8 +89,15 @@ export class Resource implements Context {
     parts.peerStates = new PeerStates(parts, parts.syncs);
     parts.roles = new Roles(parts);
     parts.verifies = new Verifies(parts);
+    parts.fullSyncs = new FullSyncs(parts);
+    parts.pauses = new Pauses(parts);
+    parts.patience = new Patience(parts);
+    parts.resizes = new Resizes(parts);
+    parts.congestion = new Congestion(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
+    sender.beforeSend = (v) => parts.congestion.consider(v);
+    sender.onEpoch = () => parts.congestion.acknowledged();
     for (const v of this.volumes) {
       v.onReady = () => sender.ready(v);
       v.onReleased = () => {
@@ -117,7 +131,7 @@ export class Resource implements Context {
     this.emit({ kind: 'disk', tag, volume, on, operation });
   }
   send(socket: DrbdSocket, packet: DrbdPacket): void {
-    this.emit({ kind: 'send', socket, packet });
+    this.emit({ kind: 'send', socket, packet: signed(packet, this.config.net.dataIntegrity) });
   }
   reason(code: string, volume: number | undefined, words: Text): void {
     const reason = { at: this.#host.wall(), code, volume, text: words };
@@ -152,11 +166,16 @@ export class Resource implements Context {
       case 'closed':
         link.closed(e.because);
         return;
+      case 'measured':
+        this.#parts.resizes.measured(e.volume, e);
+        return;
       case 'handled':
         return;
       case 'tick':
         link.tick();
         syncs.tick();
+        this.#parts.patience.tick();
+        this.#parts.congestion.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -166,8 +185,9 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
+    const { link, patience, congestion, syncs } = this.#parts;
     let least: number | undefined;
-    for (const d of [this.#parts.link.deadline, ...this.#parts.syncs.deadlines])
+    for (const d of [link.deadline, patience.deadline, congestion.deadline, ...syncs.deadlines])
       if (d !== undefined && (least === undefined || d < least)) least = d;
     return least === undefined ? undefined : us(least);
   }
@@ -240,6 +260,19 @@ export class Resource implements Context {
         return;
       case 'verify':
         eachVolume(this.volumes, r.volume, (v, a) => this.#parts.verifies.start(v, r.start, r.stop, a), answer);
+        return;
+      case 'invalidate':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidate(v, a), answer);
+        return;
+      case 'invalidate-remote':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.fullSyncs.invalidateRemote(v, a), answer);
+        return;
+      case 'pause-sync':
+      case 'resume-sync':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.pauses.set(v, r.verb === 'pause-sync', a), answer);
+        return;
+      case 'resize':
+        eachVolume(this.volumes, r.volume, (v, a) => this.#parts.resizes.resize(v, r, a), answer);
         return;
       default:
         answer(refused('not-supported', `${r.verb} is not known to this machine`, `不支持 ${r.verb}`));
@@ -318,10 +351,15 @@ export class Resource implements Context {
       this.#read(v, r);
       return;
     }
-    for (const one of r.op === 'zero' ? this.#pieces.cut(r) : [r]) {
+    for (const one of r.op === 'zero' ? this.#pieces.cut(r, this.#longest(v)) : [r]) {
       v.counters.ap++;
       this.#parts.sender.submit(v, one);
     }
+  }
+  #longest(v: Volume): number {
+    return v.connected && (this.#parts.link.dialect.features & DRBD_FEATURE.writeSame) === 0
+      ? SHORT_PIECE
+      : LONGEST_PIECE;
   }
   /** From the own disk where it is good there, else from the peer. */
   #read(v: Volume, r: Read): void {
@@ -353,6 +391,11 @@ export class Resource implements Context {
 
   #packet(socket: DrbdSocket, p: DrbdPacket): void {
     const { link } = this.#parts;
+    const wrong = tampered(p, this.config.net.dataIntegrity);
+    if (wrong !== undefined) {
+      link.closed(wrong);
+      return;
+    }
     if (!link.established) {
       link.packet(socket, p);
       return;

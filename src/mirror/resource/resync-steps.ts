@@ -52,6 +52,12 @@ export class ResyncSteps {
       });
       return;
     }
+    this.beginSource(v, unblock);
+  }
+  /** This side is the source from here on; every block that the target lacks is marked here. `then`: the target was told. */
+  beginSource(v: Volume, then: () => void): void {
+    const { link } = this.#p;
+    const { era } = link;
     const begun = beginAsSource(v.uuids, this.#p.c.random64());
     v.uuids = begun.uuids;
     v.save(true, () => {
@@ -67,12 +73,14 @@ export class ResyncSteps {
           `开始同步，本机为源：差异 ${v.bits * 4} KiB`,
         ),
       );
-      unblock();
+      this.#p.pauses.apply(v);
+      then();
     });
   }
   syncUuid(v: Volume, sync: UuidSet['current']): void {
     const sources = v.peerUuids?.uuids;
-    if (v.connection !== 'WFSyncUUID' || sources === undefined) {
+    if (this.#p.fullSyncs.asked(v, () => this.syncUuid(v, sync))) return;
+    if ((v.connection !== 'WFSyncUUID' && v.connection !== 'Behind') || sources === undefined) {
       this.#s.fault('P_SYNC_UUID came out of turn', 'P_SYNC_UUID 的出现不合时宜');
       return;
     }
@@ -85,7 +93,9 @@ export class ResyncSteps {
     v.save(true, () => {
       if (era !== link.era) return;
       this.#s.go(v, 'SyncTarget');
-      const target = new ResyncTarget(this.#p.c, v, this.#p.config.net.checksums);
+      const { checksums, checksumsAfterCrashOnly } = this.#p.config.net;
+      const compares = !checksumsAfterCrashOnly || v.crashedPrimary;
+      const target = new ResyncTarget(this.#p.c, v, compares ? checksums : undefined);
       this.#s.set(v, { is: 'target', target, sources, ending: false });
       target.onEnd = (failed) => this.#endTarget(v, failed);
       this.#p.c.reason(
@@ -96,6 +106,7 @@ export class ResyncSteps {
           `开始同步，本机为目标：差异 ${v.bits * 4} KiB`,
         ),
       );
+      this.#p.pauses.apply(v);
       unblock();
     });
   }
@@ -132,6 +143,7 @@ export class ResyncSteps {
       v.attached.store.flush(() => {
         if (era !== link.era) return;
         v.uuids = endAsTarget(v.uuids, s.sources, v.primary);
+        v.peerHasSameUuids();
         v.disk = 'UpToDate';
         v.crashedPrimary = false;
         v.save(true, equal);
@@ -146,6 +158,7 @@ export class ResyncSteps {
     link.ping(() => {
       if (era !== link.era) return;
       v.uuids = endAsSource(v.uuids);
+      v.peerHasSameUuids();
       v.crashedPrimary = false;
       v.save(true, () => {
         if (era !== link.era) return;

@@ -60,7 +60,7 @@ export class ResyncTarget {
   #ended = false;
   readonly total: number;
   equal = 0;
-  paused = false;
+  #paused = false;
   onEnd: (failed: number) => void = () => {};
 
   constructor(c: Context, v: Volume, checksums: string | undefined) {
@@ -73,13 +73,17 @@ export class ResyncTarget {
     this.total = v.bitmap.count;
   }
   get deadline(): Microseconds | undefined {
-    return this.#ended || this.paused ? undefined : this.#due;
+    return this.#ended || this.#paused ? undefined : this.#due;
+  }
+  pause(paused: boolean): void {
+    if (this.#paused && !paused) this.#due = us(this.#c.now);
+    this.#paused = paused;
   }
   get failed(): number {
     return this.#failed;
   }
   tick(): void {
-    if (this.#ended || this.paused || this.#c.now < this.#due) return;
+    if (this.#ended || this.#paused || this.#c.now < this.#due) return;
     this.#due = us(this.#c.now + TICK);
     let inFlight = 0;
     for (const n of this.#asked.values()) inFlight += n;

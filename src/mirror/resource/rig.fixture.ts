@@ -129,9 +129,11 @@ export class Rig {
   #nextRequest = 1;
   readonly effects: ResourceEffect[] = [];
 
-  constructor(config: MirrorConfig = rigConfig(), size = MIB) {
-    this.disk = new Uint8Array(size);
-    this.#format();
+  /** `disk`: its size, or one that is formatted already. */
+  constructor(config: MirrorConfig = rigConfig(), disk: Uint8Array | number = MIB, secret?: string) {
+    this.disk = typeof disk === 'number' ? new Uint8Array(disk) : disk;
+    const size = this.disk.length;
+    if (typeof disk === 'number') this.#format();
     const whole = sector(size / 512);
     const devices = { volume: 0, placement: { kind: 'internal' as const }, data: whole, metadata: whole };
     let random = 0x0123_4567_89ab_cdefn;
@@ -142,7 +144,7 @@ export class Rig {
       },
       wall: () => this.now / 1000,
       challenge: () => new Uint8Array(64),
-      secret: undefined,
+      secret: secret === undefined ? undefined : new TextEncoder().encode(secret),
     });
   }
   get volume(): Resource['volumes'][number] {
@@ -170,13 +172,7 @@ export class Rig {
   /** Attached and connected to a peer that has the same data. */
   connect(peerRole: 'Primary' | 'Secondary' = 'Secondary', features = 15): void {
     this.ask({ verb: 'up' });
-    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
-    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
-    this.run();
-    this.advance(600_000);
-    const rest = new Uint8Array(60);
-    const versions = { minVersion: 86, maxVersion: 101, features };
-    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
+    this.meet(features);
     for (const { packet } of this.said()) {
       if (packet.kind === 'P_STATE')
         this.hear({ ...packet, state: stateOf('WFConnection', [peerRole, 'Unknown'], ['UpToDate', 'DUnknown']) });
@@ -191,6 +187,16 @@ export class Rig {
     });
     assert.equal(this.volume.connection, 'Connected');
     this.said();
+  }
+  /** Both sockets, and the peer's features: what is said then is what follows them. */
+  meet(features = 15): void {
+    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
+    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
+    this.run();
+    this.advance(600_000);
+    const rest = new Uint8Array(60);
+    const versions = { minVersion: 86, maxVersion: 101, features };
+    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
   }
   promote(): void {
     const id = this.ask({ verb: 'primary', force: false });
@@ -240,7 +246,11 @@ export class Rig {
     if (e.kind === 'send') this.#said.push({ socket: e.socket, packet: e.packet });
     else if (e.kind === 'answer') this.answers.set(e.id, e.answer);
     else if (e.kind === 'done') this.done.set(e.tag, e.result);
-    else if (e.kind === 'disk') {
+    else if (e.kind === 'measure') {
+      const size = sector(this.disk.length / 512);
+      this.resource.handle({ kind: 'measured', volume: e.volume, data: size, metadata: size }, us(this.now));
+      this.run();
+    } else if (e.kind === 'disk') {
       const finish = (): void => {
         this.#perform(e.operation);
         this.resource.handle({ kind: 'disk', tag: e.tag, result: 0 }, us(this.now));

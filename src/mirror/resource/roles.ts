@@ -101,7 +101,12 @@ export class Roles {
     return SUCCESS;
   }
   #judgeConnection(v: Volume, connection: DrbdConnection | undefined): number {
-    const refusal = connection === 'VerifyS' ? this.#p.verifies.agree(v) : 'not-supported';
+    const refusal =
+      connection === 'VerifyS'
+        ? this.#p.verifies.agree(v)
+        : connection === 'StartingSyncS' || connection === 'StartingSyncT'
+          ? this.#p.fullSyncs.agree(v, connection)
+          : 'not-supported';
     return refusal === undefined ? SUCCESS : MIRROR_REFUSALS[refusal];
   }
   /** Asks the peer to agree to what a volume's connection is to become; `then` it has, or `answer` says why not. */

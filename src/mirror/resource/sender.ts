@@ -4,7 +4,16 @@
  * lost and its blocks are marked out of sync; only then may its extents cool.
  */
 import { type Text, text } from '../../base/index.ts';
-import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
+import {
+  type BarrierId,
+  type BlockAckPacket,
+  type BlockId,
+  type DataPacket,
+  DRBD_FEATURE,
+  DRBD_WRITE_FLAG,
+  type DrbdPacket,
+  sector,
+} from '../../wire/index.ts';
 import { EXTENT_SECTORS } from '../metadata/index.ts';
 import type { RangeLock } from './range-locks.ts';
 import { type AppRequest, type Context, EIO } from './types.ts';
@@ -40,16 +49,25 @@ type Write = {
   local: 'waits' | 'flies' | 'done' | 'failed';
   /** `none`: the peer does not take part. `lost`: it did, and was lost. */
   peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost';
+  sentAt: number;
   completed: boolean;
   durable: boolean;
 };
-type Epoch = { readonly barrier: BarrierId; readonly writes: Write[]; closed: boolean };
+/** `begun`: when its first write was sent; `closed`: when its barrier was. */
+type Epoch = {
+  readonly barrier: BarrierId;
+  readonly writes: Write[];
+  readonly begun: number;
+  closed: number | undefined;
+};
 type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean };
 
 export interface SenderOptions {
   /** 1 A, 2 B, 3 C. */
   readonly protocol: number;
   readonly maxEpochSize: number;
+  /** DRBD_FEATURE bits that the peer has too. */
+  readonly features: () => number;
 }
 
 export class Sender {
@@ -65,6 +83,11 @@ export class Sender {
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
   onIdle: () => void = () => {};
+  /** A write is about to be sent: whether it is may change yet. An epoch was acknowledged. */
+  beforeSend: (v: Volume) => void = () => {};
+  onEpoch: () => void = () => {};
+  /** Bytes that were sent and whose epoch is not acknowledged. */
+  readonly #flying = new Map<Volume, number>();
 
   constructor(c: Context, o: SenderOptions) {
     this.#c = c;
@@ -94,6 +117,23 @@ export class Sender {
     return this.#epochs.length;
   }
 
+  flying(v: Volume): number {
+    return this.#flying.get(v) ?? 0;
+  }
+  /** When the oldest epoch that the peer has not acknowledged began. */
+  get oldestEpoch(): number | undefined {
+    return this.#epochs[0]?.begun;
+  }
+  /** Since when the peer owes an acknowledgement: of the oldest write, or of the oldest epoch that was closed. */
+  waitingSince(): number | undefined {
+    const [epoch] = this.#epochs;
+    let since = epoch?.closed;
+    for (const e of this.#epochs) {
+      const w = e.writes.find((one) => one.peer === 'sent');
+      if (w !== undefined && (since === undefined || w.sentAt < since)) since = w.sentAt;
+    }
+    return since;
+  }
   submit(v: Volume, r: AppWrite | Extract<AppRequest, { readonly op: 'flush' }>): void {
     if (v.held) {
       const later = this.#later.get(v) ?? [];
@@ -120,6 +160,7 @@ export class Sender {
       extents,
       local: 'waits',
       peer: 'none',
+      sentAt: 0,
       completed: false,
       durable: false,
     };
@@ -192,6 +233,7 @@ export class Sender {
 
   #go(w: Write): void {
     const { volume: v } = w;
+    if (v.mirrors) this.beforeSend(v);
     if (v.mirrors) this.#send(w);
     else this.#mark(w);
     if (v.backing === undefined) {
@@ -240,32 +282,36 @@ export class Sender {
     if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
     else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
     if (this.#current === undefined) {
-      this.#current = { barrier: this.#nextBarrier as BarrierId, writes: [], closed: false };
+      this.#current = { barrier: this.#nextBarrier as BarrierId, writes: [], begun: this.#c.now, closed: undefined };
       this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
       this.#epochs.push(this.#current);
     }
     const epoch = this.#current;
     epoch.writes.push(w);
+    w.sentAt = this.#c.now;
     const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
-    if (r.op === 'write')
-      this.#c.send('data', {
-        kind: 'P_DATA',
-        ...block,
-        flags: flags | (r.through ? DRBD_WRITE_FLAG.fua : 0),
-        digest: NOTHING,
-        data: r.bytes,
-      });
-    else
-      this.#c.send('data', {
-        kind: 'P_ZEROES',
-        ...block,
-        flags: flags | DRBD_WRITE_FLAG.zeroes | (r.unmap ? DRBD_WRITE_FLAG.discard : 0),
-        size: w.length,
-      });
+    this.#c.send('data', this.#packet(r, { ...block, flags }));
     v.counters.ns += w.length;
+    this.#flying.set(v, this.flying(v) + w.length);
     // In A it is complete when it is on its way.
     w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
     if (epoch.writes.length >= this.#o.maxEpochSize) this.close();
+  }
+  /** Zeros go as what the peer knows: before P_ZEROES a P_TRIM had the meaning of both. */
+  #packet(r: AppWrite, block: Pick<DataPacket, 'volume' | 'sector' | 'id' | 'seq' | 'flags'>): DrbdPacket {
+    const { discard, fua, zeroes } = DRBD_WRITE_FLAG;
+    if (r.op === 'write') {
+      const flags = block.flags | (r.through ? fua : 0);
+      return { kind: 'P_DATA', ...block, flags, digest: NOTHING, data: r.bytes };
+    }
+    const features = this.#o.features();
+    if ((features & DRBD_FEATURE.writeZeroes) !== 0) {
+      const flags = block.flags | zeroes | (r.unmap ? discard : 0);
+      return { kind: 'P_ZEROES', ...block, flags, size: r.length };
+    }
+    if ((features & DRBD_FEATURE.trim) !== 0)
+      return { kind: 'P_TRIM', ...block, flags: block.flags | discard, size: r.length };
+    return { kind: 'P_DATA', ...block, digest: NOTHING, data: new Uint8Array(r.length) };
   }
   #seq(v: Volume): number {
     v.seq = (v.seq + 1) >>> 0;
@@ -277,7 +323,7 @@ export class Sender {
     const epoch = this.#current;
     if (epoch === undefined) return;
     this.#current = undefined;
-    epoch.closed = true;
+    epoch.closed = this.#c.now;
     this.#c.send('data', { kind: 'P_BARRIER', volume: 0, barrier: epoch.barrier, pad: 0 });
   }
 
@@ -299,7 +345,7 @@ export class Sender {
   /** Undefined: all is well. Else what does not fit, which ends the connection. */
   barrierAcknowledged(barrier: BarrierId, count: number): Text | undefined {
     const epoch = this.#epochs[0];
-    if (epoch === undefined || !epoch.closed || epoch.barrier !== barrier)
+    if (epoch === undefined || epoch.closed === undefined || epoch.barrier !== barrier)
       return text('the peer acknowledged an epoch that is not the oldest', '对端确认的并非最早的写入批次');
     if (epoch.writes.length !== count)
       return text(
@@ -309,11 +355,13 @@ export class Sender {
     this.#epochs.shift();
     for (const w of epoch.writes) {
       w.durable = true;
+      this.#flying.set(w.volume, this.flying(w.volume) - w.length);
       if (w.peer === 'sent') w.peer = 'acked';
       this.#settle(w);
     }
     for (const f of this.#flushes) f.epochs.delete(epoch);
     this.#settleFlushes();
+    this.onEpoch();
     this.onIdle();
     return undefined;
   }
@@ -374,6 +422,7 @@ export class Sender {
     this.#epochs = [];
     this.#current = undefined;
     this.#nextBarrier = 0;
+    this.#flying.clear();
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;
       if (w.volume.backing !== undefined) w.volume.bitmap.set(bitsTouched(w.offset, w.length));

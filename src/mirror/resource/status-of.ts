@@ -2,6 +2,7 @@
 import { bytes, type Microseconds, unreachable } from '../../base/index.ts';
 import type { MirrorReason, MirrorStatus, SyncProgress, VolumeStatus } from '../status.ts';
 import type { Parts } from './parts.ts';
+import { pausedBy } from './pauses.ts';
 import type { Volume } from './volume.ts';
 
 const BIT = 4096;
@@ -70,13 +71,20 @@ function progress(p: Parts, v: Volume, now: Microseconds): SyncProgress | undefi
         kind: 'resync',
         role: s.is,
         found: bytes(of.failed),
+        paused: pausedBy(v),
       };
     }
     case 'verify-source':
     case 'verify-target': {
       const of = s.is === 'verify-source' ? s.source : s.target;
       const role = s.is === 'verify-source' ? 'source' : 'target';
-      return { ...pace(of.begun, now, of.total, of.done), kind: 'verify', role, found: bytes(of.found) };
+      return {
+        ...pace(of.begun, now, of.total, of.done),
+        kind: 'verify',
+        role,
+        found: bytes(of.found),
+        paused: undefined,
+      };
     }
     default:
       return unreachable(s);
@@ -88,7 +96,7 @@ function pace(
   now: Microseconds,
   total: number,
   ready: number,
-): Omit<SyncProgress, 'kind' | 'role' | 'found'> {
+): Omit<SyncProgress, 'kind' | 'role' | 'found' | 'paused'> {
   const doneBytes = Math.max(0, ready * BIT);
   const average = doneBytes / (Math.max(1, now - begun) / 1_000_000);
   return {
@@ -97,6 +105,5 @@ function pace(
     rate: bytes(Math.round(average)),
     average: bytes(Math.round(average)),
     left: average > 0 ? (total * BIT - doneBytes) / average : undefined,
-    paused: undefined,
   };
 }

@@ -29,6 +29,7 @@ export class Store {
   readonly #c: Context;
   readonly #v: Stored;
   #jobs: Job[] = [];
+  #alone: ((end: () => void) => void)[] = [];
   #busy = false;
   #dead = false;
   /** Data writes that were done since the last flush. */
@@ -45,7 +46,7 @@ export class Store {
     this.#dataDirty = true;
   }
   get idle(): boolean {
-    return !this.#busy && this.#jobs.length === 0;
+    return !this.#busy && this.#jobs.length === 0 && this.#alone.length === 0;
   }
   /** The superblock, and before it the bitmap where `pages`. `then` is called when all is durable. */
   save(pages: boolean, then: () => void = () => {}): void {
@@ -58,6 +59,11 @@ export class Store {
     this.#dataDirty = true;
     this.pump();
   }
+  /** `run` is called when no metadata is being written, and none is until it calls back. */
+  exclusive(run: (end: () => void) => void): void {
+    this.#alone.push(run);
+    this.pump();
+  }
   /** Nothing is written any more, and nobody is called. */
   stop(): void {
     this.#dead = true;
@@ -66,6 +72,15 @@ export class Store {
 
   pump(): void {
     if (this.#busy || this.#dead) return;
+    const alone = this.#alone.shift();
+    if (alone !== undefined) {
+      this.#busy = true;
+      alone(() => {
+        this.#busy = false;
+        this.pump();
+      });
+      return;
+    }
     if (this.#v.al.wanting) {
       this.#busy = true;
       this.#transaction();

@@ -87,7 +87,8 @@ export class Syncs {
     this.#p.c.send('data', { kind: 'P_STATE', volume: v.number, state: this.word(v) });
   }
   word(v: Volume): number {
-    return stateWord(v.connection, [roleOf(v.primary), DRBD_ROLES.indexOf(v.peerRole)], [v.disk, v.peerDisk]);
+    const roles = [roleOf(v.primary), DRBD_ROLES.indexOf(v.peerRole)] as const;
+    return stateWord(v.connection, roles, [v.disk, v.peerDisk], v.pause);
   }
   tellUuids(v: Volume): void {
     const { uuids, bits } = v;
@@ -136,7 +137,7 @@ export class Syncs {
         v.peerUuids = p;
         return;
       case 'P_SIZES':
-        v.peerSizes = p;
+        this.#p.resizes.heard(v, p);
         return;
       case 'P_STATE_CHG_REQ':
         this.#p.roles.packet(p, v);

@@ -51,6 +51,8 @@ export type ResourceEvent =
   /** A socket of the connection is gone, or what came over it made no sense. */
   | { readonly kind: 'closed'; readonly because: Text }
   | { readonly kind: 'handled'; readonly handler: number; readonly status: number }
+  /** The devices as they are now, after `measure`. */
+  | { readonly kind: 'measured'; readonly volume: number; readonly data: Sector; readonly metadata: Sector }
   | { readonly kind: 'tick' };
 
 export type ResourceEffect =
@@ -66,8 +68,11 @@ export type ResourceEffect =
   | { readonly kind: 'open'; readonly socket: DrbdSocket }
   | { readonly kind: 'agree'; readonly dialect: DrbdDialect }
   | { readonly kind: 'send'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
-  /** Both sockets, and stop looking. */
-  | { readonly kind: 'close' }
+  /**
+   * Both sockets, and stop looking. `verdict`: the handshake has ended in a refusal, at which the peer arrives by itself if
+   * it is left the time to read what was sent; one that only sees its sockets end would try again and again.
+   */
+  | { readonly kind: 'close'; readonly verdict: boolean }
   | { readonly kind: 'done'; readonly volume: number; readonly tag: number; readonly result: number }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: MirrorAnswer }
   | {
@@ -77,6 +82,8 @@ export type ResourceEffect =
       readonly volume: number | undefined;
     }
   | { readonly kind: 'reason'; readonly reason: MirrorReason }
+  /** Look at the size of a volume's devices again. */
+  | { readonly kind: 'measure'; readonly volume: number }
   | { readonly kind: 'resized'; readonly volume: number };
 
 /** What every part of a resource uses. */

@@ -141,7 +141,6 @@ export class VerifySource {
   /** Bytes that differ, and bits that were judged. */
   found = 0;
   done = 0;
-  paused = false;
   onEnd: () => void = () => {};
 
   /** From bit `from` up to `to`. */
@@ -156,7 +155,7 @@ export class VerifySource {
     this.total = Math.max(0, to - from);
   }
   get deadline(): Microseconds | undefined {
-    return this.#ended || this.paused ? undefined : this.#due;
+    return this.#ended ? undefined : this.#due;
   }
   /** The first bit that is not judged. */
   get position(): number {
@@ -164,7 +163,7 @@ export class VerifySource {
   }
   tick(): void {
     const { c, volume } = this.#w;
-    if (this.#ended || this.paused || c.now < this.#due) return;
+    if (this.#ended || c.now < this.#due) return;
     this.#due = us(c.now + TICK);
     for (let left = this.#rate.step(this.#blocks.bytes, TICK); left >= BIT_BYTES && this.#cursor < this.#to; ) {
       const at = this.#cursor++ * BIT_SECTORS;

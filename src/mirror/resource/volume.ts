@@ -23,6 +23,7 @@ import {
   NO_GENERATION,
   newCurrent,
   type Superblock,
+  withRole,
 } from '../metadata/index.ts';
 import type { Attached } from './attach.ts';
 import { RangeLocks } from './range-locks.ts';
@@ -51,11 +52,11 @@ const NONE: UuidSet = { current: NO_GENERATION, bitmap: NO_GENERATION, history: 
 
 /** What is there only while the disk is attached. */
 export type Backing = {
-  readonly layout: MetadataLayout;
+  layout: MetadataLayout;
   bitmap: Bitmap;
   readonly al: ActivityLog;
   readonly store: Store;
-  readonly usable: number;
+  usable: number;
 };
 export type Counters = { ns: number; nr: number; dw: number; dr: number; lo: number; ua: number; ap: number };
 
@@ -177,6 +178,14 @@ export class Volume implements Stored {
     const usable = this.backing?.usable ?? 0;
     return this.userSize === 0 ? usable : Math.min(usable, this.userSize);
   }
+  /** The metadata lie elsewhere from now on: the superblock there is durable. */
+  relocated(layout: MetadataLayout, usable: number): void {
+    const { attached } = this;
+    attached.layout = layout;
+    attached.usable = usable;
+    const { alOffset, bmOffset, size } = layout;
+    if (this.#superblock !== undefined) this.#superblock = { ...this.#superblock, alOffset, bmOffset, size };
+  }
   dropBacking(): void {
     this.backing?.store.stop();
     this.backing = undefined;
@@ -198,6 +207,16 @@ export class Volume implements Stored {
     this.#superblock = { ...s, clean: false, uuids: this.uuids, flags, laSize: sector(this.size) };
     return this.#superblock;
   }
+  /** At the end of a resync the two sets are equal, but for who is primary; the peer does not tell it again. */
+  peerHasSameUuids(): void {
+    if (this.peerUuids !== undefined)
+      this.peerUuids = {
+        ...this.peerUuids,
+        uuids: withRole(this.uuids, this.peerRole === 'Primary'),
+        bits: 0,
+        flags: 0,
+      };
+  }
   /** A state of the peer's disk as it told it; while Negotiating it is what its identifiers say. */
   peerDiskOf(told: number): DrbdDisk {
     const d = DRBD_DISKS[told] ?? 'DUnknown';
@@ -215,6 +234,8 @@ export class Volume implements Stored {
   onResized: () => void = () => {};
   /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */
   considerResync = false;
+  /** Why a resync stands still: an operator here, one at the peer's, another resync that goes first. */
+  readonly pause = { user: false, peer: false, dependency: false };
   /** About to be primary: that is on disk before the first write may be. */
   promoting = false;
 

@@ -102,7 +102,7 @@ export class Kernel {
     if (!s) return undefined;
     let ring = this.#rings.get(service);
     if (ring?.of !== s) {
-      ring = { of: s, table: maglev(s.servers, RING_SIZES.small) };
+      ring = { of: s, table: maglev(s.servers, RING_SIZES.small, { away: s.away ?? [] }) };
       this.#rings.set(service, ring);
     }
     const slot = ring.table[client % RING_SIZES.small] ?? NOBODY;

@@ -11,6 +11,9 @@ const address = (text: string): IpAddress => {
 export type SimMirrorOptions = {
   readonly protocol: 'A' | 'B' | 'C';
   readonly checksums: boolean;
+  readonly integrity: boolean;
+  /** What to do in A when much is on its way. */
+  readonly onCongestion: 'block' | 'pull-ahead' | 'disconnect';
   readonly alExtents: number;
   readonly planAhead: number;
 };
@@ -58,19 +61,19 @@ export function simConfig(host: 0 | 1, o: SimMirrorOptions): MirrorConfig {
     ],
     net: {
       protocol: o.protocol,
-      timeout: ms(6000),
+      timeout: ms(1000),
       pingInterval: ms(2000),
       pingTimeout: ms(500),
       connectInterval: ms(1000),
       socketCheckTimeout: ms(50),
-      koCount: 7,
+      koCount: 2,
       maxBuffers: bytes(8 << 20),
       maxEpochSize: 64,
       sendBuffer: undefined,
       receiveBuffer: undefined,
       allowTwoPrimaries: false,
       auth: undefined,
-      dataIntegrity: undefined,
+      dataIntegrity: o.integrity ? 'crc32c' : undefined,
       verify: 'crc32c',
       checksums: o.checksums ? 'crc32c' : undefined,
       checksumsAfterCrashOnly: false,
@@ -79,8 +82,8 @@ export function simConfig(host: 0 | 1, o: SimMirrorOptions): MirrorConfig {
       after2Primaries: 'disconnect',
       alwaysAfterSplitBrain: false,
       resyncRoleConflict: 'disconnect',
-      onCongestion: 'block',
-      congestionFill: bytes(0),
+      onCongestion: o.onCongestion,
+      congestionFill: bytes(48 << 10),
       congestionExtents: 1000,
       compressBitmap: true,
     },

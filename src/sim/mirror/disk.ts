@@ -50,7 +50,8 @@ export class SimDisk {
   readonly #flying = new Set<Held>();
   /** Whose requests are answered: a new process does not hear those of the old one. */
   #life = 0;
-  readonly bytes: number;
+  #stalledUntil = 0;
+  bytes: number;
   /** Called before a write reaches the disk, with its number. */
   writes = 0;
   onWrite: () => void = () => {};
@@ -59,11 +60,16 @@ export class SimDisk {
     this.#world = world;
     this.bytes = bytes;
   }
+  /** It takes requests and ends none for so long. */
+  stall(time: number): void {
+    this.#stalledUntil = this.#world.now + time;
+  }
   run(o: DiskOperation, done: (result: number) => void): void {
     const life = this.#life;
     const { random: r } = this.#world;
     // Mostly quick, sometimes slow, and so out of order.
-    const delay = r.chance(0.05) ? r.between(2_000, 30_000) : r.between(20, 800);
+    const usual = r.chance(0.05) ? r.between(2_000, 30_000) : r.between(20, 800);
+    const delay = Math.max(0, this.#stalledUntil - this.#world.now) + usual;
     let held: Held | undefined;
     if (o.op === 'write') held = { offset: o.offset, bytes: o.bytes.slice() };
     if (o.op === 'zero') held = { offset: o.offset, bytes: new Uint8Array(o.length) };

@@ -10,6 +10,8 @@ export interface Wire {
   /** When the line is whole again; undefined: it is. */
   cut: boolean;
   readonly latency: () => number;
+  /** A bit of this packet's data is to be turned over, and TCP does not notice. */
+  disturbs(): boolean;
   whenWhole(run: () => void): void;
 }
 type End = {
@@ -51,6 +53,9 @@ export class Line {
   send(who: 0 | 1, socket: DrbdSocket, p: DrbdPacket): void {
     if (!this.#ends[who].open) return;
     const bytes = encodePacket(p, this.#ends[who].dialect).slice();
+    // Data are at the end of a packet, so it is data that are changed.
+    if ('data' in p && p.data.length > 0 && this.#wire.disturbs())
+      bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 0x10;
     const to = (1 - who) as 0 | 1;
     const run = (): void => {
       const end = this.#ends[to];

@@ -180,6 +180,11 @@ export class SimNode {
             then?.(e.answer);
             break;
           }
+          case 'measure': {
+            const size = sector(this.disk.bytes / 512);
+            this.feed({ kind: 'measured', volume: e.volume, data: size, metadata: size });
+            break;
+          }
           case 'reason':
             this.#world.note(this.name, e.reason.text.en);
             break;

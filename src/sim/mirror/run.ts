@@ -8,6 +8,7 @@ import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
 import { type SimMirrorOptions, simConfig } from './config.ts';
+import { growAndUse } from './growing.ts';
 import { Ledger } from './ledger.ts';
 import { Line, type Wire } from './line.ts';
 import { SimNode } from './node.ts';
@@ -44,6 +45,8 @@ export class MirrorWorld {
     this.options = options ?? {
       protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
       checksums: r.chance(0.3),
+      integrity: r.chance(0.2),
+      onCongestion: r.pick(['block', 'pull-ahead', 'pull-ahead', 'disconnect'] as const),
       alExtents: 67,
       planAhead: r.pick([0, 500, 2000] as const),
       bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
@@ -55,6 +58,7 @@ export class MirrorWorld {
       cut: false,
       waiting: [],
       latency: () => r.between(30, r.chance(0.05) ? 20_000 : 400),
+      disturbs: () => this.options.integrity && !this.#calm && r.chance(0.01),
       whenWhole: (run) => this.#wire.waiting.push(run),
     };
     const meet = { seeks: (n: SimNode) => this.#seek(n) };
@@ -290,7 +294,7 @@ export class MirrorWorld {
   #mishap(): void {
     const { random: r } = this.world;
     const n = r.pick(this.nodes);
-    switch (r.between(0, 12)) {
+    switch (r.between(0, 15)) {
       case 0:
       case 1:
         this.#cutLine(true);
@@ -324,6 +328,16 @@ export class MirrorWorld {
       case 12:
         // Nothing is altered beneath anybody: whatever it marks stays marked, and there is no peace.
         n.ask({ verb: 'verify', volume: undefined, start: undefined, stop: bytes(4 * MIB) }, () => {});
+        return;
+      case 13:
+        this.#invalidate(n);
+        return;
+      case 14:
+        n.ask({ verb: r.chance(0.5) ? 'pause-sync' : 'resume-sync', volume: undefined }, () => {});
+        return;
+      case 15:
+        // Longer than ko-count times timeout: a peer that does not answer is dropped.
+        n.disk.stall(r.between(100_000, 4 * SECOND));
     }
   }
   #kill(n: SimNode, power: boolean): void {
@@ -336,6 +350,17 @@ export class MirrorWorld {
       if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
     } else if ((power || this.options.protocol !== 'C') && this.good.has(1 - n.index)) this.good.delete(n.index);
     n.kill(power);
+  }
+  /** Throws a copy away that is not needed: the other one is good, and the primary's is kept. */
+  #invalidate(n: SimNode): void {
+    const other = this.nodes[(1 - n.index) as 0 | 1];
+    if (this.options.bytes > 4 * MIB || !this.good.has(n.index) || other.resource?.primary || !other.alive) return;
+    const v = other.resource?.volumes[0];
+    if (v?.promoting !== false) return;
+    this.good.delete(other.index);
+    // Alone, only who is StandAlone may; together either side may ask.
+    if (this.world.random.chance(0.5)) other.ask({ verb: 'invalidate', volume: undefined }, () => {});
+    else n.ask({ verb: 'invalidate-remote', volume: undefined }, () => {});
   }
   /** Moves the role as a manager does who knows who has all, and who has seen to it that the other is off. */
   #manage(): void {
@@ -395,6 +420,7 @@ export class MirrorWorld {
     }
     this.world.runUntil(this.world.now + 3 * SECOND);
     for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
+    for (const n of this.nodes) n.ask({ verb: 'resume-sync', volume: undefined }, () => {});
     this.#runUntil('peace', () => this.#equalStates(), 300);
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
@@ -403,25 +429,37 @@ export class MirrorWorld {
       });
       this.#runUntil('a primary', () => this.primary !== undefined, 10);
     }
-    this.#verifying();
+    this.#works();
     // A last write in peace, so that all that is held is let go; then nobody writes, and all comes to rest.
     this.world.runUntil(this.world.now + 2 * SECOND);
     const clients = this.#clients;
     this.#writing = false;
     this.#runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
     this.world.runUntil(this.world.now + SECOND);
+    if (this.options.protocol === 'A' && this.options.onCongestion !== 'block') {
+      // Who pulled ahead comes back by itself, who disconnected for congestion when it is told to.
+      if (this.options.onCongestion === 'disconnect')
+        for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
+      this.#runUntil('peace after congestion', () => this.#equalStates(), 60);
+    }
     this.#compare();
     this.#writing = true;
     this.#clients = 0;
     for (let i = 0; i < Math.max(1, clients); i++) this.#client();
   }
-  #verifying(): void {
+  /** What operators do in peace. */
+  #works(): void {
     const { world, nodes } = this;
+    const { random: r } = world;
     const p = this.primary;
-    if (p === undefined || this.options.bytes > 4 * MIB || !world.random.chance(0.25)) return;
+    const apart = this.options.protocol === 'A' && this.options.onCongestion === 'disconnect';
+    if (p === undefined || apart || this.options.bytes > 4 * MIB) return;
     const runUntil = (what: string, wanted: () => boolean, limit: number): void => this.#runUntil(what, wanted, limit);
-    plantAndVerify({ world, nodes, places: this.#places, runUntil }, p);
+    const w = { world, nodes, places: this.#places, runUntil };
+    if (r.chance(0.25)) plantAndVerify(w, p);
     this.#runUntil('peace after a verify', () => this.#equalStates(), 60);
+    if (r.chance(0.2)) growAndUse(w, p, r.pick(nodes));
+    this.#runUntil('peace after growing', () => this.#equalStates(), 60);
   }
   #compare(): void {
     const [a, b] = this.nodes;
@@ -451,7 +489,7 @@ const stamps = (b: Uint8Array): string => {
 
 export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
   const w = new MirrorWorld(seed, options);
-  const { protocol, checksums, planAhead, bytes, rounds, places } = w.options;
-  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, plan ${planAhead}`;
+  const { protocol, checksums, integrity, onCongestion, planAhead, bytes, rounds, places } = w.options;
+  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, congestion ${onCongestion}, plan ${planAhead}`;
   return outcomeOf(seed, drawn, w.world, () => w.run());
 }

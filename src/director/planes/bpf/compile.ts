@@ -13,6 +13,7 @@ import {
 import type { Scheduler } from '../../config.ts';
 import type { Refusal, WantedServer, WantedService } from '../../types.ts';
 import type { Allocator } from './allocate.ts';
+import { needsLoads } from './loads.ts';
 import { fillRing, type RingCache, type RingRoom, ringSize, sameSlots } from './rings.ts';
 import { blocksFor, type Entry, type Hashing, type ServerRow, type ServiceTable, type Way } from './tables.ts';
 
@@ -109,9 +110,14 @@ export function compile(
     const weight = weights[i] ?? 0;
     return { key: x.address, weight: s.scheduler === 'rr' ? Math.min(1, weight) : weight };
   });
-  const size = weighted.some((x) => x.weight > 0) ? ringSize(servers.length, actual?.ring.length ?? 0) : 0;
+  // What load makes of weights compares with no weight of a file.
+  const away = needsLoads(s)
+    ? []
+    : (s.away ?? []).map((x) => ({ key: x.address, weight: s.scheduler === 'rr' ? 1 : x.weight }));
+  const serving = weighted.filter((x) => x.weight > 0).length;
+  const size = serving > 0 ? ringSize(serving + away.length, actual?.ring.length ?? 0) : 0;
   const ring = c.room.take(size);
-  if (size > 0) fillRing(ring, c.rings.get(inTurn, size, weighted), servers);
+  if (size > 0) fillRing(ring, c.rings.get(inTurn, size, weighted, away), servers);
   const fits = actual !== undefined && blocksFor(actual.ring.length) === blocksFor(size) && size > 0;
   const block = fits ? actual.block : size === 0 ? 0 : c.allocator.blocks.take(blocksFor(size));
   const same = actual && fits && sameSlots(actual.ring, ring);

@@ -65,7 +65,7 @@ export function roomFor(services: readonly WantedService[]): Need {
   const need = { services: 0, ranges: 0, rings: 0, servers: 0 };
   for (const s of services) {
     for (const e of entriesOf(s) ?? []) isExact(e) ? need.services++ : need.ranges++;
-    need.rings += blocksFor(ringSize(s.servers.length, 0));
+    need.rings += blocksFor(ringSize(s.servers.length + (s.away?.length ?? 0), 0));
     need.servers += s.servers.length;
   }
   return need;

@@ -20,6 +20,7 @@ export type RingMember = { readonly key: string; readonly weight: number };
 type Remembered = {
   readonly inTurn: boolean;
   readonly members: readonly RingMember[];
+  readonly away: readonly RingMember[];
   readonly indices: Int32Array<ArrayBuffer>;
 };
 /** A power of two. */
@@ -34,20 +35,26 @@ export class RingCache {
   readonly #known: (Remembered | undefined)[] = Array(REMEMBERED).fill(undefined);
 
   /** Indices into `members`, or NOBODY; good until the next call. */
-  get(inTurn: boolean, size: number, members: readonly RingMember[]): Int32Array<ArrayBuffer> {
+  get(
+    inTurn: boolean,
+    size: number,
+    members: readonly RingMember[],
+    away: readonly RingMember[],
+  ): Int32Array<ArrayBuffer> {
     let hash = size + (inTurn ? 1 : 0);
     for (const m of members) hash = Math.imul(hash ^ hash32(m.key, m.weight), 0x01000193);
+    for (const m of away) hash = Math.imul(hash ^ hash32(m.key, ~m.weight), 0x01000193);
     const place = (hash ^ (hash >>> 16)) & (REMEMBERED - 1);
     const known = this.#known[place];
-    if (known?.indices.length === size && known.inTurn === inTurn && sameMembers(known.members, members))
-      return known.indices;
+    const fits = known?.indices.length === size && known.inTurn === inTurn;
+    if (fits && sameMembers(known.members, members) && sameMembers(known.away, away)) return known.indices;
     const indices = inTurn
       ? wrrSequence(
           members.map((m) => m.weight),
           size,
         )
-      : maglev(members, size, known?.indices.length === size ? known.indices : undefined);
-    this.#known[place] = { inTurn, members, indices };
+      : maglev(members, size, { away, table: known?.indices.length === size ? known.indices : undefined });
+    this.#known[place] = { inTurn, members, away, indices };
     return indices;
   }
 }

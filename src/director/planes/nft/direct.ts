@@ -2,7 +2,8 @@
  * Direct routing: table `netdev holdfast-lb`, before everything else that the kernel does with a packet. The packet is
  * sent on as it is to the real server's hardware address, which the kernel resolves; answers go to the client without
  * coming by. Connection tracking knows nothing of it: flows are remembered in a map of the table, so that a server that
- * takes nothing new keeps what it has. With one-packet scheduling nothing is remembered.
+ * takes nothing new keeps what it has. What is not remembered is hashed, and rr and wrr are ways to fill the hash: so a
+ * director that takes over finds every connection's server. With one-packet scheduling nothing is remembered, and turns are turns.
  *
  * Fragments behind the first carry no ports and are not balanced.
  */
@@ -226,6 +227,7 @@ const beginning: RuleSpec = [...flags(SYN_ACK, equals(0, SYN))];
 
 export const directMode: Mode = {
   portOf: () => 0,
+  alike: true,
   rules: (k) => {
     const f = k.family;
     const p = k.persistence;
@@ -234,6 +236,7 @@ export const directMode: Mode = {
     // With persistence the flow is remembered too: what is left out is only the look for it.
     if (k.transport === 'one-packet') return [...client, ...slotRule(k, mark), last(single(f))];
     if (k.transport === 'other') return [...client, ...slotRule(k, mark), last(begun(f))];
+    if (k.choice !== 'turn' && k.choice !== 'chance') return [...client, ...slotRule(k, mark), last(begun(f))];
     const nobody: NftExpression[] = [mark.get(0), masked(0, nativeBytes(SERVER_MASK)), equals(0, nativeBytes(0))];
     return [...client, ...slotRule(k, mark, beginning), ...flowSlotRule(k, mark, nobody), last(begun(f))];
   },

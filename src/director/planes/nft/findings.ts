@@ -39,7 +39,7 @@ export function natFindings(
       );
   }
   if (nat.some((s) => serviceFamily(s) === 6)) wants('net.ipv6.conf.all.forwarding', '1', 'nat-forwarding', forwarding);
-  if (nat.some((s) => choiceOf(s.scheduler) !== 'count'))
+  if (nat.some((s) => choiceOf(s.scheduler, false) !== 'count'))
     wants(
       'net.netfilter.nf_conntrack_tcp_loose',
       '1',

@@ -41,6 +41,8 @@ export type Mode = {
   readonly rules: (k: Kind) => readonly RuleSpec[];
   /** Direct routing knows no ports. */
   readonly portOf: (s: WantedServer) => number;
+  /** No connection tracking knows the flows: another director finds their servers by hash alone (see `choiceOf`). */
+  readonly alike: boolean;
   readonly entries: (service: WantedService, id: number) => readonly Entry[];
 };
 
@@ -80,10 +82,11 @@ export function imageOf(
   const indexes = fillSlots(
     service.scheduler,
     service.servers.map((s, i) => ({ key: s.key, weight: weights[i] as number })),
+    { away: service.away ?? [], alike: mode.alike && !service.onePacket },
   );
   return {
     id,
-    kind: kindOf(service, id, indexes.length),
+    kind: kindOf(service, id, indexes.length, mode.alike),
     slots: Uint16Array.from(indexes, (i) => (servers[i] as ImageServer).number),
     servers,
     entries: mode.entries(service, id),

@@ -32,8 +32,10 @@ export type Kind = {
  */
 export const COUNTERS = 512;
 /** The form that is always known, whatever the servers. */
-export function kindOf(s: WantedService, id: number, slots: number): Kind {
-  const choice = choiceOf(s.scheduler);
+export function kindOf(s: WantedService, id: number, slots: number, alike: boolean): Kind {
+  const chosen = choiceOf(s.scheduler, alike && !s.onePacket);
+  // A client that keeps its server is hashed whole: what another director does not remember, it guesses.
+  const choice = chosen === 'flow' ? (s.persistence === undefined ? 'source-port' : 'source') : chosen;
   const port = s.flags.some((f) => f === 'sh-port' || f === 'mh-port' || f === 'flag-2'); // IPVS's flag-2 of sh, mh
   const turn = choice === 'count' && id <= COUNTERS && slots > 0;
   return {

@@ -184,6 +184,7 @@ const masqueradeChain: ChainSpec = {
 
 export const natMode: Mode = {
   portOf: (s) => s.port,
+  alike: false,
   rules: (k) => {
     const pick = slotRule(k, ctMark);
     if (k.persistence === undefined) return pick;

@@ -40,9 +40,8 @@ const take = (k: Kind, choice: Choice, mark: MarkPort, only: RuleSpec): RuleSpec
   k.slots === 0 ? [] : [[...only, mark.get(0), ...slotNumber(k, choice), lookup(slotsOf(k).name, 0, 0), mark.set(0)]];
 /** From the service's mark to that of the server in a slot; no rule where no slot is. */
 export const slotRule = (k: Kind, mark: MarkPort, only: RuleSpec = []): RuleSpec[] => take(k, k.choice, mark, only);
-/** For a flow in the middle that nobody remembers: the same server on every director, whatever the scheduler. */
-export const flowSlotRule = (k: Kind, mark: MarkPort, only: RuleSpec): RuleSpec[] =>
-  take(k, k.choice === 'turn' || k.choice === 'chance' ? 'source-port' : k.choice, mark, only);
+/** For a flow in the middle that nobody remembers, where servers are dealt in turn: the same server on every director, and the right one by chance. */
+export const flowSlotRule = (k: Kind, mark: MarkPort, only: RuleSpec): RuleSpec[] => take(k, 'source-port', mark, only);
 
 /** Service and slot to server. Services with a counter have a set of their own: a rule that is made walks its maps. */
 export const slots: SetSpec = { name: 'slots', key: ['mark', 'mark'], data: ['mark'] };

@@ -8,9 +8,16 @@ import { looksAtLoad, maglev, NOBODY, RING_SIZES, wrrSequence } from '../../ring
 export type SlotServer = { readonly key: string; readonly weight: number };
 
 /** By what a packet's slot is chosen. */
-export type SlotChoice = 'count' | 'source' | 'destination';
-export const choiceOf = (s: Scheduler): SlotChoice =>
-  s === 'sh' || s === 'mh' ? 'source' : s === 'dh' ? 'destination' : 'count';
+export type SlotChoice = 'count' | 'source' | 'flow' | 'destination';
+/**
+ * `alike`: another director must choose alike for a flow that it has never seen, since nothing but the packet tells it:
+ * turns by weight alone are hashed then, each flow by its client and port.
+ */
+export function choiceOf(s: Scheduler, alike: boolean): SlotChoice {
+  if (s === 'sh' || s === 'mh') return 'source';
+  if (s === 'dh') return 'destination';
+  return alike && !isEmulated(s) ? 'flow' : 'count';
+}
 
 /**
  * What needs the state of each destination, or of two random servers, at the moment of choice. By counts alone these
@@ -31,17 +38,25 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 /**
  * Slots of a hash, by the number of servers alone: so both directors of a pair compute the same ring, also one that has
  * just started. An element of a map takes the kernel a microsecond or two, so that 1021 slots for everybody would make
- * a thousand services as slow to put as a million elements. About thirty slots for each server are the least.
+ * a thousand services as slow to put as a million elements. About twenty slots for each server are the least.
  */
 export function ringSlots(servers: number): number {
   const { small, medium, large } = RING_SIZES;
-  return servers <= 8 ? small : servers <= 32 ? medium : large;
+  return servers <= 12 ? small : servers <= 32 ? medium : large;
 }
 
 /** For each slot the index of its server; empty where no server has a weight. */
-export function fillSlots(scheduler: Scheduler, servers: readonly SlotServer[]): Int32Array {
+export function fillSlots(
+  scheduler: Scheduler,
+  servers: readonly SlotServer[],
+  o: { readonly away?: readonly SlotServer[]; readonly alike: boolean },
+): Int32Array {
   if (!servers.some((s) => s.weight > 0)) return new Int32Array(0);
-  if (choiceOf(scheduler) !== 'count') return maglev(servers, ringSlots(servers.length));
+  if (choiceOf(scheduler, o.alike) !== 'count') {
+    const { away = [] } = o;
+    const serving = servers.filter((s) => s.weight > 0).length;
+    return maglev(servers, ringSlots(serving + away.length), { away });
+  }
   if (looksAtLoad(scheduler))
     return wrrSequence(
       servers.map((s) => s.weight),
