@@ -104,7 +104,7 @@ export class PeerStates {
     for (const r of decision.reasons) c.reason('mirror.decided', v.number, r);
     const { outcome } = decision;
     if (outcome.do === 'drop') {
-      link.lose(decision.reasons.at(-1) ?? FINISHED, false);
+      link.lose(decision.reasons.at(-1) ?? FINISHED, false, undefined, true);
       return;
     }
     if (outcome.do === 'connect') {

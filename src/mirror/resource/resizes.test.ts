@@ -90,7 +90,7 @@ test('internal metadata move to the new end, with the log of what is hot; who at
   assert.ok(question && question.diskSize > 1968);
   r.hear({ ...question, currentSize: question.diskSize, userSize: sector(0) });
   assert.equal(r.volume.size, question.diskSize);
-  const after = new Rig(rigConfig(), r.disk.length, r.disk.slice());
+  const after = new Rig(rigConfig(), r.disk.slice());
   after.ask({ verb: 'up' });
   assert.deepEqual([after.volume.size, after.volume.crashedPrimary], [question.diskSize, true]);
   assert.ok(after.volume.bitmap.has(2), 'the block that was written is named by the log');

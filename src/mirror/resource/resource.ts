@@ -3,7 +3,7 @@
  * it still opens no file and no socket, and reads no clock.
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
-import { type BlockId, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
+import { type BlockId, DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
@@ -18,7 +18,7 @@ import type { Parts } from './parts.ts';
 import { Patience } from './patience.ts';
 import { Pauses } from './pauses.ts';
 import { PeerStates } from './peer-state.ts';
-import { Pieces } from './pieces.ts';
+import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './pieces.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
 import { Resizes } from './resizes.ts';
@@ -353,10 +353,15 @@ export class Resource implements Context {
       this.#read(v, r);
       return;
     }
-    for (const one of r.op === 'zero' ? this.#pieces.cut(r) : [r]) {
+    for (const one of r.op === 'zero' ? this.#pieces.cut(r, this.#longest(v)) : [r]) {
       v.counters.ap++;
       this.#parts.sender.submit(v, one);
     }
+  }
+  #longest(v: Volume): number {
+    return v.connected && (this.#parts.link.dialect.features & DRBD_FEATURE.writeSame) === 0
+      ? SHORT_PIECE
+      : LONGEST_PIECE;
   }
   /** From the own disk where it is good there, else from the peer. */
   #read(v: Volume, r: Read): void {

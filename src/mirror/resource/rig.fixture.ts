@@ -130,10 +130,11 @@ export class Rig {
   #nextRequest = 1;
   readonly effects: ResourceEffect[] = [];
 
-  /** `disk`: one that is formatted already. */
-  constructor(config: MirrorConfig = rigConfig(), size = MIB, disk?: Uint8Array) {
-    this.disk = disk ?? new Uint8Array(size);
-    if (disk === undefined) this.#format();
+  /** `disk`: its size, or one that is formatted already. */
+  constructor(config: MirrorConfig = rigConfig(), disk: Uint8Array | number = MIB, secret?: string) {
+    this.disk = typeof disk === 'number' ? new Uint8Array(disk) : disk;
+    const size = this.disk.length;
+    if (typeof disk === 'number') this.#format();
     const whole = sector(size / 512);
     const devices = { volume: 0, placement: { kind: 'internal' as const }, data: whole, metadata: whole };
     let random = 0x0123_4567_89ab_cdefn;
@@ -144,7 +145,7 @@ export class Rig {
       },
       wall: () => this.now / 1000,
       challenge: () => new Uint8Array(64),
-      secret: undefined,
+      secret: secret === undefined ? undefined : new TextEncoder().encode(secret),
     });
   }
   get volume(): Resource['volumes'][number] {
@@ -172,13 +173,7 @@ export class Rig {
   /** Attached and connected to a peer that has the same data. */
   connect(peerRole: 'Primary' | 'Secondary' = 'Secondary', features = 15): void {
     this.ask({ verb: 'up' });
-    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
-    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
-    this.run();
-    this.advance(600_000);
-    const rest = new Uint8Array(60);
-    const versions = { minVersion: 86, maxVersion: 101, features };
-    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
+    this.meet(features);
     for (const { packet } of this.said()) {
       if (packet.kind === 'P_STATE')
         this.hear({ ...packet, state: stateOf('WFConnection', [peerRole, 'Unknown'], ['UpToDate', 'DUnknown']) });
@@ -193,6 +188,16 @@ export class Rig {
     });
     assert.equal(this.volume.connection, 'Connected');
     this.said();
+  }
+  /** Both sockets, and the peer's features: what is said then is what follows them. */
+  meet(features = 15): void {
+    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
+    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
+    this.run();
+    this.advance(600_000);
+    const rest = new Uint8Array(60);
+    const versions = { minVersion: 86, maxVersion: 101, features };
+    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
   }
   promote(): void {
     const id = this.ask({ verb: 'primary', force: false });
