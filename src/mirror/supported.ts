@@ -15,10 +15,7 @@ export function unsupported(m: MirrorConfig): Unsupported {
   };
   if (net.allowTwoPrimaries)
     no('allow-two-primaries', 'two primaries are not possible yet; leave it out', '尚不支持双主；请去掉此项');
-  const fencing = m.volumes.find((v) => v.options.fencing !== 'dont-care')?.options.fencing;
-  if (fencing !== undefined)
-    no('fencing', `${fencing} is not done yet; write dont-care`, `尚不支持 ${fencing}；请写 dont-care`);
-  const idle = Object.keys(m.handlers).map((h) => text(`handler ${h} is not called yet`, `处理程序 ${h} 尚不会被调用`));
+  const idle: Text[] = [];
   if (m.volumes.some((v) => v.options.resyncAfter !== undefined))
     idle.push(text('resync-after: resyncs do not wait for each other yet', 'resync-after：同步之间尚不会相互等待'));
   return { refused, idle };
