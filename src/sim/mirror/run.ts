@@ -269,6 +269,13 @@ export class MirrorWorld {
       return v?.connection === 'Connected' && v.disk === 'UpToDate' && v.peerDisk === 'UpToDate' && v.bits === 0;
     });
   }
+  /** Who pulled ahead comes back by itself; who disconnected for congestion when it is told to. */
+  #peaceful(): boolean {
+    if (this.options.protocol === 'A' && this.options.onCongestion === 'disconnect')
+      for (const n of this.nodes)
+        if (n.resource?.connection === 'StandAlone') n.ask({ verb: 'connect', discardMyData: false }, () => {});
+    return this.equalStates();
+  }
   runUntil(what: string, wanted: () => boolean, limit: number): void {
     const end = this.world.now + limit * SECOND;
     while (!wanted()) {
@@ -425,7 +432,7 @@ export class MirrorWorld {
     this.world.runUntil(this.world.now + 3 * SECOND);
     for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
     for (const n of this.nodes) n.ask({ verb: 'resume-sync', volume: undefined }, () => {});
-    this.runUntil('peace', () => this.equalStates(), 300);
+    this.runUntil('peace', () => this.#peaceful(), 300);
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
       n.ask({ verb: 'primary', force: false }, (a) => {
@@ -440,12 +447,8 @@ export class MirrorWorld {
     this.writing = false;
     this.runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
     this.world.runUntil(this.world.now + SECOND);
-    if (this.options.protocol === 'A' && this.options.onCongestion !== 'block') {
-      // Who pulled ahead comes back by itself, who disconnected for congestion when it is told to.
-      if (this.options.onCongestion === 'disconnect')
-        for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
-      this.runUntil('peace after congestion', () => this.equalStates(), 60);
-    }
+    if (this.options.protocol === 'A' && this.options.onCongestion !== 'block')
+      this.runUntil('peace after congestion', () => this.#peaceful(), 60);
     this.compare();
     this.writing = true;
     this.clients = 0;
