@@ -62,7 +62,7 @@ function listen(server: Server, path: string): void {
 
 function serve<Request>(socket: Socket, talk: Talk<Request>): void {
   let got = '';
-  const limit = setTimeout(() => socket.destroy(), LONGEST_TALK);
+  let limit = setTimeout(() => socket.destroy(), LONGEST_TALK);
   socket.on('close', () => clearTimeout(limit));
   socket.setEncoding('utf8');
   socket.on('error', () => socket.destroy());
@@ -78,9 +78,15 @@ function serve<Request>(socket: Socket, talk: Talk<Request>): void {
       return;
     }
     const request = talk.parse(got.slice(0, end));
-    if (request.ok && follow(socket, talk, request.value)) clearTimeout(limit);
-    else if (request.ok) talk.answer(request.value, (document) => socket.end(`${JSON.stringify(document)}\n`));
-    else socket.end(`${JSON.stringify({ error: verbatim(request.error) })}\n`);
+    // An answer takes as long as the work; then the client has its time to read it.
+    clearTimeout(limit);
+    const reply = (document: unknown): void => {
+      limit = setTimeout(() => socket.destroy(), LONGEST_TALK);
+      socket.end(`${JSON.stringify(document)}\n`);
+    };
+    if (request.ok && follow(socket, talk, request.value)) return;
+    if (request.ok) talk.answer(request.value, reply);
+    else reply({ error: verbatim(request.error) });
   });
 }
 function follow<Request>(socket: Socket, talk: Talk<Request>, request: Request): boolean {

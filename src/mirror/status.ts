@@ -60,6 +60,8 @@ export type VolumeStatus = {
   readonly peerDisk: DrbdDisk;
   readonly outOfSync: Bytes;
   readonly sync: SyncProgress | undefined;
+  /** Who keeps resyncs standing still, whether or not one is under way: an operator here, at the peer's, another resync. */
+  readonly paused: readonly ('user' | 'peer' | 'dependency')[];
   /** Why application requests are held; undefined: they are not. */
   readonly suspended: Text | undefined;
   /** Current, bitmap, younger and older history: sixteen hexadecimal digits each. */

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../src/host/linux/index.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const holdfast = join(root, 'bin/holdfast');
+export const holdfast = join(root, 'bin/holdfast');
 
 /** Why tests in namespaces cannot run here; undefined: they can. */
 export function whyNot(): string | undefined {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LbDocument } from '../../src/api/index.ts';
-import { Bench, exitOf, until, whyNot } from './bench.ts';
+import { Bench, exitOf, holdfast, until, whyNot } from './bench.ts';
 
 const skip = whyNot();
 const VIP = '192.168.1.99';
@@ -245,4 +245,37 @@ test('a daemon that was killed leaves nothing behind a start without virtual ser
   b.write('a.conf', vrrp);
   b.daemon(file, '--lb-plane=nft');
   await until('it is swept', () => !rules().includes('holdfast'));
+});
+
+test('a second director in a network namespace waits for the end of the first, says so once, and takes over', {
+  skip,
+}, async (t) => {
+  const b = new Bench(t);
+  const first = await pair(b);
+  const file = b.write('b.conf', vrrp + service());
+  const argv = [
+    holdfast,
+    'keepalived',
+    '-n',
+    '-l',
+    '--lang=en',
+    '-p',
+    `${b.folder}/b.pid`,
+    '-f',
+    file,
+    '--lb-plane=proxy',
+  ];
+  const second = b.start([...argv, '-C']);
+  const said = () => second.lines.filter((l) => l.text.includes('another director')).map((l) => l.text);
+  await until('the second says it', () => said().length > 0);
+  assert.match(
+    said()[0] as string,
+    new RegExp(`another director \\(${checkersPid(b)}\\) runs in this network namespace`),
+  );
+  await sleep(1500);
+  assert.ok([A, B].includes(once(b)), 'the first carries the service');
+  assert.equal(said().length, 1);
+  first.child.kill('SIGTERM');
+  await exitOf(first.child);
+  await until('the second carries it', () => b.command('lb', 'status', '-p', `${b.folder}/b.pid`).status === 0);
 });

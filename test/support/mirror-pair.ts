@@ -15,7 +15,7 @@ const device =
   process.getuid?.() === 0 && (existsSync('/dev/nbd0') || (existsSync('/dev/fuse') && existsSync('/dev/loop-control')));
 export const noDevices = device ? false : 'needs root, and nbd or /dev/fuse with /dev/loop-control';
 
-const FAST =
+export const FAST =
   'net { timeout 20; connect-int 2; ping-int 2; ping-timeout 5; }\n disk { c-plan-ahead 0; resync-rate 200M; }';
 export async function startPair(
   t: TestContext,

@@ -72,66 +72,6 @@ for (const [i, protocol] of (['C', 'B', 'A'] as const).entries())
     assert.equal((await rig.proc()).counters['oos'], 0);
   });
 
-test('a reconnection copies what the kernel missed, and nothing else', async () => {
-  await rig.configure({});
-  await rig.up();
-  await rig.settled();
-  await rig.order({ verb: 'primary', force: false });
-  await rig.adm('disconnect', 'r0');
-  rig.io('write -P 0x71 5M 1M', 'write -P 0x72 16M 12k', 'flush');
-  const before = await rig.volume();
-  assert.equal(before.outOfSync, MIB + 12 * 1024);
-  await rig.adm('connect', 'r0');
-  await rig.settled();
-  const sent = (await rig.volume()).counters.ns - before.counters.ns;
-  assert.equal(sent, 1024 + 12);
-  assert.equal((await rig.equal())[16 * MIB], 0x72);
-  await rig.order({ verb: 'secondary' });
-});
-test('a reconnection copies what we missed, and nothing else', async () => {
-  await rig.adm('primary', 'r0');
-  await rig.order({ verb: 'disconnect', force: false });
-  await rig.sh('dd if=/dev/urandom of=/dev/drbd0 bs=256k count=3 seek=20 oflag=direct 2>&1');
-  const before = (await rig.volume()).counters.nr;
-  await rig.order({ verb: 'connect', discardMyData: false });
-  await rig.settled();
-  assert.equal((await rig.volume()).counters.nr - before, 768);
-  await rig.equal();
-  await rig.adm('secondary', 'r0');
-});
-for (const [algorithm, pattern] of [
-  ['crc32c', 0x45],
-  ['sha1', 0x46],
-])
-  test(`a resync by ${algorithm} copies only what differs, from either side`, async () => {
-    await rig.configure({ net: `csums-alg ${algorithm};` });
-    await rig.up();
-    await rig.settled();
-    await rig.order({ verb: 'primary', force: false });
-    rig.io('write -P 0x44 4M 2M', 'flush');
-    await rig.adm('disconnect', 'r0');
-    rig.io('write -P 0x44 4M 2M', `write -P ${pattern} 8M 64k`, 'flush');
-    let before = (await rig.volume()).counters;
-    await rig.adm('connect', 'r0');
-    await rig.settled();
-    assert.equal((await rig.volume()).counters.ns - before.ns, 64, 'of 2112 KiB that were written');
-    await rig.equal();
-    await rig.order({ verb: 'secondary' });
-    await rig.adm('primary', 'r0');
-    await rig.order({ verb: 'disconnect', force: false });
-    await rig.sh(`
-        dd if=/dev/drbd0 of=/run/same bs=1M count=2 skip=4 iflag=direct 2>&1
-        dd if=/run/same of=/dev/drbd0 bs=1M seek=4 oflag=direct 2>&1
-        dd if=/dev/urandom of=/dev/drbd0 bs=4k count=10 seek=5000 oflag=direct 2>&1
-      `);
-    before = (await rig.volume()).counters;
-    await rig.order({ verb: 'connect', discardMyData: false });
-    await rig.settled();
-    assert.equal((await rig.volume()).counters.nr - before.nr, 40, 'of 2088 KiB that were written');
-    await rig.equal();
-    await rig.adm('secondary', 'r0');
-  });
-
 test('a second primary is refused on either side, with its reason', async () => {
   await rig.configure({});
   await rig.up();

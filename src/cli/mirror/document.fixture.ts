@@ -28,6 +28,7 @@ export const volume = (o: Partial<VolumeStatus> = {}): VolumeStatus => ({
   peerDisk: 'UpToDate',
   outOfSync: bytes(0),
   sync: undefined,
+  paused: [],
   suspended: undefined,
   uuids: ['a1b2c3d4e5f60718', '0000000000000000', '1111111111111110', '0000000000000000'],
   counters: { ns: 1008, nr: 0, dw: 72, dr: 3936, al: 1, bm: 0, lo: 0, pe: 0, ua: 0, ap: 0, ep: 1, wo: 'f', oos: 0 },

@@ -78,6 +78,7 @@ function peerText(m: MirrorStatus, view: StatusView): string {
     const replication = replicationName(v.connection);
     const shown = view.verbose || replication !== 'Established' ? `replication:${replication} ` : '';
     const done = v.sync ? ` done:${percent(share(v.sync.done, v.sync.total), 2)}` : '';
+    const paused = v.paused.length > 0 ? ` resync-suspended:${v.paused.join(',')}` : '';
     const c = v.counters;
     const statistics = [
       `received:${c.nr}`,
@@ -86,7 +87,7 @@ function peerText(m: MirrorStatus, view: StatusView): string {
       `pending:${c.pe}`,
       `unacked:${c.ua}`,
     ];
-    return `    ${volumeName(m, v, view)}${shown}peer-disk:${v.peerDisk}${done}\n${view.statistics ? wrapped(8, statistics) : ''}`;
+    return `    ${volumeName(m, v, view)}${shown}peer-disk:${v.peerDisk}${done}${paused}\n${view.statistics ? wrapped(8, statistics) : ''}`;
   });
   return head + volumes.join('');
 }

@@ -1,5 +1,5 @@
 /** What changed between two documents: as `drbdsetup events2` says it, and as people read it. Pure. */
-import type { MirrorStatus, VolumeStatus } from '../../api/index.ts';
+import type { MirrorStatus } from '../../api/index.ts';
 import { type Language, text } from '../../base/index.ts';
 import { connectionName, replicationName } from './drbdsetup.ts';
 
@@ -12,7 +12,6 @@ function thingsOf(m: MirrorStatus): readonly Thing[] {
   const name = ['name', m.name] as const;
   const peer = ['peer-node-id', '0'] as const;
   const suspended = m.volumes.some((v) => v.suspended) ? 'yes' : 'no';
-  const paused = (v: VolumeStatus): boolean => v.connection === 'PausedSyncS' || v.connection === 'PausedSyncT';
   return [
     {
       kind: 'resource',
@@ -41,7 +40,7 @@ function thingsOf(m: MirrorStatus): readonly Thing[] {
       state: [
         ['replication', replicationName(v.connection)],
         ['peer-disk', v.peerDisk],
-        ['resync-suspended', paused(v) ? 'user' : 'no'],
+        ['resync-suspended', v.paused.join(',') || 'no'],
       ] as Pairs,
     })),
   ];

@@ -16,8 +16,8 @@ export function procDrbd(d: MirrorDocument): string {
 }
 /** `r` runs, `s` suspended; a resync paused by another, by the peer, by the user; congestion; activity log suspended. */
 export const flags = (v: VolumeStatus): string => {
-  const paused = v.connection === 'PausedSyncS' || v.connection === 'PausedSyncT';
-  return `${v.suspended ? 's' : 'r'}--${paused ? 'u' : '-'}--`;
+  const paused = (['dependency', 'peer', 'user'] as const).map((who, i) => (v.paused.includes(who) ? 'apu'[i] : '-'));
+  return `${v.suspended ? 's' : 'r'}${paused.join('')}--`;
 };
 function volumeText(m: MirrorStatus, v: VolumeStatus, minor: number): string {
   if (v.disk === 'Diskless' && v.connection === 'StandAlone' && v.role !== 'Primary')

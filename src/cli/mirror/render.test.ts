@@ -111,3 +111,14 @@ test('sizes are short and keep their magnitude', () => {
     '2 TiB',
   ]);
 });
+
+test('who keeps a resync standing still is shown where DRBD shows it', () => {
+  const paused = document(mirror({}, volume({ connection: 'PausedSyncT', paused: ['user', 'peer'] })));
+  assert.match(procDrbd(paused), / C r-pu--\n/);
+  assert.match(procDrbd(document(mirror({}, volume({ paused: ['dependency'] })))), / C ra----\n/);
+  const one = paused.mirrors[0] ?? assert.fail();
+  assert.match(
+    statusText(one, { verbose: false, statistics: false }),
+    /peer-disk:UpToDate resync-suspended:user,peer\n/,
+  );
+});

@@ -1,4 +1,5 @@
 /** Virtual servers and their checkers, as the supervisor tells. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LbAnswer, LbRequest } from '../../api/index.ts';
 import { type Result, type Text, text, unreachable, us } from '../../base/index.ts';
 import { Director, type DirectorConfig, type Guard, type PeerLink, type Plane } from '../../director/index.ts';
@@ -11,6 +12,7 @@ import { Checks } from './checks.ts';
 import { lbDocument } from './document.ts';
 import { openPeer } from './peer.ts';
 import { openPlanes } from './planes.ts';
+import { takeTenure } from './tenure.ts';
 
 type Configure = Extract<ToDirector, { kind: 'configure' }>;
 /** What runs from the first configuration on. */
@@ -23,11 +25,17 @@ type Works = {
   readonly peer: PeerLink | undefined;
   config: DirectorConfig;
 };
+/** How often one that is second in its namespace looks whether it may begin. Milliseconds. */
+const LOOK_AGAIN = 500;
+
 export class DirectorProcess {
   readonly #send: (m: FromDirector, sent?: () => void) => void;
   readonly #end: () => void;
   #works: Works | undefined;
-  /** Came before the first configuration. */
+  /** The newest configuration, until this is the director of its namespace. */
+  #pending: Configure | undefined;
+  #stopped = false;
+  /** Came before it was. */
   readonly #early: ToDirector[] = [];
 
   constructor(send: (m: FromDirector, sent?: () => void) => void, end: () => void) {
@@ -71,6 +79,7 @@ export class DirectorProcess {
 
   /** The guard stands until nothing is left that it could guard. */
   #stop(keep: boolean): void {
+    this.#stopped = true;
     this.#works?.peer?.close();
     this.#works?.director.stop({ keep });
     this.#works?.guard?.close({ keep });
@@ -85,17 +94,20 @@ export class DirectorProcess {
       this.#works.director.reload(m.config);
       return;
     }
-    const begun = this.#begin(m);
-    if (!begun.ok) {
-      this.#log.write({ level: 'error', code: 'director.host', text: begun.error });
-      process.exitCode = 1;
-      setImmediate(() => process.exit(1));
-      return;
-    }
-    for (const early of this.#early.splice(0)) this.receive(early);
-    this.#send({ kind: 'in-force' });
+    const first = this.#pending === undefined;
+    this.#pending = m;
+    if (!first) return;
+    const addon = this.#enter(m);
+    if (addon.ok) void this.#take(addon.value);
+    else this.#fail(addon.error);
   }
-  #begin(m: Configure): Result<void, Text> {
+  #fail(why: Text): void {
+    this.#log.write({ level: 'error', code: 'director.host', text: why });
+    process.exitCode = 1;
+    setImmediate(() => process.exit(1));
+  }
+  /** Into the network namespace, where there is one to go to. */
+  #enter(m: Configure): Result<Addon, Text> {
     if (m.umask !== undefined) process.umask(m.umask);
     if (m.process.name !== undefined) process.title = m.process.name;
     const addon = loadAddon();
@@ -104,12 +116,54 @@ export class DirectorProcess {
       const entered = enterNamespace(addon.value, m.namespace);
       if (!entered.ok) return { ok: false, error: failureText(entered.error) };
     }
-    this.#schedule(addon.value, m.process);
-    const network = openNetwork(addon.value, this.#log);
+    return addon;
+  }
+  /** Begins when no other director is in this namespace, and says so once where one is. */
+  async #take(addon: Addon): Promise<void> {
+    for (let told = false; !this.#stopped; await sleep(LOOK_AGAIN)) {
+      const tenure = await takeTenure(addon);
+      if (tenure.is !== 'taken') {
+        if (tenure.is === 'foreign') this.#sayForeign(tenure.uid);
+        this.#start(addon);
+        return;
+      }
+      if (!told) this.#sayTaken(tenure.pid);
+      told = true;
+    }
+  }
+  #sayTaken(pid: number): void {
+    const who = pid === 0 ? '' : ` (${pid})`;
+    const words = text(
+      `another director${who} runs in this network namespace: virtual servers wait until it ends; stop one of the two`,
+      `本网络命名空间中已有另一个负载均衡进程${who}：虚拟服务器将等待其结束；请停止其中一个`,
+    );
+    this.#log.write({ level: 'error', code: 'director.second', text: words });
+  }
+  #sayForeign(uid: number): void {
+    const words = text(
+      `user ${uid} holds the name by which directors of a network namespace know of each other: a second one would not be noticed`,
+      `用户 ${uid} 占用了同一网络命名空间中负载均衡进程相互识别的名称：无法发现第二个进程`,
+    );
+    this.#log.write({ level: 'warning', code: 'director.second', text: words });
+  }
+  #start(addon: Addon): void {
+    const m = this.#pending;
+    if (m === undefined || this.#stopped) return;
+    const begun = this.#begin(addon, m);
+    if (!begun.ok) {
+      this.#fail(begun.error);
+      return;
+    }
+    for (const early of this.#early.splice(0)) this.receive(early);
+    this.#send({ kind: 'in-force' });
+  }
+  #begin(addon: Addon, m: Configure): Result<void, Text> {
+    this.#schedule(addon, m.process);
+    const network = openNetwork(addon, this.#log);
     if (!network.ok) return { ok: false, error: failureText(network.error) };
-    const host = linuxHost({ addon: addon.value, log: this.#log, network: network.value });
+    const host = linuxHost({ addon, log: this.#log, network: network.value });
     const { planes, guard } = openPlanes({
-      addon: addon.value,
+      addon,
       host,
       proxyHeader: m.proxyHeader,
       ledger: m.ledger,

@@ -52,7 +52,8 @@ export class PeerSockets {
     this.#dialect = OPENING;
     this.#plan(Math.random() * 300);
   }
-  close(): void {
+  /** `verdict`: the peer gets the time to read why, and to come to the same end; then it closes, or we do. */
+  close(verdict = false): void {
     this.#seeking = false;
     clearTimeout(this.#timer);
     this.#trying?.destroy();
@@ -60,7 +61,14 @@ export class PeerSockets {
     const sides = Object.values(this.#sides);
     this.#sides = {};
     // What was sent before (the answer to a graceful disconnect) still goes out.
-    for (const s of sides) s.socket.destroySoon();
+    for (const { socket } of sides) {
+      if (!verdict) {
+        socket.destroySoon();
+        continue;
+      }
+      const timer = setTimeout(() => socket.destroySoon(), this.#config.net.pingTimeout);
+      socket.on('close', () => clearTimeout(timer));
+    }
   }
   stop(): void {
     this.close();

@@ -183,7 +183,7 @@ export class MirrorProcess {
         this.#peer.open(e.socket);
         return;
       case 'close':
-        this.#peer.close();
+        this.#peer.close(e.verdict);
         return;
       case 'done':
         this.#done.get(e.volume)?.(e.tag, e.result);

@@ -21,7 +21,7 @@ export { linuxProcesses } from './processes.ts';
 export { linuxRelays } from './relays.ts';
 export { tellServiceManager } from './service-manager.ts';
 export { onRealtimeSignal } from './signals.ts';
-export { AF_PACKET, int32, SOCK_RAW, sockaddrLink } from './sockaddr.ts';
+export { AF_PACKET, AF_UNIX, int32, SOCK_RAW, SOCK_STREAM, sockaddrAbstract, sockaddrLink } from './sockaddr.ts';
 export { DuplexBytes, linuxStreamServer } from './stream-server/index.ts';
 export { linuxStreams } from './streams.ts';
 

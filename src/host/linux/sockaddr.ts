@@ -62,6 +62,15 @@ export function sockaddrUnix(path: string): Uint8Array {
   return b;
 }
 
+/** struct sockaddr_un of an abstract name, which is as long as it is: nothing ends it. At most 107 bytes. */
+export function sockaddrAbstract(name: string): Uint8Array {
+  const text = new TextEncoder().encode(name);
+  const b = new Uint8Array(3 + text.length);
+  viewOf(b).setUint16(0, AF_UNIX, LITTLE);
+  b.set(text, 3);
+  return b;
+}
+
 /** The port of a sockaddr_in or sockaddr_in6. */
 export const sockaddrPort = (b: Uint8Array): number => viewOf(b).getUint16(2);
 /** `192.0.2.1:50311`, `[2001:db8::1]:50311`; the family's number where it is neither. */

@@ -98,15 +98,18 @@ export class Link {
     this.#nonce = this.#challenge();
     this.#p.c.emit({ kind: 'seek' });
   }
-  /** `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. `as`: DRBD's name for the cause. */
-  lose(why: Text, retry: boolean, as?: 'Timeout' | 'NetworkFailure'): void {
+  /**
+   * `retry`: look for the peer again; else stay StandAlone until an operator says otherwise. `as`: DRBD's name for the cause.
+   * `verdict`: what was told in the handshake forbids a connection.
+   */
+  lose(why: Text, retry: boolean, as?: 'Timeout' | 'NetworkFailure', verdict = false): void {
     const before = this.state;
     if (before === 'StandAlone') return;
     const { volumes, sender, receiver, c } = this.#p;
     this.era++;
-    c.emit({ kind: 'close' });
+    c.emit({ kind: 'close', verdict });
     const named = as === undefined ? '' : ` (${as})`;
-    if (before !== 'WFConnection')
+    if (before !== 'WFConnection' || verdict)
       c.reason(
         'mirror.disconnected',
         undefined,
@@ -118,7 +121,8 @@ export class Link {
     this.#pongs = [];
     this.#pingedAt = undefined;
     this.#told.clear();
-    this.discardMyData = false;
+    // Asked for once, it holds until there has been a decision.
+    if (!retry) this.discardMyData = false;
     // A source without a bit left may have a target that has finished already and could go on by itself.
     const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
     // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
@@ -304,7 +308,7 @@ export class Link {
           if (e.packet.kind === 'P_STATE' && this.#machine.phase.is !== 'parameters') this.#connected();
           break;
         case 'close':
-          this.lose(e.because, e.retry);
+          this.lose(e.because, e.retry, undefined, !e.retry);
           return;
         case 'decided': {
           const unblock = this.block();

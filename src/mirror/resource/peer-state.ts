@@ -112,7 +112,7 @@ export class PeerStates {
     const { outcome } = decision;
     const stays = outcome.do !== 'connect' && outcome.do !== 'drop' && outcome.demote && !this.#p.roles.giveUp(v);
     if (outcome.do === 'drop' || stays) {
-      link.lose(decision.reasons.at(-1) ?? FINISHED, false);
+      link.lose(decision.reasons.at(-1) ?? FINISHED, false, undefined, true);
       return;
     }
     v.negotiated();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { DRBD_FEATURE } from '../../wire/index.ts';
 import { LONGEST_PIECE, Pieces } from './pieces.ts';
 import { Rig } from './rig.fixture.ts';
 
@@ -41,3 +42,17 @@ test('pieces cover the whole without a gap, none touches more than four extents,
       assert.deepEqual(told, [{ tag: 3, result: fails ? -5 : 0 }]);
     }),
   ));
+
+test('a peer without WSAME is told no discard of more than a mebibyte', () => {
+  for (const [features, kind] of [
+    [DRBD_FEATURE.trim, 'P_TRIM'],
+    [0, 'P_DATA'],
+  ] as const) {
+    const r = new Rig(undefined, 8 * MIB);
+    r.connect('Secondary', features);
+    r.promote();
+    r.app({ op: 'zero', tag: 5, offset: 512, length: 3 * MIB, unmap: true });
+    const sizes = r.packets().flatMap((p) => (p.kind !== kind ? [] : 'data' in p ? p.data.length : p.size));
+    assert.deepEqual(sizes, [MIB - 512, MIB, MIB, 512]);
+  }
+});

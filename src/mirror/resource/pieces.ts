@@ -7,6 +7,8 @@ import type { AppRequest } from './types.ts';
 type Zero = Extract<AppRequest, { readonly op: 'zero' }>;
 /** Four extents of 4 MiB; the smallest log holds 67. Bytes. */
 export const LONGEST_PIECE = 4 * 4 * 1024 * 1024;
+/** For a peer that has not offered WSAME, to which a discard is no longer than any other request. Bytes. */
+export const SHORT_PIECE = 1024 * 1024;
 type Whole = { readonly tag: number; left: number; result: number };
 
 export class Pieces {
@@ -14,14 +16,14 @@ export class Pieces {
   #next = -1;
 
   /** The request itself where it is short. Pieces have tags below zero, which no client has. */
-  cut(r: Zero): readonly Zero[] {
-    if (r.length <= LONGEST_PIECE) return [r];
+  cut(r: Zero, most = LONGEST_PIECE): readonly Zero[] {
+    if (r.length <= most) return [r];
     const whole: Whole = { tag: r.tag, left: 0, result: 0 };
     const out: Zero[] = [];
     const end = r.offset + r.length;
     // At multiples, so that no piece touches more extents than its length says.
     for (let from = r.offset; from < end; ) {
-      const to = Math.min(end, (Math.floor(from / LONGEST_PIECE) + 1) * LONGEST_PIECE);
+      const to = Math.min(end, (Math.floor(from / most) + 1) * most);
       const tag = this.#next--;
       whole.left++;
       this.#wholes.set(tag, whole);

@@ -62,6 +62,7 @@ export function relocate(c: Context, v: Volume, m: Measured, then: (r: Result<nu
       if (!good) {
         end();
         v.onBroken();
+        then(err(text('the metadata cannot be read or written', '无法读写元数据')));
         return;
       }
       v.relocated(layout, usable);

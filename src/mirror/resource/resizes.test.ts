@@ -135,3 +135,15 @@ test('a peer that says nothing of a new size before its state keeps the old one'
   });
   assert.deepEqual([r.volume.size, r.volume.connection], [384, 'Connected']);
 });
+
+test('a disk that fails while the metadata move is given up, who asked is told, and the old metadata are whole', () => {
+  const r = grown(MIB);
+  const old = r.disk.slice(MIB - 4096, MIB);
+  r.failDisk = (o) => o.op === 'write' && o.offset > MIB;
+  r.ask(resize());
+  assert.match(JSON.stringify([...r.answers.values()].at(-1)), /no-local-disk/);
+  assert.equal(r.volume.disk, 'Diskless');
+  assert.deepEqual(r.disk.slice(MIB - 4096, MIB), old);
+  r.hear({ kind: 'P_UNPLUG_REMOTE', volume: 0 });
+  assert.equal(r.resource.connection, 'Connected');
+});

@@ -3,7 +3,7 @@
  * it still opens no file and no socket, and reads no clock.
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
-import { type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
+import { DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorAnswer, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
@@ -15,12 +15,13 @@ import { FullSyncs } from './full-sync.ts';
 import { Handlers } from './handlers.ts';
 import { signed, tampered } from './integrity.ts';
 import { Link } from './link.ts';
+import { Paces } from './paces.ts';
 import type { Parts } from './parts.ts';
 import { Patience } from './patience.ts';
 import { Pauses } from './pauses.ts';
 import { PeerDisks } from './peer-disk.ts';
 import { PeerStates } from './peer-state.ts';
-import { Pieces } from './pieces.ts';
+import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './pieces.ts';
 import { Reads } from './reads.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
@@ -67,6 +68,7 @@ export class Resource implements Context {
   readonly #pieces = new Pieces();
   readonly #running = new Map<number, { readonly volume: number; readonly then: (result: number) => void }>();
   #reasons: MirrorReason[] = [];
+  readonly #paces = new Paces();
 
   constructor(config: MirrorConfig, devices: readonly Devices[], host: ResourceHost) {
     this.config = config;
@@ -226,7 +228,7 @@ export class Resource implements Context {
     return v;
   }
   status(): MirrorStatus {
-    return statusOf(this.#parts, this.#reasons, this.#now);
+    return statusOf(this.#parts, this.#reasons, this.#now, this.#paces);
   }
   get connection(): Link['state'] {
     return this.#parts.link.state;
@@ -365,10 +367,15 @@ export class Resource implements Context {
       this.#parts.reads.read(v, r);
       return;
     }
-    for (const one of r.op === 'zero' ? this.#pieces.cut(r) : [r]) {
+    for (const one of r.op === 'zero' ? this.#pieces.cut(r, this.#longest(v)) : [r]) {
       v.counters.ap++;
       this.#parts.sender.submit(v, one);
     }
+  }
+  #longest(v: Volume): number {
+    return v.connected && (this.#parts.link.dialect.features & DRBD_FEATURE.writeSame) === 0
+      ? SHORT_PIECE
+      : LONGEST_PIECE;
   }
   #packet(socket: DrbdSocket, p: DrbdPacket): void {
     const { link, reads, two } = this.#parts;

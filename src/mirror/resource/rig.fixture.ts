@@ -26,7 +26,7 @@ import {
 } from '../metadata/index.ts';
 import type { MirrorAnswer, MirrorRequest } from '../status.ts';
 import { Resource } from './resource.ts';
-import type { AppRequest, DiskOperation, ResourceEffect } from './types.ts';
+import { type AppRequest, type DiskOperation, EIO, type ResourceEffect } from './types.ts';
 
 const MIB = 1 << 20;
 const EQUAL = 0x10d3_987d_4109_fda4n as GenerationId;
@@ -124,16 +124,16 @@ export class Rig {
   readonly done = new Map<number, number>();
   /** Disk operations are done at once unless a test holds them. */
   holdDisk: (o: DiskOperation) => boolean = () => false;
+  failDisk: (o: DiskOperation) => boolean = () => false;
   readonly held: (() => void)[] = [];
   now = 1_000_000;
   #nextRequest = 1;
   readonly effects: ResourceEffect[] = [];
 
-  /** `disk`: one that is formatted already. */
-  /** `disk`: one that has been used, or the bytes of a new one. */
-  constructor(config: MirrorConfig = rigConfig(), disk: Uint8Array | number = MIB) {
-    const size = typeof disk === 'number' ? disk : disk.length;
-    this.disk = typeof disk === 'number' ? new Uint8Array(size) : disk;
+  /** `disk`: its size, or one that is formatted already. */
+  constructor(config: MirrorConfig = rigConfig(), disk: Uint8Array | number = MIB, secret?: string) {
+    this.disk = typeof disk === 'number' ? new Uint8Array(disk) : disk;
+    const size = this.disk.length;
     if (typeof disk === 'number') this.#format();
     const whole = sector(size / 512);
     const devices = { volume: 0, placement: { kind: 'internal' as const }, data: whole, metadata: whole };
@@ -145,7 +145,7 @@ export class Rig {
       },
       wall: () => this.now / 1000,
       challenge: () => new Uint8Array(64),
-      secret: undefined,
+      secret: secret === undefined ? undefined : new TextEncoder().encode(secret),
     });
   }
   get volume(): Resource['volumes'][number] {
@@ -173,13 +173,7 @@ export class Rig {
   /** Attached and connected to a peer that has the same data. */
   connect(peerRole: 'Primary' | 'Secondary' = 'Secondary', features = 15): void {
     this.ask({ verb: 'up' });
-    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
-    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
-    this.run();
-    this.advance(600_000);
-    const rest = new Uint8Array(60);
-    const versions = { minVersion: 86, maxVersion: 101, features };
-    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
+    this.meet(features);
     for (const { packet } of this.said()) {
       if (packet.kind === 'P_STATE')
         this.hear({ ...packet, state: stateOf('WFConnection', [peerRole, 'Unknown'], ['UpToDate', 'DUnknown']) });
@@ -194,6 +188,16 @@ export class Rig {
     });
     assert.equal(this.volume.connection, 'Connected');
     this.said();
+  }
+  /** Both sockets, and the peer's features: what is said then is what follows them. */
+  meet(features = 15): void {
+    this.resource.handle({ kind: 'socket', socket: 'data', opened: 'here' }, us(this.now));
+    this.resource.handle({ kind: 'socket', socket: 'meta', opened: 'there' }, us(this.now));
+    this.run();
+    this.advance(600_000);
+    const rest = new Uint8Array(60);
+    const versions = { minVersion: 86, maxVersion: 101, features };
+    this.hear({ kind: 'P_CONNECTION_FEATURES', volume: 0, ...versions, rest });
   }
   promote(): void {
     const id = this.ask({ verb: 'primary', force: false });
@@ -249,8 +253,9 @@ export class Rig {
       this.run();
     } else if (e.kind === 'disk') {
       const finish = (): void => {
-        this.#perform(e.operation);
-        this.resource.handle({ kind: 'disk', tag: e.tag, result: 0 }, us(this.now));
+        const fails = this.failDisk(e.operation);
+        if (!fails) this.#perform(e.operation);
+        this.resource.handle({ kind: 'disk', tag: e.tag, result: fails ? EIO : 0 }, us(this.now));
         this.run();
       };
       if (this.holdDisk(e.operation)) this.held.push(finish);

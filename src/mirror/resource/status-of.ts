@@ -1,6 +1,7 @@
 /** The status document of a resource. */
 import { bytes, type Microseconds, unreachable } from '../../base/index.ts';
 import type { MirrorReason, MirrorStatus, SyncProgress, VolumeStatus } from '../status.ts';
+import type { Paces } from './paces.ts';
 import type { Parts } from './parts.ts';
 import { pausedBy } from './pauses.ts';
 import type { Volume } from './volume.ts';
@@ -9,7 +10,7 @@ const BIT = 4096;
 const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
 const kib = (n: number): number => Math.floor(n / 1024);
 
-export function statusOf(p: Parts, reasons: readonly MirrorReason[], now: Microseconds): MirrorStatus {
+export function statusOf(p: Parts, reasons: readonly MirrorReason[], now: Microseconds, paces: Paces): MirrorStatus {
   return {
     name: p.config.name,
     host: p.config.host,
@@ -17,12 +18,12 @@ export function statusOf(p: Parts, reasons: readonly MirrorReason[], now: Micros
     protocol: p.config.net.protocol,
     role: p.roles.primary ? 'Primary' : 'Secondary',
     connection: p.link.state,
-    volumes: p.volumes.map((v) => volumeStatus(p, v, now)),
+    volumes: p.volumes.map((v) => volumeStatus(p, v, now, paces)),
     reasons,
   };
 }
 
-function volumeStatus(p: Parts, v: Volume, now: Microseconds): VolumeStatus {
+function volumeStatus(p: Parts, v: Volume, now: Microseconds, paces: Paces): VolumeStatus {
   const { current, bitmap, history } = v.uuids;
   return {
     volume: v.number,
@@ -36,7 +37,8 @@ function volumeStatus(p: Parts, v: Volume, now: Microseconds): VolumeStatus {
     disk: v.disk,
     peerDisk: v.peerDisk,
     outOfSync: bytes(v.bits * BIT),
-    sync: progress(p, v, now),
+    sync: progress(p, v, now, paces),
+    paused: (['user', 'peer', 'dependency'] as const).filter((who) => v.pause[who]),
     suspended: [...v.holds.values()][0],
     uuids: [hex(current), hex(bitmap), hex(history[0]), hex(history[1])],
     counters: {
@@ -57,7 +59,7 @@ function volumeStatus(p: Parts, v: Volume, now: Microseconds): VolumeStatus {
     open: v.counters.ap > 0,
   };
 }
-function progress(p: Parts, v: Volume, now: Microseconds): SyncProgress | undefined {
+function progress(p: Parts, v: Volume, now: Microseconds, paces: Paces): SyncProgress | undefined {
   const s = p.syncs.of(v);
   switch (s?.is) {
     case undefined:
@@ -67,7 +69,7 @@ function progress(p: Parts, v: Volume, now: Microseconds): SyncProgress | undefi
     case 'target': {
       const of = s.is === 'source' ? s.source : s.target;
       return {
-        ...pace(of.begun, now, of.total, of.total - v.bits),
+        ...pace(of, paces, now, of.total - v.bits),
         kind: 'resync',
         role: s.is,
         found: bytes(of.failed),
@@ -79,7 +81,7 @@ function progress(p: Parts, v: Volume, now: Microseconds): SyncProgress | undefi
       const of = s.is === 'verify-source' ? s.source : s.target;
       const role = s.is === 'verify-source' ? 'source' : 'target';
       return {
-        ...pace(of.begun, now, of.total, of.done),
+        ...pace(of, paces, now, of.done),
         kind: 'verify',
         role,
         found: bytes(of.found),
@@ -90,20 +92,22 @@ function progress(p: Parts, v: Volume, now: Microseconds): SyncProgress | undefi
       return unreachable(s);
   }
 }
-/** `total` and `ready` are bits. */
+/** `ready`: bits. */
 function pace(
-  begun: Microseconds,
+  of: { readonly begun: Microseconds; readonly total: number },
+  paces: Paces,
   now: Microseconds,
-  total: number,
   ready: number,
 ): Omit<SyncProgress, 'kind' | 'role' | 'found' | 'paused'> {
-  const doneBytes = Math.max(0, ready * BIT);
-  const average = doneBytes / (Math.max(1, now - begun) / 1_000_000);
+  const total = of.total * BIT;
+  const ended = Math.max(0, ready * BIT);
+  const average = ended / (Math.max(1, now - of.begun) / 1_000_000);
+  const rate = paces.rate(of, of.begun, now, ended);
   return {
-    total: bytes(total * BIT),
-    done: bytes(doneBytes),
-    rate: bytes(Math.round(average)),
+    total: bytes(total),
+    done: bytes(ended),
+    rate: bytes(Math.round(rate)),
     average: bytes(Math.round(average)),
-    left: average > 0 ? (total * BIT - doneBytes) / average : undefined,
+    left: rate > 0 ? (total - ended) / rate : undefined,
   };
 }

@@ -69,8 +69,11 @@ export type ResourceEffect =
   | { readonly kind: 'open'; readonly socket: DrbdSocket }
   | { readonly kind: 'agree'; readonly dialect: DrbdDialect }
   | { readonly kind: 'send'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
-  /** Both sockets, and stop looking. */
-  | { readonly kind: 'close' }
+  /**
+   * Both sockets, and stop looking. `verdict`: the handshake has ended in a refusal, at which the peer arrives by itself if
+   * it is left the time to read what was sent; one that only sees its sockets end would try again and again.
+   */
+  | { readonly kind: 'close'; readonly verdict: boolean }
   | { readonly kind: 'done'; readonly volume: number; readonly tag: number; readonly result: number }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: MirrorAnswer }
   | {
