@@ -53,3 +53,37 @@ test('a write that came behind the acknowledgement of the peer is not taken for 
     }
   }
 });
+test('one of two primaries is killed amid colliding writes: the other goes on, and both are equal when it is back', () => {
+  for (let seed = 1; seed <= 15; seed++) {
+    const p = both(seed);
+    const { random: r } = p.world;
+    const burst = (who: 0 | 1): void => {
+      for (let i = 0; i < 4; i++) p.write(who, r.between(0, 5), r.between(1, 255));
+    };
+    for (let round = 0; round < 8; round++) {
+      burst(0);
+      burst(1);
+      p.pass(1);
+    }
+    p.nodes[1].kill(r.chance(0.5));
+    burst(0);
+    p.runUntil('the loss of the peer', () => p.resource(0).connection !== 'Connected', 20);
+    const alone = p.write(0, 2, 0x77);
+    p.runUntil('a write alone', () => alone.result === 0, 5);
+    p.nodes[1].boot();
+    p.runUntil('the resync', () => p.equalStates(), 60);
+    p.pass(3000);
+    for (let page = 0; page < 12; page++)
+      assert.equal(p.onDisk(0, page), p.onDisk(1, page), `seed ${seed}, page ${page}`);
+  }
+});
+test('two primaries that lose each other are a split brain: both stay apart with after-sb-2pri disconnect', () => {
+  const p = both(1);
+  p.cutLine(true);
+  p.runUntil('the loss of the peer', () => p.nodes.every((n) => n.resource?.connection !== 'Connected'), 20);
+  const writes = [p.write(0, 1, 1), p.write(1, 1, 2)];
+  p.runUntil('writes', () => writes.every((w) => w.result === 0), 5);
+  p.cutLine(false);
+  p.runUntil('StandAlone', () => p.nodes.every((n) => n.resource?.connection === 'StandAlone'), 60);
+  assert.deepEqual([p.onDisk(0, 1), p.onDisk(1, 1)], [1, 2], 'nobody has overwritten anything');
+});

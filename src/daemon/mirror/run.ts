@@ -1,5 +1,5 @@
 /** `holdfast mirror run`: one resource in one process, in the foreground, asked over its control socket. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -28,6 +28,7 @@ import { order } from './orders.ts';
 import { MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 import { resume } from './resume.ts';
+import { secretOf } from './secret.ts';
 
 const USAGE = text(
   'usage: holdfast mirror run [RESOURCE] [-f FILE] [--host NAME] [--socket PATH] [--nbd PATH] [--attach]',
@@ -111,16 +112,6 @@ function readConfig(
     say(words[language]);
   }
   return found;
-}
-
-/** drbd.conf's own secret is read again from its place. */
-function secretOf(m: MirrorConfig): Uint8Array | undefined {
-  const ref = m.net.auth?.secret;
-  if (ref === undefined) return undefined;
-  if (ref.from === 'file') return new TextEncoder().encode(readFileSync(ref.path, 'utf8').replace(/\n$/, ''));
-  const line = readFileSync(ref.file, 'utf8').split('\n')[ref.line - 1] ?? '';
-  const word = line.slice(ref.column - 1, ref.column - 1 + ref.length);
-  return new TextEncoder().encode(word.replace(/^"(.*)"$/, '$1'));
 }
 
 async function run(
