@@ -23,4 +23,5 @@ export const runRealServer = async (argv: readonly string[]): Promise<number> =>
 /** What probes is loaded only where it is asked for. */
 export const lbProbe = (): Promise<typeof import('./director/probe.ts')> => import('./director/probe.ts');
 export const mirrorFiles = (): Promise<typeof import('./mirror-files.ts')> => import('./mirror-files.ts');
+export const mirrorDump = (): Promise<typeof import('./mirror-dump.ts')> => import('./mirror-dump.ts');
 export const mirrorCreate = (): Promise<typeof import('./mirror-create.ts')> => import('./mirror-create.ts');

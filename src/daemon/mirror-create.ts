@@ -135,7 +135,7 @@ export function inspect(path: string): Result<DeviceFacts, CreateError> {
     if (fd !== undefined) closeSync(fd);
   }
 }
-function readAt(fd: number, at: number, length: number): Uint8Array {
+export function readAt(fd: number, at: number, length: number): Uint8Array {
   const out = new Uint8Array(length);
   let done = 0;
   while (done < length) {

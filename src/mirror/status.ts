@@ -143,6 +143,7 @@ export const MIRROR_REFUSALS = {
   'no-good-disk': -2,
   'no-local-disk': -3,
   'no-remote-disk': -4,
+  'connected-outdates': -6,
   fenced: -7,
   'resync-running': -8,
   'already-standalone': -9,

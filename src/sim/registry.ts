@@ -1,5 +1,7 @@
 /** The parts that can be simulated, by name. */
 import { runLb } from './lb/run.ts';
+import { runDisks } from './mirror/disks.ts';
+import { runFence } from './mirror/fence.ts';
 import { runMirror } from './mirror/run.ts';
 import type { Outcome } from './outcome.ts';
 import { runVrrp } from './vrrp/run.ts';
@@ -8,4 +10,6 @@ export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = 
   vrrp: runVrrp,
   lb: runLb,
   mirror: runMirror,
+  'mirror-fencing': runFence,
+  'mirror-disks': runDisks,
 };

@@ -35,6 +35,7 @@ until_status bravo '"connection":"WFConnection","disk":"UpToDate"'
 io bravo -c 'write -P 0x99 40M 1M' -c flush
 start alfa
 until_status bravo "$EQUAL"
+for i in $(seq 50); do [ -s handler.txt ] && break; sleep 0.1; done
 hf status --json --socket=bravo.sock > status.json
 kill $alfa $bravo
 wait $alfa $bravo
@@ -48,6 +49,7 @@ test('writes of either side are on both disks, also those that one of them misse
     `resource r0 {
   net { protocol C; timeout 20; connect-int 3; }
   disk { resync-rate 100M; c-plan-ahead 0; }
+  handlers { after-resync-target "env > ${dir}/handler.txt"; before-resync-target "exec sleep 0.2"; }
   on alfa { device /dev/drbd0; disk ${dir}/alfa.img; meta-disk internal; address 127.0.0.1:7788; }
   on bravo { device /dev/drbd0; disk ${dir}/bravo.img; meta-disk internal; address 127.0.0.2:7788; }
 }
@@ -68,6 +70,20 @@ test('writes of either side are on both disks, also those that one of them misse
   assert.ok(a && b && a.equals(b), 'both disks hold the same');
   assert.equal(a[40 * MIB], 0x99);
   assert.equal(a[8 * MIB], 0x55);
+  const told = readFileSync(join(dir, 'handler.txt'), 'utf8')
+    .split('\n')
+    .filter((l) => l.startsWith('DRBD_'));
+  assert.deepEqual(told.sort(), [
+    `DRBD_CONF=${dir}/drbd.conf`,
+    `DRBD_LL_DISK=${dir}/alfa.img`,
+    'DRBD_MINOR=0',
+    'DRBD_PEER=bravo',
+    'DRBD_PEERS=bravo',
+    'DRBD_PEER_ADDRESS=127.0.0.2',
+    'DRBD_PEER_AF=ipv4',
+    'DRBD_RESOURCE=r0',
+    'DRBD_VOLUME=0',
+  ]);
   const status = JSON.parse(readFileSync(join(dir, 'status.json'), 'utf8')) as {
     mirrors: { volumes: { counters: { ns: number } }[] }[];
   };

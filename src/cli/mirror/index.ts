@@ -20,6 +20,7 @@ type Failure = { readonly text: Text; readonly code: number };
 export async function mirror(argv: readonly string[]): Promise<number> {
   const [verb, ...rest] = argv;
   if (verb === 'create') return (await import('./create.ts')).create(rest);
+  if (verb === 'dump-md') return (await import('./dump.ts')).dump('mirror', rest);
   if (verb === 'run') return runMirror(rest);
   if (verb === 'keep') return keepMirror(rest);
   return verb === 'up' ? up('mirror', rest) : run('mirror', argv);
@@ -27,6 +28,8 @@ export async function mirror(argv: readonly string[]): Promise<number> {
 export async function drbdadm(argv: readonly string[]): Promise<number> {
   const fromFile = await drbdadmFromFile(argv);
   if (fromFile !== undefined) return fromFile;
+  if (argv.includes('dump-md'))
+    return (await import('./dump.ts')).dump('drbdadm', argv.toSpliced(argv.indexOf('dump-md'), 1));
   return argv.includes('up') ? up('drbdadm', argv.toSpliced(argv.indexOf('up'), 1)) : run('drbdadm', argv);
 }
 const up = async (tool: Tool, argv: readonly string[]): Promise<number> => (await import('./up.ts')).up(tool, argv);
@@ -37,7 +40,7 @@ async function run(tool: Tool, argv: readonly string[]): Promise<number> {
   if (listened !== undefined) return listened;
   if (argv.length === 0 || argv[0] === 'help' || argv[0] === '--help') {
     const verbs = [
-      ...(tool === 'mirror' ? ['create', 'run', 'keep'] : []),
+      ...(tool === 'mirror' ? ['create', 'run', 'keep', 'dump-md'] : []),
       ...verbsOf(tool),
       ...streamVerbs(tool),
       ...(tool === 'drbdadm' ? FILE_VERBS : []),

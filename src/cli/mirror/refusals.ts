@@ -8,6 +8,7 @@ const WORDS: Readonly<Record<MirrorRefusal, readonly [number, string]>> = {
   'no-good-disk': [-2, 'Need access to UpToDate data'],
   'no-local-disk': [-3, 'Can not resync without local disk'],
   'no-remote-disk': [-4, 'Can not resync without remote disk'],
+  'connected-outdates': [-6, 'Refusing to be Outdated while Connected'],
   fenced: [-7, 'Refusing to be Primary while peer is not outdated'],
   'resync-running': [-8, 'Can not start OV/resync since it is already active'],
   'already-standalone': [-9, 'Can not disconnect a StandAlone device'],

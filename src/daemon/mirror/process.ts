@@ -5,7 +5,16 @@
 import { randomBytes } from 'node:crypto';
 import { type Bytes, bytes, err, type Microseconds, ok, type Result, text } from '../../base/index.ts';
 import type { ExportBackend } from '../../exports/index.ts';
-import type { BlockDevice, BlockQueue, Cancel, Clock, HostError, Log, StreamServer } from '../../host/index.ts';
+import type {
+  BlockDevice,
+  BlockQueue,
+  Cancel,
+  Clock,
+  HostError,
+  Log,
+  Processes,
+  StreamServer,
+} from '../../host/index.ts';
 import {
   type Devices,
   type MirrorAnswer,
@@ -20,6 +29,7 @@ import {
 } from '../../mirror/index.ts';
 import { sector } from '../../wire/index.ts';
 import { DISK_NEEDS, MirrorDisk } from './disk.ts';
+import { HandlerRunner, handlerCommand } from './handlers.ts';
 import { PeerSockets } from './peer.ts';
 
 export type MirrorHost = {
@@ -27,7 +37,10 @@ export type MirrorHost = {
   readonly streams: StreamServer;
   readonly clock: Clock;
   readonly log: Log;
+  readonly processes: Pick<Processes, 'run'>;
 };
+/** `file`: of the configuration, as handlers are told it. */
+export type MirrorGiven = { readonly secret: Uint8Array | undefined; readonly file: string | undefined };
 /** Bytes that the peer has not taken; beyond it writes of applications wait. */
 const MOST_UNTAKEN = 4 << 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
@@ -63,7 +76,10 @@ function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
 
 export class MirrorProcess {
   readonly #h: MirrorHost;
+  readonly #config: MirrorConfig;
+  readonly #file: string | undefined;
   readonly #resource: Resource;
+  readonly #handlers: HandlerRunner;
   readonly #disks = new Map<number, Disks>();
   readonly #peer: PeerSockets;
   readonly #asked = new Map<number, (a: MirrorAnswer) => void>();
@@ -79,8 +95,13 @@ export class MirrorProcess {
   /** After each turn: the export server sends what is answered. */
   settle: () => void = () => {};
 
-  constructor(h: MirrorHost, config: MirrorConfig, disks: ReadonlyMap<number, Disks>, secret: Uint8Array | undefined) {
+  constructor(h: MirrorHost, config: MirrorConfig, disks: ReadonlyMap<number, Disks>, given: MirrorGiven) {
     this.#h = h;
+    this.#config = config;
+    this.#file = given.file;
+    this.#handlers = new HandlerRunner(h.processes, (handler, status) =>
+      this.#feed({ kind: 'handled', handler, status }),
+    );
     for (const [n, d] of disks) this.#disks.set(n, d);
     const devices = config.volumes.flatMap((v): Devices[] => {
       const d = disks.get(v.number);
@@ -98,7 +119,7 @@ export class MirrorProcess {
       random64: () => randomBytes(8).readBigUInt64LE(),
       wall: () => h.clock.wall(),
       challenge: () => new Uint8Array(randomBytes(64)),
-      secret,
+      secret: given.secret,
     });
     this.#peer = new PeerSockets(config, h.streams, {
       socket: (socket, opened) => this.#feed({ kind: 'socket', socket, opened }),
@@ -112,7 +133,7 @@ export class MirrorProcess {
     });
     h.blocks.onBatch(() => this.#pump());
   }
-  static open(h: MirrorHost, config: MirrorConfig, secret: Uint8Array | undefined): Result<MirrorProcess, HostError> {
+  static open(h: MirrorHost, config: MirrorConfig, given: MirrorGiven): Result<MirrorProcess, HostError> {
     const disks = new Map<number, Disks>();
     for (const v of config.volumes) {
       if (v.disk === undefined) continue;
@@ -120,7 +141,7 @@ export class MirrorProcess {
       if (!opened.ok) return opened;
       disks.set(v.number, opened.value);
     }
-    return ok(new MirrorProcess(h, config, disks, secret));
+    return ok(new MirrorProcess(h, config, disks, given));
   }
   /** `failed` is told when the port cannot be had. */
   listen(failed: (code: string) => void): void {
@@ -243,8 +264,13 @@ export class MirrorProcess {
       case 'resized':
         this.#resized.get(e.volume)?.();
         return;
-      case 'run':
-        this.#feed({ kind: 'handled', handler: e.handler, status: 0 });
+      case 'run': {
+        const command = handlerCommand(this.#config, e.name, e.volume, this.#file);
+        if (command !== undefined) this.#handlers.run(e.handler, command);
+        return;
+      }
+      case 'end-run':
+        this.#handlers.kill(e.handler);
     }
   }
 

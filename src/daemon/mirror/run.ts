@@ -1,12 +1,19 @@
 /** `holdfast mirror run`: one resource in one process, in the foreground, asked over its control socket. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MIRROR_SOCKET, type MirrorAsk, type MirrorDocument } from '../../api/index.ts';
 import { languageOf, renderDiagnostic, type Text, text } from '../../base/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
-import { linuxBlocks, linuxClock, linuxLog, linuxStreamServer, loadAddon } from '../../host/linux/index.ts';
+import {
+  linuxBlocks,
+  linuxClock,
+  linuxLog,
+  linuxProcesses,
+  linuxStreamServer,
+  loadAddon,
+} from '../../host/linux/index.ts';
 import { type MirrorConfig, unsupported } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { serveControl } from '../control-socket.ts';
@@ -21,6 +28,7 @@ import { order } from './orders.ts';
 import { MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 import { resume } from './resume.ts';
+import { secretOf } from './secret.ts';
 
 const USAGE = text(
   'usage: holdfast mirror run [RESOURCE] [-f FILE] [--host NAME] [--socket PATH] [--nbd PATH] [--attach]',
@@ -72,10 +80,15 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
           config.volumes.map((v) => exportName(config, v.number)),
         )
       : undefined;
-  return run(config, { socket: values.socket, nbd: values.nbd, devices }, say);
+  return run(config, { file: resolve(values.file), socket: values.socket, nbd: values.nbd, devices }, say);
 }
 const WAYS = ['auto', 'kernel', 'fuse'] as const;
-type Reach = { readonly socket: string; readonly nbd: string | undefined; readonly devices: Devices | undefined };
+type Reach = {
+  readonly file: string;
+  readonly socket: string;
+  readonly nbd: string | undefined;
+  readonly devices: Devices | undefined;
+};
 
 function readConfig(
   file: string,
@@ -101,17 +114,11 @@ function readConfig(
   return found;
 }
 
-/** drbd.conf's own secret is read again from its place. */
-function secretOf(m: MirrorConfig): Uint8Array | undefined {
-  const ref = m.net.auth?.secret;
-  if (ref === undefined) return undefined;
-  if (ref.from === 'file') return new TextEncoder().encode(readFileSync(ref.path, 'utf8').replace(/\n$/, ''));
-  const line = readFileSync(ref.file, 'utf8').split('\n')[ref.line - 1] ?? '';
-  const word = line.slice(ref.column - 1, ref.column - 1 + ref.length);
-  return new TextEncoder().encode(word.replace(/^"(.*)"$/, '$1'));
-}
-
-async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (l: string) => void): Promise<number> {
+async function run(
+  config: MirrorConfig,
+  { file, socket, nbd, devices }: Reach,
+  say: (l: string) => void,
+): Promise<number> {
   const language = languageOf(process.env);
   const { refused, idle } = unsupported(config);
   for (const words of [...refused, ...idle]) say(`holdfast mirror: ${config.name}: ${words[language]}`);
@@ -139,9 +146,9 @@ async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (
   const clock = linuxClock(addon.value);
   const log = linuxLog(addon.value, { language, least: 'notice', console: { fd: 2, details: false } });
   const opened = MirrorProcess.open(
-    { blocks: blocks.value, streams: streams.value, clock, log },
+    { blocks: blocks.value, streams: streams.value, clock, log, processes: linuxProcesses(addon.value) },
     config,
-    secretOf(config),
+    { secret: secretOf(config), file },
   );
   if (!opened.ok) {
     say(`holdfast mirror: ${opened.error.doing[language]}: ${opened.error.code}`);
@@ -161,7 +168,7 @@ async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (
     followers.look();
     server.value.settle();
   };
-  return await new Promise<number>((resolve) => {
+  return await new Promise<number>((end) => {
     mirror.listen((code) => {
       say(
         text(
@@ -169,12 +176,12 @@ async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (
           `无法监听 ${config.local.address}:${config.local.port}：${code}`,
         )[language],
       );
-      resolve(EXIT.failed);
+      end(EXIT.failed);
     });
     mirror.ask({ verb: 'up' }, (a) => {
       if (!a.ok) {
         say(`holdfast mirror: ${a.text[language]}`);
-        resolve(EXIT.failed);
+        end(EXIT.failed);
         return;
       }
       if (nbd !== undefined) {
@@ -183,7 +190,7 @@ async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (
       }
       const down = (): void => {
         process.send?.('down');
-        if (process.send !== undefined) end();
+        if (process.send !== undefined) stop();
       };
       const parts = { name: config.name, mirror, offered, devices, down };
       const notice = (t: Text): void => log.write({ level: 'notice', code: 'mirror.resume', text: t });
@@ -204,15 +211,15 @@ async function run(config: MirrorConfig, { socket, nbd, devices }: Reach, say: (
       process.stdout.write('up\n');
       process.send?.('up');
     });
-    const end = (): void => {
+    const stop = (): void => {
       server.value.stop(() =>
         mirror.ask({ verb: 'down' }, () => {
           mirror.stop();
-          resolve(EXIT.done);
+          end(EXIT.done);
         }),
       );
     };
-    process.on('SIGTERM', end);
-    process.on('SIGINT', end);
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
   });
 }

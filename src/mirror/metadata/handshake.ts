@@ -13,6 +13,8 @@ export type HandshakeSide = Side & {
   /** Changed blocks, as told in P_UUIDS. */
   readonly bits: number;
   readonly discardMyData: boolean;
+  /** Attached just now, by one who used the peer's data till then: nobody has seen its own. */
+  readonly negotiating?: boolean;
 };
 export type RoleConflict = 'disconnect' | 'call-pri-lost' | 'violently';
 export type Handshake = {
@@ -102,7 +104,7 @@ export function decideHandshake(h: Handshake): Decision {
     return drop(UNRESOLVED);
   }
   if (verdict.is === 'source' && rank(h.mine.disk) <= INCONSISTENT) return drop(NO_SOURCE);
-  if (verdict.is === 'target' && !demote && h.mine.primary && rank(h.mine.disk) >= CONSISTENT) {
+  if (verdict.is === 'target' && !demote && h.mine.primary && !h.mine.negotiating && rank(h.mine.disk) >= CONSISTENT) {
     if (h.rrConflict !== 'violently') {
       if (h.rrConflict === 'call-pri-lost') handlers.push('pri-lost');
       return drop(WOULD_OVERWRITE_PRIMARY);

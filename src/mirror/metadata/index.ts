@@ -4,6 +4,7 @@ export * from './al-replay.ts';
 export * from './apply-al.ts';
 export * from './bitmap.ts';
 export * from './compare.ts';
+export * from './dump.ts';
 export * from './handshake.ts';
 export * from './layout.ts';
 export * from './split-brain.ts';

@@ -4,6 +4,7 @@
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import {
+  DRBD_DISKS,
   DRBD_ROLES,
   type DrbdConnection,
   type DrbdPacket,
@@ -21,6 +22,7 @@ import {
   startConnect,
   stepConnect,
 } from '../machine/index.ts';
+import { generation } from '../metadata/index.ts';
 import { connectConfig } from './facts.ts';
 import type { Parts } from './parts.ts';
 import { atLeast, type Volume } from './volume.ts';
@@ -47,6 +49,8 @@ export class Link {
   #halfAt: number | undefined;
   #pingedAt: number | undefined;
   #pongs: (() => void)[] = [];
+  /** How many connections came as far as to tell of themselves. */
+  connections = 0;
   /** Counts connections: what was begun for an older one does not go on in this one. */
   era = 0;
   /** The first P_STATE of each volume, on which is decided. */
@@ -125,14 +129,19 @@ export class Link {
     const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
     this.#p.syncs.stop();
+    for (const v of volumes) {
+      if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
+      if (hadPeer.has(v)) this.#p.fencing.freeze(v);
+      v.leaving = false;
+    }
     sender.lost();
     receiver.lost();
+    this.#p.two.lost();
     for (const v of volumes) {
       v.connection = retry ? 'Unconnected' : 'StandAlone';
       v.peerRole = 'Unknown';
       v.considerResync = false;
       v.pause.peer = false;
-      if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
       v.seq = 0;
       v.peerUuids = undefined;
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
@@ -141,13 +150,23 @@ export class Link {
     this.#p.roles.lost();
     this.#p.resizes.lost();
     this.#p.congestion.lost();
-    for (const v of volumes) v.release('connecting');
+    for (const v of volumes) {
+      this.#p.disks.undecided(v);
+      this.#p.disks.check(v);
+      v.release('connecting');
+    }
     sender.settleAll();
+    this.#p.reads.lost();
     if (retry) this.seek();
+    if (hadPeer.size > 0 || before === 'WFReportParams') this.#p.fencing.lost();
   }
   /** What a primary writes from here on the peer does not have: that makes a new generation, once. */
-  alone(v: Volume, even = false): void {
+  alone(v: Volume, even = false, now = false): void {
     if (!(v.primary || v.promoting || v.peerRole === 'Primary') || v.disk !== 'UpToDate') return;
+    if (!now && this.#p.fencing.frozen(v)) {
+      this.#p.fencing.owe(v, even);
+      return;
+    }
     if (v.uuids.bitmap === 0n || even) v.beginGeneration();
   }
   /** Packets of the data socket wait for something durable. */
@@ -161,6 +180,12 @@ export class Link {
     return () => {
       if (this.#blocks.delete(token)) this.#work();
     };
+  }
+
+  /** What packets waited for will never be durable: the disk is gone. */
+  unblock(): void {
+    this.#blocks.clear();
+    this.#work();
   }
 
   // ------------------------------------------------------------------------------------------ events
@@ -257,6 +282,7 @@ export class Link {
     // What was told must hold until it is decided: both sides decide from the same.
     if (next.state.phase.is === 'parameters' && this.#config === undefined) {
       this.#config = facts;
+      this.connections++;
       this.state = 'WFReportParams';
       for (const v of this.#p.volumes) {
         v.connection = 'WFReportParams';
@@ -314,10 +340,30 @@ export class Link {
     const { decision } = e;
     const told = decodeState(this.#told.get(v.number)?.state ?? 0);
     for (const r of decision?.reasons ?? []) this.#p.c.reason('mirror.decided', v.number, r);
+    for (const h of decision?.handlers ?? []) this.#p.handlers.call(h, v.number);
     const outcome = decision?.outcome ?? { do: 'connect' as const };
     if (outcome.do === 'drop') {
       then();
       return;
+    }
+    if (outcome.do !== 'connect' && outcome.demote && !this.#p.roles.giveUp(v)) {
+      this.lose(IN_USE, false);
+      return;
+    }
+    const peerUpToDate = DRBD_DISKS[told.disk] === 'UpToDate';
+    if (!this.#p.fencing.decided(v, decision !== undefined && outcome.do === 'connect', peerUpToDate)) {
+      this.lose(NOT_AS_IT_WAS, true);
+      return;
+    }
+    const theirs = v.peerUuids?.uuids;
+    if (v.primary && v.backing === undefined && theirs !== undefined && v.exposed !== undefined) {
+      // Its bitmap identifier: it began a generation when it heard that our disk is gone, and we did not hear of that.
+      const same = [theirs.current, theirs.bitmap].some((id) => generation(id) === v.exposed);
+      if (!same) {
+        this.lose(OTHER_DATA, false);
+        return;
+      }
+      v.exposed = generation(theirs.current);
     }
     v.resize(e.size.size, e.size.userSize);
     if (decision?.corrected?.mine !== undefined) v.uuids = decision.corrected.mine;
@@ -326,7 +372,6 @@ export class Link {
     const connection: DrbdConnection =
       outcome.do === 'connect' ? 'Connected' : outcome.do === 'source' ? 'WFBitMapS' : 'WFBitMapT';
     if (outcome.do !== 'connect' && outcome.full && v.backing !== undefined) v.bitmap.setAll();
-    if (outcome.do !== 'connect' && outcome.demote) v.role = 'Secondary';
     v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
     v.pause.peer = told.userPaused || told.afterDependencyPaused;
     const peerDisk = v.peerDiskOf(told.disk);
@@ -344,11 +389,28 @@ export class Link {
     this.#heardAt = this.#p.c.now;
     this.discardMyData = false;
     this.#p.c.reason('mirror.connected', undefined, text('connected to the peer', '已与对端建立连接'));
-    for (const v of this.#p.volumes) v.release('connecting');
+    for (const v of this.#p.volumes) {
+      this.#p.fencing.connected(v);
+      this.#p.disks.check(v);
+      v.release('connecting');
+    }
+    this.#p.fencing.established();
   }
   disconnectHere(): void {
     this.lose(ERA_CLOSED, false);
   }
 }
 const HALF = text('the peer did not open the second connection', '对端没有打开第二条连接');
+const OTHER_DATA = text(
+  'this primary has no disk, and the peer has other data than its application has seen',
+  '本机为无盘主节点，而对端数据与应用所见不同',
+);
+const NOT_AS_IT_WAS = text(
+  'the peer was away, and may lack what was written last: it is resynced',
+  '对端曾离线，可能缺少最近的写入：将重新同步',
+);
+const IN_USE = text(
+  'this side lost the split brain and cannot become secondary: requests are under way',
+  '本机在脑裂裁决中落败，但仍有请求进行中，无法降为从节点',
+);
 const CONNECTING = text('the peer has just connected', '对端刚刚连接');

@@ -23,7 +23,7 @@ export class PeerStates {
     const theirs = DRBD_CONNECTIONS[told.connection] ?? 'StandAlone';
     const disk = v.peerDiskOf(told.disk);
     const before = v.peerDisk;
-    v.peerRole = DRBD_ROLES[told.role] ?? 'Unknown';
+    this.#p.peerDisks.roleIs(v, DRBD_ROLES[told.role] ?? 'Unknown');
     this.#p.pauses.heard(v, told);
     if (theirs === 'Ahead') {
       v.peerDisk = disk;
@@ -40,7 +40,8 @@ export class PeerStates {
       return;
     }
     if (v.connection === 'Connected') {
-      const undecided = theirs === 'Connected' && (v.considerResync || DISKS_NEGOTIATING(told.disk));
+      const negotiating = v.negotiating || DISKS_NEGOTIATING(told.disk);
+      const undecided = theirs === 'Connected' && (v.considerResync || negotiating);
       const decided = ['StartingSyncS', 'StartingSyncT', 'WFBitMapS', 'WFBitMapT'].includes(theirs);
       v.considerResync = false;
       if ((undecided || decided) && v.peerUuids !== undefined && v.backing !== undefined) {
@@ -48,9 +49,18 @@ export class PeerStates {
         this.#compareAgain(v, !decided);
         return;
       }
+      if (negotiating) {
+        // There is nothing to compare with on this side, or on that one.
+        v.peerDisk = disk;
+        v.negotiated();
+        [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
+        v.save(false, () => this.#s.tell(v));
+        this.#p.peerDisks.settled(v);
+        return;
+      }
     }
     v.peerDisk = disk;
-    if (v.connection === 'Connected') [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
+    if (v.connection === 'Connected' && !v.leaving) [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
     if (s?.is === 'verify-target' && theirs === 'Connected' && disk === 'UpToDate') this.#p.verifies.peerEnded(v);
     // A state that was told before the peer agreed to be verified says nothing of the verify.
     const ended = theirs === 'Connected' && (s?.is === 'source' || s?.is === 'target');
@@ -58,12 +68,7 @@ export class PeerStates {
       this.#s.stop(v);
       v.connection = 'Connected';
     }
-    // The peer's disk is gone: from here on we have what it has not.
-    if (atLeast(before, 'Inconsistent') && before !== 'DUnknown' && !atLeast(disk, 'Inconsistent')) {
-      this.#p.link.alone(v);
-      if (v.disk === 'UpToDate' && v.peerRole === 'Primary' && v.uuids.bitmap === 0n) v.beginGeneration();
-      this.#s.tellUuids(v);
-    }
+    this.#p.peerDisks.changed(v, before);
   }
   #abort(v: Volume, why: Text): void {
     this.#p.c.reason('mirror.resync', v.number, why);
@@ -79,9 +84,10 @@ export class PeerStates {
       uuids: v.uuids,
       crashedPrimary: v.crashedPrimary,
       primary: v.primary,
-      disk: v.disk,
+      disk: v.attachedAs ?? v.disk,
       bits: v.bits,
       discardMyData: false,
+      negotiating: v.negotiating,
     };
     const decision = decideHandshake({
       mine,
@@ -102,13 +108,22 @@ export class PeerStates {
       dryRun: false,
     });
     for (const r of decision.reasons) c.reason('mirror.decided', v.number, r);
+    for (const h of decision.handlers) this.#p.handlers.call(h, v.number);
     const { outcome } = decision;
-    if (outcome.do === 'drop') {
+    const stays = outcome.do !== 'connect' && outcome.do !== 'drop' && outcome.demote && !this.#p.roles.giveUp(v);
+    if (outcome.do === 'drop' || stays) {
       link.lose(decision.reasons.at(-1) ?? FINISHED, false, undefined, true);
       return;
     }
+    v.negotiated();
     if (outcome.do === 'connect') {
       this.#s.go(v, 'Connected');
+      v.save(false, () => {
+        if (!tellFirst) return;
+        this.#s.tellUuids(v);
+        this.#s.tell(v);
+      });
+      this.#p.peerDisks.settled(v);
       return;
     }
     if (outcome.full) v.bitmap.setAll();

@@ -14,18 +14,28 @@ import {
   type TrimPacket,
   type WriteSamePacket,
 } from '../../wire/index.ts';
+import type { FailedIo } from './disks.ts';
+import type { RangeLock } from './range-locks.ts';
 import { bitsCovered, bitsTouched } from './sender.ts';
+import { SoleDisk, soleDisk } from './sole-disk.ts';
 import type { Context } from './types.ts';
-import type { Volume } from './volume.ts';
+import type { Backing, Volume } from './volume.ts';
 
 export type PeerWrite = DataPacket | TrimPacket | WriteSamePacket;
+type Item = {
+  readonly epoch: Epoch;
+  readonly volume: Volume;
+  readonly packet: PeerWrite;
+  lock: RangeLock | undefined;
+  granted: boolean;
+};
 type Epoch = {
   barrier: BarrierId | undefined;
   count: number;
   active: number;
-  /** Of those that are active: whose sender does not wait until they are written. */
+  /** Of those that wait or are active: whose sender does not wait until they are written. */
   early: number;
-  waiting: ({ readonly volume: Volume; readonly packet: PeerWrite } | (() => void))[];
+  readonly waiting: Set<Item>;
   readonly volumes: Set<Volume>;
 };
 const fresh = (): Epoch => ({
@@ -33,10 +43,10 @@ const fresh = (): Epoch => ({
   count: 0,
   active: 0,
   early: 0,
-  waiting: [],
+  waiting: new Set(),
   volumes: new Set(),
 });
-const isDone = (e: Epoch): boolean => e.barrier !== undefined && e.active === 0 && e.waiting.length === 0;
+const isDone = (e: Epoch): boolean => e.barrier !== undefined && e.active === 0 && e.waiting.size === 0;
 const isEarly = (p: PeerWrite): boolean => (p.flags & DRBD_WRITE_FLAG.sendWriteAck) === 0;
 
 /** How long an epoch that nobody waits for may stay without its flush. Microseconds. */
@@ -45,10 +55,11 @@ const FLUSH_WITHIN = 5_000;
 export class Receiver {
   readonly #c: Context;
   #epochs: Epoch[] = [fresh()];
+  /** Of all epochs. */
   #early = 0;
-  #waiting = 0;
-  #releasing = false;
   #flushing = false;
+  /** Of flushes: one that was given up, or is of an older connection, ends nothing. */
+  #round = 0;
   /** Epochs at the front that the peer waits for. */
   #urgent = 0;
   #due: Microseconds | undefined;
@@ -56,8 +67,29 @@ export class Receiver {
   #era = 0;
   #held = 0;
 
-  constructor(c: Context) {
+  /** Disks that are gone, of which the peer may not know: nothing on them counts as durable. */
+  readonly #gone = new Set<Volume>();
+  readonly #sole = new SoleDisk();
+  readonly #failed: (v: Volume, on: Backing, io: FailedIo) => void;
+
+  constructor(c: Context, failed: (v: Volume, on: Backing, io: FailedIo) => void) {
     this.#c = c;
+    this.#failed = failed;
+  }
+  unsure(v: Volume): void {
+    this.#gone.add(v);
+  }
+  detached(v: Volume): void {
+    this.unsure(v);
+    this.#sole.detached(v);
+  }
+  /** The peer knows. */
+  told(v: Volume): void {
+    this.#gone.delete(v);
+    this.#advance();
+  }
+  ready(v: Volume): void {
+    this.#sole.ready(v);
   }
   get epochs(): number {
     return this.#epochs.length;
@@ -71,18 +103,25 @@ export class Receiver {
   }
   tick(): void {
     if (this.#due === undefined || this.#c.now < this.#due) return;
+    this.#due = undefined;
     this.hurry();
   }
   lost(): void {
-    for (const e of this.#epochs)
-      for (const w of e.waiting) if (typeof w !== 'function') this.#held -= sizeOf(w.packet);
     this.#era++;
-    this.#epochs = [fresh()];
+    this.#round++;
     this.#early = 0;
-    this.#waiting = 0;
-    this.#flushing = false;
     this.#urgent = 0;
     this.#due = undefined;
+    const old = this.#epochs;
+    this.#epochs = [fresh()];
+    for (const e of old)
+      for (const w of e.waiting) {
+        w.volume.counters.ua--;
+        this.#held -= sizeOf(w.packet);
+        if (w.lock !== undefined) w.volume.locks.release(w.lock);
+      }
+    this.#flushing = false;
+    this.#gone.clear();
   }
 
   write(v: Volume, packet: PeerWrite): void {
@@ -90,21 +129,30 @@ export class Receiver {
     epoch.count++;
     v.counters.nr += sizeOf(packet);
     v.counters.ua++;
-    this.#held += sizeOf(packet);
-    if (this.#waiting > 0 || this.#early > epoch.early) {
-      epoch.waiting.push({ volume: v, packet });
-      this.#waiting++;
-    } else this.#start(epoch, v, packet);
-  }
-  /** Runs it when every write that came before has begun, and so holds its range. */
-  behind(run: () => void): void {
-    if (this.#waiting === 0) {
-      run();
+    const offset = packet.sector * 512;
+    const end = offset + sizeOf(packet);
+    const verdict = this.judge(v, offset, end);
+    if (verdict !== undefined) {
+      v.counters.ua--;
+      this.#ack(v, packet, verdict);
       return;
     }
-    (this.#epochs.at(-1) as Epoch).waiting.push(run);
-    this.#waiting++;
+    const item: Item = { epoch, volume: v, packet, lock: undefined, granted: end === offset };
+    epoch.waiting.add(item);
+    this.#held += end - offset;
+    const early = isEarly(packet) ? 1 : 0;
+    epoch.early += early;
+    this.#early += early;
+    // Its place among all that overlaps is that of its arrival, also where it has to wait for an earlier epoch.
+    if (!item.granted)
+      item.lock = v.locks.acquire(offset, end, () => {
+        item.granted = true;
+        if (item.lock !== undefined) this.#try(item);
+      });
+    this.#try(item);
   }
+  /** Two primaries: what the peer is answered at once where its write collides with one of ours, instead of writing it. */
+  judge: (v: Volume, from: number, to: number) => 'P_SUPERSEDED' | 'P_RETRY_WRITE' | undefined = () => undefined;
   barrier(id: BarrierId): void {
     (this.#epochs.at(-1) as Epoch).barrier = id;
     this.#epochs.push(fresh());
@@ -115,81 +163,96 @@ export class Receiver {
     this.#urgent = this.#epochs.length - 1;
     this.#advance();
   }
-  /** Starts what no longer waits for an earlier epoch, in order. */
-  #release(): void {
-    if (this.#waiting === 0 || this.#releasing) return;
-    this.#releasing = true;
-    let before = 0;
-    for (const e of this.#epochs) {
-      if (before > 0) break;
-      for (const w of e.waiting.splice(0)) {
-        this.#waiting--;
-        if (typeof w === 'function') w();
-        else this.#start(e, w.volume, w.packet);
-      }
-      before += e.early;
-    }
-    this.#releasing = false;
-  }
 
-  #start(epoch: Epoch, v: Volume, p: PeerWrite): void {
+  #try(item: Item): void {
+    if (item.granted && this.#mayBegin(item.epoch) && item.epoch.waiting.delete(item)) this.#start(item);
+  }
+  /** Nothing of an earlier epoch that it may depend on is unwritten. */
+  #mayBegin(epoch: Epoch): boolean {
+    if (this.#early === epoch.early) return true;
+    for (const e of this.#epochs) {
+      if (e === epoch) return true;
+      if (e.early > 0) return false;
+    }
+    return false;
+  }
+  /** What waited for an earlier epoch: in the order in which it came, up to where the next one is to be waited for. */
+  #release(): void {
+    for (const e of [...this.#epochs]) {
+      if (!this.#mayBegin(e)) return;
+      for (const w of [...e.waiting]) this.#try(w);
+    }
+  }
+  #start({ epoch, volume: v, packet: p, lock }: Item): void {
     const era = this.#era;
     const offset = p.sector * 512;
     const length = sizeOf(p);
-    const early = isEarly(p) ? 1 : 0;
     epoch.active++;
-    epoch.early += early;
-    this.#early += early;
-    // Not while it waits: what waits is dropped when the connection is lost, and must not have been told to be here.
-    if ((p.flags & DRBD_WRITE_FLAG.sendReceiveAck) !== 0) this.#ack(v, p, 'P_RECV_ACK');
+    epoch.volumes.add(v);
+    const { backing } = v;
     const end = (good: boolean): void => {
       v.counters.ua--;
       this.#held -= length;
-      if (good && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && v.backing !== undefined)
-        v.bitmap.clear(bitsCovered(offset, length, v.size * 512));
+      const sure = (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && !soleDisk(v);
+      if (good && sure && v.backing !== undefined) v.bitmap.clear(bitsCovered(offset, length, v.size * 512));
       else if (!good && v.backing !== undefined) v.bitmap.set(bitsTouched(offset, length));
+      if (lock !== undefined) v.locks.release(lock);
       if (era !== this.#era) return;
       const syncing = v.connection !== 'Connected' && v.connection !== 'VerifyS' && v.connection !== 'VerifyT';
       if (!good) this.#ack(v, p, 'P_NEG_ACK');
       else if ((p.flags & DRBD_WRITE_FLAG.sendWriteAck) !== 0)
         this.#ack(v, p, syncing && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 ? 'P_RS_WRITE_ACK' : 'P_WRITE_ACK');
       epoch.active--;
-      epoch.early -= early;
-      this.#early -= early;
-      if (early > 0) this.#release();
+      if (isEarly(p)) {
+        epoch.early--;
+        this.#early--;
+        if (epoch.early === 0 && this.#epochs.length > 1) this.#release();
+      }
       this.#advance();
     };
-    if (v.backing === undefined || offset + length > v.size * 512) {
+    if (backing === undefined || offset + length > v.size * 512) {
       end(false);
       return;
     }
+    // Not while it waits: what waits is dropped when the connection is lost, and must not have been told to be here.
+    if ((p.flags & DRBD_WRITE_FLAG.sendReceiveAck) !== 0) this.#ack(v, p, 'P_RECV_ACK');
+    // A flush alone: that of its epoch does it.
     if (length === 0) {
-      this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => end(result === 0));
+      end(true);
       return;
     }
-    epoch.volumes.add(v);
-    const lock = v.locks.acquire(offset, offset + length, () => {
-      const done = (result: number): void => {
-        v.counters.lo--;
-        v.locks.release(lock);
-        v.backing?.store.wrote();
-        if (result !== 0) v.onBroken();
-        end(result === 0);
-      };
+    let cool = (): void => {};
+    const done = (result: number): void => {
+      backing.store.wrote();
+      const good = result === 0 && v.backing === backing;
+      if (result !== 0) this.#failed(v, backing, { op: 'write', offset, length });
+      v.landed();
+      cool();
+      end(good);
+    };
+    const write = (): void => {
+      if (v.backing !== backing) {
+        end(false);
+        return;
+      }
       v.counters.lo++;
       v.counters.dw += length;
       const through = (p.flags & DRBD_WRITE_FLAG.fua) !== 0;
-      if (!('data' in p))
-        this.#c.disk(
-          v.number,
-          'data',
-          { op: 'zero', offset, length, keep: (p.flags & DRBD_WRITE_FLAG.discard) === 0 },
-          done,
-        );
+      const keep = (p.flags & DRBD_WRITE_FLAG.discard) === 0;
+      if (!('data' in p)) this.#c.disk(v.number, 'data', { op: 'zero', offset, length, keep }, done);
       else {
         const bytes = p.kind === 'P_WSAME' ? repeated(p.data, length) : p.data;
         this.#c.disk(v.number, 'data', { op: 'write', offset, bytes, through }, done);
       }
+    };
+    if (!soleDisk(v)) {
+      write();
+      return;
+    }
+    v.bitmap.set(bitsTouched(offset, length));
+    this.#sole.heat(v, offset, length, (given) => {
+      cool = given;
+      write();
     });
   }
   #ack(v: Volume, p: PeerWrite, kind: BlockAckPacket['kind']): void {
@@ -207,22 +270,22 @@ export class Receiver {
   #advance(): void {
     if (this.#flushing) return;
     let done = 0;
-    while (isDone(this.#epochs[done] as Epoch)) done++;
-    if (done === 0) return;
     const volumes = new Set<Volume>();
-    for (let i = 0; i < done; i++)
-      for (const v of (this.#epochs[i] as Epoch).volumes)
-        if (v.backing !== undefined && v.config.options.diskFlushes) volumes.add(v);
+    for (const e of this.#epochs) {
+      if (!isDone(e) || (this.#gone.size > 0 && [...e.volumes].some((v) => this.#gone.has(v)))) break;
+      for (const v of e.volumes) if (v.backing !== undefined && v.config.options.diskFlushes) volumes.add(v);
+      done++;
+    }
+    if (done === 0) return;
     if (volumes.size > 0 && this.#urgent === 0) {
       this.#due ??= us(this.#c.now + FLUSH_WITHIN);
       return;
     }
-    const era = this.#era;
+    const round = ++this.#round;
     this.#flushing = true;
     this.#due = undefined;
     let left = volumes.size;
     const end = (): void => {
-      if (era !== this.#era) return;
       this.#flushing = false;
       this.#urgent = Math.max(0, this.#urgent - done);
       for (const { barrier, count } of this.#epochs.splice(0, done))
@@ -234,11 +297,20 @@ export class Receiver {
       return;
     }
     for (const v of volumes)
-      this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => {
-        // Who cannot flush does not say that it has: the disk is given up, and the peer learns of it.
-        if (result !== 0) return v.onBroken();
+      this.#flushOne(v, round, () => {
         if (--left === 0) end();
       });
+  }
+  /** Who cannot flush does not say that it has: the peer learns first that the disk is not good any more. */
+  #flushOne(v: Volume, round: number, then: () => void): void {
+    const { backing } = v;
+    this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => {
+      if (result !== 0 && backing !== undefined) this.#failed(v, backing, { op: 'flush', offset: 0, length: 0 });
+      if (round !== this.#round) return;
+      if (!this.#gone.has(v)) return then();
+      this.#round++;
+      this.#flushing = false;
+    });
   }
 }
 const sizeOf = (p: PeerWrite): number => ('size' in p ? p.size : p.data.length);

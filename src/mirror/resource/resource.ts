@@ -3,36 +3,40 @@
  * it still opens no file and no socket, and reads no clock.
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
-import { type BlockId, DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
+import { DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
-import type { MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
+import type { MirrorAnswer, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
-import { attach } from './attach.ts';
 import { Congestion } from './congestion.ts';
+import { Disks } from './disks.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
+import { Fencing } from './fencing.ts';
 import { FullSyncs } from './full-sync.ts';
+import { Handlers } from './handlers.ts';
 import { signed, tampered } from './integrity.ts';
 import { Link } from './link.ts';
 import { Paces } from './paces.ts';
 import type { Parts } from './parts.ts';
 import { Patience } from './patience.ts';
 import { Pauses } from './pauses.ts';
+import { PeerDisks } from './peer-disk.ts';
 import { PeerStates } from './peer-state.ts';
 import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './pieces.ts';
+import { Reads } from './reads.ts';
 import { done, refused } from './reasons.ts';
 import { Receiver } from './receiver.ts';
 import { Resizes } from './resizes.ts';
 import { ResyncSteps } from './resync-steps.ts';
 import { Roles } from './roles.ts';
-import { bitsTouched, Sender } from './sender.ts';
+import { Sender } from './sender.ts';
 import { statusOf } from './status-of.ts';
 import { Syncs } from './syncs.ts';
+import { TwoPrimaries } from './two-primaries.ts';
 import {
   type AppRequest,
   type Context,
   type Devices,
   type DiskOperation,
-  EIO,
   EROFS,
   type ResourceEffect,
   type ResourceEvent,
@@ -52,7 +56,6 @@ export type ResourceHost = {
 };
 const EINVAL = -22;
 const REASONS_KEPT = 20;
-type Read = Extract<AppRequest, { readonly op: 'read' }>;
 
 export class Resource implements Context {
   readonly config: MirrorConfig;
@@ -65,8 +68,6 @@ export class Resource implements Context {
   /** By tag, who is told of the result; tags are used again. */
   readonly #running: (((result: number) => void) | undefined)[] = [];
   readonly #freeTags: number[] = [];
-  #nextRead = 1n;
-  readonly #remote = new Map<bigint, { readonly volume: Volume; readonly read: Read }>();
   #reasons: MirrorReason[] = [];
   readonly #paces = new Paces();
 
@@ -78,19 +79,31 @@ export class Resource implements Context {
       const none = { volume: v.number, placement: { kind: 'internal' as const }, data: sector(0), metadata: sector(0) };
       return new Volume(this, v, d ?? none);
     });
-    const sender = new Sender(this, {
-      protocol: PROTOCOL_NUMBER[config.net.protocol],
-      maxEpochSize: config.net.maxEpochSize,
-      features: () => this.#parts.link.dialect.features,
-    });
-    const parts = { config, c: this, volumes: this.volumes, sender, receiver: new Receiver(this) } as unknown as {
-      -readonly [K in keyof Parts]: Parts[K];
-    };
+    const parts = { config, c: this, volumes: this.volumes } as unknown as { -readonly [K in keyof Parts]: Parts[K] };
+    const failed: Disks['failed'] = (v, on, io) => parts.disks.failed(v, on, io);
+    const sender = new Sender(
+      this,
+      {
+        protocol: PROTOCOL_NUMBER[config.net.protocol],
+        maxEpochSize: config.net.maxEpochSize,
+        features: () => this.#parts.link.dialect.features,
+      },
+      failed,
+    );
+    const receiver = new Receiver(this, failed);
+    parts.sender = sender;
+    parts.receiver = receiver;
+    parts.disks = new Disks(parts);
+    parts.reads = new Reads(parts);
+    parts.handlers = new Handlers(parts);
+    parts.fencing = new Fencing(parts);
+    parts.peerDisks = new PeerDisks(parts);
     parts.link = new Link(parts, () => host.challenge(), host.secret);
     parts.syncs = new Syncs(parts);
     parts.steps = new ResyncSteps(parts, parts.syncs);
     parts.peerStates = new PeerStates(parts, parts.syncs);
     parts.roles = new Roles(parts);
+    parts.two = new TwoPrimaries(parts);
     parts.verifies = new Verifies(parts);
     parts.fullSyncs = new FullSyncs(parts);
     parts.pauses = new Pauses(parts);
@@ -102,12 +115,18 @@ export class Resource implements Context {
     sender.beforeSend = (v) => parts.congestion.consider(v);
     sender.onEpoch = () => parts.congestion.acknowledged();
     for (const v of this.volumes) {
-      v.onReady = () => sender.ready(v);
+      v.onReady = () => {
+        sender.ready(v);
+        receiver.ready(v);
+      };
+      v.busy = (from, to) => sender.busy(v, from, to);
       v.onReleased = () => {
         sender.released(v);
+        parts.reads.released(v);
         parts.roles.idle();
       };
-      v.onBroken = () => this.#broken(v);
+      v.onBroken = () => failed(v, v.backing, { op: 'read', offset: 0, length: 0 });
+      v.onMetadataBroken = () => failed(v, v.backing, { op: 'metadata', offset: 0, length: 0 });
       v.onRoles = () => parts.syncs.rolesChanged(v);
       v.onResized = () => this.emit({ kind: 'resized', volume: v.number });
     }
@@ -174,12 +193,15 @@ export class Resource implements Context {
         this.#parts.resizes.measured(e.volume, e);
         return;
       case 'handled':
+        this.#parts.handlers.ended(e.handler, e.status);
         return;
       case 'tick':
         link.tick();
         syncs.tick();
         sender.tick();
         receiver.tick();
+        this.#parts.handlers.tick();
+        this.#parts.two.tick();
         this.#parts.patience.tick();
         this.#parts.congestion.tick();
     }
@@ -191,9 +213,10 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
-    const { link, patience, congestion, syncs, sender, receiver } = this.#parts;
+    const { link, patience, congestion, handlers, two, syncs, sender, receiver } = this.#parts;
     const peer = earlier(link.deadline, earlier(patience.deadline, congestion.deadline));
-    return earlier(peer, earlier(syncs.deadline, earlier(sender.deadline, receiver.deadline)));
+    const others = earlier(syncs.deadline, earlier(handlers.deadline, two.deadline));
+    return earlier(peer, earlier(others, earlier(sender.deadline, receiver.deadline)));
   }
   volume(n: number): Volume {
     const v = this.volumes.find((one) => one.number === n);
@@ -209,9 +232,13 @@ export class Resource implements Context {
   get primary(): boolean {
     return this.#parts.roles.primary;
   }
-  /** More packets of the data socket may come: else they would only wait here, and take memory. */
+  /**
+   * More packets of the data socket may come: else they would only wait here, and take memory. Where both are primary the
+   * peer's writes may wait for ours, and ours for what the peer reads: then neither stops reading.
+   */
   get hungry(): boolean {
-    return !this.#parts.link.waits && this.#parts.receiver.held < this.config.net.maxBuffers;
+    const { link, receiver, roles } = this.#parts;
+    return !link.waits && (roles.primary || receiver.held < this.config.net.maxBuffers);
   }
   /** Nothing is under way: no request, no change, no write of metadata. */
   get quiet(): boolean {
@@ -221,18 +248,19 @@ export class Resource implements Context {
   // ------------------------------------------------------------------------------------------ operators
 
   #request(id: number, r: MirrorRequest): void {
-    const { link, roles } = this.#parts;
-    const answer = (a: import('../status.ts').MirrorAnswer): void => this.emit({ kind: 'answer', id, answer: a });
+    const { link, roles, disks, fencing } = this.#parts;
+    const about = this.volumes.filter((v) => !('volume' in r) || r.volume === undefined || v.number === r.volume);
+    const answer = (a: MirrorAnswer): void => this.emit({ kind: 'answer', id, answer: a });
     switch (r.verb) {
       case 'up':
-        this.#attachAll((failed) => {
+        disks.attach(this.volumes, (failed) => {
           if (failed !== undefined) return answer({ ok: false, code: 'no-local-disk', text: failed });
           if (link.state === 'StandAlone') link.seek();
           answer(done('up', '已启动'));
         });
         return;
       case 'attach':
-        this.#attachAll((failed) =>
+        disks.attach(about, (failed) =>
           answer(
             failed === undefined ? done('attached', '已挂接') : { ok: false, code: 'no-local-disk', text: failed },
           ),
@@ -256,6 +284,18 @@ export class Resource implements Context {
         link.discardMyData = r.discardMyData;
         link.seek();
         answer(done('connecting', '正在连接'));
+        return;
+      case 'detach':
+        this.#detach(about, r.force, answer);
+        return;
+      case 'suspend-io':
+        fencing.suspend(about, answer);
+        return;
+      case 'resume-io':
+        fencing.resume(about, answer);
+        return;
+      case 'outdate':
+        fencing.outdate(about, answer);
         return;
       case 'disconnect':
         roles.disconnect(r.force, answer);
@@ -287,49 +327,21 @@ export class Resource implements Context {
         return;
     }
   }
-  #attachAll(then: (failed: Text | undefined) => void): void {
-    const todo = this.volumes.filter((v) => v.backing === undefined && v.config.disk !== undefined);
+  #detach(volumes: readonly Volume[], force: boolean, answer: (a: MirrorAnswer) => void): void {
+    const todo = volumes.filter((v) => v.backing !== undefined);
     let left = todo.length;
-    let failed: Text | undefined;
     if (left === 0) {
-      then(undefined);
+      answer(done('it is Diskless already', '已为 Diskless', false));
       return;
     }
-    for (const v of todo) {
-      v.disk = 'Attaching';
-      attach(
-        this,
-        v.devices,
-        this.config.volumes.every((one) => one.options.fencing === 'dont-care'),
-        (r) => {
-          if (r.ok) {
-            v.take(r.value);
-            this.reason(
-              'mirror.attached',
-              v.number,
-              text(
-                `attached: ${v.disk}${r.value.crashedPrimary ? `, was primary when it stopped, ${r.value.marked * 4} KiB marked` : ''}`,
-                `已挂接：${v.disk}${r.value.crashedPrimary ? `，停止时为主节点，标记 ${r.value.marked * 4} KiB` : ''}`,
-              ),
-            );
-          } else {
-            v.disk = 'Diskless';
-            failed = r.error.text;
-            this.reason('mirror.disk', v.number, r.error.text);
-          }
-          if (--left === 0) then(failed);
-        },
-      );
-    }
-  }
-  #broken(v: Volume): void {
-    if (v.backing === undefined) return;
-    this.reason('mirror.disk', v.number, text('the disk failed and was detached', '磁盘故障，已卸离'));
-    this.#parts.syncs.stop(v);
-    v.dropBacking();
-    if (v.connected) v.connection = 'Connected';
-    if (this.#parts.link.established) this.#parts.syncs.tell(v);
-    this.#parts.sender.released(v);
+    let bad = false;
+    for (const v of todo)
+      this.#parts.disks.detach(v, force, (how) => {
+        bad ||= how === 'no-good-disk';
+        if (--left > 0) return;
+        if (!bad) return answer(done('detached', '已卸离'));
+        answer(refused('no-good-disk', NOTHING_ELSE.en, NOTHING_ELSE.zh));
+      });
   }
 
   // ------------------------------------------------------------------------------------------ applications
@@ -356,7 +368,7 @@ export class Resource implements Context {
       return;
     }
     if (r.op === 'read') {
-      this.#read(v, r);
+      this.#parts.reads.read(v, r);
       return;
     }
     for (const one of r.op === 'zero' ? this.#pieces.cut(r, this.#longest(v)) : [r]) {
@@ -369,88 +381,20 @@ export class Resource implements Context {
       ? SHORT_PIECE
       : LONGEST_PIECE;
   }
-  /** From the own disk where it is good there, else from the peer. */
-  #read(v: Volume, r: Read): void {
-    const done = (result: number): void => this.emit({ kind: 'done', volume: v.number, tag: r.tag, result });
-    const local =
-      v.backing !== undefined &&
-      (v.disk === 'UpToDate' ||
-        (v.disk === 'Inconsistent' && v.bitmap.countIn(bitsTouched(r.offset, r.into.length)) === 0));
-    if (local) {
-      v.counters.dr += r.into.length;
-      this.disk(v.number, 'data', { op: 'read', offset: r.offset, into: r.into }, (result) => {
-        if (result === 0) return done(0);
-        v.onBroken();
-        this.#read(v, r);
-      });
-      return;
-    }
-    if (!this.#parts.link.established || v.peerDisk !== 'UpToDate') {
-      done(EIO);
-      return;
-    }
-    const id = this.#nextRead++ as BlockId;
-    this.#remote.set(id, { volume: v, read: r });
-    const packet = { volume: v.number, sector: sector(r.offset / 512), id, size: r.into.length, pad: 0 };
-    this.send('data', { kind: 'P_DATA_REQUEST', ...packet });
-  }
-
-  // ------------------------------------------------------------------------------------------ reads for the peer
-
   #packet(socket: DrbdSocket, p: DrbdPacket): void {
-    const { link } = this.#parts;
+    const { link, reads, two } = this.#parts;
     const wrong = tampered(p, this.config.net.dataIntegrity);
     if (wrong !== undefined) {
       link.closed(wrong);
       return;
     }
-    if (!link.established) {
-      link.packet(socket, p);
-      return;
-    }
-    if (p.kind === 'P_DATA_REPLY' || p.kind === 'P_NEG_DREPLY') {
-      const asked = this.#remote.get(p.id);
-      if (asked === undefined || asked.volume.number !== p.volume) {
-        link.closed(text('the peer answered a read that nobody asked for', '对端应答了未请求的读'));
-        return;
-      }
-      this.#remote.delete(p.id);
-      const good = p.kind === 'P_DATA_REPLY' && p.data.length === asked.read.into.length;
-      if (good) asked.read.into.set(p.data);
-      this.emit({ kind: 'done', volume: p.volume, tag: asked.read.tag, result: good ? 0 : EIO });
-      return;
-    }
-    if (p.kind !== 'P_DATA_REQUEST') {
-      link.packet(socket, p);
-      return;
-    }
-    const v = this.volumes.find((one) => one.number === p.volume);
-    if (v === undefined) {
-      link.closed(text(`a volume ${p.volume} is not known here`, `本机没有卷 ${p.volume}`));
-      return;
-    }
-    const { era } = link;
-    const block = { volume: p.volume, sector: p.sector, id: p.id };
-    const into = new Uint8Array(Math.min(p.size, 1 << 20));
-    const reply = (result: number): void => {
-      if (era !== link.era) return;
-      if (result === 0)
-        this.send('data', { kind: 'P_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data: into });
-      else this.send('meta', { kind: 'P_NEG_DREPLY', ...block, size: p.size, seq: ++v.seq });
-    };
-    if (v.backing === undefined || v.disk !== 'UpToDate' || p.sector * 512 + p.size > v.size * 512) {
-      reply(EIO);
-      return;
-    }
-    // Writes that came before the request are seen by it.
-    const lock = v.locks.acquire(p.sector * 512, p.sector * 512 + p.size, () =>
-      this.disk(v.number, 'data', { op: 'read', offset: p.sector * 512, into }, (result) => {
-        v.locks.release(lock);
-        reply(result);
-      }),
-    );
+    two.heard(socket, p);
+    if (!link.established || !reads.packet(p)) link.packet(socket, p);
   }
 }
-const NOTHING = new Uint8Array(0);
+const NOTHING_ELSE = text(
+  'it is primary, and the peer has no good data: nothing would be left to read',
+  '本机为主节点，且对端没有完好数据：卸离后将无数据可读',
+);
 const earlier = (a: Microseconds | undefined, b: Microseconds | undefined): Microseconds | undefined =>
   a === undefined || (b !== undefined && b < a) ? b : a;

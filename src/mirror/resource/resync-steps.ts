@@ -43,16 +43,32 @@ export class ResyncSteps {
     const unblock = link.block();
     const { era } = link;
     if (v.connection === 'WFBitMapT') {
-      // Both bitmaps are durable here before the source may begin to clear its bits.
-      v.save(true, () => {
-        if (era !== link.era) return;
-        this.#sendBitmap(v);
-        this.#s.go(v, 'WFSyncUUID');
-        unblock();
+      this.#before(v, 'before-resync-target', () => {
+        // Both bitmaps are durable here before the source may begin to clear its bits.
+        v.save(true, () => {
+          if (era !== link.era) return;
+          this.#sendBitmap(v);
+          this.#s.go(v, 'WFSyncUUID');
+          unblock();
+        });
       });
       return;
     }
-    this.beginSource(v, unblock);
+    this.#before(v, 'before-resync-source', () => this.beginSource(v, unblock));
+  }
+  /** The peer waits for our bitmap, and writes of either side are only told as blocks meanwhile: no application waits. */
+  #before(v: Volume, handler: 'before-resync-target' | 'before-resync-source', then: () => void): void {
+    const { link, handlers } = this.#p;
+    const { era } = link;
+    handlers.call(handler, v.number, (end) => {
+      if (era !== link.era) return;
+      // 3 of the source's: drbd-utils' own scripts end so when there is nothing to do.
+      const good = end === 'absent' || end === 0 || (handler === 'before-resync-source' && end === 3);
+      if (good) return then();
+      const how =
+        end === 'broken' ? text('did not end by itself', '未正常结束') : text(`ended with ${end}`, `退出码 ${end}`);
+      link.lose(text(`no resync: ${handler} ${how.en}`, `不同步：${handler} ${how.zh}`), false);
+    });
   }
   /** This side is the source from here on; every block that the target lacks is marked here. `then`: the target was told. */
   beginSource(v: Volume, then: () => void): void {
@@ -138,7 +154,9 @@ export class ResyncSteps {
         this.#s.stop(v);
         this.#s.go(v, 'Connected');
         this.#s.tell(v);
+        this.#p.peerDisks.settled(v);
         c.reason('mirror.resync', v.number, FINISHED);
+        this.#p.handlers.call('after-resync-target', v.number);
       };
       v.attached.store.flush(() => {
         if (era !== link.era) return;
@@ -166,6 +184,9 @@ export class ResyncSteps {
         v.peerDisk = 'UpToDate';
         this.#s.go(v, 'Connected');
         c.reason('mirror.resync', v.number, FINISHED);
+        // Once for all volumes, and on the source: it is who fenced.
+        if (this.#p.volumes.every((one) => one.disk === 'UpToDate' && one.peerDisk === 'UpToDate'))
+          this.#p.handlers.call('unfence-peer', undefined);
       });
     });
   }

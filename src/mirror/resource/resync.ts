@@ -13,6 +13,7 @@ import {
   type RequestPacket,
   sector,
 } from '../../wire/index.ts';
+import type { RangeLock } from './range-locks.ts';
 import { RateController } from './rate.ts';
 import { bitsCovered } from './sender.ts';
 import type { Context } from './types.ts';
@@ -61,6 +62,8 @@ export class ResyncTarget {
   #inFlight = 0;
   /** Bytes that may still be asked for before the next tick. */
   #budget = 0;
+  /** Of a primary: its own writes there wait. */
+  readonly #kept = new Map<number, RangeLock>();
   #failed = 0;
   #due: Microseconds;
   #ended = false;
@@ -109,17 +112,19 @@ export class ResyncTarget {
       }
       const bits = mergedBits(this.#v, bit, Math.floor(this.#budget / BIT_BYTES));
       const size = Math.min(bits * BIT_BYTES, this.#v.size * 512 - bit * BIT_BYTES);
+      // What is being written here now must not be replaced by what the source had before: later, then.
+      if (this.#v.primary && this.#v.busy(at * 512, at * 512 + size)) break;
       this.#cursor = bit + bits;
       this.#asked.set(at, size);
       this.#inFlight += size;
       this.#budget -= size;
-      this.#ask(at, size);
+      if (this.#v.primary) {
+        const ask = (): void => {
+          if (this.#asked.has(at)) this.#ask(at, size);
+        };
+        this.#kept.set(at, this.#v.fetching.acquire(at * 512, at * 512 + size, ask));
+      } else this.#ask(at, size);
     }
-  }
-  /** False: it was not asked for, or is done already. */
-  #over(at: number): boolean {
-    this.#inFlight -= this.#asked.get(at) ?? 0;
-    return this.#asked.delete(at);
   }
   #ask(at: number, size: number): void {
     const block = { volume: this.#v.number, sector: sector(at), id: NO_BLOCK_ID, size, pad: 0 };
@@ -151,11 +156,11 @@ export class ResyncTarget {
       v.counters.lo++;
       v.counters.dw += size;
       const done = (result: number): void => {
-        v.counters.lo--;
+        v.landed();
         v.locks.release(lock);
         v.backing?.store.wrote();
         if (this.#ended || v.backing === undefined) return;
-        this.#over(p.sector);
+        this.#took(p.sector);
         if (result === 0) v.bitmap.clear(bitsCovered(offset, size, v.size * 512));
         else this.#failed += size;
         this.#ack(p.sector, size, result === 0 ? 'P_RS_WRITE_ACK' : 'P_NEG_ACK');
@@ -175,7 +180,7 @@ export class ResyncTarget {
   }
   /** The source has the same there. */
   inSync(p: BlockAckPacket): void {
-    if (!this.#over(p.sector)) return;
+    if (!this.#took(p.sector)) return;
     this.rate.received(p.size);
     this.equal += p.size;
     this.#v.bitmap.clear(bitsCovered(p.sector * 512, p.size, this.#v.size * 512));
@@ -184,10 +189,18 @@ export class ResyncTarget {
   }
   /** The source could not read it, or went ahead. */
   refused(p: BlockAckPacket): void {
-    if (!this.#over(p.sector)) return;
+    if (!this.#took(p.sector)) return;
     if (p.kind === 'P_NEG_RS_DREPLY') this.#failed += p.size;
     else this.#cursor = Math.min(this.#cursor, p.sector / BIT_SECTORS);
     this.#check();
+  }
+  /** What was asked for there is dealt with. False: nothing was. */
+  #took(at: number): boolean {
+    const kept = this.#kept.get(at);
+    if (kept !== undefined) this.#v.fetching.release(kept);
+    this.#kept.delete(at);
+    this.#inFlight -= this.#asked.get(at) ?? 0;
+    return this.#asked.delete(at);
   }
   #ack(at: number, size: number, kind: 'P_RS_WRITE_ACK' | 'P_NEG_ACK'): void {
     const v = this.#v;
@@ -207,6 +220,8 @@ export class ResyncTarget {
   }
   stop(): void {
     this.#ended = true;
+    for (const k of this.#kept.values()) this.#v.fetching.release(k);
+    this.#kept.clear();
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type StateReplyPacket,
   type StateRequestPacket,
 } from '../../wire/index.ts';
-import { withRole } from '../metadata/index.ts';
+import { generation, withRole } from '../metadata/index.ts';
 import type { MirrorAnswer } from '../status.ts';
 import { MIRROR_REFUSALS, type MirrorRefusal } from '../status.ts';
 import type { Parts } from './parts.ts';
@@ -73,32 +73,109 @@ export class Roles {
       if (p.result >= SUCCESS && asked.left > 0) return;
       this.#asked = undefined;
       asked.then(p.result);
+      this.#next();
+      return;
+    }
+    if (p.kind === 'P_CONN_ST_CHG_REQ') {
+      this.#judgeLeaving(p);
       return;
     }
     const result = this.#judge(p, v);
-    if (p.kind === 'P_CONN_ST_CHG_REQ') this.#p.c.send('meta', { kind: 'P_CONN_ST_CHG_REPLY', volume: 0, result });
-    else this.#p.c.send('meta', { kind: 'P_STATE_CHG_REPLY', volume: p.volume, result });
+    this.#p.c.send('meta', { kind: 'P_STATE_CHG_REPLY', volume: p.volume, result });
   }
   #judge(p: StateRequestPacket, v: Volume | undefined): number {
     if (this.#asked !== undefined && this.#p.link.resolver) return MIRROR_REFUSALS.concurrent;
     const want = decodeState(p.value);
     const touches = (f: readonly [number, number]): boolean => (p.mask & fieldMask(f)) !== 0;
-    if (p.kind === 'P_CONN_ST_CHG_REQ')
-      return DRBD_CONNECTIONS[want.connection] === 'Disconnecting' ? SUCCESS : MIRROR_REFUSALS['not-supported'];
     if (v === undefined) return MIRROR_REFUSALS['not-supported'];
     if (touches(ROLE) && DRBD_ROLES[want.role] === 'Primary') {
       if ((v.primary || v.promoting) && !this.#p.config.net.allowTwoPrimaries) return MIRROR_REFUSALS['two-primaries'];
-      v.peerRole = 'Primary';
+      this.#p.peerDisks.roleIs(v, 'Primary');
     }
     if (touches(DISK)) {
       const disk = DRBD_DISKS[want.disk] ?? 'DUnknown';
       if (!atLeast(disk, 'Inconsistent') && v.disk !== 'UpToDate' && (v.primary || v.peerRole === 'Primary'))
         return MIRROR_REFUSALS['no-good-disk'];
       if (v.disk === 'Inconsistent' && disk === 'UpToDate' && v.peerDisk !== 'UpToDate') v.considerResync = true;
-      v.peerDisk = disk;
+      const before = v.peerDisk;
+      if (!(disk === 'Failed' && before === 'Diskless')) v.peerDisk = disk;
+      this.#p.peerDisks.changed(v, before);
     }
     if (touches(CONNECTION)) return this.#judgeConnection(v, DRBD_CONNECTIONS[want.connection]);
     return SUCCESS;
+  }
+  /** The peer leaves. Under fencing a primary lets it go only as Outdated; and what we are told to be we are at once. */
+  #judgeLeaving(p: StateRequestPacket): void {
+    const { c, volumes, fencing, link } = this.#p;
+    const reply = (result: number): void => c.send('meta', { kind: 'P_CONN_ST_CHG_REPLY', volume: 0, result });
+    const want = decodeState(p.value);
+    const asks = (f: readonly [number, number], disk: number): boolean =>
+      (p.mask & fieldMask(f)) !== 0 && DRBD_DISKS[disk] === 'Outdated';
+    if (this.#asked !== undefined && link.resolver) {
+      reply(MIRROR_REFUSALS.concurrent);
+      return;
+    }
+    if (DRBD_CONNECTIONS[want.connection] !== 'Disconnecting') {
+      reply(MIRROR_REFUSALS['not-supported']);
+      return;
+    }
+    if (asks(DISK, want.disk)) {
+      for (const v of volumes)
+        if (atLeast(v.peerDisk, 'Outdated')) {
+          v.peerDisk = 'Outdated';
+          v.leaving = true;
+        }
+    } else if (asks(STATE_BITS.peerDisk, want.peerDisk)) {
+      if (this.primary) {
+        reply(MIRROR_REFUSALS['no-good-disk']);
+        return;
+      }
+      const { era } = link;
+      this.#becomeOutdated(() => {
+        if (era === link.era) reply(SUCCESS);
+      });
+      return;
+    } else if (this.primary && fencing.strict && volumes.some((v) => v.peerDisk === 'UpToDate')) {
+      reply(MIRROR_REFUSALS.fenced);
+      return;
+    }
+    reply(SUCCESS);
+  }
+  #becomeOutdated(then: () => void): void {
+    const good = this.#p.volumes.filter((v) => atLeast(v.disk, 'Outdated'));
+    let left = good.length;
+    if (left === 0) then();
+    for (const v of good) {
+      v.disk = 'Outdated';
+      v.leaving = true;
+      v.persist(false, () => {
+        if (--left === 0) then();
+      });
+    }
+  }
+  readonly #queue: (() => void)[] = [];
+  #next(): void {
+    while (this.#asked === undefined) {
+      const next = this.#queue.shift();
+      if (next === undefined) return;
+      next();
+    }
+  }
+  /** `then`: the peer knows of the state of our disk; or it is gone. */
+  tellDisk(v: Volume, then: () => void): void {
+    if (!this.#p.link.established) {
+      then();
+      return;
+    }
+    if (this.#asked !== undefined) {
+      this.#queue.push(() => this.tellDisk(v, then));
+      return;
+    }
+    const disk = v.backing === undefined ? 'Failed' : v.disk;
+    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf(disk)), () => {
+      if (this.#p.link.established) this.#p.syncs.tell(v);
+      then();
+    });
   }
   #judgeConnection(v: Volume, connection: DrbdConnection | undefined): number {
     const refusal =
@@ -127,13 +204,15 @@ export class Roles {
     const asked = this.#asked;
     this.#asked = undefined;
     asked?.then(MIRROR_REFUSALS['failed-by-peer']);
+    this.#next();
     this.idle();
   }
 
   // ------------------------------------------------------------------------------------------ primary
 
-  promote(force: boolean, answer: Answer): void {
-    const { volumes, link, config } = this.#p;
+  /** `fenced`: fence-peer was asked already. */
+  promote(force: boolean, answer: Answer, fenced = false): void {
+    const { volumes, link, config, fencing } = this.#p;
     if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
       answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
       return;
@@ -153,7 +232,10 @@ export class Roles {
         );
         return;
       }
-      const good = v.disk === 'UpToDate' || (v.connected && v.peerDisk === 'UpToDate');
+      const good =
+        v.disk === 'UpToDate' ||
+        (v.connected && v.peerDisk === 'UpToDate') ||
+        (v.disk === 'Consistent' && fencing.needed && !fenced);
       if (!good && !(force && atLeast(v.disk, 'Inconsistent'))) {
         answer(
           refused(
@@ -164,6 +246,30 @@ export class Roles {
         );
         return;
       }
+    }
+    if (fencing.needed && !(fenced && force)) {
+      if (fenced) {
+        answer(
+          refused(
+            'fenced',
+            `fence-peer could not make sure of ${config.peer}: connect it, or use --force and risk a split brain`,
+            `fence-peer 未能确认 ${config.peer} 的状态：请先连接，或使用 --force 并承担脑裂风险`,
+          ),
+        );
+        return;
+      }
+      this.#changing = true;
+      fencing.fence((sure) => {
+        this.#changing = false;
+        if (sure)
+          for (const v of volumes)
+            if (v.disk === 'Consistent') {
+              v.disk = 'UpToDate';
+              v.save(false);
+            }
+        this.promote(force, answer, true);
+      });
+      return;
     }
     this.#changing = true;
     const raise = volumes.filter((v) => v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'));
@@ -201,12 +307,14 @@ export class Roles {
       const alone = !v.connected || !atLeast(v.peerDisk, 'Inconsistent');
       if (v.backing !== undefined && (forced || (alone && v.uuids.bitmap === 0n))) v.beginGeneration();
       else v.uuids = withRole(v.uuids, true);
-      v.save(forced, () => {
+      v.persist(forced, () => {
         if (--left > 0) return;
         this.#changing = false;
         for (const one of volumes) {
           one.promoting = false;
           one.role = 'Primary';
+          const seen = one.peerUuids?.uuids.current;
+          if (one.backing === undefined && seen !== undefined) one.exposed = generation(seen);
           if (!link.established || era !== link.era) continue;
           if (raise.includes(one)) syncs.tellUuids(one);
           syncs.tell(one);
@@ -227,6 +335,10 @@ export class Roles {
     }
     if (this.#changing) {
       answer(refused('in-transient', 'it is just becoming primary', '正在成为主节点'));
+      return;
+    }
+    if (this.#p.volumes.some((v) => v.frozen)) {
+      answer(refused('device-in-use', 'its requests are frozen: resume-io first', '请求已冻结：请先执行 resume-io'));
       return;
     }
     if (!this.primary) {
@@ -262,12 +374,23 @@ export class Roles {
         continue;
       }
       // Nobody reads the activity log of a secondary: what it would have told must be durable, as data and as bits.
-      v.backing.store.flush(() => {
+      v.flush(() => {
         v.role = 'Secondary';
         v.uuids = withRole(v.uuids, false);
-        v.save(true, end);
+        v.persist(true, end);
       });
     }
+  }
+
+  /** The verdict of a split brain is that this primary gives in. False: somebody is using it, and the administrator is told. */
+  giveUp(v: Volume): boolean {
+    if (!v.primary) return true;
+    if (this.#p.sender.inFlight > 0 || this.#changing) {
+      this.#p.handlers.call('pri-lost-after-sb', v.number);
+      return false;
+    }
+    v.role = 'Secondary';
+    return true;
   }
 
   // ------------------------------------------------------------------------------------------ disconnect
@@ -290,13 +413,31 @@ export class Roles {
       answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
       return;
     }
+    // A primary under fencing leaves its peer as Outdated; one that is there wants us to be.
+    if (this.primary && this.#p.fencing.strict) this.#leave(STATE_BITS.peerDisk, end, answer);
+    else
+      this.#leave(undefined, end, (a) => {
+        if (a.ok || a.code !== 'fenced' || this.primary) return answer(a);
+        this.#becomeOutdated(() => this.#leave(DISK, end, answer));
+      });
+  }
+  #leave(outdated: readonly [number, number] | undefined, end: () => void, answer: Answer): void {
+    const { link, volumes } = this.#p;
+    if (!link.established) {
+      end();
+      return;
+    }
+    const also = outdated === undefined ? 0 : fieldMask(outdated);
+    const value = outdated === undefined ? 0 : put(outdated, DRBD_DISKS.indexOf('Outdated'));
     this.#ask(
       'P_CONN_ST_CHG_REQ',
-      [this.#p.volumes[0] as Volume],
-      fieldMask(CONNECTION),
-      put(CONNECTION, DRBD_CONNECTIONS.indexOf('Disconnecting')),
+      [volumes[0] as Volume],
+      fieldMask(CONNECTION) | also,
+      put(CONNECTION, DRBD_CONNECTIONS.indexOf('Disconnecting')) | value,
       (result) => {
         if (result < SUCCESS && link.established) return answer(this.#peerRefused(result));
+        if (outdated === STATE_BITS.peerDisk && result >= SUCCESS)
+          for (const v of volumes) if (atLeast(v.peerDisk, 'Outdated')) v.peerDisk = 'Outdated';
         end();
       },
     );

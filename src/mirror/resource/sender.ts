@@ -15,9 +15,10 @@ import {
   sector,
 } from '../../wire/index.ts';
 import { EXTENT_SECTORS } from '../metadata/index.ts';
+import type { FailedIo } from './disks.ts';
 import type { RangeLock } from './range-locks.ts';
 import { type AppRequest, type Context, EIO } from './types.ts';
-import { atLeast, type Volume } from './volume.ts';
+import type { Backing, Volume } from './volume.ts';
 
 export const EXTENT_BYTES = EXTENT_SECTORS * 512;
 const BIT_BYTES = 4096;
@@ -43,6 +44,8 @@ type Write = {
   readonly offset: number;
   readonly length: number;
   lock: RangeLock | undefined;
+  /** Kept back a resync of its place to this side. */
+  fetching: RangeLock | undefined;
   /** Extents of the activity log that it needs, first and last, and how many of them are held. */
   readonly first: number;
   readonly last: number;
@@ -50,10 +53,15 @@ type Write = {
   /** Those that are held and were not hot when they were taken. */
   pending: Set<number> | undefined;
   local: 'waits' | 'flies' | 'done' | 'failed';
-  /** `none`: the peer does not take part. `lost`: it did, and was lost. */
-  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost';
-  /** In which it was sent. */
+  /**
+   * `none`: the peer does not take part. `lost`: it did, and was lost. While requests are frozen: `kept`, to be sent again;
+   * `carried`, it had told to have it, though not on stable storage. `retry`: it collided with one of the peer's.
+   */
+  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost' | 'kept' | 'carried' | 'retry';
+  /** In which it was sent last. */
   epoch: Epoch | undefined;
+  /** The peer has told to have it: in A it counts as acknowledged without. */
+  told: boolean;
   sentAt: number;
   completed: boolean;
   durable: boolean;
@@ -62,14 +70,18 @@ type Write = {
 type Epoch = {
   readonly barrier: BarrierId;
   readonly writes: Write[];
+  /** Of an earlier connection: durable with this epoch, in which a flush was sent for them. */
+  readonly carried: readonly Write[];
   readonly begun: number;
   /** One of its writes is answered: what is sent from now on may depend on it, so a barrier goes before that. */
   ends: boolean;
   closed: number | undefined;
 };
+const countOf = (e: Epoch): number => e.writes.length + (e.carried.length > 0 ? 1 : 0);
+const isOf = (e: Epoch, v: Volume): boolean => [e.writes, e.carried].some((l) => l.some((w) => w.volume === v));
 /** An epoch that has to end, and behind which nothing is sent, gets its barrier within so many microseconds. */
 const CLOSE_WITHIN = 5_000;
-type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean };
+type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean; failed: boolean };
 
 export interface SenderOptions {
   /** 1 A, 2 B, 3 C. */
@@ -94,15 +106,17 @@ export class Sender {
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
   onIdle: () => void = () => {};
+  readonly #failed: (v: Volume, on: Backing, io: FailedIo) => void;
   /** A write is about to be sent: whether it is may change yet. An epoch was acknowledged. */
   beforeSend: (v: Volume) => void = () => {};
   onEpoch: () => void = () => {};
   /** Bytes that were sent and whose epoch is not acknowledged. */
   readonly #flying = new Map<Volume, number>();
 
-  constructor(c: Context, o: SenderOptions) {
+  constructor(c: Context, o: SenderOptions, failed: (v: Volume, on: Backing, io: FailedIo) => void) {
     this.#c = c;
     this.#o = o;
+    this.#failed = failed;
   }
   configure(o: SenderOptions): void {
     this.#o = o;
@@ -164,6 +178,7 @@ export class Sender {
       offset: r.offset,
       length,
       lock: undefined,
+      fetching: undefined,
       first: Math.floor(r.offset / EXTENT_BYTES),
       last: Math.ceil((r.offset + length) / EXTENT_BYTES) - 1,
       held: 0,
@@ -171,14 +186,24 @@ export class Sender {
       local: 'waits',
       peer: 'none',
       epoch: undefined,
+      told: false,
       sentAt: 0,
       completed: false,
       durable: false,
     };
     this.#log.set(Number(w.id), w);
-    // The lock may be free at once, and then `run` is called before it is returned.
-    w.lock = v.locks.acquire(w.offset, w.offset + length, () => this.#queue(w));
-    if (w.completed) v.locks.release(w.lock);
+    const lock = (): void => {
+      // The lock may be free at once, and then `run` is called before it is returned.
+      w.lock = v.locks.acquire(w.offset, w.offset + length, () => this.#queue(w));
+      if (w.completed) v.locks.release(w.lock);
+    };
+    if (v.fetching.size === 0) {
+      lock();
+      return;
+    }
+    // What a resync is just fetching for this side must not replace it.
+    w.fetching = v.fetching.acquire(w.offset, w.offset + length, lock);
+    if (w.completed) v.fetching.release(w.fetching);
   }
   #queue(w: Write): void {
     const { volume: v } = w;
@@ -268,10 +293,9 @@ export class Sender {
     if (v.mirrors) this.beforeSend(v);
     if (v.mirrors) this.#send(w);
     else this.#mark(w);
-    if (v.backing === undefined) {
-      w.local = 'done';
-      // Without a disk and without a peer that takes it, nobody has it.
-      if (w.peer === 'none') w.local = 'failed';
+    const { backing } = v;
+    if (backing === undefined) {
+      w.local = 'failed';
       this.#settle(w);
       return;
     }
@@ -286,10 +310,10 @@ export class Sender {
         ? { op: 'write', offset: w.offset, bytes: r.bytes, through: r.through }
         : { op: 'zero', offset: w.offset, length: w.length, keep: !r.unmap },
       (result) => {
-        v.counters.lo--;
-        v.backing?.store.wrote();
-        w.local = result === 0 ? 'done' : 'failed';
-        if (result !== 0) v.onBroken();
+        backing.store.wrote();
+        w.local = result === 0 && v.backing === backing ? 'done' : 'failed';
+        if (result !== 0) this.#failed(v, backing, { op: 'write', offset: w.offset, length: w.length });
+        v.landed();
         this.#settle(w);
       },
     );
@@ -314,13 +338,7 @@ export class Sender {
     if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
     else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
     if (this.#current?.ends) this.close();
-    if (this.#current === undefined) {
-      const barrier = this.#nextBarrier as BarrierId;
-      this.#current = { barrier, writes: [], begun: this.#c.now, ends: false, closed: undefined };
-      this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
-      this.#epochs.push(this.#current);
-    }
-    const epoch = this.#current;
+    const epoch = this.#current ?? this.#open([]);
     epoch.writes.push(w);
     w.epoch = epoch;
     w.sentAt = this.#c.now;
@@ -331,6 +349,14 @@ export class Sender {
     // In A it is complete when it is on its way.
     w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
     if (epoch.writes.length >= this.#o.maxEpochSize) this.close();
+  }
+  #open(carried: readonly Write[]): Epoch {
+    const barrier = this.#nextBarrier as BarrierId;
+    const epoch: Epoch = { barrier, writes: [], carried, begun: this.#c.now, ends: false, closed: undefined };
+    this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
+    this.#epochs.push(epoch);
+    this.#current = epoch;
+    return epoch;
   }
   /** Zeros go as what the peer knows: before P_ZEROES a P_TRIM had the meaning of both. */
   #packet(r: AppWrite, block: Pick<DataPacket, 'volume' | 'sector' | 'id' | 'seq' | 'flags'>): DrbdPacket {
@@ -382,9 +408,11 @@ export class Sender {
     if (p.kind === 'P_NEG_ACK') {
       if (v.backing !== undefined) v.bitmap.set(bitsTouched(w.offset, w.length));
       w.peer = 'failed';
-    } else {
+    } else if (p.kind === 'P_RETRY_WRITE') w.peer = 'retry';
+    else {
       if (p.kind === 'P_RS_WRITE_ACK' && v.backing !== undefined)
         v.bitmap.clear(bitsCovered(w.offset, w.length, v.size * 512));
+      w.told = true;
       if (w.peer === 'sent') w.peer = 'acked';
     }
     this.#settle(w);
@@ -395,13 +423,13 @@ export class Sender {
     const epoch = this.#epochs[0];
     if (epoch === undefined || epoch.closed === undefined || epoch.barrier !== barrier)
       return text('the peer acknowledged an epoch that is not the oldest', '对端确认的并非最早的写入批次');
-    if (epoch.writes.length !== count)
+    if (countOf(epoch) !== count)
       return text(
-        `the peer counted ${count} writes in an epoch of ${epoch.writes.length}`,
-        `对端在含 ${epoch.writes.length} 次写入的批次中计得 ${count} 次`,
+        `the peer counted ${count} writes in an epoch of ${countOf(epoch)}`,
+        `对端在含 ${countOf(epoch)} 次写入的批次中计得 ${count} 次`,
       );
     this.#epochs.shift();
-    for (const w of epoch.writes) {
+    for (const w of [...epoch.writes, ...epoch.carried]) {
       w.durable = true;
       this.#flying.set(w.volume, this.flying(w.volume) - w.length);
       if (w.peer === 'sent') w.peer = 'acked';
@@ -417,20 +445,32 @@ export class Sender {
   #settle(w: Write): void {
     const { volume: v } = w;
     const local = w.local === 'done' || w.local === 'failed';
-    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
+    if (!w.completed && local && w.peer === 'retry') {
+      this.#resubmit(w);
+      return;
+    }
+    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked' && w.peer !== 'carried')) {
       w.completed = true;
       const good = w.local === 'done' ? w.peer !== 'failed' || v.backing !== undefined : w.peer === 'acked';
       v.counters.ap--;
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
-      const current = this.#current;
-      if (current !== undefined && w.epoch === current && !current.ends) {
-        current.ends = true;
-        this.#due = us(this.#c.now + CLOSE_WITHIN);
-      }
-      if (w.lock !== undefined) v.locks.release(w.lock);
+      this.#ends(w);
+      this.#unlock(w);
       this.onIdle();
     }
-    const open = (w.peer === 'sent' || w.peer === 'acked' || w.peer === 'failed') && !w.durable;
+    this.#forget(w);
+  }
+  /** Later writes may depend on this one. */
+  #ends(w: Write): void {
+    const current = this.#current;
+    if (current === undefined || w.epoch !== current || current.ends) return;
+    current.ends = true;
+    this.#due = us(this.#c.now + CLOSE_WITHIN);
+  }
+  /** Ends it, when it is answered and its fate at the peer is known. */
+  #forget(w: Write): void {
+    const { volume: v } = w;
+    const open = w.peer !== 'none' && w.peer !== 'lost' && !w.durable;
     if (!w.completed || open || !this.#log.delete(Number(w.id))) return;
     if (v.backing !== undefined) {
       for (let n = 0; n < w.held; n++) v.backing.al.end(w.first + n);
@@ -440,20 +480,22 @@ export class Sender {
   }
 
   #flush(v: Volume, tag: number): void {
-    const f: Flush = { volume: v, tag, epochs: new Set(), local: false };
+    const f: Flush = { volume: v, tag, epochs: new Set(), local: false, failed: false };
     this.#flushes.push(f);
     this.push();
-    for (const e of this.#epochs) if (e.writes.some((w) => w.volume === v)) f.epochs.add(e);
+    for (const e of this.#epochs) if (isOf(e, v)) f.epochs.add(e);
     const end = (): void => {
       f.local = true;
       this.#settleFlushes();
     };
-    if (v.backing === undefined) {
+    const { backing } = v;
+    if (backing === undefined) {
       end();
       return;
     }
     this.#c.disk(v.number, 'data', { op: 'flush' }, (result) => {
-      if (result !== 0) v.onBroken();
+      f.failed = result !== 0 || v.backing !== backing;
+      if (result !== 0) this.#failed(v, backing, { op: 'flush', offset: 0, length: 0 });
       end();
     });
   }
@@ -462,7 +504,7 @@ export class Sender {
       if (!f.local || f.epochs.size > 0 || f.volume.held) continue;
       this.#flushes.splice(this.#flushes.indexOf(f), 1);
       f.volume.counters.ap--;
-      const good = f.volume.backing !== undefined || atLeast(f.volume.peerDisk, 'UpToDate');
+      const good = (f.volume.backing !== undefined && !f.failed) || f.volume.peerDisk === 'UpToDate';
       this.#c.emit({ kind: 'done', volume: f.volume.number, tag: f.tag, result: good ? 0 : EIO });
       this.onIdle();
     }
@@ -477,10 +519,105 @@ export class Sender {
     this.#flying.clear();
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;
-      if (w.volume.backing !== undefined) w.volume.bitmap.set(bitsTouched(w.offset, w.length));
-      w.peer = 'lost';
+      if (w.volume.holds.has('fencing') && w.peer !== 'failed') {
+        if (w.peer === 'acked' || w.peer === 'sent' || (w.peer === 'retry' && !w.completed))
+          w.peer = w.told ? 'carried' : 'kept';
+      } else this.#lose(w);
     }
     for (const f of this.#flushes) f.epochs.clear();
+  }
+  #lose(w: Write): void {
+    if (w.volume.backing !== undefined) w.volume.bitmap.set(bitsTouched(w.offset, w.length));
+    w.peer = 'lost';
+  }
+  /** The peer's disk is gone: it may have told to have what it had not flushed. */
+  peerDiskLost(v: Volume): void {
+    if (v.backing === undefined) return;
+    for (const w of this.#log.values())
+      if (w.volume === v && w.peer !== 'none' && !w.durable) v.bitmap.set(bitsTouched(w.offset, w.length));
+  }
+  /** The own disk is gone, and its activity log with it. */
+  detached(v: Volume): void {
+    for (const w of this.#log.values()) {
+      if (w.volume !== v) continue;
+      w.held = 0;
+      w.pending = undefined;
+      if (w.local === 'done' && !w.completed) w.local = 'failed';
+    }
+    for (const f of this.#flushes) if (f.volume === v) f.failed = true;
+  }
+  /** Of the own writes that the peer has not acknowledged, what collides with a range: one that covers it, or some. */
+  collision(v: Volume, from: number, to: number): 'covered' | 'touched' | undefined {
+    let found: 'covered' | 'touched' | undefined;
+    for (const w of this.#log.values()) {
+      if (w.volume !== v || w.completed || w.offset >= to || from >= w.offset + w.length) continue;
+      if (w.peer !== 'sent' && !(w.peer === 'none' && w.local === 'waits')) continue;
+      if (w.offset <= from && to <= w.offset + w.length) return 'covered';
+      found = 'touched';
+    }
+    return found;
+  }
+  /** Whether one of the own writes in a range is under way. */
+  busy(v: Volume, from: number, to: number): boolean {
+    for (const w of this.#log.values())
+      if (w.volume === v && !w.completed && w.offset < to && from < w.offset + w.length) return true;
+    return false;
+  }
+  /** There are data again: what reached neither disk is tried once more. While the volume is held. */
+  again(v: Volume): void {
+    for (const w of [...this.#log.values()])
+      if (w.volume === v && !w.completed && w.local === 'failed' && w.peer !== 'sent' && w.peer !== 'acked') {
+        // Counted in an epoch that is open: as a new write. Else in its place before those that wait for it.
+        if (w.peer === 'failed' && !w.durable) this.#resubmit(w);
+        else {
+          w.local = 'waits';
+          w.peer = 'none';
+          this.#queue(w);
+        }
+      }
+  }
+  #unlock(w: Write): void {
+    if (w.lock !== undefined) w.volume.locks.release(w.lock);
+    if (w.fetching !== undefined) w.volume.fetching.release(w.fetching);
+  }
+  /** As a new write, behind all that overlaps it by now. */
+  #resubmit(w: Write): void {
+    const { volume: v } = w;
+    w.completed = true;
+    this.#ends(w);
+    this.#unlock(w);
+    this.#forget(w);
+    this.submit(v, w.request);
+  }
+  /** What was kept for the peer is not sent to it any more. */
+  giveUp(v: Volume): void {
+    for (const w of this.#log.values())
+      if (w.volume === v && (w.peer === 'kept' || w.peer === 'carried')) this.#lose(w);
+  }
+  /** Nothing that the peer may lack was answered: its data are not ours any more, and cannot be sent again. */
+  canResend(v: Volume): boolean {
+    for (const w of this.#log.values()) if (w.volume === v && w.peer === 'kept' && w.completed) return false;
+    return true;
+  }
+  /** The peer is back as it was: what it has not acknowledged is sent again, and what it had is flushed. */
+  resend(v: Volume): void {
+    const mine = [...this.#log.values()].filter((w) => w.volume === v);
+    const carried = mine.filter((w) => w.peer === 'carried');
+    if (carried.length > 0) {
+      this.close();
+      this.#open(carried);
+      const flush = {
+        sector: sector(0),
+        id: this.#nextId++ as BlockId,
+        seq: this.#seq(v),
+        flags: DRBD_WRITE_FLAG.flush,
+      };
+      this.#c.send('data', { kind: 'P_DATA', volume: v.number, ...flush, digest: NOTHING, data: NOTHING });
+      this.close();
+    }
+    for (const w of mine) if (w.peer === 'kept') this.#send(w);
+    for (const f of this.#flushes) if (f.volume === v) for (const e of this.#epochs) f.epochs.add(e);
+    if (this.#flushes.some((f) => f.volume === v)) this.push();
   }
   /** Answers whatever can be answered now. */
   settleAll(): void {

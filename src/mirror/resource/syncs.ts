@@ -3,11 +3,13 @@ import { type Microseconds, text, unreachable } from '../../base/index.ts';
 import {
   type BlockAckPacket,
   DRBD_ROLES,
+  DRBD_UUID_FLAG,
   type DrbdConnection,
   type DrbdPacket,
   type UuidSet,
 } from '../../wire/index.ts';
 import { fittingDisks, roleOf, stateWord } from '../machine/index.ts';
+import { generation } from '../metadata/index.ts';
 import type { BitmapReceipt } from './bitmap-exchange.ts';
 import type { Parts } from './parts.ts';
 import type { ResyncSource, ResyncTarget } from './resync.ts';
@@ -95,7 +97,10 @@ export class Syncs {
   }
   tellUuids(v: Volume): void {
     const { uuids, bits } = v;
-    this.#p.c.send('data', { kind: 'P_UUIDS', volume: v.number, uuids, bits, flags: v.crashedPrimary ? 2 : 0 });
+    if (v.backing === undefined) return;
+    const inconsistent = v.attachedAs === 'Inconsistent' ? DRBD_UUID_FLAG.inconsistent : 0;
+    const flags = (v.crashedPrimary ? DRBD_UUID_FLAG.crashedPrimary : 0) | inconsistent;
+    this.#p.c.send('data', { kind: 'P_UUIDS', volume: v.number, uuids, bits, flags });
   }
   /** The connection state of a volume changes, and the disks with it. */
   go(v: Volume, connection: DrbdConnection): void {
@@ -135,13 +140,14 @@ export class Syncs {
       case 'P_TRIM':
       case 'P_ZEROES':
       case 'P_WSAME':
-        receiver.write(v, p);
+        this.#p.two.write(v, p);
         return;
       case 'P_STATE':
         this.#p.peerStates.heard(v, p);
         return;
       case 'P_UUIDS':
         v.peerUuids = p;
+        if (v.backing === undefined && v.primary) v.exposed = generation(p.uuids.current);
         return;
       case 'P_SIZES':
         this.#p.resizes.heard(v, p);
@@ -194,6 +200,8 @@ export class Syncs {
       case 'P_WRITE_ACK':
       case 'P_RS_WRITE_ACK':
       case 'P_NEG_ACK':
+      case 'P_SUPERSEDED':
+      case 'P_RETRY_WRITE':
         this.#onAck(v, p);
         return;
       case 'P_SYNC_PARAM89':

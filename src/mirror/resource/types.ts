@@ -50,7 +50,8 @@ export type ResourceEvent =
   | { readonly kind: 'packet'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
   /** A socket of the connection is gone, or what came over it made no sense. */
   | { readonly kind: 'closed'; readonly because: Text }
-  | { readonly kind: 'handled'; readonly handler: number; readonly status: number }
+  /** A program that was run has ended; `status` undefined: not by itself, or it could not be started. */
+  | { readonly kind: 'handled'; readonly handler: number; readonly status: number | undefined }
   /** The devices as they are now, after `measure`. */
   | { readonly kind: 'measured'; readonly volume: number; readonly data: Sector; readonly metadata: Sector }
   | { readonly kind: 'tick' };
@@ -87,6 +88,8 @@ export type ResourceEffect =
       readonly name: MirrorHandler;
       readonly volume: number | undefined;
     }
+  /** It took too long: end it, and all that it started. */
+  | { readonly kind: 'end-run'; readonly handler: number }
   | { readonly kind: 'reason'; readonly reason: MirrorReason }
   /** Look at the size of a volume's devices again. */
   | { readonly kind: 'measure'; readonly volume: number }

@@ -92,9 +92,10 @@ export class Verifies {
     return undefined;
   }
   #world(v: Volume): VerifyWorld {
-    const { c, config, receiver } = this.#p;
+    const { c, config } = this.#p;
     const algorithm = config.net.verify ?? '';
-    return { c, volume: v, algorithm, behindWrites: (run) => receiver.behind(run) };
+    // Every write that came before has its place among the ranges already.
+    return { c, volume: v, algorithm, behindWrites: (run) => run() };
   }
 
   requested(v: Volume, p: RequestPacket): void {
@@ -149,6 +150,7 @@ export class Verifies {
           )
         : text('verify finished: no difference', '校验完成：无差异'),
     );
+    if (found > 0) this.#p.handlers.call('out-of-sync', v.number);
   }
   /** The connection or a disk is lost: whoever verified goes on from `position` the next time. Called by `syncs.stop`. */
   interrupted(v: Volume, position: number | undefined): void {

@@ -16,6 +16,7 @@ import {
   ActivityLog,
   type Bitmap,
   bitsFor,
+  generation,
   MD_FLAG,
   type MetadataLayout,
   MIN_EXTENTS,
@@ -65,6 +66,10 @@ export class Volume implements Stored {
   readonly config: VolumeConfig;
   readonly devices: Devices;
   readonly locks = new RangeLocks();
+  /** Ranges that a resync has asked for, of a target that is primary: its own writes wait. */
+  readonly fetching = new RangeLocks();
+  /** Whether a write of the application is under way in a range of bytes. */
+  busy: (from: number, to: number) => boolean = () => false;
   readonly counters: Counters = { ns: 0, nr: 0, dw: 0, dr: 0, lo: 0, ua: 0, ap: 0 };
   backing: Backing | undefined;
   #superblock: Superblock | undefined;
@@ -92,6 +97,10 @@ export class Volume implements Stored {
   onReleased: () => void = () => {};
   onReady: () => void = () => {};
   onBroken: () => void = () => {};
+  onMetadataBroken: () => void = () => {};
+  /** Told when nothing is under way on the disk; when it is gone. */
+  onDrained: () => void = () => {};
+  onDropped: () => void = () => {};
   onRoles: () => void = () => {};
 
   constructor(c: Context, config: VolumeConfig, devices: Devices) {
@@ -187,20 +196,29 @@ export class Volume implements Stored {
     if (this.#superblock !== undefined) this.#superblock = { ...this.#superblock, alOffset, bmOffset, size };
   }
   dropBacking(): void {
+    if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
+    this.#unsaved = undefined;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
     this.backing?.store.stop();
     this.backing = undefined;
+    this.attachedAs = undefined;
     this.#superblock = undefined;
     this.disk = 'Diskless';
+    for (const then of waiting) then();
   }
 
   superblock(): Superblock {
     const s = this.#superblock;
     if (s === undefined) throw new Error('bug: the volume has no metadata');
     let flags = 0;
-    if (atLeast(this.disk, 'Outdated')) flags |= MD_FLAG.consistent;
-    if (this.disk === 'UpToDate') flags |= MD_FLAG.wasUpToDate;
-    if (this.disk === 'Consistent') flags |= s.flags & MD_FLAG.wasUpToDate;
-    if (this.primary || this.promoting) flags |= MD_FLAG.primary;
+    const disk = this.attachedAs ?? this.disk;
+    if (atLeast(disk, 'Outdated')) flags |= MD_FLAG.consistent;
+    if (disk === 'UpToDate') flags |= MD_FLAG.wasUpToDate;
+    if (disk === 'Consistent') flags |= s.flags & MD_FLAG.wasUpToDate;
+    // The only disk of a primary has writes on their way as a primary's own has.
+    const sole = this.connected && this.peerRole === 'Primary' && !atLeast(this.peerDisk, 'Inconsistent');
+    if (this.primary || this.promoting || sole) flags |= MD_FLAG.primary;
     if (this.connected) flags |= MD_FLAG.connected;
     if (atLeast(this.peerDisk, 'Inconsistent') && !atLeast(this.peerDisk, 'DUnknown')) flags |= MD_FLAG.peerOutdated;
     if (this.crashedPrimary) flags |= MD_FLAG.crashedPrimary;
@@ -232,8 +250,22 @@ export class Volume implements Stored {
     this.onResized();
   }
   onResized: () => void = () => {};
+  /** Attached while connected: it is Negotiating until both have compared; this is what its own metadata say. */
+  attachedAs: DrbdDisk | undefined;
+  get negotiating(): boolean {
+    return this.attachedAs !== undefined;
+  }
+  negotiated(): void {
+    if (this.attachedAs === undefined) return;
+    this.disk = this.attachedAs;
+    this.attachedAs = undefined;
+  }
+  /** Of a primary without a disk: the generation that its application has seen. */
+  exposed: bigint | undefined;
   /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */
   considerResync = false;
+  /** One side leaves on purpose and is out of date from here on: no state of the connection raises it again. */
+  leaving = false;
   /** Why a resync stands still: an operator here, one at the peer's, another resync that goes first. */
   readonly pause = { user: false, peer: false, dependency: false };
   /** About to be primary: that is on disk before the first write may be. */
@@ -247,8 +279,27 @@ export class Volume implements Stored {
     }
     this.backing.store.save(pages, then);
   }
+  readonly #waiting = new Set<() => void>();
+  /** The generation before one that is not durable yet. */
+  #unsaved: bigint | undefined;
+  /** As `save`; `then` also when the disk is gone before: nothing is left that could be durable. */
+  persist(pages: boolean, then: () => void): void {
+    this.#once(then, (done) => this.save(pages, done));
+  }
+  /** All data that were written are durable; or the disk is gone. */
+  flush(then: () => void): void {
+    this.#once(then, (done) => this.attached.store.flush(done));
+  }
+  #once(then: () => void, begin: (done: () => void) => void): void {
+    const done = (): void => {
+      this.#waiting.delete(done);
+      then();
+    };
+    this.#waiting.add(done);
+    begin(done);
+  }
   broken(): void {
-    this.onBroken();
+    this.onMetadataBroken();
   }
   committed(): void {
     this.onReady();
@@ -260,12 +311,23 @@ export class Volume implements Stored {
   release(name: string): void {
     if (this.holds.delete(name) && !this.held) this.onReleased();
   }
+  /** A write has ended. */
+  landed(): void {
+    if (--this.counters.lo === 0) this.onDrained();
+  }
   get held(): boolean {
     return this.holds.size > 0;
   }
+  /** Held for long: reads wait too. */
+  get frozen(): boolean {
+    return this.holds.has('fencing') || this.holds.has('user') || this.holds.has('no-data');
+  }
+  /** The operator lets go what cannot be done: it fails, and is not kept for want of data once more. */
+  failing = false;
 
   /** From now on the peer's data and ours go different ways. Writes are held until that is durable. */
   beginGeneration(): void {
+    this.#unsaved ??= generation(this.uuids.current);
     this.uuids = newCurrent(this.uuids, this.#c.random64() & ~1n, this.primary || this.promoting);
     if (this.uuids.current <= 4n) {
       this.beginGeneration();
@@ -273,7 +335,10 @@ export class Volume implements Stored {
     }
     const name = `generation ${this.#generations++}`;
     this.hold(name, NEW_GENERATION);
-    this.save(false, () => this.release(name));
+    this.persist(false, () => {
+      this.#unsaved = undefined;
+      this.release(name);
+    });
   }
 }
 const NEW_GENERATION = text('a new generation is being written to the metadata', '正在把新的数据代写入元数据');

@@ -7,6 +7,7 @@ import type { World } from '../world.ts';
 
 const PAGE = 4096;
 const SECTOR = 512;
+const EIO = -5;
 type Held = { readonly offset: number; readonly bytes: Uint8Array };
 
 const overlap = (a: Held, b: Held): boolean =>
@@ -55,6 +56,8 @@ export class SimDisk {
   /** Called before a write reaches the disk, with its number. */
   writes = 0;
   onWrite: () => void = () => {};
+  /** Whether an operation ends with EIO, without any effect. */
+  fails: (o: DiskOperation) => boolean = () => false;
 
   constructor(world: World, bytes: number) {
     this.#world = world;
@@ -70,6 +73,12 @@ export class SimDisk {
     // Mostly quick, sometimes slow, and so out of order.
     const usual = r.chance(0.05) ? r.between(2_000, 30_000) : r.between(20, 800);
     const delay = Math.max(0, this.#stalledUntil - this.#world.now) + usual;
+    if (this.fails(o)) {
+      this.#world.at(this.#world.now + delay, () => {
+        if (life === this.#life) done(EIO);
+      });
+      return;
+    }
     let held: Held | undefined;
     if (o.op === 'write') held = { offset: o.offset, bytes: o.bytes.slice() };
     if (o.op === 'zero') held = { offset: o.offset, bytes: new Uint8Array(o.length) };

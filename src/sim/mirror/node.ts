@@ -10,6 +10,7 @@ import {
   MD_FLAG,
   type MirrorAnswer,
   type MirrorConfig,
+  type MirrorHandler,
   type MirrorRequest,
   Resource,
   type ResourceEvent,
@@ -23,6 +24,9 @@ import type { Line } from './line.ts';
 export interface Rendezvous {
   seeks(node: SimNode): void;
 }
+
+/** What a program does: its exit code comes when `ended` is called; never: it hangs until it is killed. */
+export type SimHandler = (name: MirrorHandler, ended: (status: number) => void) => void;
 
 export class SimNode {
   readonly name: string;
@@ -43,6 +47,9 @@ export class SimNode {
   readonly #asked = new Map<number, (a: MirrorAnswer) => void>();
   #nextTag = 1;
   readonly #app = new Map<number, (result: number) => void>();
+  /** Programs die with their machine. */
+  #life = 0;
+  onHandler: SimHandler = (_, ended) => ended(0);
 
   constructor(index: 0 | 1, world: World, meet: Rendezvous, config: MirrorConfig, bytes: number) {
     this.index = index;
@@ -94,6 +101,7 @@ export class SimNode {
     this.resource = undefined;
     this.seeking = false;
     this.#inbox = [];
+    this.#life++;
     this.#asked.clear();
     this.#app.clear();
     // A process that dies has its sockets closed by its kernel; a machine without power says nothing.
@@ -179,6 +187,13 @@ export class SimNode {
             this.#asked.delete(e.id);
             this.#world.note(this.name, e.answer.text.en);
             then?.(e.answer);
+            break;
+          }
+          case 'run': {
+            const life = this.#life;
+            this.onHandler(e.name, (status) => {
+              if (life === this.#life) this.feed({ kind: 'handled', handler: e.handler, status });
+            });
             break;
           }
           case 'measure': {

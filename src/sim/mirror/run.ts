@@ -4,6 +4,7 @@
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
 import { bytes, type Text } from '../../base/index.ts';
+import type { MirrorConfig } from '../../mirror/index.ts';
 import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
@@ -24,6 +25,8 @@ export type MirrorWorldOptions = SimMirrorOptions & {
   readonly places: number;
   /** New disks, which are copied first; else both hold the same from the beginning. */
   readonly fresh: boolean;
+  /** Changes what simConfig says. */
+  readonly settings?: (c: MirrorConfig) => MirrorConfig;
 };
 
 export class MirrorWorld {
@@ -31,12 +34,12 @@ export class MirrorWorld {
   readonly options: MirrorWorldOptions;
   readonly nodes: readonly [SimNode, SimNode];
   readonly ledger: Ledger;
-  readonly #wire: Wire & { waiting: (() => void)[] };
-  readonly #places: number[] = [];
-  #calm = false;
-  #writing = true;
-  #stamp = 0;
-  #clients = 0;
+  protected readonly wire: Wire & { waiting: (() => void)[] };
+  protected readonly places: number[] = [];
+  protected calm = false;
+  protected writing = true;
+  protected stamp = 0;
+  protected clients = 0;
 
   constructor(seed: number, options?: MirrorWorldOptions) {
     this.world = new World(seed);
@@ -54,33 +57,34 @@ export class MirrorWorld {
       places: r.pick([4, 30, 300] as const),
       fresh: !large,
     };
-    this.#wire = {
+    this.wire = {
       cut: false,
       waiting: [],
       latency: () => r.between(30, r.chance(0.05) ? 20_000 : 400),
-      disturbs: () => this.options.integrity && !this.#calm && r.chance(0.01),
-      whenWhole: (run) => this.#wire.waiting.push(run),
+      disturbs: () => this.options.integrity && !this.calm && r.chance(0.01),
+      whenWhole: (run) => this.wire.waiting.push(run),
     };
     const meet = { seeks: (n: SimNode) => this.#seek(n) };
+    const settings = this.options.settings ?? ((c: MirrorConfig) => c);
     const node = (i: 0 | 1): SimNode =>
-      new SimNode(i, this.world, meet, simConfig(i, this.options), this.options.bytes);
+      new SimNode(i, this.world, meet, settings(simConfig(i, this.options)), this.options.bytes);
     this.nodes = [node(0), node(1)];
     this.ledger = new Ledger(this.options.protocol);
     // A large disk, for the sake of an activity log that runs full, is not copied first.
     const generation = this.options.fresh ? undefined : (0x1234_5678_9abc_def0n as GenerationId);
     for (const n of this.nodes) n.format(this.options.alExtents, generation);
-    this.world.afterEvent = () => this.#promises();
+    this.world.afterEvent = () => this.promises();
     // Up to the metadata, which takes a little more than a 32768th.
     const usable = Math.floor((this.options.bytes * 0.98) / 4096) - 40;
-    for (let i = 0; i < this.options.places; i++) this.#places.push(r.between(0, usable - 16) * 4096);
+    for (let i = 0; i < this.options.places; i++) this.places.push(r.between(0, usable - 16) * 4096);
   }
 
   run(): void {
     for (const n of this.nodes) n.boot();
-    this.#first();
+    this.first();
     for (let round = 0; round < this.options.rounds; round++) {
-      this.#trouble();
-      this.#settle();
+      this.trouble();
+      this.settle();
     }
   }
 
@@ -94,7 +98,7 @@ export class MirrorWorld {
     victim.disk.onWrite = () => {
       if (victim.disk.writes !== write) return;
       cut = true;
-      this.#kill(victim, true);
+      this.kill(victim, true);
       this.world.at(this.world.now + 300_000, () => {
         if (!victim.alive) victim.boot();
       });
@@ -103,15 +107,15 @@ export class MirrorWorld {
       this.good.add(n.index);
       n.boot();
     }
-    for (let i = 0; i < 3; i++) this.#client();
+    for (let i = 0; i < 3; i++) this.client();
     for (let step = 0; step < 50; step++) {
-      if (step === 15) this.#cutLine(true);
-      if (step === 30) this.#cutLine(false);
+      if (step === 15) this.cutLine(true);
+      if (step === 30) this.cutLine(false);
       // The two meet first.
-      for (const n of this.nodes) if (step > 4 && this.primary === undefined) this.#promote(n);
+      for (const n of this.nodes) if (step > 4 && this.primary === undefined) this.promote(n);
       this.world.runUntil(this.world.now + 100_000);
     }
-    if (cut) this.#settle();
+    if (cut) this.settle();
     return cut;
   }
 
@@ -122,7 +126,7 @@ export class MirrorWorld {
     const { random: r } = this.world;
     this.world.at(this.world.now + r.between(1_000, 300_000), () => {
       if (!n.alive || !n.seeking || n.line !== undefined) return;
-      if (this.#wire.cut || !other.alive || !other.seeking || other.line !== undefined) return this.#seek(n);
+      if (this.wire.cut || !other.alive || !other.seeking || other.line !== undefined) return this.#seek(n);
       this.#meet(n, other);
     });
   }
@@ -144,19 +148,19 @@ export class MirrorWorld {
         if (n.line?.line === line) n.handle({ kind: 'closed', because });
       },
     });
-    const line: Line = new Line(this.world, this.#wire, [end(opener, 0), end(other, 1)]);
+    const line: Line = new Line(this.world, this.wire, [end(opener, 0), end(other, 1)]);
     opener.line = { line, end: 0 };
     opener.feed(() => {
       if (opener.line?.line === line) opener.handle({ kind: 'socket', socket: 'data', opened: 'here' });
     });
   }
-  #cutLine(cut: boolean): void {
-    if (this.#wire.cut === cut) return;
+  cutLine(cut: boolean): void {
+    if (this.wire.cut === cut) return;
     this.world.note('line', cut ? 'cut' : 'whole');
-    this.#wire.cut = cut;
+    this.wire.cut = cut;
     if (cut) return;
-    const waiting = this.#wire.waiting;
-    this.#wire.waiting = [];
+    const waiting = this.wire.waiting;
+    this.wire.waiting = [];
     for (const w of waiting) this.world.at(this.world.now + 1, w);
   }
 
@@ -166,24 +170,24 @@ export class MirrorWorld {
     return this.nodes.find((n) => n.resource?.primary);
   }
   /** One client: writes, flushes and reads, one after the other. */
-  #client(): void {
+  protected client(): void {
     const { random: r } = this.world;
-    this.#clients++;
+    this.clients++;
     const next = (): void => {
-      const wait = this.#calm ? r.between(5_000, 80_000) : r.between(0, r.chance(0.3) ? 200_000 : 20_000);
-      this.world.at(this.world.now + wait, () => this.#act(next));
+      const wait = this.calm ? r.between(5_000, 80_000) : r.between(0, r.chance(0.3) ? 200_000 : 20_000);
+      this.world.at(this.world.now + wait, () => this.act(next));
     };
     next();
   }
-  #act(next: () => void): void {
-    if (!this.#writing) {
-      this.#clients--;
+  protected act(next: () => void): void {
+    if (!this.writing) {
+      this.clients--;
       return;
     }
     const { random: r } = this.world;
     const n = this.primary;
     if (n === undefined) {
-      this.world.at(this.world.now + 100_000, () => this.#act(next));
+      this.world.at(this.world.now + 100_000, () => this.act(next));
       return;
     }
     const kind = r.between(0, 19);
@@ -194,12 +198,12 @@ export class MirrorWorld {
         if (result === 0) done();
         next();
       });
-    } else if (kind < 5) this.#readOne(n, next);
+    } else if (kind < 5) this.readOne(n, next);
     else {
-      const at = r.pick(this.#places) + (r.chance(0.3) ? r.between(0, 7) * 512 : 0);
+      const at = r.pick(this.places) + (r.chance(0.3) ? r.between(0, 7) * 512 : 0);
       const length = r.chance(0.3) ? 512 : r.between(1, r.chance(0.05) ? 64 : 4) * 4096;
       const fits = Math.min(length, 2 * 4096 * 8);
-      const stamp = ++this.#stamp;
+      const stamp = ++this.stamp;
       const through = kind === 5;
       const bytes = new Uint8Array(fits);
       const view = new DataView(bytes.buffer);
@@ -208,7 +212,7 @@ export class MirrorWorld {
       n.app({ op: 'write', offset: at, bytes, through }, (result) => {
         if (result === 0) {
           done();
-          this.#acknowledged(n);
+          this.acknowledged(n);
         }
         next();
       });
@@ -222,8 +226,8 @@ export class MirrorWorld {
     };
     if (life !== n.resource) watch();
   }
-  #readOne(n: SimNode, next: () => void): void {
-    const at = this.world.random.pick(this.#places);
+  protected readOne(n: SimNode, next: () => void): void {
+    const at = this.world.random.pick(this.places);
     const into = new Uint8Array(4096);
     const before = this.ledger.allowed(at, 4096);
     n.app({ op: 'read', offset: at, into }, (result) => {
@@ -236,7 +240,7 @@ export class MirrorWorld {
   }
   /** Whose data has all that was acknowledged. */
   readonly good = new Set<number>();
-  #acknowledged(n: SimNode): void {
+  protected acknowledged(n: SimNode): void {
     const v = n.resource?.volumes[0];
     if (v === undefined) return;
     if (!(v.connected && v.peerDisk === 'UpToDate' && v.connection === 'Connected')) {
@@ -248,24 +252,31 @@ export class MirrorWorld {
   // ------------------------------------------------------------------------------------------ the operator
 
   /** Fresh disks: one side is forced, the other is filled. */
-  #first(): void {
-    this.#runUntil('the first connection', () => this.nodes.every((n) => n.resource?.connection === 'Connected'), 30);
+  protected first(): void {
+    this.runUntil('the first connection', () => this.nodes.every((n) => n.resource?.connection === 'Connected'), 30);
     const n = this.world.random.pick(this.nodes);
     n.ask({ verb: 'primary', force: true }, (a) => {
       if (!a.ok) throw new Broken('a first promotion is possible', a.text.en);
       this.good.add(n.index);
     });
-    this.#runUntil('the first promotion', () => n.resource?.primary === true, 10);
-    for (let i = this.world.random.between(1, 6); i > 0; i--) this.#client();
-    if (this.world.random.chance(0.7)) this.#runUntil('the initial sync', () => this.#equalStates(), 120);
+    this.runUntil('the first promotion', () => n.resource?.primary === true, 10);
+    for (let i = this.world.random.between(1, 6); i > 0; i--) this.client();
+    if (this.world.random.chance(0.7)) this.runUntil('the initial sync', () => this.equalStates(), 120);
   }
-  #equalStates(): boolean {
+  equalStates(): boolean {
     return this.nodes.every((n) => {
       const v = n.resource?.volumes[0];
       return v?.connection === 'Connected' && v.disk === 'UpToDate' && v.peerDisk === 'UpToDate' && v.bits === 0;
     });
   }
-  #runUntil(what: string, wanted: () => boolean, limit: number): void {
+  /** Who pulled ahead comes back by itself; who disconnected for congestion when it is told to. */
+  #peaceful(): boolean {
+    if (this.options.protocol === 'A' && this.options.onCongestion === 'disconnect')
+      for (const n of this.nodes)
+        if (n.resource?.connection === 'StandAlone') n.ask({ verb: 'connect', discardMyData: false }, () => {});
+    return this.equalStates();
+  }
+  runUntil(what: string, wanted: () => boolean, limit: number): void {
     const end = this.world.now + limit * SECOND;
     while (!wanted()) {
       if (this.world.now > end) throw new Broken('things settle', `${what} does not come: ${this.#words()}`);
@@ -282,33 +293,33 @@ export class MirrorWorld {
       })
       .join('; ');
   }
-  #trouble(): void {
+  protected trouble(): void {
     const { random: r } = this.world;
-    this.#calm = false;
+    this.calm = false;
     const until = this.world.now + r.between(1, 8) * SECOND;
     while (this.world.now < until) {
-      this.#mishap();
+      this.mishap();
       this.world.runUntil(this.world.now + Math.floor(r.unit() ** 3 * 4 * SECOND));
     }
   }
-  #mishap(): void {
+  protected mishap(): void {
     const { random: r } = this.world;
     const n = r.pick(this.nodes);
     switch (r.between(0, 15)) {
       case 0:
       case 1:
-        this.#cutLine(true);
+        this.cutLine(true);
         return;
       case 2:
       case 3:
       case 4:
-        this.#cutLine(false);
+        this.cutLine(false);
         return;
       case 5:
-        this.#kill(n, false);
+        this.kill(n, false);
         return;
       case 6:
-        this.#kill(n, true);
+        this.kill(n, true);
         return;
       case 7:
       case 8:
@@ -318,7 +329,7 @@ export class MirrorWorld {
         n.pause(r.between(10_000, 1_500_000));
         return;
       case 10:
-        this.#manage();
+        this.manage();
         return;
       case 11:
         if (!n.alive) return;
@@ -340,7 +351,7 @@ export class MirrorWorld {
         n.disk.stall(r.between(100_000, 4 * SECOND));
     }
   }
-  #kill(n: SimNode, power: boolean): void {
+  protected kill(n: SimNode, power: boolean): void {
     if (!n.alive) return;
     const v = n.resource?.volumes[0];
     if (n.resource?.primary || v?.promoting) {
@@ -363,7 +374,7 @@ export class MirrorWorld {
     else n.ask({ verb: 'invalidate-remote', volume: undefined }, () => {});
   }
   /** Moves the role as a manager does who knows who has all, and who has seen to it that the other is off. */
-  #manage(): void {
+  protected manage(): void {
     const { random: r } = this.world;
     const p = this.primary;
     if (p !== undefined) {
@@ -371,9 +382,9 @@ export class MirrorWorld {
       return;
     }
     const n = r.pick(this.nodes);
-    this.#promote(n);
+    this.promote(n);
   }
-  #promote(n: SimNode): void {
+  protected promote(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     const v = n.resource?.volumes[0];
     if (v === undefined || n.pausedUntil > this.world.now) return;
@@ -381,7 +392,7 @@ export class MirrorWorld {
     const together = v.connection === 'Connected' && v.peerDisk === 'UpToDate';
     if (!together) {
       if (!this.good.has(n.index)) return;
-      if (other.alive) this.#kill(other, this.world.random.chance(0.5));
+      if (other.alive) this.kill(other, this.world.random.chance(0.5));
       if (n.resource?.connection === 'Connected') return;
     }
     const life = other.resource;
@@ -393,7 +404,7 @@ export class MirrorWorld {
 
   // ------------------------------------------------------------------------------------------ the promises
 
-  #promises(): void {
+  protected promises(): void {
     const primaries = this.nodes.filter((n) => n.resource?.primary);
     if (primaries.length > 1) throw new Broken('P1: one primary', 'both are');
     for (const n of primaries) {
@@ -404,16 +415,16 @@ export class MirrorWorld {
     const [p] = primaries;
     // Alone it begins a generation of its own, in A also before it knows: the other is left behind.
     if (p?.resource?.volumes[0]?.connected === false && this.good.has(p.index)) this.good.delete(1 - p.index);
-    this.#learn();
+    this.learn();
   }
   /** Both say that they are equal: whoever was left behind is good again. */
-  #learn(): void {
-    if (this.good.size === 1 && this.#equalStates()) for (const n of this.nodes) this.good.add(n.index);
+  protected learn(): void {
+    if (this.good.size === 1 && this.equalStates()) for (const n of this.nodes) this.good.add(n.index);
   }
-  #settle(): void {
-    this.#calm = true;
+  protected settle(): void {
+    this.calm = true;
     this.world.note('world', 'heals');
-    this.#cutLine(false);
+    this.cutLine(false);
     for (const n of this.nodes) if (!n.alive) n.boot();
     for (const n of this.nodes) {
       n.pausedUntil = Math.min(n.pausedUntil, this.world.now + 1);
@@ -421,47 +432,43 @@ export class MirrorWorld {
     this.world.runUntil(this.world.now + 3 * SECOND);
     for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
     for (const n of this.nodes) n.ask({ verb: 'resume-sync', volume: undefined }, () => {});
-    this.#runUntil('peace', () => this.#equalStates(), 300);
+    this.runUntil('peace', () => this.#peaceful(), 300);
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
       n.ask({ verb: 'primary', force: false }, (a) => {
         if (!a.ok) throw new Broken('a promotion among equals is possible', a.text.en);
       });
-      this.#runUntil('a primary', () => this.primary !== undefined, 10);
+      this.runUntil('a primary', () => this.primary !== undefined, 10);
     }
-    this.#works();
+    this.works();
     // A last write in peace, so that all that is held is let go; then nobody writes, and all comes to rest.
     this.world.runUntil(this.world.now + 2 * SECOND);
-    const clients = this.#clients;
-    this.#writing = false;
-    this.#runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
+    const clients = this.clients;
+    this.writing = false;
+    this.runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
     this.world.runUntil(this.world.now + SECOND);
-    if (this.options.protocol === 'A' && this.options.onCongestion !== 'block') {
-      // Who pulled ahead comes back by itself, who disconnected for congestion when it is told to.
-      if (this.options.onCongestion === 'disconnect')
-        for (const n of this.nodes) n.ask({ verb: 'connect', discardMyData: false }, () => {});
-      this.#runUntil('peace after congestion', () => this.#equalStates(), 60);
-    }
-    this.#compare();
-    this.#writing = true;
-    this.#clients = 0;
-    for (let i = 0; i < Math.max(1, clients); i++) this.#client();
+    if (this.options.protocol === 'A' && this.options.onCongestion !== 'block')
+      this.runUntil('peace after congestion', () => this.#peaceful(), 60);
+    this.compare();
+    this.writing = true;
+    this.clients = 0;
+    for (let i = 0; i < Math.max(1, clients); i++) this.client();
   }
   /** What operators do in peace. */
-  #works(): void {
+  protected works(): void {
     const { world, nodes } = this;
     const { random: r } = world;
     const p = this.primary;
     const apart = this.options.protocol === 'A' && this.options.onCongestion === 'disconnect';
     if (p === undefined || apart || this.options.bytes > 4 * MIB) return;
-    const runUntil = (what: string, wanted: () => boolean, limit: number): void => this.#runUntil(what, wanted, limit);
-    const w = { world, nodes, places: this.#places, runUntil };
+    const runUntil = (what: string, wanted: () => boolean, limit: number): void => this.runUntil(what, wanted, limit);
+    const w = { world, nodes, places: this.places, runUntil };
     if (r.chance(0.25)) plantAndVerify(w, p);
-    this.#runUntil('peace after a verify', () => this.#equalStates(), 60);
+    this.runUntil('peace after a verify', () => this.equalStates(), 60);
     if (r.chance(0.2)) growAndUse(w, p, r.pick(nodes));
-    this.#runUntil('peace after growing', () => this.#equalStates(), 60);
+    this.runUntil('peace after growing', () => this.equalStates(), 60);
   }
-  #compare(): void {
+  protected compare(): void {
     const [a, b] = this.nodes;
     const size = Math.min(...this.nodes.map((n) => (n.resource?.volumes[0]?.size ?? 0) * 512));
     const pages = new Set([...a.disk.pages(), ...b.disk.pages()]);

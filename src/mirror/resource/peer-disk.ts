@@ -1,0 +1,51 @@
+/** What the peer's disk and role mean for ours, and a disk of ours that comes while both are connected. */
+import { DRBD_FEATURE, type DrbdDisk, type DrbdRole } from '../../wire/index.ts';
+import { volumeFacts } from './facts.ts';
+import type { Parts } from './parts.ts';
+import { soleDisk } from './sole-disk.ts';
+import { atLeast, type Volume } from './volume.ts';
+
+export class PeerDisks {
+  readonly #p: Parts;
+
+  constructor(p: Parts) {
+    this.#p = p;
+  }
+  /** A disk that came while connected: the peer is told, and both compare. */
+  negotiate(v: Volume): void {
+    const { c, link, config, syncs } = this.#p;
+    v.attachedAs = v.disk;
+    v.disk = 'Negotiating';
+    const { sizes } = volumeFacts(config, v);
+    const limits = (link.dialect.features & DRBD_FEATURE.writeSame) === 0 ? undefined : sizes.limits;
+    c.send('data', { kind: 'P_SIZES', volume: v.number, ...sizes, limits, queueOrderType: 0, growFlags: 0 });
+    syncs.tellUuids(v);
+    syncs.tell(v);
+  }
+  /** A peer without a disk that becomes primary will write what only our disk has. */
+  roleIs(v: Volume, role: DrbdRole): void {
+    const before = v.peerRole;
+    v.peerRole = role;
+    if (before !== 'Primary' && role === 'Primary' && soleDisk(v)) this.#sole(v);
+  }
+  /** What a primary without a disk writes next waits until our log counts. */
+  #sole(v: Volume): void {
+    const { link, syncs } = this.#p;
+    const unblock = link.block();
+    link.alone(v);
+    v.save(true, unblock);
+    syncs.tellUuids(v);
+  }
+  /** The peer's disk may be gone: from then on we have what it has not. */
+  changed(v: Volume, before: DrbdDisk): void {
+    if (atLeast(before, 'Inconsistent') && before !== 'DUnknown') {
+      if (!atLeast(v.peerDisk, 'UpToDate') && before === 'UpToDate') this.#p.sender.peerDiskLost(v);
+      if (!atLeast(v.peerDisk, 'Inconsistent')) this.#sole(v);
+    }
+    this.settled(v);
+  }
+  settled(v: Volume): void {
+    this.#p.disks.check(v);
+    this.#p.sender.released(v);
+  }
+}
