@@ -387,6 +387,7 @@ export class Link {
     this.#p.c.reason('mirror.connected', undefined, text('connected to the peer', '已与对端建立连接'));
     for (const v of this.#p.volumes) {
       this.#p.fencing.connected(v);
+      this.#p.peerDisks.connected(v);
       this.#p.disks.check(v);
       v.release('connecting');
     }

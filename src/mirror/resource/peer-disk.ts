@@ -28,6 +28,10 @@ export class PeerDisks {
     v.peerRole = role;
     if (before !== 'Primary' && role === 'Primary' && soleDisk(v)) this.#sole(v);
   }
+  /** Met without a disk: we may have lost it before its disk was gone, and then never began what sets ours apart. */
+  connected(v: Volume): void {
+    if (v.peerRole === 'Primary' && soleDisk(v)) this.#sole(v);
+  }
   /** What a primary without a disk writes next waits until our log counts. */
   #sole(v: Volume): void {
     const { link, syncs } = this.#p;
