@@ -19,6 +19,8 @@ export class FenceWorld extends MirrorWorld {
   /** What the cluster remembers: whose data is not to be used. */
   readonly #fenced = new Set<number>();
   #working = true;
+  /** In A it may be stable on the own disk alone, and whoever takes over lacks it. */
+  protected override readonly throughCounts = this.options.protocol !== 'A';
 
   constructor(seed: number) {
     super(seed, {
@@ -79,6 +81,11 @@ export class FenceWorld extends MirrorWorld {
     });
   }
 
+  /** In A what was answered may still be on its way, however the primary dies. */
+  protected override kill(n: SimNode, power: boolean): void {
+    if (!power && !this.throughCounts && n.resource?.primary) this.ledger.powerCut();
+    super.kill(n, power);
+  }
   protected override mishap(): void {
     const { random: r } = this.world;
     if (r.chance(0.35)) this.manage();

@@ -40,6 +40,8 @@ export class MirrorWorld {
   protected writing = true;
   protected stamp = 0;
   protected clients = 0;
+  /** A write that was stable when it was answered is there wherever the role moves to. */
+  protected readonly throughCounts: boolean = true;
 
   constructor(seed: number, options?: MirrorWorldOptions) {
     this.world = new World(seed);
@@ -208,7 +210,7 @@ export class MirrorWorld {
       const bytes = new Uint8Array(fits);
       const view = new DataView(bytes.buffer);
       for (let s = 0; s < fits; s += 512) view.setUint32(s, stamp);
-      const done = this.ledger.writing(at, fits, stamp, through);
+      const done = this.ledger.writing(at, fits, stamp, through && this.throughCounts);
       n.app({ op: 'write', offset: at, bytes, through }, (result) => {
         if (result === 0) {
           done();
