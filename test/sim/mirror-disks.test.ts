@@ -19,5 +19,6 @@ const found: readonly (readonly [number, string])[] = [
   [54, 'a disk that comes while the primary has none is set apart from the one that the primary attaches later'],
   [58, 'a peer without a disk that becomes primary begins a generation on the only disk'],
   [70, 'what was written to a disk that turns out to be older was not written'],
+  [84, 'a write that only an inconsistent disk has is not answered: it is written again when there are data'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));

@@ -68,7 +68,7 @@ export class Congestion {
     for (const [v, due] of [...this.#back]) {
       if (this.#p.c.now < due) continue;
       this.#back.delete(v);
-      if (v.connection === 'Ahead') this.#p.steps.beginSource(v, () => {});
+      if (v.connection === 'Ahead') this.#p.steps.beginSource(v, () => this.#p.roles.idle());
     }
   }
   lost(): void {

@@ -353,7 +353,9 @@ export class Roles {
   idle(): void {
     if (this.#demoting === undefined || this.#changing || this.#p.link.negotiating) return;
     this.#p.sender.close();
-    if (this.#p.sender.inFlight > 0 || this.#p.volumes.some((v) => v.held)) return;
+    // Who is ahead has what the peer lacks, and nothing but marks that say so, until a resync has begun.
+    const unready = this.#p.volumes.some((v) => v.held || v.connection === 'Ahead');
+    if (this.#p.sender.inFlight > 0 || unready) return;
     this.#changing = true;
     const { volumes, link, syncs, c, config } = this.#p;
     let left = volumes.length;

@@ -451,7 +451,8 @@ export class Sender {
     }
     if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
       w.completed = true;
-      const good = w.local === 'done' ? w.peer !== 'failed' || v.backing !== undefined : w.peer === 'acked';
+      // A disk that is not good itself will be overwritten with what the peer has.
+      const good = w.peer === 'acked' || (w.local === 'done' && v.disk === 'UpToDate');
       v.counters.ap--;
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
       this.#ends(w);
@@ -563,10 +564,11 @@ export class Sender {
       if (w.volume === v && !w.completed && w.offset < to && from < w.offset + w.length) return true;
     return false;
   }
-  /** There are data again: what reached neither disk is tried once more. While the volume is held. */
+  /** There are data again: what reached no good disk is tried once more. While the volume is held. */
   again(v: Volume): void {
+    const nowhere = (w: Write): boolean => w.local === 'failed' || (w.local === 'done' && v.disk !== 'UpToDate');
     for (const w of [...this.#log.values()])
-      if (w.volume === v && !w.completed && w.local === 'failed' && w.peer !== 'sent' && w.peer !== 'acked') {
+      if (w.volume === v && !w.completed && nowhere(w) && w.peer !== 'sent' && w.peer !== 'acked') {
         // Counted in an epoch that is open: as a new write. Else in its place before those that wait for it.
         if (w.peer === 'failed' && !w.durable) this.#resubmit(w);
         else {
