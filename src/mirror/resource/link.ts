@@ -123,14 +123,16 @@ export class Link {
     this.#told.clear();
     // Asked for once, it holds until there has been a decision.
     if (!retry) this.discardMyData = false;
-    // A source without a bit left may have a target that has finished already and could go on by itself.
-    const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
+    const finished = new Set(volumes.filter((v) => v.peerMayBeDone));
     // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
     const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
+    // What a resync kept back goes on when all is known: the source that is lost may have been the only good disk.
+    for (const v of volumes) v.hold('connecting', CONNECTING);
     this.#p.syncs.stop();
     for (const v of volumes) {
       if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
+      if (finished.has(v) && v.peerDisk === 'Inconsistent') v.peerDisk = 'DUnknown';
       if (hadPeer.has(v)) this.#p.fencing.freeze(v);
       v.leaving = false;
     }
