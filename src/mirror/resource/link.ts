@@ -121,6 +121,7 @@ export class Link {
     this.#pongs = [];
     this.#pingedAt = undefined;
     this.#told.clear();
+    if (this.#p.undos.lost(retry)) this.discardMyData = true;
     // Asked for once, it holds until there has been a decision.
     if (!retry) this.discardMyData = false;
     // A source without a bit left may have a target that has finished already and could go on by itself.
@@ -143,6 +144,7 @@ export class Link {
       v.considerResync = false;
       v.pause.peer = false;
       v.seq = 0;
+      v.told = v.peerUuids ?? v.told;
       v.peerUuids = undefined;
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
     }
@@ -390,6 +392,7 @@ export class Link {
       this.#p.disks.check(v);
       v.release('connecting');
     }
+    this.#p.undos.connected();
     this.#p.fencing.established();
   }
   disconnectHere(): void {
