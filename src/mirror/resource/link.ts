@@ -121,6 +121,7 @@ export class Link {
     this.#pongs = [];
     this.#pingedAt = undefined;
     this.#told.clear();
+    if (this.#p.undos.lost(retry)) this.discardMyData = true;
     // Asked for once, it holds until there has been a decision.
     if (!retry) this.discardMyData = false;
     const finished = new Set(volumes.filter((v) => v.peerMayBeDone));
@@ -145,6 +146,7 @@ export class Link {
       v.considerResync = false;
       v.pause.peer = false;
       v.seq = 0;
+      v.told = v.peerUuids ?? v.told;
       v.peerUuids = undefined;
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
     }
@@ -387,6 +389,7 @@ export class Link {
       this.#p.disks.check(v);
       v.release('connecting');
     }
+    this.#p.undos.connected();
     this.#p.fencing.established();
   }
   disconnectHere(): void {
