@@ -15,12 +15,15 @@ export type {
   MirrorAnswer,
   MirrorAsk,
   MirrorCounters,
+  MirrorDifferences,
   MirrorDocument,
   MirrorReason,
   MirrorRefusal,
   MirrorRequest,
   MirrorStatus,
   SyncProgress,
+  UndoStatus,
+  VolumeDifferences,
   VolumeStatus,
 } from './mirror.ts';
 export { MIRROR_SOCKET } from './mirror.ts';

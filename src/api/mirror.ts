@@ -4,11 +4,14 @@ import type { MirrorRequest, MirrorStatus } from '../mirror/index.ts';
 export type {
   MirrorAnswer,
   MirrorCounters,
+  MirrorDifferences,
   MirrorReason,
   MirrorRefusal,
   MirrorRequest,
   MirrorStatus,
   SyncProgress,
+  UndoStatus,
+  VolumeDifferences,
   VolumeStatus,
 } from '../mirror/index.ts';
 export type MirrorDocument = {
@@ -22,6 +25,8 @@ export type MirrorAsk =
   | { readonly ask: 'mirrors' }
   /** Answered by a MirrorDocument now and one whenever something changed, until the client leaves. */
   | { readonly ask: 'follow' }
+  /** Answered by a MirrorDifferences, or by a MirrorAnswer that refuses. */
+  | { readonly ask: 'differences'; readonly name: string }
   /** Answered by a MirrorAnswer. */
   | { readonly ask: 'mirror'; readonly name: string; readonly request: MirrorRequest };
 /** Where a mirror process listens unless it was told otherwise. */

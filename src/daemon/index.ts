@@ -24,4 +24,5 @@ export const runRealServer = async (argv: readonly string[]): Promise<number> =>
 export const lbProbe = (): Promise<typeof import('./director/probe.ts')> => import('./director/probe.ts');
 export const mirrorFiles = (): Promise<typeof import('./mirror-files.ts')> => import('./mirror-files.ts');
 export const mirrorDump = (): Promise<typeof import('./mirror-dump.ts')> => import('./mirror-dump.ts');
+export const mirrorUndo = (): Promise<typeof import('./mirror-undo.ts')> => import('./mirror-undo.ts');
 export const mirrorCreate = (): Promise<typeof import('./mirror-create.ts')> => import('./mirror-create.ts');

@@ -7,3 +7,4 @@ export * from './metadata/index.ts';
 export * from './resource/index.ts';
 export * from './status.ts';
 export { type Unsupported, unsupported } from './supported.ts';
+export * from './undo/index.ts';

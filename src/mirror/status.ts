@@ -39,12 +39,21 @@ export type SyncProgress = {
   /** Bytes per second over the last seconds, and since the beginning. */
   readonly rate: Bytes;
   readonly average: Bytes;
-  /** Seconds at the present rate; undefined while nothing moves. */
+  /** Nothing has moved for as long as the rate looks back. */
+  readonly stalled: boolean;
+  /** Seconds at the present rate; undefined while nothing moves, and in the first second, which tells nothing. */
   readonly left: number | undefined;
   /** Why it stands still. */
   readonly paused: Text | undefined;
   /** Verify: blocks that differed, as bytes. Resync: bytes that could not be read or written. */
   readonly found: Bytes;
+};
+/** The undo file of a split brain that is being resolved against this side, or was. */
+export type UndoStatus = {
+  readonly is: 'saving' | 'kept';
+  readonly file: string;
+  readonly total: Bytes;
+  readonly done: Bytes;
 };
 export type VolumeStatus = {
   readonly volume: number;
@@ -60,6 +69,7 @@ export type VolumeStatus = {
   readonly peerDisk: DrbdDisk;
   readonly outOfSync: Bytes;
   readonly sync: SyncProgress | undefined;
+  readonly undo: UndoStatus | undefined;
   /** Who keeps resyncs standing still, whether or not one is under way: an operator here, at the peer's, another resync. */
   readonly paused: readonly ('user' | 'peer' | 'dependency')[];
   /** Why application requests are held; undefined: they are not. */
@@ -101,6 +111,8 @@ export type MirrorRequest =
   | { readonly verb: 'attach'; readonly volume: number | undefined }
   | { readonly verb: 'detach'; readonly volume: number | undefined; readonly force: boolean }
   | { readonly verb: 'connect'; readonly discardMyData: boolean }
+  /** As connect with discardMyData, when what is lost is kept in an undo file in `folder` first. */
+  | { readonly verb: 'resolve'; readonly folder: string }
   | { readonly verb: 'disconnect'; readonly force: boolean }
   /** `force`: also with data that is not known to be good; what the peer has is then overwritten. */
   | { readonly verb: 'primary'; readonly force: boolean }
@@ -160,3 +172,33 @@ export const MIRROR_REFUSALS = {
   'other-primary': -20,
 } as const;
 export type MirrorRefusal = keyof typeof MIRROR_REFUSALS;
+
+/** What this side has changed and the peer has not, and what the peer told of itself: asked before a split brain is resolved. */
+export type VolumeDifferences = {
+  readonly volume: number;
+  readonly size: Bytes;
+  readonly disk: DrbdDisk;
+  /** Bytes that this side changed, in so many ranges; undefined: no disk. */
+  readonly changed: { readonly bytes: Bytes; readonly ranges: number } | undefined;
+  /** The first of them, at most RANGES_SHOWN, in bytes: `to` is behind the last. */
+  readonly first: readonly { readonly from: number; readonly to: number }[];
+  /** As in VolumeStatus. */
+  readonly uuids: VolumeStatus['uuids'];
+  /** Milliseconds since the Unix epoch; undefined: not since the mirror's process started. */
+  readonly generationSince: number | undefined;
+  readonly newestWrite: number | undefined;
+  /** As it told at the last connection. */
+  readonly peer: { readonly changed: Bytes; readonly uuids: VolumeStatus['uuids'] } | undefined;
+  /** What the comparison of both says; undefined: the peer has not told yet. */
+  readonly verdict:
+    | { readonly is: 'split-brain' | 'same' | 'newer-here' | 'newer-there' | 'unrelated'; readonly text: Text }
+    | undefined;
+};
+export type MirrorDifferences = {
+  readonly name: string;
+  readonly host: string;
+  readonly peer: string;
+  readonly role: DrbdRole;
+  readonly connection: DrbdConnection;
+  readonly volumes: readonly VolumeDifferences[];
+};

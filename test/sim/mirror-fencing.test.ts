@@ -17,5 +17,8 @@ test('60 worlds under resource-and-stonith: whoever is promoted whenever, no two
 const found: readonly (readonly [number, string])[] = [
   [16, 'what the lost peer had taken is not answered before it is fenced, if the own disk ends later'],
   [65, 'in A a write that went through to the own disk may be lacking where the role moves to, and nothing else'],
+  [149, 'a promotion that waited for a fence goes on when the peer is back'],
+  [245, 'a target that finished its resync and leaves before its source knows is fenced, or leaves as Outdated'],
+  [312, 'a target that was promoted and lost its source answers nothing'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-fencing --seed ${seed})`, () => kept(seed));

@@ -7,6 +7,11 @@ import {
   FREE_EXTENT,
   metadataCodecs,
   type Superblock,
+  UNDO_LARGEST,
+  type UndoHeader,
+  type UndoRecord,
+  undoCodecs,
+  undoName,
 } from '../../src/mirror/index.ts';
 import { type Codec, codecs, sector } from '../../src/wire/index.ts';
 import { type CodecSupport, codecSupport } from './wire.ts';
@@ -60,9 +65,37 @@ function repairAlBlock(b: Uint8Array): void {
   b.set(encodeAlBlock({ kind: 'update', number, updates, contextSize, contextStart, context }));
 }
 
-export const allCodecs: readonly Codec[] = [...codecs, ...(metadataCodecs as readonly unknown[] as readonly Codec[])];
+const ids = record({ current: u64, bitmap: u64, history: fc.tuple(u64, u64) });
+const name = fc.string({ unit: 'grapheme', maxLength: 40 }).map((s) => undoName(s));
+const undoHeader = record({
+  volume: u32,
+  size: u64,
+  at: u64,
+  mine: ids,
+  peer: ids,
+  changedHere: u64,
+  changedThere: u64,
+  total: u64,
+  name,
+  host: name,
+  peerHost: name,
+}) as fc.Arbitrary<unknown> as fc.Arbitrary<UndoHeader>;
+const undoRecord: fc.Arbitrary<UndoRecord> = fc.oneof(
+  record({
+    kind: fc.constant('blocks' as const),
+    offset: u64,
+    length: fc.integer({ min: 1, max: UNDO_LARGEST }),
+    crc: u32,
+  }),
+  record({ kind: fc.constant('end' as const), total: u64, records: u32 }),
+);
+
+const others = [...metadataCodecs, ...undoCodecs] as readonly unknown[] as readonly Codec[];
+export const allCodecs: readonly Codec[] = [...codecs, ...others];
 export const allSupport: Readonly<Record<string, CodecSupport>> = {
   ...codecSupport,
   'drbd superblock': { value: superblock },
+  'undo header': { value: undoHeader },
+  'undo record': { value: undoRecord },
   'drbd activity log block': { value: alBlock, repair: repairAlBlock },
 };

@@ -10,6 +10,7 @@ export const sync = (o: Partial<SyncProgress> = {}): SyncProgress => ({
   done: bytes(472 * KIB),
   rate: bytes(100 * KIB),
   average: bytes(100 * KIB),
+  stalled: false,
   left: 5,
   paused: undefined,
   found: bytes(0),
@@ -28,6 +29,7 @@ export const volume = (o: Partial<VolumeStatus> = {}): VolumeStatus => ({
   peerDisk: 'UpToDate',
   outOfSync: bytes(0),
   sync: undefined,
+  undo: undefined,
   paused: [],
   suspended: undefined,
   uuids: ['a1b2c3d4e5f60718', '0000000000000000', '1111111111111110', '0000000000000000'],
@@ -108,6 +110,10 @@ export const MANY = document(
   ),
   mirror(
     { name: 'checked' },
-    volume({ minor: 8, connection: 'VerifyS', sync: sync({ kind: 'verify', left: undefined, found: bytes(8192) }) }),
+    volume({
+      minor: 8,
+      connection: 'VerifyS',
+      sync: sync({ kind: 'verify', stalled: true, left: undefined, found: bytes(8192) }),
+    }),
   ),
 );

@@ -21,6 +21,7 @@ export async function mirror(argv: readonly string[]): Promise<number> {
   const [verb, ...rest] = argv;
   if (verb === 'create') return (await import('./create.ts')).create(rest);
   if (verb === 'dump-md') return (await import('./dump.ts')).dump('mirror', rest);
+  if (verb === 'resolve') return (await import('./resolve.ts')).resolve(rest);
   if (verb === 'run') return runMirror(rest);
   if (verb === 'keep') return keepMirror(rest);
   return verb === 'up' ? up('mirror', rest) : run('mirror', argv);
@@ -40,7 +41,7 @@ async function run(tool: Tool, argv: readonly string[]): Promise<number> {
   if (listened !== undefined) return listened;
   if (argv.length === 0 || argv[0] === 'help' || argv[0] === '--help') {
     const verbs = [
-      ...(tool === 'mirror' ? ['create', 'run', 'keep', 'dump-md'] : []),
+      ...(tool === 'mirror' ? ['create', 'run', 'keep', 'dump-md', 'resolve'] : []),
       ...verbsOf(tool),
       ...streamVerbs(tool),
       ...(tool === 'drbdadm' ? FILE_VERBS : []),

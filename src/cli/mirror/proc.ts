@@ -42,7 +42,7 @@ function syncText(s: SyncProgress): string {
   const percent = `${Math.floor(thousandths / 10)}.${thousandths % 10}`.padStart(5);
   const seconds = s.left ?? 0;
   const finish = `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(Math.floor(seconds) % 60)}`;
-  const stalled = s.left === undefined ? ' (stalled)' : '';
+  const stalled = s.stalled ? ' (stalled)' : '';
   return `\t[${bar}] ${word}:${percent}% ${amount}\n\tfinish: ${finish} speed: ${grouped(s.rate)} (${grouped(s.average)}) K/sec${stalled}\n`;
 }
 const two = (n: number): string => String(n).padStart(2, '0');

@@ -83,10 +83,9 @@ export function progressLine(s: SyncProgress, language: Language): string {
         )[language]
       : '';
   if (s.paused) return `${bar}  ${of}${found}, ${text(`paused: ${s.paused.en}`, `已暂停：${s.paused.zh}`)[language]}`;
-  const left =
-    s.left === undefined
-      ? text('stalled', '停滞')
-      : text(`about ${span(s.left, 'en')} left`, `约剩 ${span(s.left, 'zh')}`);
+  if (s.stalled) return `${bar}  ${of}${found}, ${rate(s.rate)}, ${text('stalled', '停滞')[language]}`;
+  if (s.left === undefined) return `${bar}  ${of}${found}`;
+  const left = text(`about ${span(s.left, 'en')} left`, `约剩 ${span(s.left, 'zh')}`);
   return `${bar}  ${of}${found}, ${rate(s.rate)}, ${left[language]}`;
 }
 

@@ -22,6 +22,7 @@ export function statesOf(d: MirrorDocument): string {
         v.suspended,
         v.sync?.kind,
         v.sync?.paused,
+        v.undo?.is,
         v.uuids,
       ]),
     ]),

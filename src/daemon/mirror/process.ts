@@ -19,6 +19,7 @@ import {
   type Devices,
   type MirrorAnswer,
   type MirrorConfig,
+  type MirrorDifferences,
   type MirrorRequest,
   type MirrorStatus,
   placementOf,
@@ -31,6 +32,7 @@ import { sector } from '../../wire/index.ts';
 import { DISK_NEEDS, MirrorDisk } from './disk.ts';
 import { HandlerRunner, handlerCommand } from './handlers.ts';
 import { PeerSockets } from './peer.ts';
+import { UndoFiles } from './undo-files.ts';
 
 export type MirrorHost = {
   readonly blocks: BlockQueue;
@@ -82,6 +84,7 @@ export class MirrorProcess {
   readonly #handlers: HandlerRunner;
   readonly #disks = new Map<number, Disks>();
   readonly #peer: PeerSockets;
+  readonly #undos: UndoFiles;
   readonly #asked = new Map<number, (a: MirrorAnswer) => void>();
   readonly #done = new Map<number, (tag: number, result: number) => void>();
   readonly #resized = new Map<number, () => void>();
@@ -102,6 +105,7 @@ export class MirrorProcess {
     this.#handlers = new HandlerRunner(h.processes, (handler, status) =>
       this.#feed({ kind: 'handled', handler, status }),
     );
+    this.#undos = new UndoFiles(() => h.clock.wall());
     for (const [n, d] of disks) this.#disks.set(n, d);
     const devices = config.volumes.flatMap((v): Devices[] => {
       const d = disks.get(v.number);
@@ -158,6 +162,9 @@ export class MirrorProcess {
   }
   status(): MirrorStatus {
     return this.#resource.status();
+  }
+  differences(): MirrorDifferences {
+    return this.#resource.differences();
   }
   get primary(): boolean {
     return this.#resource.primary;
@@ -263,6 +270,9 @@ export class MirrorProcess {
       }
       case 'resized':
         this.#resized.get(e.volume)?.();
+        return;
+      case 'undo':
+        this.#undos.run(e.volume, e.step, (failed, file) => this.#feed({ kind: 'undone', id: e.id, failed, file }));
         return;
       case 'run': {
         const command = handlerCommand(this.#config, e.name, e.volume, this.#file);

@@ -1,4 +1,5 @@
 /** What the control socket of a mirror is asked. What the mirror does not know or cannot do it refuses itself. */
+import { isAbsolute } from 'node:path';
 import type { MirrorAsk, MirrorRequest } from '../../api/index.ts';
 import { bytes, err, ok, type Result } from '../../base/index.ts';
 
@@ -21,6 +22,7 @@ export function parseMirrorAsk(line: string): Result<MirrorAsk, string> {
   if (typeof got !== 'object' || got === null) return err('unknown request');
   const { ask, name, request } = got as Given;
   if (ask === 'mirrors' || ask === 'follow') return ok({ ask });
+  if (ask === 'differences' && typeof name === 'string') return ok({ ask, name });
   if (ask !== 'mirror' || typeof name !== 'string' || typeof request !== 'object' || request === null)
     return err('unknown request');
   const order = requestOf(request as Given);
@@ -48,6 +50,10 @@ function requestOf(q: Given): MirrorRequest | undefined {
       return { verb, volume, force: flag(q['force']) };
     case 'connect':
       return { verb, discardMyData: flag(q['discardMyData']) };
+    case 'resolve': {
+      const { folder } = q;
+      return typeof folder === 'string' && isAbsolute(folder) ? { verb, folder } : undefined;
+    }
     case 'disconnect':
     case 'primary':
       return { verb, force: flag(q['force']) };

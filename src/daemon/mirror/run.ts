@@ -200,8 +200,9 @@ async function run(
         );
       // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
       const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
-        if (q.ask !== 'mirror') reply(document());
-        else if (q.name === config.name) order(parts, q.request, reply);
+        if (q.ask === 'mirrors' || q.ask === 'follow') reply(document());
+        else if (q.name === config.name && q.ask === 'mirror') order(parts, q.request, reply);
+        else if (q.name === config.name) reply(mirror.differences());
         else
           reply({ ok: false, code: 'not-supported', text: text(`no mirror ${q.name} here`, `此处没有镜像 ${q.name}`) });
       };

@@ -121,16 +121,19 @@ export class Link {
     this.#pongs = [];
     this.#pingedAt = undefined;
     this.#told.clear();
+    if (this.#p.undos.lost(retry)) this.discardMyData = true;
     // Asked for once, it holds until there has been a decision.
     if (!retry) this.discardMyData = false;
-    // A source without a bit left may have a target that has finished already and could go on by itself.
-    const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
+    const finished = new Set(volumes.filter((v) => v.peerMayBeDone));
     // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
     const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
+    // What a resync kept back goes on when all is known: the source that is lost may have been the only good disk.
+    for (const v of volumes) v.hold('connecting', CONNECTING);
     this.#p.syncs.stop();
     for (const v of volumes) {
       if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
+      if (finished.has(v) && v.peerDisk === 'Inconsistent') v.peerDisk = 'DUnknown';
       if (hadPeer.has(v)) this.#p.fencing.freeze(v);
       v.leaving = false;
     }
@@ -143,6 +146,7 @@ export class Link {
       v.considerResync = false;
       v.pause.peer = false;
       v.seq = 0;
+      v.told = v.peerUuids ?? v.told;
       v.peerUuids = undefined;
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
     }
@@ -389,6 +393,7 @@ export class Link {
       this.#p.disks.check(v);
       v.release('connecting');
     }
+    this.#p.undos.connected();
     this.#p.fencing.established();
   }
   disconnectHere(): void {

@@ -19,6 +19,7 @@ import type { Sender } from './sender.ts';
 import type { Syncs } from './syncs.ts';
 import type { TwoPrimaries } from './two-primaries.ts';
 import type { Context } from './types.ts';
+import type { Undos } from './undo.ts';
 import type { Verifies } from './verifies.ts';
 import type { Volume } from './volume.ts';
 
@@ -45,4 +46,5 @@ export interface Parts {
   readonly patience: Patience;
   readonly resizes: Resizes;
   readonly congestion: Congestion;
+  readonly undos: Undos;
 }

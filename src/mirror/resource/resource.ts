@@ -5,9 +5,10 @@
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import { DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
-import type { MirrorAnswer, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
+import type { MirrorAnswer, MirrorDifferences, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { eachVolume } from './asking.ts';
 import { Congestion } from './congestion.ts';
+import { differencesOf } from './differences-of.ts';
 import { Disks } from './disks.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
 import { Fencing } from './fencing.ts';
@@ -41,6 +42,7 @@ import {
   type ResourceEffect,
   type ResourceEvent,
 } from './types.ts';
+import { Undos } from './undo.ts';
 import { Verifies } from './verifies.ts';
 import { Volume } from './volume.ts';
 
@@ -110,6 +112,7 @@ export class Resource implements Context {
     parts.patience = new Patience(parts);
     parts.resizes = new Resizes(parts);
     parts.congestion = new Congestion(parts);
+    parts.undos = new Undos(parts);
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     sender.beforeSend = (v) => parts.congestion.consider(v);
@@ -136,6 +139,9 @@ export class Resource implements Context {
 
   get now(): Microseconds {
     return this.#now;
+  }
+  wall(): number {
+    return this.#host.wall();
   }
   random64(): bigint {
     return this.#host.random64();
@@ -195,6 +201,9 @@ export class Resource implements Context {
       case 'handled':
         this.#parts.handlers.ended(e.handler, e.status);
         return;
+      case 'undone':
+        this.#parts.undos.answered(e.id, e.failed, e.file);
+        return;
       case 'tick':
         link.tick();
         syncs.tick();
@@ -225,6 +234,9 @@ export class Resource implements Context {
   }
   status(): MirrorStatus {
     return statusOf(this.#parts, this.#reasons, this.#now, this.#paces);
+  }
+  differences(): MirrorDifferences {
+    return differencesOf(this.#parts);
   }
   get connection(): Link['state'] {
     return this.#parts.link.state;
@@ -284,6 +296,9 @@ export class Resource implements Context {
         link.discardMyData = r.discardMyData;
         link.seek();
         answer(done('connecting', '正在连接'));
+        return;
+      case 'resolve':
+        this.#parts.undos.resolve(r.folder, answer);
         return;
       case 'detach':
         this.#detach(about, r.force, answer);
@@ -371,6 +386,7 @@ export class Resource implements Context {
       this.#parts.reads.read(v, r);
       return;
     }
+    v.wroteAt = this.#now;
     for (const one of r.op === 'zero' ? this.#pieces.cut(r, this.#longest(v)) : [r]) {
       v.counters.ap++;
       this.#parts.sender.submit(v, one);

@@ -22,6 +22,7 @@ export class ResyncSteps {
   begin(v: Volume): void {
     if (v.connection !== 'WFBitMapS' && v.connection !== 'WFBitMapT') return;
     if (v.connection === 'WFBitMapS') this.#sendBitmap(v);
+    this.#p.undos.exchanging(v);
     this.#s.set(v, { is: 'bitmap', receipt: new BitmapReceipt(v.bitmap) });
   }
   #sendBitmap(v: Volume): void {
@@ -44,12 +45,14 @@ export class ResyncSteps {
     const { era } = link;
     if (v.connection === 'WFBitMapT') {
       this.#before(v, 'before-resync-target', () => {
-        // Both bitmaps are durable here before the source may begin to clear its bits.
-        v.save(true, () => {
-          if (era !== link.era) return;
-          this.#sendBitmap(v);
-          this.#s.go(v, 'WFSyncUUID');
-          unblock();
+        this.#p.undos.keep(v, () => {
+          // Both bitmaps are durable here before the source may begin to clear its bits.
+          v.save(true, () => {
+            if (era !== link.era) return;
+            this.#sendBitmap(v);
+            this.#s.go(v, 'WFSyncUUID');
+            unblock();
+          });
         });
       });
       return;

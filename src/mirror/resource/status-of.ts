@@ -7,6 +7,8 @@ import { pausedBy } from './pauses.ts';
 import type { Volume } from './volume.ts';
 
 const BIT = 4096;
+/** From then on a rate tells something of what is to come. */
+const TELLING = 1_000_000;
 const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
 const kib = (n: number): number => Math.floor(n / 1024);
 
@@ -38,6 +40,7 @@ function volumeStatus(p: Parts, v: Volume, now: Microseconds, paces: Paces): Vol
     peerDisk: v.peerDisk,
     outOfSync: bytes(v.bits * BIT),
     sync: progress(p, v, now, paces),
+    undo: p.undos.of(v),
     paused: (['user', 'peer', 'dependency'] as const).filter((who) => v.pause[who]),
     suspended: [...v.holds.values()][0],
     uuids: [hex(current), hex(bitmap), hex(history[0]), hex(history[1])],
@@ -101,6 +104,7 @@ function pace(
 ): Omit<SyncProgress, 'kind' | 'role' | 'found' | 'paused'> {
   const total = of.total * BIT;
   const ended = Math.max(0, ready * BIT);
+  const early = now - of.begun < TELLING;
   const average = ended / (Math.max(1, now - of.begun) / 1_000_000);
   const rate = paces.rate(of, of.begun, now, ended);
   return {
@@ -108,6 +112,7 @@ function pace(
     done: bytes(ended),
     rate: bytes(Math.round(rate)),
     average: bytes(Math.round(average)),
-    left: rate > 0 ? (total - ended) / rate : undefined,
+    stalled: !early && rate === 0,
+    left: !early && rate > 0 ? (total - ended) / rate : undefined,
   };
 }

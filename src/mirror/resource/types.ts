@@ -4,6 +4,7 @@ import type { DrbdDialect, DrbdPacket, DrbdSocket, Sector } from '../../wire/ind
 import type { MirrorHandler } from '../config.ts';
 import type { Placement } from '../metadata/index.ts';
 import type { MirrorAnswer, MirrorReason, MirrorRequest } from '../status.ts';
+import type { UndoStep } from './undo.ts';
 
 /** A volume's devices, as the driver found them; with internal metadata both are the same one. */
 export type Devices = {
@@ -52,6 +53,13 @@ export type ResourceEvent =
   | { readonly kind: 'closed'; readonly because: Text }
   /** A program that was run has ended; `status` undefined: not by itself, or it could not be started. */
   | { readonly kind: 'handled'; readonly handler: number; readonly status: number | undefined }
+  /** A step of an undo file is done; `failed`: it could not be; `file`: its name, after `open` and `keep`. */
+  | {
+      readonly kind: 'undone';
+      readonly id: number;
+      readonly failed: Text | undefined;
+      readonly file: string | undefined;
+    }
   /** The devices as they are now, after `measure`. */
   | { readonly kind: 'measured'; readonly volume: number; readonly data: Sector; readonly metadata: Sector }
   | { readonly kind: 'tick' };
@@ -93,11 +101,14 @@ export type ResourceEffect =
   | { readonly kind: 'reason'; readonly reason: MirrorReason }
   /** Look at the size of a volume's devices again. */
   | { readonly kind: 'measure'; readonly volume: number }
-  | { readonly kind: 'resized'; readonly volume: number };
+  | { readonly kind: 'resized'; readonly volume: number }
+  | { readonly kind: 'undo'; readonly id: number; readonly volume: number | undefined; readonly step: UndoStep };
 
 /** What every part of a resource uses. */
 export interface Context {
   readonly now: Microseconds;
+  /** Milliseconds since the Unix epoch: for what people read. */
+  wall(): number;
   /** 64 random bits. */
   random64(): bigint;
   emit(e: ResourceEffect): void;

@@ -1,5 +1,5 @@
 /** One volume: its states, its metadata, and what is under way on its disk. */
-import { type Text, text } from '../../base/index.ts';
+import { type Microseconds, type Text, text } from '../../base/index.ts';
 import {
   DRBD_DISKS,
   DRBD_UUID_FLAG,
@@ -85,6 +85,11 @@ export class Volume implements Stored {
   crashedPrimary = false;
   /** As the peer told them last. */
   peerUuids: UuidsPacket | undefined;
+  /** As it told them in the last connection that has ended. */
+  told: UuidsPacket | undefined;
+  /** When the application wrote last, and when the present generation began; undefined: not since this process started. */
+  wroteAt: Microseconds | undefined;
+  generationAt: Microseconds | undefined;
   peerSizes: SizesPacket | undefined;
   /** Sectors. */
   size = 0;
@@ -165,6 +170,10 @@ export class Volume implements Stored {
         'PausedSyncT',
       ].includes(this.connection)
     );
+  }
+  /** As a source without a bit left: the peer may have finished already, and go on by itself. */
+  get peerMayBeDone(): boolean {
+    return (this.connection === 'SyncSource' || this.connection === 'PausedSyncS') && this.bits === 0;
   }
   /** Writes are told to the peer as blocks that differ. */
   get tells(): boolean {
@@ -328,6 +337,7 @@ export class Volume implements Stored {
   /** From now on the peer's data and ours go different ways. Writes are held until that is durable. */
   beginGeneration(): void {
     this.#unsaved ??= generation(this.uuids.current);
+    this.generationAt = this.#c.now;
     this.uuids = newCurrent(this.uuids, this.#c.random64() & ~1n, this.primary || this.promoting);
     if (this.uuids.current <= 4n) {
       this.beginGeneration();

@@ -19,6 +19,7 @@ import { type GenerationId, sector } from '../../wire/index.ts';
 import type { World } from '../world.ts';
 import { SimDisk } from './disk.ts';
 import type { Line } from './line.ts';
+import { SimUndo } from './undo.ts';
 
 /** The driver's side of the network: who is looking for the peer. */
 export interface Rendezvous {
@@ -27,6 +28,9 @@ export interface Rendezvous {
 
 /** What a program does: its exit code comes when `ended` is called; never: it hangs until it is killed. */
 export type SimHandler = (name: MirrorHandler, ended: (status: number) => void) => void;
+
+/** Microseconds. */
+const UNDO_STEP = 10_000;
 
 export class SimNode {
   readonly name: string;
@@ -49,6 +53,7 @@ export class SimNode {
   readonly #app = new Map<number, (result: number) => void>();
   /** Programs die with their machine. */
   #life = 0;
+  readonly undo = new SimUndo();
   onHandler: SimHandler = (_, ended) => ended(0);
 
   constructor(index: 0 | 1, world: World, meet: Rendezvous, config: MirrorConfig, bytes: number) {
@@ -193,6 +198,15 @@ export class SimNode {
             const life = this.#life;
             this.onHandler(e.name, (status) => {
               if (life === this.#life) this.feed({ kind: 'handled', handler: e.handler, status });
+            });
+            break;
+          }
+          case 'undo': {
+            const life = this.#life;
+            const failed = this.undo.step(e.volume, e.step);
+            // Files take their time: nothing of this happens within the call.
+            this.#world.at(this.#world.now + UNDO_STEP, () => {
+              if (life === this.#life) this.feed({ kind: 'undone', id: e.id, failed, file: this.undo.name });
             });
             break;
           }

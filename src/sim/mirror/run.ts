@@ -437,9 +437,14 @@ export class MirrorWorld {
     this.runUntil('peace', () => this.#peaceful(), 300);
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
-      n.ask({ verb: 'primary', force: false }, (a) => {
-        if (!a.ok) throw new Broken('a promotion among equals is possible', a.text.en);
-      });
+      const ask = (): void =>
+        n.ask({ verb: 'primary', force: false }, (a) => {
+          if (a.ok || this.primary !== undefined) return;
+          // One that was asked for in trouble may just be going on.
+          if (a.code === 'in-transient' || a.code === 'concurrent') this.world.at(this.world.now + 100_000, ask);
+          else throw new Broken('a promotion among equals is possible', a.text.en);
+        });
+      ask();
       this.runUntil('a primary', () => this.primary !== undefined, 10);
     }
     this.works();
