@@ -14,8 +14,13 @@ struct map_definition SEC("maps") events = {BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, EVE
 struct map_definition SEC("maps") flows4 = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct flow4), sizeof(struct flow), 262144, 0};
 struct map_definition SEC("maps") flows6 = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct flow6), sizeof(struct flow), 65536, 0};
 struct map_definition SEC("maps") fragments = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct flow6), sizeof(struct flow), 8192, 0};
-/* Link addresses of the other directors: what they send here is for the real server on this machine. */
-struct map_definition SEC("maps") directors = {BPF_MAP_TYPE_HASH, 8, 4, 64, 0};
+/* Link addresses of a service's other servers, where this machine is one too: what they send here, as its directors, is for the one on it. */
+struct director {
+  __u8 mac[6];
+  __u16 zero;
+  __u32 service;
+};
+struct map_definition SEC("maps") directors = {BPF_MAP_TYPE_HASH, sizeof(struct director), 4, 1024, 0};
 
 enum verdict { PASS, DROP, SEND };
 

@@ -14,12 +14,20 @@ static inline __u64 link_address(const void *bytes) {
   return mac;
 }
 
-static inline int from_director(void *data) {
+static inline int from_director(void *data, __u32 service) {
   __u32 zero = 0;
   struct config *c = map_lookup(&config, &zero);
   if (!c || !(c->flags & HAVE_DIRECTORS)) return 0;
-  __u64 mac = link_address(data + 6);
-  return map_lookup(&directors, &mac) != 0;
+  struct director key = {.service = service};
+  copy(key.mac, data + 6, 6);
+  return map_lookup(&directors, &key) != 0;
+}
+/* On to this machine's own stack, past the guard. */
+static inline int here(struct __sk_buff *skb) {
+  __u32 zero = 0;
+  struct config *c = map_lookup(&config, &zero);
+  if (c && c->here_mark) skb->mark = c->here_mark;
+  return TC_ACT_OK;
 }
 
 /*
@@ -64,17 +72,12 @@ SEC("tc/director") int tc_director(struct __sk_buff *skb) {
   __u32 id = 0;
   enum verdict v = decide(&p, &s, &id);
   if (v == PASS || !s) return v == DROP ? TC_ACT_SHOT : TC_ACT_OK;
-  if (from_director(data)) {
+  if (from_director(data, s->service)) {
     note(LOOPED);
-    return TC_ACT_OK;
+    return here(skb);
   }
   count(id, p.length, 0, 0);
-  if (s->send == HERE) {
-    __u32 zero = 0;
-    struct config *c = map_lookup(&config, &zero);
-    if (c && c->here_mark) skb->mark = c->here_mark;
-    return TC_ACT_OK;
-  }
+  if (s->send == HERE) return here(skb);
   if (unlikely(!one_hop_less(data, end, p.family))) {
     note(TTL_GONE);
     return TC_ACT_SHOT;
@@ -92,7 +95,7 @@ SEC("xdp/director") int xdp_director(struct xdp_md *ctx) {
   enum verdict v = decide(&p, &s, &id);
   if (v != SEND || !s) return v == DROP ? XDP_DROP : XDP_PASS;
   if (s->send != DIRECT || !s->mac_known || s->ifindex != ctx->ingress_ifindex) return XDP_PASS;
-  if (data + ETH_BYTES > end || from_director(data)) return XDP_PASS;
+  if (data + ETH_BYTES > end || from_director(data, s->service)) return XDP_PASS;
   if (link_address(data) != link_address(s->own_mac) && !of_virtual_router(data)) return XDP_PASS;
   if (unlikely(!one_hop_less(data, end, p.family))) {
     note(TTL_GONE);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../src/base/index.ts';
 import type { RunResult } from './bpf-plane-main.ts';
-import { BpfRig, PORT, service, VIP4, VIP6, wanted } from './bpf-rig.ts';
+import { BpfRig, PORT, run, serverAddress, service, TALK, VIP4, VIP6, wanted } from './bpf-rig.ts';
 import { type FrameSpec, frame, icmpError } from './frames.ts';
 
 /** bpf-plane-main.ts, which must not be run here. */
@@ -81,26 +81,32 @@ test('packets: errors and fragments follow their flow, options do not hinder, wh
   assert.equal((sum & 0xffff) + (sum >> 16), 0xffff, 'and the checksum is right');
 });
 
-test('what another director sends here is for this host, not sent on in a circle; the rest goes its way', async () => {
+test('what a fellow server sends to a service of this host is for this host, not sent on in a circle; the rest goes its way', async () => {
   await using rig = await BpfRig.start();
-  const w = wanted(...([4, 6] as const).map((f) => service({ vip: vipOf(f), servers })));
-  const other = '02:00:00:00:00:02'; // as frames.ts has it
-  const ask = (['tc_director', 'xdp_director'] as const).flatMap((p) => ([4, 6] as const).map((f) => [p, f] as const));
-  const verdicts = async (plane: ReturnType<BpfRig['plane']>): Promise<number[]> => {
-    await plane.apply(w);
-    const out: number[] = [];
-    for (const [program, family] of ask) out.push(...codes(await plane.run(program, [frame(request(family, 3000))])));
-    return out;
-  };
-  const known = rig.plane('d1', { xdp: 'generic', directors: [other, '02:00:00:00:00:09'] });
-  const before = await verdicts(known);
-  assert.deepEqual(before, [TC.ok, TC.ok, XDP.pass, XDP.pass]);
-  assert.deepEqual(await packetsBy(known, 0), [0, 0, 0], 'what is not sent is not counted');
-  await known.close(true);
-  // The next process has another neighbour: the one that is gone is a client like any other.
-  const next = rig.plane('d1', { xdp: 'generic', directors: ['02:00:00:00:00:09'] });
-  const [tc4, tc6] = await verdicts(next);
-  assert.deepEqual([tc4, tc6], [TC.redirect, TC.redirect]);
+  const d1 = rig.host('d1');
+  const plane = rig.plane('d1', { xdp: 'generic' });
+  const both = [4, 6] as const;
+  // 10.8.0.1, this host, is a server of the first two; of the others it is director alone.
+  const mine = both.map((f) => service({ vip: vipOf(f), servers: [...servers, { n: -9 }] }));
+  const others = both.map((f) => service({ vip: vipOf(f), port: TALK, servers }));
+  await plane.apply(wanted(...mine, ...others));
+  await plane.tick();
+  const ports = Array.from({ length: 24 }, (_, i) => 3000 + i);
+  const frames = (port: number) => both.flatMap((f) => ports.map((p) => frame(request(f, p, { ports: [p, port] }))));
+  const before = codes(await plane.run('tc_director', frames(PORT)));
+  assert.deepEqual([...new Set(before)].sort(), [TC.ok, TC.redirect], 'some are chosen for this host, some are not');
+  // The frames come from 02:00:00:00:00:02 (frames.ts): now that is server 2.
+  const known = (a: string, mac: string): Promise<string> =>
+    run(d1, `ip neigh replace ${a} lladdr ${mac} dev eth0 nud permanent`);
+  for (const f of both) await known(serverAddress(2, f), '02:00:00:00:00:02');
+  await plane.tick();
+  assert.deepEqual(new Set(codes(await plane.run('tc_director', frames(PORT)))), new Set([TC.ok]));
+  assert.deepEqual(new Set(codes(await plane.run('xdp_director', frames(PORT)))), new Set([XDP.pass]));
+  assert.deepEqual(new Set(codes(await plane.run('tc_director', frames(TALK)))), new Set([TC.redirect]));
+  // It has got another network card: what comes from there is a client like any other.
+  for (const f of both) await known(serverAddress(2, f), '02:00:00:00:00:09');
+  await plane.tick();
+  assert.deepEqual(codes(await plane.run('tc_director', frames(PORT))), before);
 });
 
 const SEED = 20_261_129;

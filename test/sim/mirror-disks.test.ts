@@ -15,7 +15,11 @@ const found: readonly (readonly [number, string])[] = [
   [5, 'a disk that fails while connecting does not leave the connection half decided'],
   [9, 'a disk that was attached while the peer was silent is not taken for good when the peer is lost'],
   [13, 'a resync to this side does not replace what its own application has just written'],
+  [25, 'a primary that comes back without its disk begins a generation on the only disk'],
+  [54, 'a disk that comes while the primary has none is set apart from the one that the primary attaches later'],
   [58, 'a peer without a disk that becomes primary begins a generation on the only disk'],
   [70, 'what was written to a disk that turns out to be older was not written'],
+  [262, 'a disk that is being attached takes no part in a handshake'],
+  [290, 'a write that a resync kept back does not go to half a copy when the source is lost'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));

@@ -179,6 +179,7 @@ export class Disks {
       v.resize(size, v.userSize);
       this.#p.peerDisks.negotiate(v);
     } else {
+      if (link.negotiating) link.lose(text('a disk came while connecting', '连接过程中挂接了磁盘'), true);
       this.check(v);
       this.#p.sender.released(v);
     }

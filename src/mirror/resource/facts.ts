@@ -48,7 +48,8 @@ export function connectConfig(
 export const volumeFacts = (m: MirrorConfig, v: Volume): VolumeFacts => ({
   volume: v.number,
   primary: v.primary || v.promoting,
-  disk: v.disk,
+  // One that is just being attached has nothing to tell yet.
+  disk: v.backing === undefined ? 'Diskless' : v.disk,
   uuids: v.uuids,
   bits: v.bits,
   crashedPrimary: v.crashedPrimary,

@@ -22,9 +22,9 @@ import {
   startConnect,
   stepConnect,
 } from '../machine/index.ts';
-import { generation } from '../metadata/index.ts';
 import { connectConfig } from './facts.ts';
 import type { Parts } from './parts.ts';
+import { OTHER_DATA } from './reasons.ts';
 import { atLeast, type Volume } from './volume.ts';
 
 type Decided = Extract<ConnectEffect, { readonly kind: 'decided' }>;
@@ -124,14 +124,16 @@ export class Link {
     if (this.#p.undos.lost(retry)) this.discardMyData = true;
     // Asked for once, it holds until there has been a decision.
     if (!retry) this.discardMyData = false;
-    // A source without a bit left may have a target that has finished already and could go on by itself.
-    const finished = new Set(volumes.filter((v) => v.connection === 'SyncSource' && v.bits === 0));
+    const finished = new Set(volumes.filter((v) => v.peerMayBeDone));
     // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
     const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
+    // What a resync kept back goes on when all is known: the source that is lost may have been the only good disk.
+    for (const v of volumes) v.hold('connecting', CONNECTING);
     this.#p.syncs.stop();
     for (const v of volumes) {
       if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
+      if (finished.has(v) && v.peerDisk === 'Inconsistent') v.peerDisk = 'DUnknown';
       if (hadPeer.has(v)) this.#p.fencing.freeze(v);
       v.leaving = false;
     }
@@ -353,15 +355,9 @@ export class Link {
       this.lose(NOT_AS_IT_WAS, true);
       return;
     }
-    const theirs = v.peerUuids?.uuids;
-    if (v.primary && v.backing === undefined && theirs !== undefined && v.exposed !== undefined) {
-      // Its bitmap identifier: it began a generation when it heard that our disk is gone, and we did not hear of that.
-      const same = [theirs.current, theirs.bitmap].some((id) => generation(id) === v.exposed);
-      if (!same) {
-        this.lose(OTHER_DATA, false);
-        return;
-      }
-      v.exposed = generation(theirs.current);
+    if (!this.#p.peerDisks.shows(v)) {
+      this.lose(OTHER_DATA, false);
+      return;
     }
     v.resize(e.size.size, e.size.userSize);
     if (decision?.corrected?.mine !== undefined) v.uuids = decision.corrected.mine;
@@ -389,6 +385,7 @@ export class Link {
     this.#p.c.reason('mirror.connected', undefined, text('connected to the peer', '已与对端建立连接'));
     for (const v of this.#p.volumes) {
       this.#p.fencing.connected(v);
+      this.#p.peerDisks.connected(v);
       this.#p.disks.check(v);
       v.release('connecting');
     }
@@ -400,10 +397,6 @@ export class Link {
   }
 }
 const HALF = text('the peer did not open the second connection', '对端没有打开第二条连接');
-const OTHER_DATA = text(
-  'this primary has no disk, and the peer has other data than its application has seen',
-  '本机为无盘主节点，而对端数据与应用所见不同',
-);
 const NOT_AS_IT_WAS = text(
   'the peer was away, and may lack what was written last: it is resynced',
   '对端曾离线，可能缺少最近的写入：将重新同步',

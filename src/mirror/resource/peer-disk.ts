@@ -1,5 +1,6 @@
 /** What the peer's disk and role mean for ours, and a disk of ours that comes while both are connected. */
 import { DRBD_FEATURE, type DrbdDisk, type DrbdRole } from '../../wire/index.ts';
+import { generation } from '../metadata/index.ts';
 import { volumeFacts } from './facts.ts';
 import type { Parts } from './parts.ts';
 import { soleDisk } from './sole-disk.ts';
@@ -27,6 +28,20 @@ export class PeerDisks {
     const before = v.peerRole;
     v.peerRole = role;
     if (before !== 'Primary' && role === 'Primary' && soleDisk(v)) this.#sole(v);
+  }
+  /** Of a primary without a disk: whether the peer's data are those that its application has seen. */
+  shows(v: Volume): boolean {
+    const theirs = v.peerUuids?.uuids;
+    if (!v.primary || v.backing !== undefined || theirs === undefined) return true;
+    // Its bitmap identifier: it began a generation when it heard that our disk is gone, and we did not hear of that.
+    const same = [theirs.current, theirs.bitmap].some((id) => generation(id) === v.exposed);
+    if (!same && v.exposed !== undefined) return false;
+    v.exposed = generation(theirs.current);
+    return true;
+  }
+  /** Met without a disk: we may have lost it before its disk was gone, and then never began what sets ours apart. */
+  connected(v: Volume): void {
+    if (v.peerRole === 'Primary' && soleDisk(v)) this.#sole(v);
   }
   /** What a primary without a disk writes next waits until our log counts. */
   #sole(v: Volume): void {

@@ -5,7 +5,7 @@ import { fittingDisks } from '../machine/index.ts';
 import { decideHandshake, type HandshakeSide } from '../metadata/index.ts';
 import { connectConfig } from './facts.ts';
 import type { Parts } from './parts.ts';
-import { FINISHED } from './reasons.ts';
+import { FINISHED, OTHER_DATA } from './reasons.ts';
 import type { Syncs } from './syncs.ts';
 import { atLeast, type Volume } from './volume.ts';
 
@@ -19,6 +19,7 @@ export class PeerStates {
   }
 
   heard(v: Volume, p: StatePacket): void {
+    const { link } = this.#p;
     const told = decodeState(p.state);
     const theirs = DRBD_CONNECTIONS[told.connection] ?? 'StandAlone';
     const disk = v.peerDiskOf(told.disk);
@@ -44,18 +45,25 @@ export class PeerStates {
       const undecided = theirs === 'Connected' && (v.considerResync || negotiating);
       const decided = ['StartingSyncS', 'StartingSyncT', 'WFBitMapS', 'WFBitMapT'].includes(theirs);
       v.considerResync = false;
-      if ((undecided || decided) && v.peerUuids !== undefined && v.backing !== undefined) {
+      // What it told when it still had a disk compares with nothing.
+      const both = v.backing !== undefined && atLeast(disk, 'Inconsistent');
+      if ((undecided || decided) && v.peerUuids !== undefined && both) {
         v.peerDisk = disk;
         this.#compareAgain(v, !decided);
         return;
       }
       if (negotiating) {
+        if (disk !== 'Inconsistent' && !this.#p.peerDisks.shows(v)) {
+          link.lose(OTHER_DATA, false);
+          return;
+        }
         // There is nothing to compare with on this side, or on that one.
         v.peerDisk = disk;
         v.negotiated();
         [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
         v.save(false, () => this.#s.tell(v));
         this.#p.peerDisks.settled(v);
+        this.#p.peerDisks.connected(v);
         return;
       }
     }

@@ -15,3 +15,7 @@ export const done = (en: string, zh: string, changed = true): MirrorAnswer => ({
 /** `en` and `zh` with the cause behind a colon. */
 export const because = (en: string, zh: string, cause: Text): Text => text(`${en}: ${cause.en}`, `${zh}：${cause.zh}`);
 export const FINISHED = text('resync finished: both disks are equal', '同步完成：两端磁盘一致');
+export const OTHER_DATA = text(
+  'this primary has no disk, and the peer has other data than its application has seen',
+  '本机为无盘主节点，而对端数据与应用所见不同',
+);

@@ -121,7 +121,7 @@ export class Roles {
     }
     if (asks(DISK, want.disk)) {
       for (const v of volumes)
-        if (atLeast(v.peerDisk, 'Outdated')) {
+        if (atLeast(v.peerDisk, 'Outdated') || v.peerMayBeDone) {
           v.peerDisk = 'Outdated';
           v.leaving = true;
         }
@@ -135,7 +135,7 @@ export class Roles {
         if (era === link.era) reply(SUCCESS);
       });
       return;
-    } else if (this.primary && fencing.strict && volumes.some((v) => v.peerDisk === 'UpToDate')) {
+    } else if (this.primary && fencing.strict && volumes.some((v) => v.peerDisk === 'UpToDate' || v.peerMayBeDone)) {
       reply(MIRROR_REFUSALS.fenced);
       return;
     }
@@ -437,7 +437,7 @@ export class Roles {
       (result) => {
         if (result < SUCCESS && link.established) return answer(this.#peerRefused(result));
         if (outdated === STATE_BITS.peerDisk && result >= SUCCESS)
-          for (const v of volumes) if (atLeast(v.peerDisk, 'Outdated')) v.peerDisk = 'Outdated';
+          for (const v of volumes) if (atLeast(v.peerDisk, 'Outdated') || v.peerMayBeDone) v.peerDisk = 'Outdated';
         end();
       },
     );

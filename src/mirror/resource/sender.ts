@@ -401,7 +401,7 @@ export class Sender {
       this.#resubmit(w);
       return;
     }
-    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked' && w.peer !== 'carried')) {
+    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
       w.completed = true;
       const good = w.local === 'done' ? w.peer !== 'failed' || v.backing !== undefined : w.peer === 'acked';
       v.counters.ap--;

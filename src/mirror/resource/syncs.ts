@@ -140,7 +140,8 @@ export class Syncs {
         return;
       case 'P_UUIDS':
         v.peerUuids = p;
-        if (v.backing === undefined && v.primary) v.exposed = generation(p.uuids.current);
+        // While its disk is what we read from, its data stay those that our application has seen, whatever they are called.
+        if (v.peerDisk === 'UpToDate' && v.backing === undefined && v.primary) v.exposed = generation(p.uuids.current);
         return;
       case 'P_SIZES':
         this.#p.resizes.heard(v, p);

@@ -171,6 +171,10 @@ export class Volume implements Stored {
       ].includes(this.connection)
     );
   }
+  /** As a source without a bit left: the peer may have finished already, and go on by itself. */
+  get peerMayBeDone(): boolean {
+    return (this.connection === 'SyncSource' || this.connection === 'PausedSyncS') && this.bits === 0;
+  }
   /** Writes are told to the peer as blocks that differ. */
   get tells(): boolean {
     return this.connection === 'WFBitMapS' || this.connection === 'Ahead';

@@ -19,6 +19,8 @@ export class FenceWorld extends MirrorWorld {
   /** What the cluster remembers: whose data is not to be used. */
   readonly #fenced = new Set<number>();
   #working = true;
+  /** In A it may be stable on the own disk alone, and whoever takes over lacks it. */
+  protected override readonly throughCounts = this.options.protocol !== 'A';
 
   constructor(seed: number) {
     super(seed, {
@@ -79,6 +81,11 @@ export class FenceWorld extends MirrorWorld {
     });
   }
 
+  /** In A what was answered may still be on its way, however the primary dies. */
+  protected override kill(n: SimNode, power: boolean): void {
+    if (!power && !this.throughCounts && n.resource?.primary) this.ledger.powerCut();
+    super.kill(n, power);
+  }
   protected override mishap(): void {
     const { random: r } = this.world;
     if (r.chance(0.35)) this.manage();
@@ -96,16 +103,13 @@ export class FenceWorld extends MirrorWorld {
     const v = n.resource?.volumes[0];
     if (other.resource?.primary)
       throw new Broken('P1: one writer', `${n.name} acknowledges while ${other.name} is primary`);
+    if (v !== undefined && v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'))
+      throw new Broken('P3: a half copy is never taken for data', `${n.name} acknowledges on ${v.disk}`);
     if (v !== undefined && !v.connected && v.peerDisk !== 'Outdated' && v.peerDisk !== 'Inconsistent')
       throw new Broken('nothing is acknowledged before the peer is fenced', `${n.name}: the peer is ${v.peerDisk}`);
   }
-  protected override promises(): void {
-    for (const n of this.nodes) {
-      const v = n.resource?.volumes[0];
-      if (v?.primary && v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'))
-        throw new Broken('P3: a half copy is never taken for data', `${n.name} is primary on ${v.disk}`);
-    }
-  }
+  /** A target may be promoted; when it loses its source it stays primary, and answers nothing: checked at each answer. */
+  protected override promises(): void {}
   /** Disks grow in the worlds of run.ts. */
   protected override works(): void {}
   protected override settle(): void {

@@ -14,6 +14,7 @@ import type { Guard } from '../guard/index.ts';
 import { Allocator } from './allocate.ts';
 import { Attachments, carriesClients, type XdpMode } from './attachments.ts';
 import { compile } from './compile.ts';
+import { Directors, directorKey, fellows } from './directors.ts';
 import { Exceptions, type FlowsNow } from './exceptions.ts';
 import type { FlowTimeouts } from './flows.ts';
 import { type Compared, HeldServices } from './held.ts';
@@ -25,7 +26,7 @@ import { type Change, planService } from './plan.ts';
 import { GuardPost } from './post.ts';
 import { refusalOf } from './refuse.ts';
 import { RingCache, RingRoom } from './rings.ts';
-import { setDirectors, writeSettings } from './settings.ts';
+import { writeSettings } from './settings.ts';
 import { blocksFor, type ServerRow, type ServiceTable } from './tables.ts';
 import { type Facts, Ways } from './ways.ts';
 
@@ -45,8 +46,6 @@ export type BpfPlaneOptions = {
   readonly xdp?: XdpMode;
   /** How many flows are remembered; the oldest unused is forgotten for a new one. */
   readonly flows?: { readonly ip4: number; readonly ip6: number };
-  /** Link addresses of the other directors, where directors are real servers too: what they send is for this host. */
-  readonly directors?: readonly string[];
 };
 
 const MAIN_TABLE = 254;
@@ -82,6 +81,7 @@ export class BpfPlane implements Plane {
   #timeouts: FlowTimeouts = {};
   readonly #loads = new Loads();
   readonly #exceptions = new Exceptions();
+  #directors = new Directors();
   /** How many lie in `services` and in `ranges`. */
   readonly #entries = { exact: 0, ranges: 0 };
 
@@ -128,8 +128,6 @@ export class BpfPlane implements Plane {
       programs: xdp ? ['tc_director', 'xdp_director'] : ['tc_director'],
     });
     if (!maps.ok) return maps;
-    const directed = setDirectors(maps.value, this.#o.directors ?? []);
-    if (!directed.ok) return directed;
     const tables = maps.value.read();
     if (!tables.ok) return tables;
     this.#allocator = new Allocator(tables.value, maps.value.lastSerial());
@@ -150,6 +148,7 @@ export class BpfPlane implements Plane {
     this.#attachments.close({ keep: false });
     this.#maps?.close({ keep: false });
     this.#maps = undefined;
+    this.#directors = new Directors();
     this.#programsChanged = true;
   }
 
@@ -297,7 +296,7 @@ export class BpfPlane implements Plane {
     }
   }
   #configure(): void {
-    const directors = (this.#o.directors ?? []).length > 0;
+    const directors = this.#directors.any;
     const { lastSerial } = this.#allocator;
     writeSettings(this.#maps as Maps, { ranges: this.#entries.ranges > 0, directors, lastSerial });
   }
@@ -354,15 +353,30 @@ export class BpfPlane implements Plane {
     const attached = this.#attach();
     if (!attached.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-attach', text: this.#words(attached.error) });
     this.#rebalance();
-    if ((this.#o.xdp ?? 'no') === 'no') return;
-    const rows = [...this.#held.values()].flatMap((h) => h.table.servers.map((row) => ({ service: h.table.id, row })));
+    const xdp = (this.#o.xdp ?? 'no') !== 'no';
+    const rows = [...this.#held.values()].flatMap((h) =>
+      (xdp ? h.table.servers : fellows(h.table)).map((row) => ({ service: h.table.id, row })),
+    );
     this.#neighbours.look(rows.map((r) => r.row));
+    this.#followDirectors();
+    if (!xdp) return;
     const stale = rows.filter(({ row }) => this.#written.get(row.id) !== this.#neighbours.textOf(row));
     for (const { row } of stale) this.#written.set(row.id, this.#neighbours.textOf(row));
     this.#maps.write(
       stale.map(({ service, row }): Change => ({ do: 'server-set', service, row })),
       (r) => this.#neighbours.macs(r),
     );
+  }
+
+  /** What the neighbours are known by now. */
+  #followDirectors(): void {
+    const keys = [...this.#held.values()].flatMap(({ table }) =>
+      fellows(table).flatMap((row) => {
+        const macs = this.#neighbours.macs(row);
+        return macs === undefined ? [] : [directorKey(macs.server, table.id)];
+      }),
+    );
+    if (this.#directors.set((this.#maps as Maps).map('directors'), keys)) this.#configure();
   }
 
   close(o: { readonly keep: boolean }): void {

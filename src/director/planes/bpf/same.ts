@@ -11,6 +11,9 @@ function sameServer(a: WantedServer, b: WantedServer): boolean {
   if (x.method !== 'tunnel' || y.method !== 'tunnel') return x.method === y.method;
   return x.type === y.type && x.port === y.port && x.checksum === y.checksum;
 }
+const NOBODY_AWAY: NonNullable<WantedService['away']> = [];
+const sameAway = (a: WantedService, b: WantedService): boolean =>
+  sameList(a.away ?? NOBODY_AWAY, b.away ?? NOBODY_AWAY, (x, y) => x.address === y.address && x.weight === y.weight);
 function sameMatch(a: WantedService['match'], b: WantedService['match']): boolean {
   if (a === b) return true;
   if (a.by !== 'address' || b.by !== 'address')
@@ -28,6 +31,7 @@ export const sameService = (a: WantedService, b: WantedService): boolean =>
     (a.persistence === undefined) === (b.persistence === undefined) &&
     sameList(a.flags, b.flags, (x, y) => x === y) &&
     sameList(a.servers, b.servers, sameServer) &&
+    sameAway(a, b) &&
     sameMatch(a.match, b.match));
 
 const guarded = (s: WantedService): boolean => s.servers.some((x) => x.forwarding.method !== 'nat');
