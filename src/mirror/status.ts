@@ -70,6 +70,8 @@ export type VolumeStatus = {
   readonly outOfSync: Bytes;
   readonly sync: SyncProgress | undefined;
   readonly undo: UndoStatus | undefined;
+  /** It was primary when it crashed, and has not met its peer since. */
+  readonly crashedPrimary: boolean;
   /** Who keeps resyncs standing still, whether or not one is under way: an operator here, at the peer's, another resync. */
   readonly paused: readonly ('user' | 'peer' | 'dependency')[];
   /** Why application requests are held; undefined: they are not. */

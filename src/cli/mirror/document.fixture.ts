@@ -30,6 +30,7 @@ export const volume = (o: Partial<VolumeStatus> = {}): VolumeStatus => ({
   outOfSync: bytes(0),
   sync: undefined,
   undo: undefined,
+  crashedPrimary: false,
   paused: [],
   suspended: undefined,
   uuids: ['a1b2c3d4e5f60718', '0000000000000000', '1111111111111110', '0000000000000000'],

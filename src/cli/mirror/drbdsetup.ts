@@ -114,11 +114,19 @@ export function look(
   return volumes.map((v) => `${line(v)}\n`).join('');
 }
 const bit = (b: boolean): string => (b ? '1' : '0');
-/** The flags as they follow from the states; a full sync that is due and a crashed primary are in the metadata alone. */
-function identifiers(m: MirrorStatus, v: VolumeStatus): string {
+/** The flags as they follow from the states; what is written for a full sync is all bits, and no flag. */
+export function identifiers(m: MirrorStatus, v: VolumeStatus): string {
   const consistent = v.disk === 'UpToDate' || v.disk === 'Consistent' || v.disk === 'Outdated';
   const upToDate = v.disk === 'UpToDate' || v.disk === 'Consistent';
   const peerOutdated = v.peerDisk === 'Outdated' || v.peerDisk === 'Inconsistent';
-  const bits = [consistent, upToDate, v.role === 'Primary', isConnected(m.connection), false, peerOutdated, false];
+  const bits = [
+    consistent,
+    upToDate,
+    v.role === 'Primary',
+    isConnected(m.connection),
+    false,
+    peerOutdated,
+    v.crashedPrimary,
+  ];
   return [...v.uuids.map((u) => u.toUpperCase()), ...bits.map(bit)].join(':');
 }

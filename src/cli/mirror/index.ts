@@ -11,6 +11,7 @@ import { procDrbd } from './proc.ts';
 import { DRBDSETUP_EXIT, likeDrbdsetup } from './refusals.ts';
 import { mirrorTroubles, renderMirrors } from './render.ts';
 import { type Running, running } from './running.ts';
+import { generationsText } from './show-gi.ts';
 import { streams, streamVerbs } from './streams.ts';
 
 const say = (s: string): void => void process.stdout.write(s);
@@ -142,6 +143,11 @@ function show(
     case 'status':
       if (tool !== 'mirror') return { text: d.mirrors.map((m) => statusText(m, p.flags)).join(''), code: EXIT.done };
       return { text: renderMirrors(d, language), code: mirrorTroubles(d).length === 0 ? EXIT.done : EXIT.degraded };
+    case 'show-gi':
+      return {
+        text: found.map((f) => generationsText(f.mirror, f.volume, language)).join('\n'),
+        code: EXIT.done,
+      };
     case 'proc':
       return { text: procDrbd(d), code: EXIT.done };
     default: {

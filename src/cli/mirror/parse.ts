@@ -12,7 +12,7 @@ export type Target =
   | { readonly by: 'all' }
   | { readonly by: 'name'; readonly name: string; readonly volume: number | undefined }
   | { readonly by: 'minor'; readonly minor: number };
-export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'proc';
+export type LookVerb = 'status' | 'cstate' | 'dstate' | 'role' | 'get-gi' | 'show-gi' | 'proc';
 export type Parsed =
   | {
       readonly kind: 'request';
@@ -146,7 +146,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
   cstate: { tools: ['drbdadm', 'drbdsetup'], build: () => 'cstate' },
   dstate: { tools: ['drbdadm', 'drbdsetup'], build: () => 'dstate' },
   role: { tools: ['drbdadm', 'drbdsetup'], build: () => 'role' },
-  'get-gi': { tools: ['drbdadm', 'drbdsetup'], build: () => 'get-gi' },
+  'show-gi': { tools: ALL, build: () => 'show-gi' },
+  'get-gi': { tools: ALL, build: () => 'get-gi' },
   proc: { tools: ['mirror'], build: () => 'proc' },
 };
 export const verbsOf = (tool: Tool): string[] => Object.keys(ROWS).filter((v) => ROWS[v]?.tools.includes(tool));

@@ -4,13 +4,16 @@ import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { golden } from '../../../test/golden/golden.ts';
-import { bytes } from '../../base/index.ts';
+import type { MirrorDifferences, VolumeDifferences } from '../../api/index.ts';
+import { bytes, text as words } from '../../base/index.ts';
 import { percent, share, size } from './amounts.ts';
 import { ALONE, document, MANY, mirror, RESYNC, sync, volume } from './document.fixture.ts';
 import { look, statusText } from './drbdsetup.ts';
 import { existsLines } from './events.ts';
 import { procDrbd } from './proc.ts';
 import { progressLine, renderMirrors } from './render.ts';
+import { resolveText, type UndoFacts, undoText } from './resolve-text.ts';
+import { generationsText } from './show-gi.ts';
 
 const corpus = resolve(
   process.env['HOLDFAST_CORPUS'] ?? resolve(import.meta.dirname, '../../../../shared/corpus'),
@@ -69,12 +72,76 @@ test('every look is what a reviewer has seen', (t) => {
     '# drbdsetup events2 --now',
     `${existsLines(all).join('\n')}\n`,
     ...(['cstate', 'dstate', 'role', 'get-gi'] as const).flatMap((v) => [`# ${v} mail`, look(v, all[1]!, undefined)]),
+    '# show-gi mail/3',
+    generationsText(all[1]!, 3, 'en'),
+    generationsText(all[1]!, 3, 'zh'),
     '# holdfast mirror status',
     renderMirrors(MANY, 'en'),
     '# LANG=zh_CN holdfast mirror status',
     renderMirrors(MANY, 'zh'),
   ];
   golden(t, 'mirror-looks', out.join('\n'));
+});
+
+test('what resolve says is what a reviewer has seen', (t) => {
+  const ids = (n: string): [string, string, string, string] => [
+    n.repeat(16),
+    '1'.repeat(16),
+    '2'.repeat(16),
+    '0'.repeat(16),
+  ];
+  const one: VolumeDifferences = {
+    volume: 0,
+    size: bytes(1 << 30),
+    disk: 'UpToDate',
+    changed: { bytes: bytes(412 << 20), ranges: 40 },
+    first: Array.from({ length: 16 }, (_, i) => ({ from: i << 23, to: (i << 23) + 4096 * (i + 1) })),
+    uuids: ids('a'),
+    generationSince: 1_796_005_000_000,
+    newestWrite: 1_796_006_000_000,
+    peer: { changed: bytes(31 << 20), uuids: ids('b') },
+    verdict: { is: 'split-brain', text: words('both changed', '双方均有改动') },
+  };
+  const d: MirrorDifferences = {
+    name: 'data',
+    host: 'ha1',
+    peer: 'ha2',
+    role: 'Secondary',
+    connection: 'StandAlone',
+    volumes: [one],
+  };
+  const { peer: _, verdict: __, ...untold } = one;
+  const early = { ...d, volumes: [{ ...untold, newestWrite: undefined, peer: undefined, verdict: undefined }] };
+  const facts: UndoFacts = {
+    file: '/var/lib/holdfast/undo/data-0-20261130T022000.123Z.undo',
+    name: 'data',
+    volume: 0,
+    host: 'ha1',
+    peerHost: 'ha2',
+    at: 1_796_007_000_000,
+    size: 1 << 30,
+    changedHere: 412 << 20,
+    changedThere: 31 << 20,
+    total: 430 << 20,
+    mine: 'a'.repeat(16),
+    peer: 'b'.repeat(16),
+    ranges: one.first,
+  };
+  const out = (['en', 'zh'] as const).flatMap((l) => [
+    '# holdfast mirror resolve data',
+    resolveText(d, l),
+    '# the peer has not been met',
+    resolveText(early, l),
+    '# holdfast mirror resolve --undo FILE',
+    undoText(facts, l),
+  ]);
+  golden(t, 'mirror-resolve', out.join('\n'));
+});
+
+test('progress says no time left in the first second, and stalled only where nothing moves', () => {
+  assert.equal(progressLine(sync({ left: undefined }), 'en'), '[#########...........] 47 %  472 KiB of 984 KiB');
+  assert.match(progressLine(sync({ left: undefined, stalled: true }), 'en'), /stalled$/);
+  assert.match(progressLine(sync({ left: 5 }), 'en'), /about 5 s left$/);
 });
 
 test('a volume that is asked for alone is answered alone', () => {

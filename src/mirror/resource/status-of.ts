@@ -41,6 +41,7 @@ function volumeStatus(p: Parts, v: Volume, now: Microseconds, paces: Paces): Vol
     outOfSync: bytes(v.bits * BIT),
     sync: progress(p, v, now, paces),
     undo: p.undos.of(v),
+    crashedPrimary: v.crashedPrimary,
     paused: (['user', 'peer', 'dependency'] as const).filter((who) => v.pause[who]),
     suspended: [...v.holds.values()][0],
     uuids: [hex(current), hex(bitmap), hex(history[0]), hex(history[1])],
