@@ -155,7 +155,10 @@ export class Link {
     this.#p.resizes.lost();
     this.#p.congestion.lost();
     for (const v of volumes) {
+      const { negotiating } = v;
       this.#p.disks.undecided(v);
+      // Only now is it known to be good: what it takes from here on the peer does not have either.
+      if (negotiating && hadPeer.has(v)) this.alone(v, finished.has(v));
       this.#p.disks.check(v);
       v.release('connecting');
     }
