@@ -223,14 +223,14 @@ class Story {
       ),
     );
     await this.#pair.powerOn('ha1');
-    await this.#good(this.#pair.up('ha1'));
     this.#teller.say(
       text(
         'ha1 has power again. It comes up as secondary, and fetches what it\nmissed, while the program writes on',
         'ha1 恢复供电，以从节点启动，并取回错过的数据；\n程序同时继续写入',
       ),
     );
-    await this.#bar('ha2');
+    // Who looks only when the mirror is up may come too late: it can be a matter of a second.
+    await Promise.all([this.#bar('ha2'), this.#good(this.#pair.up('ha1'))]);
     const v = await this.#volume('ha2');
     if (v?.disk !== 'UpToDate' || v.peerDisk !== 'UpToDate') throw new Broken(text('they are not equal', '两端不一致'));
     this.#teller.say(text('both disks are equal again', '两个磁盘重新一致'));
