@@ -154,7 +154,7 @@ class Story {
     const rate = Math.round(promised / ((cut - began) / 1_000_000));
     this.#teller.say(
       text(
-        `a program wrote records, each with fsync: ${promised} acknowledged, ${rate} a second`,
+        `a program wrote records, each with fsync: ${promised} were\nacknowledged, ${rate} a second`,
         `程序逐条写入记录，每条都 fsync：已确认 ${promised} 条，每秒 ${rate} 条`,
       ),
       cut,

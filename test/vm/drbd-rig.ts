@@ -123,10 +123,10 @@ export class DrbdRig {
     const conf = (s?: Settings): string => confOf(join(this.folder, ours), kern, both, s);
     this.#forKernel = conf(sides.kern);
     writeFileSync(join(this.folder, 'drbd.conf'), conf(sides.ours));
-    await this.sh(
-      'drbdadm down r0 || true; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vda /dev/vdb',
-      this.#forKernel,
-    );
+    // The kernel refuses to go down in the midst of a handshake: it is asked until it has.
+    const down = 'drbdadm down r0 2>/dev/null || true';
+    const gone = `for i in $(seq 100); do ${down}; grep -q '^ *0:' /proc/drbd || break; sleep 0.2; done`;
+    await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vda /dev/vdb`, this.#forKernel);
   }
   #forKernel = '';
   /** After a power cut, up to the resource that looks for us. */
