@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { languageOf, renderDiagnostic, type Text, text } from '../base/index.ts';
 import { EXIT, mirrorFiles } from '../daemon/index.ts';
+import { wordsOf } from './words.ts';
 
 const USAGE = text(
   'usage: holdfast check FILE [--host NAME] [--json]',
@@ -9,13 +10,8 @@ const USAGE = text(
 );
 
 export async function check(argv: readonly string[]): Promise<number> {
-  let parsed: ReturnType<typeof options>;
-  try {
-    parsed = options(argv);
-  } catch (e) {
-    process.stderr.write(`holdfast: ${e instanceof Error ? e.message : String(e)}\n`);
-    return EXIT.wrong;
-  }
+  const parsed = wordsOf(() => options(argv));
+  if (parsed === undefined) return EXIT.wrong;
   const { values, positionals } = parsed;
   const language = languageOf(process.env, values.lang);
   const [file] = positionals;

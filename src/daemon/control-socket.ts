@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { type Result, type Text, text, verbatim } from '../base/index.ts';
+import { err, ok, type Result, type Text, text, verbatim } from '../base/index.ts';
 import type { Accounts } from './scripts/accounts.ts';
 
 const GROUP = 'holdfast';
@@ -21,6 +21,18 @@ export type Talk<Request> = {
    */
   readonly follow?: (request: Request, send: (document: unknown) => void) => (() => void) | undefined;
 };
+/** The object that a line of JSON is, for `parse`. */
+export function requestObject(line: string): Result<Readonly<Record<string, unknown>>, string> {
+  let got: unknown;
+  try {
+    got = JSON.parse(line);
+  } catch {
+    return err('not JSON');
+  }
+  return typeof got === 'object' && got !== null
+    ? ok(got as Readonly<Record<string, unknown>>)
+    : err('unknown request');
+}
 /** A client that does not read what it asked for is cut off. */
 const MOST_UNREAD = 1 << 20;
 export interface Control {

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { type Language, languageOf, renderDiagnostic, type Text, text } from '../../base/index.ts';
 import { EXIT, mirrorCreate } from '../../daemon/index.ts';
+import { wordsOf } from '../words.ts';
 import { size } from './amounts.ts';
 
 const USAGE = text(
@@ -12,13 +13,8 @@ const THERE_ARE_CHANGES = 9;
 type Plan = Extract<ReturnType<Awaited<ReturnType<typeof mirrorCreate>>['planCreate']>, { ok: true }>['value'];
 
 export async function create(argv: readonly string[]): Promise<number> {
-  let parsed: ReturnType<typeof options>;
-  try {
-    parsed = options(argv);
-  } catch (e) {
-    process.stderr.write(`holdfast: ${e instanceof Error ? e.message : String(e)}\n`);
-    return EXIT.wrong;
-  }
+  const parsed = wordsOf(() => options(argv));
+  if (parsed === undefined) return EXIT.wrong;
   const { values, positionals } = parsed;
   const language = languageOf(process.env, values.lang);
   const complain = (t: Text): void => void process.stderr.write(`${t[language]}\n`);

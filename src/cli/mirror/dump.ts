@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { languageOf, text } from '../../base/index.ts';
 import { EXIT, mirrorDump } from '../../daemon/index.ts';
+import { wordsOf } from '../words.ts';
 import { DRBDSETUP_EXIT } from './refusals.ts';
 import { running } from './running.ts';
 
@@ -23,13 +24,8 @@ const options = (argv: readonly string[]) =>
   });
 
 export async function dump(tool: 'mirror' | 'drbdadm', argv: readonly string[]): Promise<number> {
-  let parsed: ReturnType<typeof options>;
-  try {
-    parsed = options(argv);
-  } catch (e) {
-    process.stderr.write(`holdfast: ${e instanceof Error ? e.message : String(e)}\n`);
-    return EXIT.wrong;
-  }
+  const parsed = wordsOf(() => options(argv));
+  if (parsed === undefined) return EXIT.wrong;
   const { values, positionals } = parsed;
   const language = languageOf(process.env, values.lang);
   const [name] = positionals;

@@ -5,6 +5,7 @@ import type { MirrorAnswer, MirrorAsk, MirrorDifferences, MirrorStatus } from '.
 import { type Language, languageOf, type Text, text } from '../../base/index.ts';
 import { EXIT, mirrorUndo } from '../../daemon/index.ts';
 import { ask } from '../ask.ts';
+import { wordsOf } from '../words.ts';
 import { share, size } from './amounts.ts';
 import { resolveText, undoText } from './resolve-text.ts';
 import { type Running, running } from './running.ts';
@@ -43,13 +44,8 @@ type Values = ReturnType<typeof options>['values'];
 const say = (s: string): void => void process.stdout.write(s);
 
 export async function resolve(argv: readonly string[]): Promise<number> {
-  let parsed: ReturnType<typeof options>;
-  try {
-    parsed = options(argv);
-  } catch (e) {
-    process.stderr.write(`holdfast: ${e instanceof Error ? e.message : String(e)}\n`);
-    return EXIT.wrong;
-  }
+  const parsed = wordsOf(() => options(argv));
+  if (parsed === undefined) return EXIT.wrong;
   const { values, positionals } = parsed;
   const language = languageOf(process.env, values.lang);
   const fail = (t: Text, code: number): number => {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { MirrorDocument, MirrorStatus } from '../../api/index.ts';
 import { type Language, languageOf, text } from '../../base/index.ts';
 import { EXIT } from '../../daemon/index.ts';
+import { wordsOf } from '../words.ts';
 import { changeLines, existsLines, reasonLines } from './events.ts';
 import { follow } from './follow.ts';
 import type { Tool } from './parse.ts';
@@ -50,13 +51,8 @@ export async function streams(tool: Tool, argv: readonly string[]): Promise<numb
   const verb = argv.find((a) => !a.startsWith('-'));
   const row = verb !== undefined && Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
   if (verb === undefined || !row?.tools.includes(tool)) return undefined;
-  let parsed: ReturnType<typeof options>;
-  try {
-    parsed = options(argv.toSpliced(argv.indexOf(verb), 1));
-  } catch (e) {
-    process.stderr.write(`holdfast: ${e instanceof Error ? e.message : String(e)}\n`);
-    return tool === 'mirror' ? EXIT.wrong : DRBDSETUP_EXIT.usage;
-  }
+  const parsed = wordsOf(() => options(argv.toSpliced(argv.indexOf(verb), 1)));
+  if (parsed === undefined) return tool === 'mirror' ? EXIT.wrong : DRBDSETUP_EXIT.usage;
   const { values, positionals } = parsed;
   const names = positionals.filter((n) => n !== 'all').map((n) => n.split('/')[0] as string);
   const language = languageOf(process.env, values.lang);

@@ -5,6 +5,7 @@ import { MIRROR_FOLDER, type MirrorAnswer, type MirrorStatus, mirrorPaths } from
 import { type Language, languageOf, type Text, text } from '../../base/index.ts';
 import { EXIT, startMirror } from '../../daemon/index.ts';
 import { ask } from '../ask.ts';
+import { wordsOf } from '../words.ts';
 import { DRBDSETUP_EXIT } from './refusals.ts';
 import { running } from './running.ts';
 
@@ -34,13 +35,8 @@ const options = (argv: readonly string[]) =>
 type Values = ReturnType<typeof options>['values'];
 
 export async function up(tool: 'mirror' | 'drbdadm' | 'drbdsetup', argv: readonly string[]): Promise<number> {
-  let parsed: ReturnType<typeof options>;
-  try {
-    parsed = options(argv);
-  } catch (e) {
-    process.stderr.write(`holdfast: ${e instanceof Error ? e.message : String(e)}\n`);
-    return EXIT.wrong;
-  }
+  const parsed = wordsOf(() => options(argv));
+  if (parsed === undefined) return EXIT.wrong;
   const { values, positionals } = parsed;
   const language = languageOf(process.env, values.lang);
   if (positionals.length === 0) {

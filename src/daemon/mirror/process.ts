@@ -89,7 +89,6 @@ export class MirrorProcess {
   readonly #done = new Map<number, (tag: number, result: number) => void>();
   readonly #resized = new Map<number, () => void>();
   readonly #held: ResourceEvent[] = [];
-  /** With the time of day, which the resource does not know. */
   #nextId = 1;
   #cancel: Cancel = () => {};
   #armed: Microseconds | undefined;

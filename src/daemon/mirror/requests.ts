@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path';
 import type { MirrorAsk, MirrorRequest } from '../../api/index.ts';
 import { bytes, err, ok, type Result } from '../../base/index.ts';
+import { requestObject } from '../control-socket.ts';
 
 type Given = Readonly<Record<string, unknown>>;
 const flag = (x: unknown): boolean => x === true;
@@ -13,14 +14,9 @@ const size = (x: unknown) => {
 };
 
 export function parseMirrorAsk(line: string): Result<MirrorAsk, string> {
-  let got: unknown;
-  try {
-    got = JSON.parse(line);
-  } catch {
-    return err('not JSON');
-  }
-  if (typeof got !== 'object' || got === null) return err('unknown request');
-  const { ask, name, request } = got as Given;
+  const got = requestObject(line);
+  if (!got.ok) return got;
+  const { ask, name, request } = got.value;
   if (ask === 'mirrors' || ask === 'follow') return ok({ ask });
   if (ask === 'differences' && typeof name === 'string') return ok({ ask, name });
   if (ask !== 'mirror' || typeof name !== 'string' || typeof request !== 'object' || request === null)

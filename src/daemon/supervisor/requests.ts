@@ -1,16 +1,12 @@
 /** What the control socket of the supervisor is asked. */
 import type { ControlRequest } from '../../api/index.ts';
 import { err, ok, type Result } from '../../base/index.ts';
+import { requestObject } from '../control-socket.ts';
 
 export function parseRequest(line: string): Result<ControlRequest, string> {
-  let got: unknown;
-  try {
-    got = JSON.parse(line);
-  } catch {
-    return err('not JSON');
-  }
-  if (typeof got !== 'object' || got === null) return err('unknown request');
-  const q = got as Readonly<Record<string, unknown>>;
+  const got = requestObject(line);
+  if (!got.ok) return got;
+  const q = got.value;
   switch (q['ask']) {
     case 'status':
     case 'statistics':

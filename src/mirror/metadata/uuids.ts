@@ -55,3 +55,12 @@ export function endAsTarget(u: UuidSet, source: UuidSet, primary: boolean): Uuid
   const taken = setBitmap({ ...u, bitmap: source.bitmap, history: source.history }, u.current);
   return { ...endAsSource(taken), current: marked(source.current, primary) };
 }
+
+const idText = (id: bigint): string => id.toString(16).padStart(16, '0');
+/** Current, bitmap, younger and older history, as people read them. */
+export const uuidTexts = (u: UuidSet): readonly [string, string, string, string] => [
+  idText(u.current),
+  idText(u.bitmap),
+  idText(u.history[0]),
+  idText(u.history[1]),
+];

@@ -1,22 +1,15 @@
 /** What a split brain would cost this side, and what the peer told of its own. */
 import { bytes } from '../../base/index.ts';
 import type { UuidSet } from '../../wire/index.ts';
-import { type Compared, compareGenerations } from '../metadata/index.ts';
+import { type Compared, compareGenerations, uuidTexts } from '../metadata/index.ts';
 import type { MirrorDifferences, VolumeDifferences } from '../status.ts';
+import { BIT_BYTES } from './bits.ts';
 import type { Parts } from './parts.ts';
 import type { Volume } from './volume.ts';
 
-const BIT = 4096;
 export const RANGES_SHOWN = 16;
 /** The newest protocol that both could speak: at an older one the verdict may be to stay apart, and nothing else. */
 const NEWEST = 101;
-const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
-const four = (u: UuidSet): VolumeDifferences['uuids'] => [
-  hex(u.current),
-  hex(u.bitmap),
-  hex(u.history[0]),
-  hex(u.history[1]),
-];
 
 export const differencesOf = (p: Parts): MirrorDifferences => ({
   name: p.config.name,
@@ -31,7 +24,8 @@ function volumeDifferences(p: Parts, v: Volume): VolumeDifferences {
   let ranges = 0;
   if (v.backing !== undefined)
     for (const r of v.bitmap.ranges()) {
-      if (ranges++ < RANGES_SHOWN) first.push({ from: r.from * BIT, to: Math.min(r.to * BIT, v.size * 512) });
+      if (ranges++ < RANGES_SHOWN)
+        first.push({ from: r.from * BIT_BYTES, to: Math.min(r.to * BIT_BYTES, v.size * 512) });
     }
   const told = v.peerUuids ?? v.told;
   const wall = (at: Volume['wroteAt']): number | undefined =>
@@ -40,12 +34,12 @@ function volumeDifferences(p: Parts, v: Volume): VolumeDifferences {
     volume: v.number,
     size: bytes(v.size * 512),
     disk: v.disk,
-    changed: v.backing === undefined ? undefined : { bytes: bytes(v.bits * BIT), ranges },
+    changed: v.backing === undefined ? undefined : { bytes: bytes(v.bits * BIT_BYTES), ranges },
     first,
-    uuids: four(v.uuids),
+    uuids: uuidTexts(v.uuids),
     generationSince: wall(v.generationAt),
     newestWrite: wall(v.wroteAt),
-    peer: told === undefined ? undefined : { changed: bytes(told.bits * BIT), uuids: four(told.uuids) },
+    peer: told === undefined ? undefined : { changed: bytes(told.bits * BIT_BYTES), uuids: uuidTexts(told.uuids) },
     verdict: told === undefined || v.backing === undefined ? undefined : verdictOf(v, told.uuids),
   };
 }

@@ -5,8 +5,8 @@
 import { type Text, text } from '../../base/index.ts';
 import { generation } from '../metadata/index.ts';
 import { attach } from './attach.ts';
+import { bitsTouched } from './bits.ts';
 import type { Parts } from './parts.ts';
-import { bitsTouched } from './sender.ts';
 import type { Backing, Volume } from './volume.ts';
 
 /** What failed. */

@@ -2,15 +2,13 @@
  * A full resync that an operator asks for: `invalidate` (the own data is thrown away) and `invalidate-remote` (the peer's is).
  * Both sides agree, mark every block, and begin without an exchange of bitmaps.
  */
-import { type Text, text } from '../../base/index.ts';
+import { text } from '../../base/index.ts';
 import type { MirrorRefusal } from '../status.ts';
 import type { Answer } from './asking.ts';
 import type { Parts } from './parts.ts';
-import { done } from './reasons.ts';
+import { done, no, type Refused } from './reasons.ts';
 import { atLeast, type Volume } from './volume.ts';
 
-type Refused = { readonly code: MirrorRefusal; readonly text: Text };
-const no = (code: MirrorRefusal, en: string, zh: string): Refused => ({ code, text: text(en, zh) });
 type Side = 'StartingSyncS' | 'StartingSyncT';
 
 export class FullSyncs {

@@ -8,8 +8,8 @@ import {
   type RequestPacket,
   sector,
 } from '../../wire/index.ts';
+import { bitsTouched } from './bits.ts';
 import type { Parts } from './parts.ts';
-import { bitsTouched } from './sender.ts';
 import { type AppRequest, EIO } from './types.ts';
 import type { Volume } from './volume.ts';
 
@@ -125,8 +125,7 @@ export class Reads {
       if (result === 0)
         c.send('data', { kind: 'P_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data: into });
       else {
-        v.seq = (v.seq + 1) >>> 0;
-        c.send('meta', { kind: 'P_NEG_DREPLY', ...block, size: p.size, seq: v.seq });
+        c.send('meta', { kind: 'P_NEG_DREPLY', ...block, size: p.size, seq: v.nextSeq() });
       }
     };
     if (v.backing === undefined || v.disk !== 'UpToDate' || p.sector * 512 + p.size > v.size * 512) {

@@ -7,6 +7,9 @@ export const refused = (code: MirrorRefusal, en: string, zh: string): MirrorAnsw
   code,
   text: text(en, zh),
 });
+/** The same, where it is not answered yet. */
+export type Refused = { readonly code: MirrorRefusal; readonly text: Text };
+export const no = (code: MirrorRefusal, en: string, zh: string): Refused => ({ code, text: text(en, zh) });
 export const done = (en: string, zh: string, changed = true): MirrorAnswer => ({
   ok: true,
   changed,

@@ -14,9 +14,9 @@ import {
   type TrimPacket,
   type WriteSamePacket,
 } from '../../wire/index.ts';
+import { bitsCovered, bitsTouched } from './bits.ts';
 import type { FailedIo } from './disks.ts';
 import type { RangeLock } from './range-locks.ts';
-import { bitsCovered, bitsTouched } from './sender.ts';
 import { SoleDisk, soleDisk } from './sole-disk.ts';
 import type { Context } from './types.ts';
 import type { Backing, Volume } from './volume.ts';
@@ -198,7 +198,7 @@ export class Receiver {
       else if (!good && v.backing !== undefined) v.bitmap.set(bitsTouched(offset, length));
       if (lock !== undefined) v.locks.release(lock);
       if (era !== this.#era) return;
-      const syncing = v.connection !== 'Connected' && v.connection !== 'VerifyS' && v.connection !== 'VerifyT';
+      const { syncing } = v;
       if (!good) this.#ack(v, p, 'P_NEG_ACK');
       else if ((p.flags & DRBD_WRITE_FLAG.sendWriteAck) !== 0)
         this.#ack(v, p, syncing && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 ? 'P_RS_WRITE_ACK' : 'P_WRITE_ACK');
@@ -256,14 +256,13 @@ export class Receiver {
     });
   }
   #ack(v: Volume, p: PeerWrite, kind: BlockAckPacket['kind']): void {
-    v.seq = (v.seq + 1) >>> 0;
     const packet: BlockAckPacket = {
       kind,
       volume: v.number,
       sector: sector(p.sector),
       id: p.id,
       size: sizeOf(p),
-      seq: v.seq,
+      seq: v.nextSeq(),
     };
     this.#c.send('meta', packet);
   }

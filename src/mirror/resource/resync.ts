@@ -13,14 +13,12 @@ import {
   type RequestPacket,
   sector,
 } from '../../wire/index.ts';
+import { BIT_BYTES, BIT_SECTORS, bitsCovered } from './bits.ts';
 import type { RangeLock } from './range-locks.ts';
 import { RateController } from './rate.ts';
-import { bitsCovered } from './sender.ts';
 import type { Context } from './types.ts';
 import type { Volume } from './volume.ts';
 
-const BIT_BYTES = 4096;
-const BIT_SECTORS = 8;
 const LARGEST = 1 << 20;
 /** 16 MiB in bits: no request crosses it. */
 const EXTENT_BITS = 4096;
@@ -204,8 +202,7 @@ export class ResyncTarget {
   }
   #ack(at: number, size: number, kind: 'P_RS_WRITE_ACK' | 'P_NEG_ACK'): void {
     const v = this.#v;
-    v.seq = (v.seq + 1) >>> 0;
-    this.#c.send('meta', { kind, volume: v.number, sector: sector(at), id: NO_BLOCK_ID, size, seq: v.seq });
+    this.#c.send('meta', { kind, volume: v.number, sector: sector(at), id: NO_BLOCK_ID, size, seq: v.nextSeq() });
   }
   #check(): void {
     if (this.#ended || this.#asked.size > 0) return;
@@ -299,8 +296,7 @@ export class ResyncSource {
     const v = this.#v;
     const block = { volume: v.number, sector: p.sector, id: p.id };
     const ack = (kind: BlockAckPacket['kind']): void => {
-      v.seq = (v.seq + 1) >>> 0;
-      this.#c.send('meta', { kind, ...block, size: p.size, seq: v.seq });
+      this.#c.send('meta', { kind, ...block, size: p.size, seq: v.nextSeq() });
     };
     if (result !== 0) {
       this.failed += p.size;

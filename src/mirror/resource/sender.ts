@@ -4,84 +4,15 @@
  * lost and its blocks are marked out of sync; only then may its extents cool.
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
-import {
-  type BarrierId,
-  type BlockAckPacket,
-  type BlockId,
-  type DataPacket,
-  DRBD_FEATURE,
-  DRBD_WRITE_FLAG,
-  type DrbdPacket,
-  sector,
-} from '../../wire/index.ts';
-import { EXTENT_SECTORS } from '../metadata/index.ts';
+import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
+import { bitsCovered, bitsTouched, EXTENT_BYTES } from './bits.ts';
 import type { FailedIo } from './disks.ts';
-import type { RangeLock } from './range-locks.ts';
 import { type AppRequest, type Context, EIO } from './types.ts';
 import type { Backing, Volume } from './volume.ts';
+import { type AppWrite, countOf, type Epoch, type Flush, isOf, type Write, writePacket } from './writes.ts';
 
-export const EXTENT_BYTES = EXTENT_SECTORS * 512;
-const BIT_BYTES = 4096;
-/** Bits that a range of bytes touches, and those that it covers whole. */
-export const bitsTouched = (offset: number, length: number): { from: number; to: number } => ({
-  from: Math.floor(offset / BIT_BYTES),
-  to: Math.ceil((offset + length) / BIT_BYTES),
-});
-export function bitsCovered(offset: number, length: number, size: number): { from: number; to: number } {
-  const end = offset + length;
-  return {
-    from: Math.ceil(offset / BIT_BYTES),
-    // The last bit of the device may stand for less than 4 KiB.
-    to: end >= size ? Math.ceil(end / BIT_BYTES) : Math.floor(end / BIT_BYTES),
-  };
-}
-
-type AppWrite = Extract<AppRequest, { readonly op: 'write' | 'zero' }>;
-type Write = {
-  readonly id: BlockId;
-  readonly volume: Volume;
-  readonly request: AppWrite;
-  readonly offset: number;
-  readonly length: number;
-  lock: RangeLock | undefined;
-  /** Kept back a resync of its place to this side. */
-  fetching: RangeLock | undefined;
-  /** Extents of the activity log that it needs, first and last, and how many of them are held. */
-  readonly first: number;
-  readonly last: number;
-  held: number;
-  /** Those that are held and were not hot when they were taken. */
-  pending: Set<number> | undefined;
-  local: 'waits' | 'flies' | 'done' | 'failed';
-  /**
-   * `none`: the peer does not take part. `lost`: it did, and was lost. While requests are frozen: `kept`, to be sent again;
-   * `carried`, it had told to have it, though not on stable storage. `retry`: it collided with one of the peer's.
-   */
-  peer: 'none' | 'sent' | 'acked' | 'failed' | 'lost' | 'kept' | 'carried' | 'retry';
-  /** In which it was sent last. */
-  epoch: Epoch | undefined;
-  /** The peer has told to have it: in A it counts as acknowledged without. */
-  told: boolean;
-  sentAt: number;
-  completed: boolean;
-  durable: boolean;
-};
-/** `begun`: when its first write was sent; `closed`: when its barrier was. */
-type Epoch = {
-  readonly barrier: BarrierId;
-  readonly writes: Write[];
-  /** Of an earlier connection: durable with this epoch, in which a flush was sent for them. */
-  readonly carried: readonly Write[];
-  readonly begun: number;
-  /** One of its writes is answered: what is sent from now on may depend on it, so a barrier goes before that. */
-  ends: boolean;
-  closed: number | undefined;
-};
-const countOf = (e: Epoch): number => e.writes.length + (e.carried.length > 0 ? 1 : 0);
-const isOf = (e: Epoch, v: Volume): boolean => [e.writes, e.carried].some((l) => l.some((w) => w.volume === v));
 /** An epoch that has to end, and behind which nothing is sent, gets its barrier within so many microseconds. */
 const CLOSE_WITHIN = 5_000;
-type Flush = { readonly volume: Volume; readonly tag: number; epochs: Set<Epoch>; local: boolean; failed: boolean };
 
 export interface SenderOptions {
   /** 1 A, 2 B, 3 C. */
@@ -332,7 +263,7 @@ export class Sender {
   }
   #send(w: Write): void {
     const { volume: v, request: r } = w;
-    const syncing = v.connection !== 'Connected' && v.connection !== 'VerifyS' && v.connection !== 'VerifyT';
+    const { syncing } = v;
     let flags: number = DRBD_WRITE_FLAG.syncHint;
     if (syncing) flags |= DRBD_WRITE_FLAG.maySetInSync;
     if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
@@ -342,8 +273,8 @@ export class Sender {
     epoch.writes.push(w);
     w.epoch = epoch;
     w.sentAt = this.#c.now;
-    const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: this.#seq(v) };
-    this.#c.send('data', this.#packet(r, { ...block, flags }));
+    const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: v.nextSeq() };
+    this.#c.send('data', writePacket(r, { ...block, flags }, this.#o.features));
     v.counters.ns += w.length;
     this.#flying.set(v, this.flying(v) + w.length);
     // In A it is complete when it is on its way.
@@ -358,27 +289,6 @@ export class Sender {
     this.#current = epoch;
     return epoch;
   }
-  /** Zeros go as what the peer knows: before P_ZEROES a P_TRIM had the meaning of both. */
-  #packet(r: AppWrite, block: Pick<DataPacket, 'volume' | 'sector' | 'id' | 'seq' | 'flags'>): DrbdPacket {
-    const { discard, fua, zeroes } = DRBD_WRITE_FLAG;
-    if (r.op === 'write') {
-      const flags = block.flags | (r.through ? fua : 0);
-      return { kind: 'P_DATA', ...block, flags, digest: NOTHING, data: r.bytes };
-    }
-    const features = this.#o.features();
-    if ((features & DRBD_FEATURE.writeZeroes) !== 0) {
-      const flags = block.flags | zeroes | (r.unmap ? discard : 0);
-      return { kind: 'P_ZEROES', ...block, flags, size: r.length };
-    }
-    if ((features & DRBD_FEATURE.trim) !== 0)
-      return { kind: 'P_TRIM', ...block, flags: block.flags | discard, size: r.length };
-    return { kind: 'P_DATA', ...block, digest: NOTHING, data: new Uint8Array(r.length) };
-  }
-  #seq(v: Volume): number {
-    v.seq = (v.seq + 1) >>> 0;
-    return v.seq;
-  }
-
   /** Ends the epoch: what is sent from now on may depend on what is in it. */
   close(): void {
     const epoch = this.#current;
@@ -611,7 +521,7 @@ export class Sender {
       const flush = {
         sector: sector(0),
         id: this.#nextId++ as BlockId,
-        seq: this.#seq(v),
+        seq: v.nextSeq(),
         flags: DRBD_WRITE_FLAG.flush,
       };
       this.#c.send('data', { kind: 'P_DATA', volume: v.number, ...flush, digest: NOTHING, data: NOTHING });

@@ -2,7 +2,7 @@
  * The peer is primary and has no disk: ours is the only one. What it writes differs from whatever disk it attaches later, so
  * it is marked, and its extents are hot in the activity log first, as if we were primary.
  */
-import { EXTENT_BYTES } from './sender.ts';
+import { EXTENT_BYTES } from './bits.ts';
 import { atLeast, type Volume } from './volume.ts';
 
 type Waiter = { readonly extents: readonly number[]; held: number; readonly run: () => void };

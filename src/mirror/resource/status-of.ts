@@ -1,15 +1,15 @@
 /** The status document of a resource. */
 import { bytes, type Microseconds, unreachable } from '../../base/index.ts';
+import { uuidTexts } from '../metadata/index.ts';
 import type { MirrorReason, MirrorStatus, SyncProgress, VolumeStatus } from '../status.ts';
+import { BIT_BYTES } from './bits.ts';
 import type { Paces } from './paces.ts';
 import type { Parts } from './parts.ts';
 import { pausedBy } from './pauses.ts';
 import type { Volume } from './volume.ts';
 
-const BIT = 4096;
 /** From then on a rate tells something of what is to come. */
 const TELLING = 1_000_000;
-const hex = (id: bigint): string => id.toString(16).padStart(16, '0');
 const kib = (n: number): number => Math.floor(n / 1024);
 
 export function statusOf(p: Parts, reasons: readonly MirrorReason[], now: Microseconds, paces: Paces): MirrorStatus {
@@ -26,7 +26,6 @@ export function statusOf(p: Parts, reasons: readonly MirrorReason[], now: Micros
 }
 
 function volumeStatus(p: Parts, v: Volume, now: Microseconds, paces: Paces): VolumeStatus {
-  const { current, bitmap, history } = v.uuids;
   return {
     volume: v.number,
     minor: v.config.minor,
@@ -38,13 +37,13 @@ function volumeStatus(p: Parts, v: Volume, now: Microseconds, paces: Paces): Vol
     connection: v.connection,
     disk: v.disk,
     peerDisk: v.peerDisk,
-    outOfSync: bytes(v.bits * BIT),
+    outOfSync: bytes(v.bits * BIT_BYTES),
     sync: progress(p, v, now, paces),
     undo: p.undos.of(v),
     crashedPrimary: v.crashedPrimary,
     paused: (['user', 'peer', 'dependency'] as const).filter((who) => v.pause[who]),
     suspended: [...v.holds.values()][0],
-    uuids: [hex(current), hex(bitmap), hex(history[0]), hex(history[1])],
+    uuids: uuidTexts(v.uuids),
     counters: {
       ns: kib(v.counters.ns),
       nr: kib(v.counters.nr),
@@ -103,8 +102,8 @@ function pace(
   now: Microseconds,
   ready: number,
 ): Omit<SyncProgress, 'kind' | 'role' | 'found' | 'paused'> {
-  const total = of.total * BIT;
-  const ended = Math.max(0, ready * BIT);
+  const total = of.total * BIT_BYTES;
+  const ended = Math.max(0, ready * BIT_BYTES);
   const early = now - of.begun < TELLING;
   const average = ended / (Math.max(1, now - of.begun) / 1_000_000);
   const rate = paces.rate(of, of.begun, now, ended);

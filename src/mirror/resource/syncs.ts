@@ -11,9 +11,9 @@ import {
 import { fittingDisks, roleOf, stateWord } from '../machine/index.ts';
 import { generation } from '../metadata/index.ts';
 import type { BitmapReceipt } from './bitmap-exchange.ts';
+import { bitsTouched } from './bits.ts';
 import type { Parts } from './parts.ts';
 import type { ResyncSource, ResyncTarget } from './resync.ts';
-import { bitsTouched } from './sender.ts';
 import type { VerifySource, VerifyTarget } from './verify.ts';
 import type { Volume } from './volume.ts';
 

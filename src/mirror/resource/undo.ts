@@ -12,11 +12,11 @@ import {
   UNDO_RECORD_BYTES,
   undoName,
 } from '../undo/index.ts';
+import { BIT_BYTES } from './bits.ts';
 import type { Parts } from './parts.ts';
 import { done, refused } from './reasons.ts';
 import type { Volume } from './volume.ts';
 
-const BIT = 4096;
 /** Read and written at once. */
 const BATCH_BYTES = 1 << 20;
 const BATCH_PIECES = 64;
@@ -81,7 +81,7 @@ export class Undos {
     };
     if (!now()) return;
     const need = volumes.reduce(
-      (n, v) => n + undoBytes(Math.min(v.bitmap.bits, v.bits + (v.told?.bits ?? 0)) * BIT),
+      (n, v) => n + undoBytes(Math.min(v.bitmap.bits, v.bits + (v.told?.bits ?? 0)) * BIT_BYTES),
       0,
     );
     this.#ask({ is: 'room', folder, need }, undefined, (failed) => {
@@ -142,10 +142,10 @@ export class Undos {
     while (size < BATCH_BYTES && pieces.length < BATCH_PIECES) {
       const from = v.bitmap.nextSet(s.cursor);
       if (from === undefined) break;
-      const end = Math.min(v.bitmap.nextClear(from) ?? v.bitmap.bits, from + UNDO_LARGEST / BIT);
+      const end = Math.min(v.bitmap.nextClear(from) ?? v.bitmap.bits, from + UNDO_LARGEST / BIT_BYTES);
       s.cursor = end;
-      const length = Math.min(end * BIT, v.size * 512) - from * BIT;
-      pieces.push({ offset: from * BIT, into: new Uint8Array(length) });
+      const length = Math.min(end * BIT_BYTES, v.size * 512) - from * BIT_BYTES;
+      pieces.push({ offset: from * BIT_BYTES, into: new Uint8Array(length) });
       size += length;
     }
     if (pieces.length === 0) {
@@ -263,11 +263,12 @@ export type UndoStep =
   | { readonly is: 'drop' };
 
 /** Of a file with so many bytes of data, at most: every block may be a record of its own. */
-const undoBytes = (data: number): number => UNDO_HEADER_BYTES + data + (Math.ceil(data / BIT) + 1) * UNDO_RECORD_BYTES;
+const undoBytes = (data: number): number =>
+  UNDO_HEADER_BYTES + data + (Math.ceil(data / BIT_BYTES) + 1) * UNDO_RECORD_BYTES;
 /** All blocks that differ; the last one may be short. */
 function bytesOf(v: Volume): number {
   const last = v.bitmap.bits - 1;
-  const short = v.bitmap.bits > 0 && v.bitmap.has(last) ? v.bitmap.bits * BIT - v.size * 512 : 0;
-  return v.bits * BIT - short;
+  const short = v.bitmap.bits > 0 && v.bitmap.has(last) ? v.bitmap.bits * BIT_BYTES - v.size * 512 : 0;
+  return v.bits * BIT_BYTES - short;
 }
 const UNREADABLE = text('a block could not be read', '有数据块无法读取');

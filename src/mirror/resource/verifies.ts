@@ -1,16 +1,13 @@
 /** Online verify, its steps: asked for, agreed to by the peer, begun, ended, and gone on with where it was interrupted. */
-import { type Text, text } from '../../base/index.ts';
+import { text } from '../../base/index.ts';
 import type { BlockAckPacket, DigestPacket, RequestPacket } from '../../wire/index.ts';
 import type { MirrorRefusal } from '../status.ts';
 import type { Answer } from './asking.ts';
+import { BIT_BYTES } from './bits.ts';
 import type { Parts } from './parts.ts';
-import { done, refused } from './reasons.ts';
+import { done, no, type Refused, refused } from './reasons.ts';
 import { VerifySource, VerifyTarget, type VerifyWorld } from './verify.ts';
 import type { Volume } from './volume.ts';
-
-const BIT_BYTES = 4096;
-type Refused = { readonly code: MirrorRefusal; readonly text: Text };
-const no = (code: MirrorRefusal, en: string, zh: string): Refused => ({ code, text: text(en, zh) });
 
 export class Verifies {
   readonly #p: Parts;
@@ -93,9 +90,7 @@ export class Verifies {
   }
   #world(v: Volume): VerifyWorld {
     const { c, config } = this.#p;
-    const algorithm = config.net.verify ?? '';
-    // Every write that came before has its place among the ranges already.
-    return { c, volume: v, algorithm, behindWrites: (run) => run() };
+    return { c, volume: v, algorithm: config.net.verify ?? '' };
   }
 
   requested(v: Volume, p: RequestPacket): void {
@@ -104,9 +99,8 @@ export class Verifies {
     // A P_STATE that crossed the agreement ended it here, and the source does not know.
     else if (this.#refusal(v) === undefined) this.#target(v).requested(p);
     else {
-      v.seq = (v.seq + 1) >>> 0;
       const { volume, sector, id, size } = p;
-      this.#p.c.send('meta', { kind: 'P_NEG_RS_DREPLY', volume, sector, id, size, seq: v.seq });
+      this.#p.c.send('meta', { kind: 'P_NEG_RS_DREPLY', volume, sector, id, size, seq: v.nextSeq() });
     }
   }
   replied(v: Volume, p: DigestPacket): void {

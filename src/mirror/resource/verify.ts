@@ -15,15 +15,13 @@ import {
   sector,
   VERIFY_VERDICT,
 } from '../../wire/index.ts';
+import { BIT_BYTES, BIT_SECTORS, bitsTouched } from './bits.ts';
 import type { RangeLock } from './range-locks.ts';
 import { RateController } from './rate.ts';
 import { digestOf } from './resync.ts';
-import { bitsTouched } from './sender.ts';
 import type { Context } from './types.ts';
 import type { Volume } from './volume.ts';
 
-const BIT_BYTES = 4096;
-const BIT_SECTORS = 8;
 const LARGEST = 1 << 20;
 const TICK = 100_000;
 /** Blocks on their way at once: what keeps disks and network busy, and little memory. */
@@ -34,8 +32,6 @@ export interface VerifyWorld {
   readonly c: Context;
   readonly volume: Volume;
   readonly algorithm: string;
-  /** Runs it when all writes of the peer that came before have begun. */
-  behindWrites(run: () => void): void;
 }
 type Block = { readonly size: number; lock: RangeLock | undefined; waiting: (() => void) | undefined };
 
@@ -75,24 +71,22 @@ class Blocks {
   endAll(): void {
     for (const at of [...this.#all.keys()]) this.end(at);
   }
-  /** Reads the own block, behind all writes that the peer sent before. */
+  /** Reads the own block, behind all writes that the peer sent before: they have their places among the ranges. */
   read(at: number, size: number, then: (result: number, data: Uint8Array) => void): void {
-    const { c, volume, behindWrites } = this.#w;
+    const { c, volume } = this.#w;
     const data = new Uint8Array(size);
     const read = (end: () => void): void =>
       c.disk(volume.number, 'data', { op: 'read', offset: at * 512, into: data }, (result) => {
         end();
         then(result, data);
       });
-    behindWrites(() => {
-      if (this.#all.get(at)?.lock !== undefined) {
-        read(() => {});
-        return;
-      }
-      const lock: RangeLock = volume.locks.acquire(at * 512, at * 512 + size, () =>
-        read(() => volume.locks.release(lock)),
-      );
-    });
+    if (this.#all.get(at)?.lock !== undefined) {
+      read(() => {});
+      return;
+    }
+    const lock: RangeLock = volume.locks.acquire(at * 512, at * 512 + size, () =>
+      read(() => volume.locks.release(lock)),
+    );
   }
   rolesChanged(): void {
     const { volume } = this.#w;
@@ -201,9 +195,15 @@ export class VerifySource {
       this.found += p.size;
       volume.bitmap.set(bitsTouched(p.sector * 512, p.size));
     }
-    volume.seq = (volume.seq + 1) >>> 0;
     const id = equal ? VERIFY_VERDICT.inSync : VERIFY_VERDICT.outOfSync;
-    c.send('meta', { kind: 'P_OV_RESULT', volume: p.volume, sector: p.sector, id, size: p.size, seq: volume.seq });
+    c.send('meta', {
+      kind: 'P_OV_RESULT',
+      volume: p.volume,
+      sector: p.sector,
+      id,
+      size: p.size,
+      seq: volume.nextSeq(),
+    });
     this.#judged(p.sector);
   }
   /** The peer could not read it. */
@@ -253,17 +253,15 @@ export class VerifyTarget {
       this.#first = Math.floor(p.sector / BIT_SECTORS);
       this.total = volume.bitmap.bits - this.#first;
     }
-    this.#w.behindWrites(() => {
-      if (this.#stopped) return;
-      this.#blocks.begin(p.sector, p.size, () =>
-        this.#blocks.read(p.sector, p.size, (result, data) => {
-          if (this.#stopped) return;
-          if (result !== 0) return volume.onBroken();
-          const block = { volume: p.volume, sector: p.sector, id: p.id, size: p.size, pad: 0 };
-          c.send('data', { kind: 'P_OV_REPLY', ...block, digest: digestOf(algorithm, data) });
-        }),
-      );
-    });
+    if (this.#stopped) return;
+    this.#blocks.begin(p.sector, p.size, () =>
+      this.#blocks.read(p.sector, p.size, (result, data) => {
+        if (this.#stopped) return;
+        if (result !== 0) return volume.onBroken();
+        const block = { volume: p.volume, sector: p.sector, id: p.id, size: p.size, pad: 0 };
+        c.send('data', { kind: 'P_OV_REPLY', ...block, digest: digestOf(algorithm, data) });
+      }),
+    );
   }
   /** True: that was the last block of the device. */
   judged(p: BlockAckPacket): boolean {

@@ -96,6 +96,10 @@ export class Volume implements Stored {
   userSize: number;
   /** Counts what we send of the P_DATA family and of block acks, on one connection. */
   seq = 0;
+  nextSeq(): number {
+    this.seq = (this.seq + 1) >>> 0;
+    return this.seq;
+  }
   /** Why application requests are held. */
   readonly holds = new Map<string, Text>();
   /** Told when the last hold ends; when extents became hot; when the disk cannot be used any more; when who writes changed. */
@@ -170,6 +174,10 @@ export class Volume implements Stored {
         'PausedSyncT',
       ].includes(this.connection)
     );
+  }
+  /** On the way to being equal again, or to where that begins. */
+  get syncing(): boolean {
+    return this.connection !== 'Connected' && this.connection !== 'VerifyS' && this.connection !== 'VerifyT';
   }
   /** As a source without a bit left: the peer may have finished already, and go on by itself. */
   get peerMayBeDone(): boolean {

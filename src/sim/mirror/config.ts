@@ -17,6 +17,19 @@ export type SimMirrorOptions = {
   readonly alExtents: number;
   readonly planAhead: number;
 };
+/** A small disk and a plain line: for worlds in which something else goes wrong. */
+export const plainOptions = (seed: number) =>
+  ({
+    alExtents: 67,
+    planAhead: 0,
+    integrity: false,
+    onCongestion: 'block',
+    bytes: (1 + (seed % 3)) << 20,
+    rounds: 2,
+    places: [4, 30, 300][seed % 3] as number,
+    fresh: false,
+  }) as const;
+
 export function simConfig(host: 0 | 1, o: SimMirrorOptions): MirrorConfig {
   const names = ['alfa', 'bravo'] as const;
   const ends = [

@@ -4,6 +4,7 @@
  */
 import type { MirrorConfig } from '../../mirror/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
+import { plainOptions } from './config.ts';
 import type { SimNode } from './node.ts';
 import { MirrorWorld } from './run.ts';
 
@@ -15,16 +16,9 @@ export class DiskWorld extends MirrorWorld {
 
   constructor(seed: number) {
     super(seed, {
+      ...plainOptions(seed),
       protocol: (['C', 'B', 'C'] as const)[seed % 3] as 'C',
       checksums: seed % 4 === 0,
-      alExtents: 67,
-      planAhead: 0,
-      integrity: false,
-      onCongestion: 'block',
-      bytes: (1 + (seed % 3)) * MIB,
-      rounds: 2,
-      places: [4, 30, 300][seed % 3] as number,
-      fresh: false,
       settings: (c: MirrorConfig) => ({ ...c, onNoDataAccessible: seed % 2 === 0 ? 'suspend-io' : 'io-error' }),
     });
     const again = (): void => {

@@ -5,6 +5,7 @@
  */
 import type { MirrorConfig } from '../../mirror/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
+import { plainOptions } from './config.ts';
 import type { SimNode } from './node.ts';
 import { MirrorWorld } from './run.ts';
 
@@ -24,16 +25,9 @@ export class FenceWorld extends MirrorWorld {
 
   constructor(seed: number) {
     super(seed, {
+      ...plainOptions(seed),
       protocol: (['A', 'B', 'C', 'C', 'C'] as const)[seed % 5] as 'C',
       checksums: false,
-      alExtents: 67,
-      planAhead: 0,
-      integrity: false,
-      onCongestion: 'block',
-      bytes: (1 + (seed % 3)) * MIB,
-      rounds: 2,
-      places: [4, 30, 300][seed % 3] as number,
-      fresh: false,
       settings: stonith,
     });
     for (const n of this.nodes)

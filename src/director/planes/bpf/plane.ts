@@ -354,11 +354,12 @@ export class BpfPlane implements Plane {
     if (!attached.ok) this.#o.log.write({ level: 'warning', code: 'lb.bpf-attach', text: this.#words(attached.error) });
     this.#rebalance();
     const xdp = (this.#o.xdp ?? 'no') !== 'no';
-    const rows = [...this.#held.values()].flatMap((h) =>
-      (xdp ? h.table.servers : fellows(h.table)).map((row) => ({ service: h.table.id, row })),
-    );
+    const numbered = (of: (t: ServiceTable) => readonly ServerRow[]) =>
+      [...this.#held.values()].flatMap(({ table }) => of(table).map((row) => ({ service: table.id, row })));
+    const others = numbered(fellows);
+    const rows = xdp ? numbered((t) => t.servers) : others;
     this.#neighbours.look(rows.map((r) => r.row));
-    this.#followDirectors();
+    this.#followDirectors(others);
     if (!xdp) return;
     const stale = rows.filter(({ row }) => this.#written.get(row.id) !== this.#neighbours.textOf(row));
     for (const { row } of stale) this.#written.set(row.id, this.#neighbours.textOf(row));
@@ -369,13 +370,11 @@ export class BpfPlane implements Plane {
   }
 
   /** What the neighbours are known by now. */
-  #followDirectors(): void {
-    const keys = [...this.#held.values()].flatMap(({ table }) =>
-      fellows(table).flatMap((row) => {
-        const macs = this.#neighbours.macs(row);
-        return macs === undefined ? [] : [directorKey(macs.server, table.id)];
-      }),
-    );
+  #followDirectors(others: readonly { readonly service: number; readonly row: ServerRow }[]): void {
+    const keys = others.flatMap(({ service, row }) => {
+      const macs = this.#neighbours.macs(row);
+      return macs === undefined ? [] : [directorKey(macs.server, service)];
+    });
     if (this.#directors.set((this.#maps as Maps).map('directors'), keys)) this.#configure();
   }
 
