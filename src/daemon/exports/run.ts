@@ -32,8 +32,7 @@ export async function runExport(argv: readonly string[]): Promise<number> {
     complain(`${started.error.doing[language]}: ${started.error.code}`);
     return started.error.code === 'EACCES' || started.error.code === 'EPERM' ? EXIT.notPermitted : EXIT.failed;
   }
-  const { server, blocks, backends } = started.value;
-  for (const line of started.value.announcement) process.stdout.write(`${line}\n`);
+  const { server, blocks, backends, announcement } = started.value;
   return await new Promise<number>((resolve) => {
     let ending = false;
     const end = (): void => {
@@ -51,6 +50,8 @@ export async function runExport(argv: readonly string[]): Promise<number> {
     process.on('SIGHUP', () => {
       for (const b of backends) b.refresh();
     });
+    // Whoever reads that it is ready may end it at once.
+    for (const line of announcement) process.stdout.write(`${line}\n`);
   });
 }
 

@@ -169,6 +169,16 @@ async function run(
     server.value.settle();
   };
   return await new Promise<number>((end) => {
+    const stop = (): void => {
+      server.value.stop(() =>
+        mirror.ask({ verb: 'down' }, () => {
+          mirror.stop();
+          end(EXIT.done);
+        }),
+      );
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
     mirror.listen((code) => {
       say(
         text(
@@ -212,15 +222,5 @@ async function run(
       process.stdout.write('up\n');
       process.send?.('up');
     });
-    const stop = (): void => {
-      server.value.stop(() =>
-        mirror.ask({ verb: 'down' }, () => {
-          mirror.stop();
-          end(EXIT.done);
-        }),
-      );
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
   });
 }

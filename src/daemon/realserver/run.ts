@@ -52,7 +52,6 @@ export async function runRealServer(argv: readonly string[]): Promise<number> {
     server.leave();
     return EXIT.done;
   }
-  process.stdout.write(`${command.vips.join(' ')}\n`);
   return await new Promise<number>((resolve) => {
     let timer: NodeJS.Timeout | undefined;
     let told: string | undefined;
@@ -81,6 +80,8 @@ export async function runRealServer(argv: readonly string[]): Promise<number> {
     };
     process.once('SIGTERM', end);
     process.once('SIGINT', end);
+    // Whoever reads that it is ready may end it at once.
+    process.stdout.write(`${command.vips.join(' ')}\n`);
   });
 }
 
