@@ -1,5 +1,5 @@
 /** `holdfast lb check` on this host: as root, in the network namespace of whoever calls. */
-import type { LbFinding, LbService } from '../../api/index.ts';
+import type { LbFinding, LbMatch, LbService } from '../../api/index.ts';
 import { err, type IpAddress, ok, parseIp, type Result, type Text, text } from '../../base/index.ts';
 import { judge, judgeRealServer, type ProbeFinding, type ProbeTarget, probe } from '../../director/index.ts';
 import type { Host } from '../../host/index.ts';
@@ -16,34 +16,51 @@ function openHost(): Result<Host, Text> {
     ? ok(linuxHost({ addon: addon.value, log, network: network.value }))
     : err(failureText(network.error));
 }
-/** What of a service can be probed: its TCP addresses over IPv4. */
-function targetsOf(s: LbService): ProbeTarget[] {
+/** Linux's own, where none is said. */
+const GUE_PORT = 6080;
+/** What of a service is probed: of a range its first address. */
+function targetOf(s: LbService, m: LbMatch): Result<ProbeTarget, Text> {
+  if (m.by === 'fwmark')
+    return err(
+      text(
+        `what has the mark ${m.mark} is not probed: it has no address that a packet could be sent to`,
+        `不探测标记 ${m.mark}：没有可供发送报文的地址`,
+      ),
+    );
+  const name = `${m.protocol} ${m.from}`;
+  if (m.protocol !== 'tcp' && m.protocol !== 'udp')
+    return err(text(`${name} is not probed: TCP and UDP are`, `不探测 ${name}：仅支持 TCP 与 UDP`));
+  if (m.port === 0)
+    return err(
+      text(
+        `${name} has every port and is not probed: which of them should answer cannot be known from here`,
+        `${name} 包含所有端口，不探测：无法得知哪个端口应有应答`,
+      ),
+    );
   const servers = s.servers
     .filter((x) => x.role === 'real')
-    .map((x) => ({ key: x.key, address: x.address as IpAddress, port: x.port, method: x.forwarding }));
-  return s.matches.flatMap((m) =>
-    m.by === 'address' && m.protocol === 'tcp' && m.port !== 0 && !m.from.includes(':')
-      ? [{ service: s.key, vip: m.from as IpAddress, port: m.port, servers }]
-      : [],
-  );
+    .map((x) => ({
+      key: x.key,
+      address: x.address as IpAddress,
+      port: x.port,
+      method: x.forwarding,
+      tunnel: { type: x.tunnel?.type ?? 'ipip', port: x.tunnel?.port ?? GUE_PORT },
+    }));
+  return ok({ service: s.key, protocol: m.protocol, vip: m.from as IpAddress, port: m.port, servers });
 }
 
-/** One finding at least for each server; of a range its first address is probed. */
+/** One finding at least for each server. */
 export async function probeService(s: LbService): Promise<Result<readonly LbFinding[], Text>> {
   const host = openHost();
   if (!host.ok) return host;
-  const targets = targetsOf(s);
-  if (targets.length === 0) {
-    const words = text(
-      'only TCP services with an IPv4 address and a port are probed',
-      '仅探测带 IPv4 地址和端口的 TCP 服务',
-    );
-    return ok([{ severity: 'warning', code: 'not-probed', server: undefined, text: words }]);
-  }
   const found: ProbeFinding[] = [];
-  for (const t of targets) {
-    const evidence = await new Promise<Parameters<typeof judge>[1]>((done) => probe(t, host.value, done));
-    found.push(...judge(t, evidence));
+  for (const m of s.matches) {
+    const t = targetOf(s, m);
+    if (!t.ok) found.push({ severity: 'warning', code: 'not-probed', server: undefined, text: t.error });
+    else {
+      const evidence = await new Promise<Parameters<typeof judge>[1]>((done) => probe(t.value, host.value, done));
+      found.push(...judge(t.value, evidence));
+    }
   }
   return ok(found);
 }
