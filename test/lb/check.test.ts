@@ -285,6 +285,31 @@ test('over IPv6 and for UDP planted faults are named too, and what cannot be pro
   await daemon.kill();
 });
 
+test('of NAT by the kernel the settings of the director itself are named', { skip }, async () => {
+  const nat = `global_defs {\n script_user root\n}\nvirtual_server ${VIP} 81 {\n lb_algo rr\n lb_kind NAT\n ${server(S1, 80)}\n}\n`;
+  await using lab = await Lab.start({
+    switches: ['lan'],
+    hosts: { d: { ...host(10), files: { '/etc/k.conf': nat } }, s1: host(11) },
+  });
+  const d = lab.host('d');
+  const own = 'net.ipv4.conf.all.send_redirects=1 net.ipv4.conf.ens33.send_redirects=0';
+  await sh(d, `ip addr add ${VIP}/32 dev ens33; sysctl -qw net.ipv4.ip_forward=0 ${own}`);
+  d.spawn([holdfast, 'keepalived', '-n', '-l', '-C', '-p', '/run/a.pid', '-f', '/etc/k.conf', '--lb-plane=nft']);
+  const codes = async (): Promise<string[] | undefined> => {
+    const r = await d.run([holdfast, 'lb', 'check', `${VIP}:81`, '--json', '-p', '/run/a.pid']);
+    if (r.code !== 0 && r.code !== 8) return undefined;
+    return (JSON.parse(r.stdout) as LbFinding[]).filter((f) => f.server === undefined).map((f) => f.code);
+  };
+  let found = await codes();
+  for (let n = 0; n < 60 && found === undefined; n++) {
+    await sleep(100);
+    found = await codes();
+  }
+  assert.deepEqual(found, ['nat-forwarding', 'nat-redirects']);
+  await sh(d, 'sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0');
+  assert.deepEqual(await codes(), []);
+});
+
 test('a real server checks itself', { skip }, async () => {
   await using lab = await Lab.start({ switches: ['lan'], hosts: { s1: host(11) } });
   const s1 = lab.host('s1');

@@ -1,7 +1,27 @@
 /** `holdfast lb check` on this host: as root, in the network namespace of whoever calls. */
 import type { LbFinding, LbMatch, LbService } from '../../api/index.ts';
-import { err, type IpAddress, ok, parseIp, type Result, type Text, text } from '../../base/index.ts';
-import { judge, judgeRealServer, type ProbeFinding, type ProbeTarget, probe } from '../../director/index.ts';
+import {
+  err,
+  familyOf,
+  hostLength,
+  type IpAddress,
+  type IpPrefix,
+  ok,
+  parseIp,
+  type Result,
+  type Text,
+  text,
+} from '../../base/index.ts';
+import {
+  covers,
+  judge,
+  judgeRealServer,
+  natFindings,
+  type ProbeFinding,
+  type ProbeTarget,
+  probe,
+  type Scheduler,
+} from '../../director/index.ts';
 import type { Host } from '../../host/index.ts';
 import { linuxHost, loadAddon, openNetwork } from '../../host/linux/index.ts';
 import { failureText } from '../handover/namespace.ts';
@@ -49,11 +69,36 @@ function targetOf(s: LbService, m: LbMatch): Result<ProbeTarget, Text> {
   return ok({ service: s.key, protocol: m.protocol, vip: m.from as IpAddress, port: m.port, servers });
 }
 
+/** What of this host's own settings stands in the way of NAT by the kernel: no packet could tell it from a server's fault. */
+function ownFindings(s: LbService, host: Host): ProbeFinding[] {
+  const { plane } = s;
+  const nat = s.servers.filter((x) => x.role === 'real' && x.forwarding === 'nat');
+  if (nat.length === 0 || (plane !== 'nft' && plane !== 'ipvs')) return [];
+  const families = s.matches.map((m) => (m.by === 'fwmark' ? m.family : familyOf(m.from as IpAddress)));
+  const subnets = host.network.addresses().filter((a) => a.prefix.length < hostLength(familyOf(a.prefix.address)));
+  const has = (p: IpPrefix, a: string): boolean => covers(p, a as IpAddress);
+  const shared = subnets
+    .filter((a) => nat.some((x) => has(a.prefix, x.address)))
+    .filter((a) => s.matches.some((m) => m.by === 'address' && has(a.prefix, m.from)))
+    .flatMap((a) => host.network.linkByIndex(a.ifindex)?.name ?? []);
+  const found = natFindings(
+    families.map((family) => ({ family, scheduler: s.scheduler as Scheduler })),
+    (name) => host.sysctl.get(name),
+    { shared: [...new Set(shared)], plane },
+  );
+  return found.map(({ code, text: words }) => ({
+    severity: code === 'nat-forwarding' ? 'error' : 'warning',
+    code,
+    server: undefined,
+    text: words,
+  }));
+}
+
 /** One finding at least for each server. */
 export async function probeService(s: LbService): Promise<Result<readonly LbFinding[], Text>> {
   const host = openHost();
   if (!host.ok) return host;
-  const found: ProbeFinding[] = [];
+  const found = ownFindings(s, host.value);
   for (const m of s.matches) {
     const t = targetOf(s, m);
     if (!t.ok) found.push({ severity: 'warning', code: 'not-probed', server: undefined, text: t.error });

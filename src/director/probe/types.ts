@@ -88,7 +88,10 @@ export type FindingCode =
   | 'lo-prefix'
   | 'vip-on-link'
   | 'rp-filter'
-  | 'tunnel-down';
+  | 'tunnel-down'
+  | 'nat-forwarding'
+  | 'nat-redirects'
+  | 'nat-loose';
 /** `hint`: the way out. */
 export type ProbeFinding = {
   readonly severity: 'good' | 'warning' | 'error';
