@@ -12,6 +12,16 @@ export {
 } from './conntrack.ts';
 export { encapFault } from './encap.ts';
 export {
+  decodeFilter,
+  encodeFilter,
+  FILTER_INGRESS,
+  type Filter,
+  type FilterPlace,
+  writeClsact,
+  writeFilter,
+  writeFilterPlace,
+} from './filter.ts';
+export {
   CTRL_CMD,
   decodeGenericFamily,
   encodeGenericFamily,
