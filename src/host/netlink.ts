@@ -33,6 +33,15 @@ export interface NetlinkChannel {
     begin: () => void,
     take: (m: NetlinkMessage) => void,
   ): Result<void, HostError>;
+  /**
+   * Reads a table of many entries a piece at a time, while it changes: some may be missed, or come twice. Each call takes one
+   * piece; true: that was the last. Until then this channel reads no other table.
+   */
+  pieces(
+    r: Pick<NetlinkRequest, 'type' | 'write'>,
+    doing: Text,
+    take: (m: NetlinkMessage) => void,
+  ): () => Result<boolean, HostError>;
   /** One request that is answered by messages of its own and not by a dump. */
   ask(r: NetlinkRequest, doing: Text): Result<readonly NetlinkMessage[], HostError>;
   close(): void;

@@ -68,6 +68,8 @@ export const flows = both(
     dynamic: { timeoutMs: FLOW_TIMEOUTS.tcpMs, size: FLOW_SIZE },
   }),
 );
+/** What another director tells of its flows, keyed alike. Kept apart: a flow that has come by here is one of `flows`, and ours. */
+export const told = both((f, a): SetSpec => ({ name: `told${f}`, key: [a, 'inet_service', 'mark'], data: ['mark'] }));
 /** Behind which device a server is, and its address. */
 const target = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: ['iface_index', a] }));
 /** Servers that are this host itself: their packets go on to its own stack. */
@@ -106,15 +108,20 @@ const remember = (f: 4 | 6, only: readonly NftExpression[], timeoutMs: number): 
   ];
 };
 const flags = (mask: Uint8Array, compare: NftExpression): NftExpression[] => [TCP_FLAGS(0), masked(0, mask), compare];
-/** The flow is known, and its server is there: on to it. Else the mark is the service's again. */
-const knownChain = (f: 4 | 6): ChainSpec => ({
-  name: known(f),
-  rules: [
-    [...flowKey(f), lookup(flows[f].name, 0, 0), mark.set(0)],
+const beginning: RuleSpec = flags(SYN_ACK, equals(0, SYN));
+/**
+ * The flow is known, and its server is there: on to it. Else the mark is the service's again. What another director told
+ * is asked next, but for a connection that begins: its client's port was used again.
+ */
+const knownChain = (f: 4 | 6): ChainSpec => {
+  const found = (set: SetSpec): RuleSpec[] => [
+    [...flowKey(f), lookup(set.name, 0, 0), mark.set(0)],
     [mark.get(0), lookup(counters.in.name, 0), goto(refresh(f))],
     [mark.get(0), masked(0, nativeBytes(SERVICE_MASK)), mark.set(0)],
-  ],
-});
+  ];
+  const begins: RuleSpec = [...onlyProtocol(PROTOCOL_NUMBER.tcp), ...beginning, verdict('return')];
+  return { name: known(f), rules: [...found(flows[f]), begins, ...found(told[f])] };
+};
 const refreshChain = (f: 4 | 6, t: FlowTimeouts): ChainSpec => ({
   name: refresh(f),
   rules: [
@@ -204,7 +211,7 @@ export const directTable = (o: {
   family: 'netdev',
   name: 'holdfast-lb',
   sets: [
-    ...[vip, any, stick, flows, target, here].flatMap((s) => [s[4], s[6]]),
+    ...[vip, any, stick, flows, told, target, here].flatMap((s) => [s[4], s[6]]),
     ...choosingSets,
     open,
     ...Object.values(counters),
@@ -222,8 +229,6 @@ export const directTable = (o: {
     ...o.interfaces.map(ingress),
   ],
 });
-
-const beginning: RuleSpec = [...flags(SYN_ACK, equals(0, SYN))];
 
 export const directMode: Mode = {
   portOf: () => 0,

@@ -13,6 +13,7 @@ import type {
 import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
 import { emulate, type Load } from '../../ring/index.ts';
 import type {
+  FlowException,
   Plane,
   Refusal,
   ServiceCounters,
@@ -26,6 +27,7 @@ import { serverMark } from '../marks.ts';
 import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
+import { DirectPeer } from './direct-peer.ts';
 import { Half, type SharedElements } from './half.ts';
 import { natAdoption, natMode, natTable, replies } from './nat.ts';
 import { type Persistence, persistences } from './pick.ts';
@@ -87,6 +89,7 @@ export class NftPlane implements Plane {
   readonly #guard: Guard;
   readonly #nat: Half;
   readonly #direct: Half;
+  readonly #directPeer: DirectPeer;
   #natSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
@@ -126,6 +129,7 @@ export class NftPlane implements Plane {
     this.#nat = new Half(channel, this.#natTable([]), nat);
     const spec = this.#directTable([]);
     this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, device });
+    this.#directPeer = new DirectPeer(o.netlink, this.#direct);
     const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
     this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
     this.#unwatch = o.network.watch((c: NetChange) => {
@@ -305,6 +309,7 @@ export class NftPlane implements Plane {
     if (remove.length > 0) this.#guard.adjust('nft', { add, remove });
     for (const [key, r] of outcomes) results.set(key, r);
     if (mode === 'nat' && cut.length > 0) this.#cut(cut);
+    if (mode === 'direct' && (first || pending.changes.length > 0)) this.#directPeer.changed(cut);
     return undefined;
   }
   /** Connections with these marks are forgotten: their next packet finds no server of theirs. */
@@ -344,6 +349,24 @@ export class NftPlane implements Plane {
     if (!found.ok) return found;
     this.#active = found.value.active;
     return ok(found.value.read);
+  }
+
+  // ------------------------------------------------------------------------------------------ another director
+
+  exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
+    return this.#directPeer.exceptions(most);
+  }
+  adopt(flows: readonly FlowException[]): void {
+    this.#ourselves(() => this.#directPeer.adopt(flows));
+  }
+  abandon(flows: readonly FlowException[]): void {
+    this.#ourselves(() => this.#directPeer.abandon(flows));
+  }
+  /** What this changes is no sign that somebody else is at the tables. */
+  #ourselves(change: () => void): void {
+    this.#suspect();
+    change();
+    this.#generation = generationOf(this.#channel);
   }
 
   // ------------------------------------------------------------------------------------------ emulation
@@ -430,6 +453,7 @@ export class NftPlane implements Plane {
     this.#suspect();
     if (this.#suspicious) this.#inspect();
     this.#tick();
+    this.#directPeer.tick();
     this.#generation = generationOf(this.#channel);
   }
   #tick(): void {
@@ -449,6 +473,7 @@ export class NftPlane implements Plane {
       this.#direct.remove();
     }
     if (!this.#o.guard) this.#guard.close(o);
+    this.#directPeer.close();
     this.#channel.close();
   }
 }

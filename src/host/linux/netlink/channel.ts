@@ -26,6 +26,7 @@ function openChannel(addon: Addon, family: NetlinkFamily): Result<NetlinkChannel
     transact: (r) => requests.transact(r),
     batch: (r, subsystem) => requests.batch(r, subsystem),
     dump: (r, doing, begin, take) => requests.dump(r, doing, begin, take),
+    pieces: (r, doing, take) => requests.pieces(r, doing, take),
     ask: (r, doing: Text) => {
       const found: NetlinkMessage[] = [];
       const end = requests.ask(r, (m) => found.push({ ...m, payload: m.payload.slice() }));
