@@ -8,11 +8,13 @@ import type {
   NetChange,
   Netlink,
   NetlinkChannel,
+  NetlinkEvents,
   Network,
 } from '../../../host/index.ts';
 import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
 import { emulate, type Load } from '../../ring/index.ts';
 import type {
+  ExceptionChanges,
   FlowException,
   Plane,
   Refusal,
@@ -23,13 +25,14 @@ import type {
   WantedService,
 } from '../../types.ts';
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
-import { serverMark } from '../marks.ts';
+import { serverMark, UNTOLD_MASK } from '../marks.ts';
 import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
 import { DirectPeer } from './direct-peer.ts';
 import { Half, type SharedElements } from './half.ts';
 import { natAdoption, natMode, natTable, replies } from './nat.ts';
+import { NatPeer } from './nat-peer.ts';
 import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
@@ -37,7 +40,7 @@ import { refusesNft } from './refuse.ts';
 import { isEmulated } from './slots.ts';
 
 export type NftPlaneOptions = {
-  readonly netlink: Netlink;
+  readonly netlink: Netlink & NetlinkEvents;
   /** The guard that all planes of this process share, and whoever opened it closes; undefined: one of its own. */
   readonly guard?: Guard;
   readonly network: Pick<Network, 'links' | 'addresses' | 'watch'>;
@@ -90,6 +93,8 @@ export class NftPlane implements Plane {
   readonly #nat: Half;
   readonly #direct: Half;
   readonly #directPeer: DirectPeer;
+  /** Undefined: there is no other director, or no connection tracking. */
+  #natPeer: NatPeer | undefined;
   #natSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
@@ -299,6 +304,7 @@ export class NftPlane implements Plane {
       mode === 'nat' ? [] : guardEntries(list.filter((s) => s !== undefined));
     const add = guarded(first ? services : pending.changes.map((c) => c.service));
     const remove = guarded(pending.changes.map((c) => c.before));
+    if (mode === 'nat') this.#natPeer?.changed(pending.changes);
     if (mode === 'direct' && (first || add.length > 0)) {
       const done = first ? this.#guard.set('nft', add) : this.#guard.adjust('nft', { add, remove: [] });
       if (!done.ok) return done.error;
@@ -309,6 +315,7 @@ export class NftPlane implements Plane {
     if (remove.length > 0) this.#guard.adjust('nft', { add, remove });
     for (const [key, r] of outcomes) results.set(key, r);
     if (mode === 'nat' && cut.length > 0) this.#cut(cut);
+    if (mode === 'nat') this.#natPeer?.changed(pending.changes);
     if (mode === 'direct' && (first || pending.changes.length > 0)) this.#directPeer.changed(cut);
     return undefined;
   }
@@ -318,7 +325,7 @@ export class NftPlane implements Plane {
       marks.map((mark) => ({
         type: CT_MSG.delete,
         flags: 0,
-        write: (w) => writeConntrackFilter(w, { mark, mask: 0xffff_ffff }),
+        write: (w) => writeConntrackFilter(w, { mark, mask: UNTOLD_MASK }),
       })),
     );
     const bad = outcomes.find((o) => o.errno !== 0 && o.errno !== ENOENT);
@@ -353,13 +360,32 @@ export class NftPlane implements Plane {
 
   // ------------------------------------------------------------------------------------------ another director
 
+  follow(news: () => void): void {
+    const { netlink } = this.#o;
+    const addresses = (): readonly LinkAddress[] => {
+      this.#addresses ??= this.#o.network.addresses();
+      return this.#addresses;
+    };
+    const opened = NatPeer.open({ netlink, half: this.#nat, addresses, news });
+    if (opened.ok) this.#natPeer = opened.value;
+    else this.#o.report?.(opened.error);
+  }
+  takeChanges(): ExceptionChanges {
+    return this.#natPeer?.takeChanges() ?? { set: [], gone: [] };
+  }
   exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
-    return this.#directPeer.exceptions(most);
+    const direct = this.#directPeer.exceptions(most);
+    if (!direct.ok || direct.value === 'more') return direct;
+    const nat = this.#natPeer?.list(most);
+    if (nat === undefined || !nat.ok) return nat ?? direct;
+    return ok([...direct.value, ...nat.value]);
   }
   adopt(flows: readonly FlowException[]): void {
+    this.#natPeer?.adopt(flows);
     this.#ourselves(() => this.#directPeer.adopt(flows));
   }
   abandon(flows: readonly FlowException[]): void {
+    this.#natPeer?.abandon(flows);
     this.#ourselves(() => this.#directPeer.abandon(flows));
   }
   /** What this changes is no sign that somebody else is at the tables. */
@@ -454,6 +480,7 @@ export class NftPlane implements Plane {
     if (this.#suspicious) this.#inspect();
     this.#tick();
     this.#directPeer.tick();
+    this.#natPeer?.tick();
     this.#generation = generationOf(this.#channel);
   }
   #tick(): void {
@@ -474,6 +501,7 @@ export class NftPlane implements Plane {
     }
     if (!this.#o.guard) this.#guard.close(o);
     this.#directPeer.close();
+    this.#natPeer?.close();
     this.#channel.close();
   }
 }
