@@ -74,6 +74,8 @@ export const told = both((f, a): SetSpec => ({ name: `told${f}`, key: [a, 'inet_
 const target = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: ['iface_index', a] }));
 /** Servers that are this host itself: their packets go on to its own stack. */
 const here = both((f, a): SetSpec => ({ name: `here${f}`, key: ['mark'], data: [a] }));
+/** Services of which this host is a real server too: the link addresses of their other servers. See fellows.ts. */
+export const fellows: SetSpec = { name: 'fellows', key: ['ether_addr', 'mark'] };
 const counters = { connections: { name: 'connections', key: ['mark'], counter: true }, in: counterSets.in } as const;
 
 const mark: MarkPort = {
@@ -148,12 +150,15 @@ const sendChain = (f: 4 | 6): ChainSpec => ({
   ],
 });
 
+/** What comes from a service's other server is for the server here: it goes on to this host's own stack, with the service's mark. */
+const fromFellow: RuleSpec = [load.etherSource(0), mark.get(2), lookup(fellows.name, 0), verdict('accept')];
+
 /** ICMP errors about packets from the virtual address to a client: the quoted header, behind 8 bytes, names the flow. */
 const QUOTE = {
   4: { protocol: 1, types: [3, 11, 12], next: 8 + 9, source: 8 + 12, destination: 8 + 16, ports: 8 + 20 },
   6: { protocol: 58, types: [1, 2, 3, 4], next: 8 + 6, source: 8 + 8, destination: 8 + 24, ports: 8 + 40 },
 } as const;
-function errorRules(f: 4 | 6): RuleSpec[] {
+function errorRules(f: 4 | 6, o: { readonly fellows: boolean }): RuleSpec[] {
   const q = QUOTE[f];
   const length = f === 4 ? 4 : 16;
   const at = addressWords(f);
@@ -173,6 +178,7 @@ function errorRules(f: 4 | 6): RuleSpec[] {
       lookup(vip[f].name, 0, 0),
       mark.set(0),
     ],
+    ...(o.fellows ? [[...only, ...fromFellow]] : []),
     [
       ...only,
       mark.get(0),
@@ -196,10 +202,10 @@ const enter = (f: 4 | 6): RuleSpec[] => {
     [...address, ...found(any[f])],
   ];
 };
-const ingress = (name: string): ChainSpec => ({
+const ingress = (name: string, o: { readonly fellows: boolean }): ChainSpec => ({
   name: `in-${name}`,
   hook: hookOf('filter', 'ingress', 0, [name]),
-  rules: [[...onlyOthers, verdict('accept')], ...families.flatMap(enter), ...families.flatMap(errorRules)],
+  rules: [[...onlyOthers, verdict('accept')], ...families.flatMap(enter), ...families.flatMap((f) => errorRules(f, o))],
 });
 
 /** `interfaces`: where clients' packets come in. */
@@ -207,6 +213,8 @@ export const directTable = (o: {
   readonly interfaces: readonly string[];
   readonly timeouts: FlowTimeouts;
   readonly persistence: readonly Persistence[];
+  /** This host is a real server of some service that has others: costs a look for each packet. */
+  readonly fellows: boolean;
 }): TableSpec => ({
   family: 'netdev',
   name: 'holdfast-lb',
@@ -214,6 +222,7 @@ export const directTable = (o: {
     ...[vip, any, stick, flows, told, target, here].flatMap((s) => [s[4], s[6]]),
     ...choosingSets,
     open,
+    fellows,
     ...Object.values(counters),
   ],
   chains: [
@@ -222,11 +231,14 @@ export const directTable = (o: {
     ...families.map((f) => refreshChain(f, o.timeouts)),
     ...families.map((f) => newChain(begun(f), refresh(f))),
     ...families.map((f) => newChain(single(f), send(f))),
-    ...families.map((f) => ({ name: enterChain(f), rules: [[jump(known(f))], chooseRule(mark)] })),
+    ...families.map((f) => ({
+      name: enterChain(f),
+      rules: [...(o.fellows ? [fromFellow] : []), [jump(known(f))], chooseRule(mark)],
+    })),
     ...o.persistence.flatMap((p) =>
       stickChains(p, { open, stick }, mark, { found: goto(begun(p.family)), taken: [goto(begun(p.family))] }),
     ),
-    ...o.interfaces.map(ingress),
+    ...o.interfaces.map((name) => ingress(name, o)),
   ],
 });
 

@@ -30,6 +30,7 @@ import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
 import { DirectPeer } from './direct-peer.ts';
+import { Fellows } from './fellows.ts';
 import { Half, type SharedElements } from './half.ts';
 import { natAdoption, natMode, natTable, replies } from './nat.ts';
 import { NatPeer } from './nat-peer.ts';
@@ -43,7 +44,7 @@ export type NftPlaneOptions = {
   readonly netlink: Netlink & NetlinkEvents;
   /** The guard that all planes of this process share, and whoever opened it closes; undefined: one of its own. */
   readonly guard?: Guard;
-  readonly network: Pick<Network, 'links' | 'addresses' | 'watch'>;
+  readonly network: Pick<Network, 'links' | 'addresses' | 'neighbours' | 'watch'>;
   /** Where clients' packets of direct routing come in; every Ethernet interface that is up, unless said. */
   readonly interfaces?: readonly string[];
   /** NAT also hides the client behind the director. */
@@ -93,6 +94,8 @@ export class NftPlane implements Plane {
   readonly #nat: Half;
   readonly #direct: Half;
   readonly #directPeer: DirectPeer;
+  /** Undefined: this host was never one of several real servers of a service. */
+  #fellows: Fellows | undefined;
   /** Undefined: there is no other director, or no connection tracking. */
   #natPeer: NatPeer | undefined;
   #natSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
@@ -181,10 +184,18 @@ export class NftPlane implements Plane {
   #directTable(services: readonly WantedService[]): TableSpec {
     const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
     const timeouts = this.#timeouts();
-    const o = { interfaces, timeouts, persistence: this.#kinds(services) };
+    if (this.#fellows === undefined && services.some((s) => this.#isFellow(s)))
+      this.#fellows = new Fellows(this.#direct, this.#o.network, this.#o.netlink);
+    const fellows = this.#fellows !== undefined;
+    const o = { interfaces, timeouts, persistence: this.#kinds(services), fellows };
     const key = JSON.stringify(o);
     if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
     return this.#directSpec.spec;
+  }
+
+  /** This host is a real server of it, and not the only one. */
+  #isFellow(s: WantedService): boolean {
+    return s.servers.length > 1 && s.servers.some((x) => this.#device(x.address) === 0);
   }
 
   refuses(s: WantedService): Refusal | undefined {
@@ -480,6 +491,7 @@ export class NftPlane implements Plane {
     if (this.#suspicious) this.#inspect();
     this.#tick();
     this.#directPeer.tick();
+    if (this.#table.direct === 'there') this.#fellows?.tick();
     this.#natPeer?.tick();
     this.#generation = generationOf(this.#channel);
   }
