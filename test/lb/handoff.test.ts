@@ -219,6 +219,6 @@ test('a director with another key is not heard, and both say so', { skip }, asyn
     assert.deepEqual([p.state, p.held], ['never', 0]);
     const shown = await d.run([holdfast, 'lb', 'status', '--lang=en', '-p', '/run/a.pid']);
     assert.equal(shown.code, 8);
-    assert.match(shown.stdout, /is not heard: connections of drained servers would not survive/);
+    assert.match(shown.stdout, /is not heard: connections by NAT and those of drained servers would not survive/);
   }
 });

@@ -191,8 +191,8 @@ const NEWS: Readonly<
   silent: (peer) => [
     'warning',
     text(
-      `the other director at ${peer} is silent: what is drained here from now on is not known there`,
-      `位于 ${peer} 的另一台调度器没有响应：此后在本机排空的连接对端无从得知`,
+      `the other director at ${peer} is silent: connections that begin by NAT, or are drained, from now on are not known there`,
+      `位于 ${peer} 的另一台调度器没有响应：此后本机经 NAT 新建或被排空的连接对端无从得知`,
     ),
   ],
   'too-many': () => [

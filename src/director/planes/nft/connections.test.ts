@@ -140,6 +140,18 @@ test('a notification without a state is of a connection that goes on', () => {
   all.saw(e);
   assert.deepEqual(list(all), [flow(1, 1)]);
 });
+test('what is heard while the table is read is newer than what was read', () => {
+  const { all } = world();
+  all.saw(entry(1, 1));
+  all.beginReading();
+  const read = [entry(1, 1), entry(2, 1)];
+  all.ended(entry(1, 1));
+  all.saw(entry(3, 2));
+  all.whole(read);
+  assert.deepEqual(list(all), [flow(3, 2), flow(2, 1)]);
+  all.whole(read);
+  assert.deepEqual(list(all), [flow(2, 1), flow(1, 1)]);
+});
 test('whatever was missed, a whole reading makes it right, and changes lead from what was told to what is', () =>
   fc.assert(
     fc.property(

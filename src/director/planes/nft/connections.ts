@@ -55,6 +55,8 @@ export class Connections {
   readonly #all = new Map<string, Connection>();
   #set = new Map<string, FlowException>();
   #gone = new Map<string, FlowException>();
+  /** While the table is read: of what was heard meanwhile, that is newer than what was read. */
+  #heard: Set<string> | undefined;
   /** Some may be of addresses that are not this host's. */
   #away = false;
 
@@ -72,6 +74,10 @@ export class Connections {
   /** New, or other than before. True: it is one of those that are followed. */
   saw(e: ConntrackEntry): boolean {
     const id = tupleId(e.original);
+    this.#heard?.add(id);
+    return this.#saw(id, e);
+  }
+  #saw(id: string, e: ConntrackEntry): boolean {
     if (!isOurMark(e.mark) || !isAlive(e) || !isPlain(e)) {
       this.#drop(id);
       return false;
@@ -85,13 +91,23 @@ export class Connections {
     return true;
   }
   ended(e: Pick<ConntrackEntry, 'original'>): void {
-    this.#drop(tupleId(e.original));
+    const id = tupleId(e.original);
+    this.#heard?.add(id);
+    this.#drop(id);
   }
-  /** All that there are: what was missed came, or went. */
+  /** The table begins to be read. */
+  beginReading(): void {
+    this.#heard = new Set();
+  }
+  /** All that there were: what was missed came, or went. */
   whole(entries: readonly ConntrackEntry[]): void {
-    const there = new Set<string>();
-    for (const e of entries) if (this.saw(e)) there.add(tupleId(e.original));
-    for (const id of [...this.#all.keys()]) if (!there.has(id)) this.#drop(id);
+    const known = this.#heard ?? new Set<string>();
+    this.#heard = undefined;
+    for (const e of entries) {
+      const id = tupleId(e.original);
+      if (!known.has(id) && this.#saw(id, e)) known.add(id);
+    }
+    for (const id of [...this.#all.keys()]) if (!known.has(id)) this.#drop(id);
   }
   /** Services, their slots or this host's addresses are others. */
   changed(): void {

@@ -34,6 +34,13 @@ export type NatPeerPorts = {
 /** What was put for the other director. */
 type Put = { readonly tuple: ConntrackTuple; readonly mark: number; at: number };
 
+type Reading = {
+  readonly entries: ConntrackEntry[];
+  readonly step: () => Result<boolean, HostError>;
+  readonly channel: NetlinkChannel;
+  readonly since: number;
+};
+
 /** Seconds: IPVS's time for an idle connection. What is still told is renewed long before. */
 const TIMEOUT = 900;
 /** Ticks, about seconds. */
@@ -41,7 +48,8 @@ const RENEW = 300;
 /** The kernel tells nothing of connections that began before anybody listened, so the table is read now and then. */
 const READ_AGAIN = 60;
 /** After so many entries that were read, one second more. */
-const READ_IN_TICK = 50_000;
+const READ_IN_TICK = 20_000;
+const reading = text('read connections', '读取连接表');
 const [ENOENT, EEXIST] = [2, 17];
 
 export class NatPeer {
@@ -55,6 +63,8 @@ export class NatPeer {
   #here: { readonly of: unknown; readonly addresses: ReadonlySet<string> } = { of: undefined, addresses: new Set() };
   #now = 0;
   #readAt = 0;
+  #mayReadAt = 0;
+  #reading: Reading | undefined;
   /** The table was read once: what is followed is all that there is. */
   #begun = false;
 
@@ -77,16 +87,33 @@ export class NatPeer {
   }
   close(): void {
     this.#unlisten();
+    this.#reading?.channel.close();
     this.#channel.close();
   }
 
   // ------------------------------------------------------------------------------------------ what is told
 
-  list(most: number): Result<readonly FlowException[], HostError> {
-    if (this.#begun) return ok(this.#connections.list(most));
-    this.#look();
-    const read = this.#read();
-    return read.ok ? ok(this.#connections.list(most)) : read;
+  /** Reads a piece of the table where that is due; true: there is nothing to be read now. */
+  read(): Result<boolean, HostError> {
+    if (this.#reading === undefined) {
+      if (this.#now < this.#readAt) return ok(true);
+      const begun = this.#beginReading();
+      if (!begun.ok) return begun;
+      this.#reading = begun.value;
+    }
+    const { entries, step, channel, since } = this.#reading;
+    const done = step();
+    if (done.ok && !done.value) return done;
+    this.#reading = undefined;
+    channel.close();
+    this.#mayReadAt = this.#now + 1 + Math.floor(entries.length / READ_IN_TICK);
+    this.#readAt = done.ok ? Math.max(this.#now + READ_AGAIN, this.#mayReadAt) : this.#mayReadAt;
+    if (done.ok) this.#took(entries, since);
+    // What was not read whole yet is not known to be all.
+    return done.ok || this.#begun ? ok(true) : done;
+  }
+  list(most: number): readonly FlowException[] {
+    return this.#connections.list(most);
   }
   takeChanges(): ExceptionChanges {
     return this.#connections.takeChanges();
@@ -134,39 +161,45 @@ export class NatPeer {
   #tellNews(): void {
     if (this.#connections.hasChanges) this.#o.news();
   }
+  /** Something was missed. */
   #readSoon(): void {
-    this.#readAt = Math.min(this.#readAt, this.#now + 1);
+    this.#readAt = Math.min(this.#readAt, Math.max(this.#now + 1, this.#mayReadAt));
   }
-  #read(): Result<void, HostError> {
+  /** On a channel of its own, which is busy until the end. */
+  #beginReading(): Result<Reading, HostError> {
+    const channel = this.#o.netlink.open('netfilter');
+    if (!channel.ok) return channel;
+    this.#look();
+    this.#connections.beginReading();
     const entries: ConntrackEntry[] = [];
     const filter = { mark: MARK_TAG, mask: (MARK_MASK & UNTOLD_MASK) >>> 0 };
-    const done = this.#channel.dump(
+    const step = channel.value.pieces(
       { type: CT_MSG.get, write: (w) => writeConntrackFilter(w, filter) },
-      text('read connections', '读取连接表'),
-      () => entries.splice(0),
+      reading,
       (m) => {
         const e = decodeConntrack(m.payload);
         if (e.ok) entries.push(e.value);
       },
     );
-    this.#readAt = this.#now + READ_AGAIN + Math.floor(entries.length / READ_IN_TICK);
-    if (!done.ok) return done;
+    return ok({ entries, step, channel: channel.value, since: this.#now });
+  }
+  #took(entries: readonly ConntrackEntry[], since: number): void {
     this.#begun = true;
     this.#connections.whole(entries);
-    const told = new Map<string, Put>();
-    for (const e of entries)
-      if (isToldMark(e.mark)) told.set(tupleId(e.original), { tuple: e.original, mark: e.mark, at: -RENEW });
-    for (const id of [...this.#put.keys()]) if (!told.has(id)) this.#put.delete(id);
-    // Those of an earlier process are renewed when they are told again, and lapse if they are not.
-    for (const [id, p] of told) if (!this.#put.has(id)) this.#put.set(id, p);
-    return ok(undefined);
+    const told = new Set(entries.filter((e) => isToldMark(e.mark)).map((e) => tupleId(e.original)));
+    for (const [id, p] of this.#put) if (p.at < since && !told.has(id)) this.#put.delete(id);
+    // Those that an earlier process put are renewed when they are told again, and lapse if they are not.
+    for (const e of entries) {
+      const id = tupleId(e.original);
+      if (isToldMark(e.mark) && !this.#put.has(id)) this.#put.set(id, { tuple: e.original, mark: e.mark, at: -RENEW });
+    }
+    this.#tellNews();
   }
 
   /** About once a second. */
   tick(): void {
     this.#now++;
     this.#look();
-    if (this.#now >= this.#readAt) this.#read();
     const away = this.#connections.takeAway();
     if (away.length > 0) this.#giveUp(away);
     this.#tellNews();

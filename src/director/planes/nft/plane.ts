@@ -385,11 +385,12 @@ export class NftPlane implements Plane {
     return this.#natPeer?.takeChanges() ?? { set: [], gone: [] };
   }
   exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
+    const read = this.#natPeer?.read() ?? ok(true);
+    if (!read.ok) return read;
+    if (!read.value) return ok('more');
     const direct = this.#directPeer.exceptions(most);
-    if (!direct.ok || direct.value === 'more') return direct;
-    const nat = this.#natPeer?.list(most);
-    if (nat === undefined || !nat.ok) return nat ?? direct;
-    return ok([...direct.value, ...nat.value]);
+    if (!direct.ok || direct.value === 'more' || this.#natPeer === undefined) return direct;
+    return ok([...direct.value, ...this.#natPeer.list(most)]);
   }
   adopt(flows: readonly FlowException[]): void {
     this.#natPeer?.adopt(flows);
