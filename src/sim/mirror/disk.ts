@@ -115,6 +115,10 @@ export class SimDisk {
     this.#unflushed = this.#unflushed.filter((u) => !settled.has(u));
     this.#durable.write(h.offset, h.bytes);
   }
+  /** Writes that have not ended; with `durable`, or ended and not yet safe from a power cut. */
+  pending(durable: boolean): number {
+    return this.#flying.size + (durable ? this.#unflushed.length : 0);
+  }
   /** The process dies, the machine lives: what was under way happens or not. */
   kill(): void {
     this.#life++;

@@ -99,6 +99,15 @@ export class SimNode {
     this.#world.note(this.name, 'boots');
     this.ask({ verb: 'up' }, () => {});
   }
+  /** A crash now interrupts something: requests, writes of the disk, a handshake, a resync. */
+  atWork(power: boolean): boolean {
+    const r = this.resource;
+    if (r === undefined) return false;
+    const between = r.volumes.some(
+      (v) => v.connection !== 'Connected' && (v.connected || r.connection !== 'WFConnection'),
+    );
+    return !r.quiet || between || this.disk.pending(power) > 0;
+  }
   kill(power: boolean): void {
     if (this.resource === undefined) return;
     this.#world.note(this.name, power ? 'power cut' : 'process killed');

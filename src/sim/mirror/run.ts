@@ -17,6 +17,8 @@ import { plantAndVerify } from './verifying.ts';
 
 const SECOND = 1_000_000;
 const MIB = 1 << 20;
+/** By what name worlds count them. */
+const CRASH_ROUNDS = 'crash rounds';
 
 export type MirrorWorldOptions = SimMirrorOptions & {
   readonly bytes: number;
@@ -353,6 +355,11 @@ export class MirrorWorld {
         n.disk.stall(r.between(100_000, 4 * SECOND));
     }
   }
+  /**
+   * Crash rounds that are not over: a process was killed or a machine lost its power while something was under way; it
+   * starts again, and the round counts when both disks were compared afterwards.
+   */
+  #crashes = 0;
   protected kill(n: SimNode, power: boolean): void {
     if (!n.alive) return;
     const v = n.resource?.volumes[0];
@@ -362,6 +369,7 @@ export class MirrorWorld {
       // In A what the program was told may still be on its way.
       if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
     } else if ((power || this.options.protocol !== 'C') && this.good.has(1 - n.index)) this.good.delete(n.index);
+    if (n.atWork(power)) this.#crashes++;
     n.kill(power);
   }
   /** Throws a copy away that is not needed: the other one is good, and the primary's is kept. */
@@ -494,6 +502,8 @@ export class MirrorWorld {
     for (const at of this.ledger.written())
       if (!pages.has(Math.floor(at / 4096)))
         throw new Broken('P2: nothing acknowledged is lost', `${at} was never written`);
+    this.world.count(CRASH_ROUNDS, this.#crashes);
+    this.#crashes = 0;
   }
 }
 const stamps = (b: Uint8Array): string => {
