@@ -6,6 +6,7 @@ export { runFence } from './mirror/fence.ts';
 export { type SimHandler, SimNode } from './mirror/node.ts';
 export { MirrorPair } from './mirror/pair.ts';
 export { MirrorWorld, type MirrorWorldOptions, runMirror } from './mirror/run.ts';
+export { runTwo } from './mirror/two.ts';
 export { Broken, type Outcome } from './outcome.ts';
 export { SIMULATIONS } from './registry.ts';
 export { type Carried, type Port, Segment } from './segment.ts';

@@ -3,6 +3,7 @@ import { runLb } from './lb/run.ts';
 import { runDisks } from './mirror/disks.ts';
 import { runFence } from './mirror/fence.ts';
 import { runMirror } from './mirror/run.ts';
+import { runTwo } from './mirror/two.ts';
 import type { Outcome } from './outcome.ts';
 import { runVrrp } from './vrrp/run.ts';
 
@@ -12,4 +13,5 @@ export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = 
   mirror: runMirror,
   'mirror-fencing': runFence,
   'mirror-disks': runDisks,
+  'mirror-two': runTwo,
 };

@@ -12,7 +12,7 @@ import { type SimMirrorOptions, simConfig } from './config.ts';
 import { growAndUse } from './growing.ts';
 import { Ledger } from './ledger.ts';
 import { Line, type Wire } from './line.ts';
-import { SimNode } from './node.ts';
+import { type Rendezvous, SimNode } from './node.ts';
 import { plantAndVerify } from './verifying.ts';
 
 const SECOND = 1_000_000;
@@ -68,12 +68,13 @@ export class MirrorWorld {
       disturbs: () => this.options.integrity && !this.calm && r.chance(0.01),
       whenWhole: (run) => this.wire.waiting.push(run),
     };
-    const meet = { seeks: (n: SimNode) => this.#seek(n) };
+    const meet = this.rendezvous();
     const settings = this.options.settings ?? ((c: MirrorConfig) => c);
+    const configs = ([0, 1] as const).map((i) => settings(simConfig(i, this.options)));
     const node = (i: 0 | 1): SimNode =>
-      new SimNode(i, this.world, meet, settings(simConfig(i, this.options)), this.options.bytes);
+      new SimNode(i, this.world, meet, configs[i] as MirrorConfig, this.options.bytes);
     this.nodes = [node(0), node(1)];
-    this.ledger = new Ledger(this.options.protocol);
+    this.ledger = new Ledger(this.options.protocol, configs[0]?.net.allowTwoPrimaries ?? false);
     // A large disk, for the sake of an activity log that runs full, is not copied first.
     const generation = this.options.fresh ? undefined : (0x1234_5678_9abc_def0n as GenerationId);
     for (const n of this.nodes) n.format(this.options.alExtents, generation);
@@ -125,12 +126,16 @@ export class MirrorWorld {
 
   // ------------------------------------------------------------------------------------------ the line
 
+  /** Two that look for each other meet, and no call is in the way of another. */
+  protected rendezvous(): Rendezvous {
+    return { seeks: (n: SimNode) => this.#seek(n) };
+  }
   #seek(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     const { random: r } = this.world;
     this.world.at(this.world.now + r.between(1_000, 300_000), () => {
-      if (!n.alive || !n.seeking || n.line !== undefined) return;
-      if (this.wire.cut || !other.alive || !other.seeking || other.line !== undefined) return this.#seek(n);
+      if (!n.alive || !n.seeking || n.lines.data !== undefined) return;
+      if (this.wire.cut || !other.alive || !other.seeking || other.lines.data !== undefined) return this.#seek(n);
       this.#meet(n, other);
     });
   }
@@ -139,8 +144,8 @@ export class MirrorWorld {
       arrives: (run: () => void): void => n.feed(run),
       hears: (socket: DrbdSocket, packet: DrbdPacket): void => {
         // Whoever is called knows of the line when it hears the first packet, and not before.
-        if (at === 1 && packet.kind === 'P_INITIAL_DATA') n.line ??= { line, end: at };
-        if (n.line?.line !== line) return;
+        if (at === 1 && packet.kind === 'P_INITIAL_DATA' && n.lines.data === undefined) both(n, at);
+        if (n.lines.data?.line !== line) return;
         // Who accepts the data socket opens the other at once.
         if (packet.kind === 'P_INITIAL_DATA') {
           n.handle({ kind: 'socket', socket: 'data', opened: 'there' });
@@ -149,13 +154,17 @@ export class MirrorWorld {
         else n.handle({ kind: 'packet', socket, packet });
       },
       closed: (because: Text): void => {
-        if (n.line?.line === line) n.handle({ kind: 'closed', because });
+        if (n.lines.data?.line === line) n.handle({ kind: 'closed', because });
       },
     });
     const line: Line = new Line(this.world, this.wire, [end(opener, 0), end(other, 1)]);
-    opener.line = { line, end: 0 };
+    const both = (n: SimNode, at: 0 | 1): void => {
+      const end = { line, end: at };
+      n.lines = { data: end, meta: end };
+    };
+    both(opener, 0);
     opener.feed(() => {
-      if (opener.line?.line === line) opener.handle({ kind: 'socket', socket: 'data', opened: 'here' });
+      if (opener.lines.data?.line === line) opener.handle({ kind: 'socket', socket: 'data', opened: 'here' });
     });
   }
   cutLine(cut: boolean): void {
@@ -173,6 +182,10 @@ export class MirrorWorld {
   get primary(): SimNode | undefined {
     return this.nodes.find((n) => n.resource?.primary);
   }
+  /** Where the program is. */
+  protected writer(): SimNode | undefined {
+    return this.primary;
+  }
   /** One client: writes, flushes and reads, one after the other. */
   protected client(): void {
     const { random: r } = this.world;
@@ -189,7 +202,7 @@ export class MirrorWorld {
       return;
     }
     const { random: r } = this.world;
-    const n = this.primary;
+    const n = this.writer();
     if (n === undefined) {
       this.world.at(this.world.now + 100_000, () => this.act(next));
       return;
