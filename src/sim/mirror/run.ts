@@ -354,8 +354,7 @@ export class MirrorWorld {
         else n.ask({ verb: 'connect', discardMyData: false }, () => {});
         return;
       case 12:
-        // Nothing is altered beneath anybody: whatever it marks stays marked, and there is no peace.
-        n.ask({ verb: 'verify', volume: undefined, start: undefined, stop: bytes(4 * MIB) }, () => {});
+        this.verify(n);
         return;
       case 13:
         this.#invalidate(n);
@@ -367,6 +366,10 @@ export class MirrorWorld {
         // Longer than ko-count times timeout: a peer that does not answer is dropped.
         n.disk.stall(r.between(100_000, 4 * SECOND));
     }
+  }
+  /** Nothing is altered beneath anybody: whatever it marks stays marked, and there is no peace. */
+  protected verify(n: SimNode): void {
+    n.ask({ verb: 'verify', volume: undefined, start: undefined, stop: bytes(4 * MIB) }, () => {});
   }
   /**
    * Crash rounds that are not over: a process was killed or a machine lost its power while something was under way; it
