@@ -1,6 +1,7 @@
 export { SimHost, type SimPorts } from './host.ts';
 export type { LbOptions } from './lb/options.ts';
 export { LbWorld, runLb } from './lb/run.ts';
+export { runCrashes } from './mirror/crashes.ts';
 export { runDisks } from './mirror/disks.ts';
 export { runFence } from './mirror/fence.ts';
 export { type SimHandler, SimNode } from './mirror/node.ts';

@@ -61,6 +61,10 @@ export class SimNode {
   readonly #app = new Map<number, (result: number) => void>();
   /** Programs die with their machine. */
   #life = 0;
+  /** How often it died. */
+  get lives(): number {
+    return this.#life;
+  }
   readonly undo = new SimUndo();
   onHandler: SimHandler = (_, ended) => ended(0);
 

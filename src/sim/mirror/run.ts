@@ -84,9 +84,12 @@ export class MirrorWorld {
     for (let i = 0; i < this.options.places; i++) this.places.push(r.between(0, usable - 16) * 4096);
   }
 
-  run(): void {
+  protected begin(): void {
     for (const n of this.nodes) n.boot();
     this.first();
+  }
+  run(): void {
+    this.begin();
     for (let round = 0; round < this.options.rounds; round++) {
       this.trouble();
       this.settle();
@@ -529,7 +532,9 @@ const stamps = (b: Uint8Array): string => {
 
 export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
   const w = new MirrorWorld(seed, options);
-  const { protocol, checksums, integrity, onCongestion, planAhead, bytes, rounds, places } = w.options;
-  const drawn = `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, congestion ${onCongestion}, plan ${planAhead}`;
-  return outcomeOf(seed, drawn, w.world, () => w.run());
+  return outcomeOf(seed, describe(w.options), w.world, () => w.run());
+}
+export function describe(o: MirrorWorldOptions): string {
+  const { protocol, checksums, integrity, onCongestion, planAhead, bytes, rounds, places } = o;
+  return `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, congestion ${onCongestion}, plan ${planAhead}`;
 }
