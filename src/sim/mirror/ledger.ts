@@ -110,6 +110,7 @@ export class Ledger {
     for (let i = 0; i * SECTOR < bytes.length; i++) {
       const s = at + i * SECTOR;
       const have = v.getUint32(i * SECTOR);
+      if (have === 0 && !this.#sectors.has(s)) continue;
       const now = this.#possible(s);
       if (before[i]?.has(have) || now.includes(have)) continue;
       return `sector at ${s} holds ${have}, may hold ${[...new Set([...(before[i] ?? []), ...now])].join(' or ')} (protocol ${this.#protocol})`;
