@@ -385,6 +385,8 @@ export class MirrorWorld {
     if (n.resource?.primary || v?.promoting) {
       // Without its power a primary may lose what nobody had flushed.
       if (power) this.ledger.powerCut();
+      // It may have begun a generation, though nobody has written in it.
+      if (v?.promoting && !v.connected && this.good.has(n.index)) this.good.delete(1 - n.index);
       // In A what the program was told may still be on its way.
       if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
     } else if ((power || this.options.protocol !== 'C') && this.good.has(1 - n.index)) this.good.delete(n.index);
