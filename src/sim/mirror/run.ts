@@ -445,7 +445,8 @@ export class MirrorWorld {
     if (primaries.length > 1) throw new Broken('P1: one primary', 'both are');
     for (const n of primaries) {
       const v = n.resource?.volumes[0];
-      if (v !== undefined && v.disk !== 'UpToDate')
+      // Asked to be primary and to be filled at once, it is a target that reads from its source.
+      if (v !== undefined && v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'))
         throw new Broken('P3: a half copy is never taken for data', `${n.name} is primary on ${v.disk}`);
     }
     const [p] = primaries;
