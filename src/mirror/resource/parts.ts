@@ -1,5 +1,6 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
+import type { Adoption } from './adoption.ts';
 import type { Congestion } from './congestion.ts';
 import type { Disks } from './disks.ts';
 import type { Fencing } from './fencing.ts';
@@ -47,4 +48,5 @@ export interface Parts {
   readonly resizes: Resizes;
   readonly congestion: Congestion;
   readonly undos: Undos;
+  readonly adoption: Adoption;
 }

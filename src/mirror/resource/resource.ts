@@ -4,8 +4,10 @@
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import { DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
+import { type AdjustPlan, planAdjust } from '../adjust/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorAnswer, MirrorDifferences, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
+import { Adoption } from './adoption.ts';
 import { eachVolume } from './asking.ts';
 import { Congestion } from './congestion.ts';
 import { differencesOf } from './differences-of.ts';
@@ -60,7 +62,7 @@ const EINVAL = -22;
 const REASONS_KEPT = 20;
 
 export class Resource implements Context {
-  readonly config: MirrorConfig;
+  config: MirrorConfig;
   readonly volumes: readonly Volume[];
   readonly #host: ResourceHost;
   readonly #parts: Parts;
@@ -83,15 +85,12 @@ export class Resource implements Context {
     });
     const parts = { config, c: this, volumes: this.volumes } as unknown as { -readonly [K in keyof Parts]: Parts[K] };
     const failed: Disks['failed'] = (v, on, io) => parts.disks.failed(v, on, io);
-    const sender = new Sender(
-      this,
-      {
-        protocol: PROTOCOL_NUMBER[config.net.protocol],
-        maxEpochSize: config.net.maxEpochSize,
-        features: () => this.#parts.link.dialect.features,
-      },
-      failed,
-    );
+    const sending = ({ net }: MirrorConfig) => ({
+      protocol: PROTOCOL_NUMBER[net.protocol],
+      maxEpochSize: net.maxEpochSize,
+      features: () => this.#parts.link.dialect.features,
+    });
+    const sender = new Sender(this, sending(config), failed);
     const receiver = new Receiver(this, failed);
     parts.sender = sender;
     parts.receiver = receiver;
@@ -113,6 +112,11 @@ export class Resource implements Context {
     parts.resizes = new Resizes(parts);
     parts.congestion = new Congestion(parts);
     parts.undos = new Undos(parts);
+    parts.adoption = new Adoption(parts, (next) => {
+      this.config = next;
+      parts.config = next;
+      sender.configure(sending(next));
+    });
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     sender.beforeSend = (v) => parts.congestion.consider(v);
@@ -178,6 +182,9 @@ export class Resource implements Context {
       case 'app':
         this.#app(this.volume(e.volume), e.request);
         return;
+      case 'adjust':
+        this.#parts.adoption.begin(e.adjusted, (a) => this.emit({ kind: 'answer', id: e.id, answer: a }));
+        return;
       case 'disk': {
         const then = this.#running[e.tag];
         if (then === undefined) return;
@@ -234,6 +241,10 @@ export class Resource implements Context {
   }
   status(): MirrorStatus {
     return statusOf(this.#parts, this.#reasons, this.#now, this.#paces);
+  }
+  /** What `want` would change; nothing is changed by asking. */
+  planAdjust(want: MirrorConfig, secretChanged: boolean): AdjustPlan {
+    return planAdjust(this.config, want, secretChanged, this.status());
   }
   differences(): MirrorDifferences {
     return differencesOf(this.#parts);
