@@ -2,7 +2,6 @@
  * What a mirror that runs is to take over from its file: the difference of two configurations, line by line, and what each
  * means. Pure. A single line that cannot be taken over while the mirror runs refuses all of them.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { type Text, text } from '../../base/index.ts';
 import { type Endpoint, type MetadataPlace, MIRROR_HANDLERS, type MirrorConfig, type VolumeConfig } from '../config.ts';
 import type { MirrorStatus } from '../status.ts';
@@ -66,7 +65,7 @@ function optionsOf<T extends object>(
 ): AdjustChange[] {
   return (Object.keys(rows) as (keyof T)[]).flatMap((k) => {
     const row = rows[k];
-    if (row === undefined || isDeepStrictEqual(have[k], want[k])) return [];
+    if (row === undefined || have[k] === want[k]) return [];
     return [change({ option: row.word, from: row.show(have[k]), to: row.show(want[k]), takes: row.takes }, volume)];
   });
 }
@@ -79,7 +78,6 @@ const metadata = (m: MetadataPlace): string => {
 
 function ofMirror(have: MirrorConfig, want: MirrorConfig): AdjustChange[] {
   const handlers = MIRROR_HANDLERS.flatMap((h) => line(h, have.handlers[h] ?? NONE, want.handlers[h] ?? NONE, 'now'));
-  const startup = isDeepStrictEqual(have.startup, want.startup) ? [] : startupLines(have, want);
   return [
     ...line('host', have.host, want.host, 'refused', undefined, anew(have.name, text('another host', '主机名不同'))),
     ...line('peer', have.peer, want.peer, 'now'),
@@ -87,7 +85,7 @@ function ofMirror(have: MirrorConfig, want: MirrorConfig): AdjustChange[] {
     ...line(`address of ${want.peer}`, endpoint(have.remote), endpoint(want.remote), 'reconnects'),
     ...line('on-no-data-accessible', have.onNoDataAccessible, want.onNoDataAccessible, 'now'),
     ...handlers,
-    ...startup,
+    ...startupLines(have, want),
   ];
 }
 function startupLines(have: MirrorConfig, want: MirrorConfig): AdjustChange[] {

@@ -2,7 +2,6 @@
  * Settings that change while the mirror runs: by its file (`adjust`), or by the peer, which tells what it has changed on a
  * connection (P_PROTOCOL_UPDATE, P_SYNC_PARAM89) and expects it to be taken over, as the kernel does.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { type Text, text } from '../../base/index.ts';
 import {
   AFTER_SPLIT_BRAIN,
@@ -31,6 +30,8 @@ const POLICIES: readonly (readonly AfterSplitBrain[])[] = [
   ['disconnect', 'consensus', 'violently-as0p', 'discard-secondary', 'call-pri-lost-after-sb'],
   ['disconnect', 'violently-as0p', 'call-pri-lost-after-sb'],
 ];
+/** Of plain data. */
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 const DIGESTS: readonly string[] = ['md5', 'sha1', 'sha256', 'sha512', 'crc32c'] satisfies DigestName[];
 
 export class Adoption {
@@ -85,12 +86,11 @@ export class Adoption {
     const { c } = this.#p;
     const facts = this.#facts(after);
     const update = protocolPacket(facts);
-    if (!isDeepStrictEqual(update, protocolPacket(this.#facts(before))))
-      c.send('data', { ...update, kind: 'P_PROTOCOL_UPDATE' });
+    if (!same(update, protocolPacket(this.#facts(before)))) c.send('data', { ...update, kind: 'P_PROTOCOL_UPDATE' });
     const resyncOf = (m: MirrorConfig, n: number) => m.volumes.find((v) => v.number === n)?.options.resync;
     const digests = before.net.verify !== after.net.verify || before.net.checksums !== after.net.checksums;
     for (const { volume, resyncRate, verifyAlg, csumsAlg, controller } of facts.volumes)
-      if (digests || !isDeepStrictEqual(resyncOf(before, volume), resyncOf(after, volume)))
+      if (digests || !same(resyncOf(before, volume), resyncOf(after, volume)))
         c.send('data', { kind: 'P_SYNC_PARAM89', volume, resyncRate, verifyAlg, csumsAlg, controller });
   }
 
@@ -130,7 +130,7 @@ export class Adoption {
   }
   #adopt(net: NetOptions): void {
     const { config, c } = this.#p;
-    if (isDeepStrictEqual(net, config.net)) return;
+    if (same(net, config.net)) return;
     c.reason(
       'mirror.adjusted',
       undefined,
