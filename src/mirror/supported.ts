@@ -13,6 +13,5 @@ export function unsupported(m: MirrorConfig): Unsupported {
     m.volumes.some((v) => wanted(v.options));
   if (any((o) => o.readBalancing !== 'prefer-local')) none('read-balancing');
   if (any((o) => o.diskTimeout !== undefined)) none('disk-timeout');
-  if (any((o) => o.resyncAfter !== undefined)) none('resync-after');
   return { refused: [], idle };
 }

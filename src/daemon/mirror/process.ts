@@ -103,6 +103,8 @@ export class MirrorProcess {
   #planned = false;
   /** After each turn: the export server sends what is answered. */
   settle: () => void = () => {};
+  /** Its settings are others from now on. */
+  adopted: (config: MirrorConfig) => void = () => {};
 
   constructor(h: MirrorHost, config: MirrorConfig, disks: ReadonlyMap<number, Disks>, given: MirrorGiven) {
     this.#h = h;
@@ -193,6 +195,10 @@ export class MirrorProcess {
       then(a);
     });
     this.#feed({ kind: 'adjust', id, adjusted });
+  }
+  /** Whether what a volume comes after is under way. */
+  depends(volume: number, busy: boolean): void {
+    this.#feed({ kind: 'dependency', volume, busy });
   }
   status(): MirrorStatus {
     return this.#resource.status();
@@ -287,6 +293,7 @@ export class MirrorProcess {
         this.#config = e.config;
         this.#peer.adopt(e.config, this.#listener);
         this.#listener = undefined;
+        this.adopted(e.config);
         return;
       case 'done':
         this.#done.get(e.volume)?.(e.tag, e.result);

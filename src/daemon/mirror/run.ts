@@ -30,6 +30,7 @@ import { MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 import { resume } from './resume.ts';
 import { secretOf } from './secret.ts';
+import { Turns } from './turns.ts';
 
 const USAGE = text(
   'usage: holdfast mirror run [RESOURCE] [-f FILE] [--host NAME] [--socket PATH] [--nbd PATH] [--attach]',
@@ -166,6 +167,14 @@ async function run(
   }
   const document = (): MirrorDocument => ({ at: Date.now(), mirrors: [mirror.status()] });
   const followers = new Followers(document);
+  const turns = new Turns({
+    socket,
+    name: config.name,
+    follow: (seen) => followers.add(seen),
+    set: (volume, busy) => mirror.depends(volume, busy),
+  });
+  mirror.adopted = (next) => turns.use(next);
+  turns.use(config);
   const offered = new Offered(server.value, mirror, config);
   mirror.settle = () => {
     offered.look();
@@ -176,6 +185,7 @@ async function run(
     const stop = (): void => {
       server.value.stop(() =>
         mirror.ask({ verb: 'down' }, () => {
+          turns.stop();
           mirror.stop();
           end(EXIT.done);
         }),

@@ -202,6 +202,9 @@ export class Resource implements Context {
       case 'closed':
         link.closed(e.because);
         return;
+      case 'dependency':
+        this.#parts.pauses.depends(this.volume(e.volume), e.busy);
+        return;
       case 'measured':
         this.#parts.resizes.measured(e.volume, e);
         return;

@@ -63,6 +63,8 @@ export type ResourceEvent =
       readonly failed: Text | undefined;
       readonly file: string | undefined;
     }
+  /** Whether what a volume comes after (`resync-after`) is under way. */
+  | { readonly kind: 'dependency'; readonly volume: number; readonly busy: boolean }
   /** The devices as they are now, after `measure`. */
   | { readonly kind: 'measured'; readonly volume: number; readonly data: Sector; readonly metadata: Sector }
   | { readonly kind: 'tick' };
