@@ -236,7 +236,7 @@ test('resync-after names what this host runs, by name or minor, and never runs i
   assert.deepEqual(
     [resolved(nobody), found(nobody)],
     [
-      [undefined, undefined, undefined],
+      [undefined, 'r9', 'r0/7'],
       ['2 drbd-resync-after', '3 drbd-resync-after'],
     ],
   );
