@@ -12,6 +12,5 @@ export function unsupported(m: MirrorConfig): Unsupported {
   const any = (wanted: (o: MirrorConfig['volumes'][number]['options']) => boolean): boolean =>
     m.volumes.some((v) => wanted(v.options));
   if (any((o) => o.readBalancing !== 'prefer-local')) none('read-balancing');
-  if (any((o) => o.diskTimeout !== undefined)) none('disk-timeout');
   return { refused: [], idle };
 }

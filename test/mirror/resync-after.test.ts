@@ -22,15 +22,15 @@ EQUAL='"connection":"Connected","disk":"UpToDate","peerDisk":"UpToDate","outOfSy
 mkdir alfa bravo
 for host in alfa bravo; do start $host one; start $host two; done
 for name in one two; do until_status alfa/$name '"connection":"Connected","disk":"Inconsistent"'; done
-# 16 MiB at 4 MiB/s.
+# What stands still goes first all the same.
+hf bravo/one pause-sync one
 hf alfa/one primary one --accept-data-loss=one
-until_status bravo/one '"connection":"SyncTarget"'
+until_status bravo/one '"connection":"PausedSyncT"'
 hf alfa/two primary two --accept-data-loss=two
 until_status bravo/two '"connection":"PausedSyncT"'
 until_status alfa/two '"connection":"PausedSyncS"'
 hf bravo/two status > waiting.txt || true
-until_status bravo/one '"connection":"SyncTarget"'
-until_status alfa/one "$EQUAL"
+hf bravo/one resume-sync one
 until_status alfa/two "$EQUAL"
 # Who dies goes no longer first.
 hf alfa/one pause-sync one

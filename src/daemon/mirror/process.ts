@@ -69,7 +69,7 @@ function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
     const region = h.blocks.reserve(DISK_NEEDS.requests, DISK_NEEDS.bytes);
     if (region === undefined)
       return err({ code: 'ENOMEM', doing: text('reserve memory for a mirror', '为镜像预留内存') });
-    return ok(new MirrorDisk(h.blocks, device.value, region));
+    return ok(new MirrorDisk(h.blocks, device.value, region, v.options.diskTimeout !== undefined));
   };
   if (v.disk === undefined)
     return err({ code: 'ENODEV', doing: text(`open volume ${v.number}`, `打开卷 ${v.number}`) });
@@ -280,6 +280,12 @@ export class MirrorProcess {
       case 'agree':
         this.#peer.agree(e.dialect);
         return;
+      case 'abandon': {
+        const d = this.#disks.get(e.volume);
+        d?.data.abandon();
+        if (d?.metadata !== d?.data) d?.metadata.abandon();
+        return;
+      }
       case 'seek':
         this.#peer.seek();
         return;

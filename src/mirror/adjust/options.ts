@@ -76,7 +76,8 @@ export const DISK_OPTIONS: OptionsOf<DiskOptions, 'resync'> = {
   resyncAfter: { word: 'resync-after', takes: 'now', show: plain },
   alExtents: { word: 'al-extents', takes: 'attach', show: plain },
   alUpdates: { word: 'al-updates', takes: 'now', show: yesNo },
-  diskTimeout: { word: 'disk-timeout', takes: 'now', show: time },
+  // Memory that a request may still write to is chosen by it.
+  diskTimeout: { word: 'disk-timeout', takes: 'start', show: time },
   readBalancing: { word: 'read-balancing', takes: 'now', show: plain },
   rsDiscardGranularity: { word: 'rs-discard-granularity', takes: 'now', show: size },
 };

@@ -37,11 +37,15 @@ export function planAdjust(have: MirrorConfig, want: MirrorConfig, secret: boole
     ...ofVolumes(have, want),
   ].map((c) => guarded(c, want, now));
   const { sendBuffer, receiveBuffer } = have.net;
+  const volumes = want.volumes.map((v) => {
+    const before = have.volumes.find((one) => one.number === v.number);
+    return { ...v, options: { ...v.options, diskTimeout: before?.options.diskTimeout } };
+  });
   return {
     changes,
     refused: changes.some((c) => c.takes === 'refused'),
     reconnects: changes.some((c) => c.takes === 'reconnects'),
-    config: { ...want, net: { ...want.net, sendBuffer, receiveBuffer } },
+    config: { ...want, net: { ...want.net, sendBuffer, receiveBuffer }, volumes },
   };
 }
 

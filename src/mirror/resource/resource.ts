@@ -11,6 +11,7 @@ import { Adoption } from './adoption.ts';
 import { eachVolume } from './asking.ts';
 import { Congestion } from './congestion.ts';
 import { differencesOf } from './differences-of.ts';
+import { DiskTimeouts } from './disk-timeout.ts';
 import { Disks } from './disks.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
 import { Fencing } from './fencing.ts';
@@ -40,6 +41,7 @@ import {
   type Context,
   type Devices,
   type DiskOperation,
+  EIO,
   EROFS,
   type ResourceEffect,
   type ResourceEvent,
@@ -95,6 +97,7 @@ export class Resource implements Context {
     parts.sender = sender;
     parts.receiver = receiver;
     parts.disks = new Disks(parts);
+    parts.diskTimeouts = new DiskTimeouts(parts, (tags) => this.#giveUp(tags));
     parts.reads = new Reads(parts);
     parts.handlers = new Handlers(parts);
     parts.fencing = new Fencing(parts);
@@ -159,7 +162,16 @@ export class Resource implements Context {
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void {
     const tag = this.#freeTags.pop() ?? this.#running.length;
     this.#running[tag] = then;
+    this.#parts.diskTimeouts.begun(volume, tag);
     this.emit({ kind: 'disk', tag, volume, on, operation });
+  }
+  /** Their tags are used again when they come back. */
+  #giveUp(tags: readonly number[]): void {
+    for (const tag of tags) {
+      const then = this.#running[tag];
+      this.#running[tag] = () => {};
+      then?.(EIO);
+    }
   }
   send(socket: DrbdSocket, packet: DrbdPacket, sent?: () => void): void {
     this.emit({ kind: 'send', socket, packet: signed(packet, this.config.net.dataIntegrity), sent });
@@ -190,6 +202,7 @@ export class Resource implements Context {
         if (then === undefined) return;
         this.#running[e.tag] = undefined;
         this.#freeTags.push(e.tag);
+        this.#parts.diskTimeouts.ended(e.tag);
         then(e.result);
         return;
       }
@@ -223,6 +236,7 @@ export class Resource implements Context {
         this.#parts.two.tick();
         this.#parts.patience.tick();
         this.#parts.congestion.tick();
+        this.#parts.diskTimeouts.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -232,8 +246,9 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
-    const { link, patience, congestion, handlers, two, syncs, sender, receiver } = this.#parts;
-    const peer = earlier(link.deadline, earlier(patience.deadline, congestion.deadline));
+    const { link, patience, congestion, diskTimeouts, handlers, two, syncs, sender, receiver } = this.#parts;
+    const slow = earlier(congestion.deadline, diskTimeouts.deadline);
+    const peer = earlier(link.deadline, earlier(patience.deadline, slow));
     const others = earlier(syncs.deadline, earlier(handlers.deadline, two.deadline));
     return earlier(peer, earlier(others, earlier(sender.deadline, receiver.deadline)));
   }

@@ -77,6 +77,8 @@ export type ResourceEffect =
       readonly on: 'data' | 'metadata';
       readonly operation: DiskOperation;
     }
+  /** What is under way on a volume's devices has failed: what comes back of it writes to no memory of ours any more. */
+  | { readonly kind: 'abandon'; readonly volume: number }
   /** Look for the peer: listen, and connect now and then, until both sockets are there or `close`. */
   | { readonly kind: 'seek' }
   | { readonly kind: 'open'; readonly socket: DrbdSocket }
