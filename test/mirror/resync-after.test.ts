@@ -34,7 +34,7 @@ hf bravo/one resume-sync one
 until_status alfa/two "$EQUAL"
 # Who dies goes no longer first.
 hf alfa/one pause-sync one
-until_status alfa/two '"paused":\\["dependency"\\]'
+until_status alfa/two '"dependency"'
 kill -9 $(cat alfa-one.pid) $(cat bravo-one.pid)
 until_status alfa/two '"paused":\\[\\]'
 kill $(cat alfa-two.pid) $(cat bravo-two.pid)
