@@ -411,6 +411,7 @@ export class Resource implements Context {
       fail(EINVAL);
       return;
     }
+    v.usedAt = this.#now;
     if (r.op === 'read') {
       this.#parts.reads.read(v, r);
       return;

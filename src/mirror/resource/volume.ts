@@ -90,6 +90,8 @@ export class Volume implements Stored {
   /** When the application wrote last, and when the present generation began; undefined: not since this process started. */
   wroteAt: Microseconds | undefined;
   generationAt: Microseconds | undefined;
+  /** When an application asked for something last, on either side. */
+  usedAt: Microseconds | undefined;
   peerSizes: SizesPacket | undefined;
   /** Sectors. */
   size = 0;
