@@ -121,7 +121,18 @@ export class Disks {
       then(undefined);
       return;
     }
-    const { config, c } = this.#p;
+    const { config, c, diskTimeouts } = this.#p;
+    for (const v of todo) {
+      const late = diskTimeouts.late(v);
+      if (late === 0) continue;
+      then(
+        text(
+          `${late} requests from before the detach are still at the disk of volume ${v.number}: attach it when they are over`,
+          `卸离之前的 ${late} 个请求仍在卷 ${v.number} 的磁盘中：请待其结束后再挂接`,
+        ),
+      );
+      return;
+    }
     const sure = config.volumes.every((one) => one.options.fencing === 'dont-care');
     for (const v of todo) {
       v.disk = 'Attaching';

@@ -76,7 +76,7 @@ export class ResyncTarget {
     this.#c = c;
     this.#v = v;
     this.#checksums = checksums;
-    this.rate = new RateController(v.config.options.resync);
+    this.rate = new RateController(() => v.config.options.resync);
     this.begun = c.now;
     this.#due = us(c.now);
     this.total = v.bitmap.count;
