@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dm, LOW, onKernelDisk } from './drbd-mapper.ts';
 import { DrbdRig, MIB, SIZE, sha256 } from './drbd-rig.ts';
 import { GuestWriter, goesOn, NbdWriter } from './drbd-writers.ts';
 
@@ -14,14 +15,9 @@ before(async () => {
 });
 after(() => rig?.stop());
 
-const LINEAR = `0 ${SIZE / 512} linear /dev/vda 0`;
-const ERROR = `0 ${SIZE / 512} error`;
-const dm = (verb: string, table = LINEAR): string => `dmsetup ${verb} --noudevrules --noudevsync --table '${table}'`;
 /** From then on every request of the kernel's to its disk fails, or none does. */
-const kernelDisk = (table: string): Promise<string> =>
-  rig.sh(`dmsetup suspend --noudevsync --noflush --nolockfs low
-    ${dm('load low', table)}
-    dmsetup resume --noudevrules --noudevsync low`);
+const kernelDisk = (is: 'fails' | 'works'): Promise<string> =>
+  onKernelDisk(rig, dm('load low', is === 'fails' ? 'error' : SIZE));
 
 /** Nothing more fits where our image is: what needs a new page there fails. `at` is made such a place, and holds zeros as before. */
 async function fill(at: number): Promise<void> {
@@ -36,7 +32,7 @@ const remount = (size: string): void => {
 };
 
 async function configured(options = ''): Promise<void> {
-  await rig.configure({ options }, { kern: { lower: '/dev/mapper/low' } });
+  await rig.configure({ options }, { kern: { lower: LOW } });
   await rig.up();
   await rig.settled();
 }
@@ -129,12 +125,12 @@ test('the disk of a primary kernel fails: its application notices nothing, and g
   await rig.adm('primary', 'r0');
   const w = new GuestWriter(rig.vm);
   await goesOn(rig, w);
-  await kernelDisk(ERROR);
+  await kernelDisk('fails');
   await kernel('Diskless');
   await goesOn(rig, w);
   await rig.sh('dd if=/dev/drbd0 of=/dev/null bs=1M count=4 iflag=direct 2>&1');
   assert.equal(w.errors, '');
-  await kernelDisk(LINEAR);
+  await kernelDisk('works');
   await rig.adm('attach', 'r0');
   await rig.settled();
   await goesOn(rig, w);
@@ -147,10 +143,10 @@ test('the disk of a secondary kernel fails: our application notices nothing', as
   await rig.order({ verb: 'primary', force: false });
   const w = new NbdWriter(rig.nbd);
   await goesOn(rig, w);
-  await kernelDisk(ERROR);
+  await kernelDisk('fails');
   await kernel('Diskless');
   await goesOn(rig, w);
-  await kernelDisk(LINEAR);
+  await kernelDisk('works');
   await rig.adm('attach', 'r0');
   await rig.settled();
   await goesOn(rig, w);

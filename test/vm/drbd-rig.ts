@@ -155,7 +155,7 @@ export class DrbdRig {
     await this.adm('up', 'r0');
   }
   /** Metadata of both sides as a new mirror has it, and on each disk what `fill` says, byte by byte the same number. */
-  async create(fill: { readonly ours: number; readonly kern: number }): Promise<void> {
+  async create(fill: { readonly ours: number; readonly kern: number }, size = SIZE): Promise<void> {
     for (const host of ['ours', 'kern'] as const)
       for (let volume = 0; volume < this.#volumes; volume++) {
         const fd = openSync(this.image(host, volume), 'r+');
@@ -164,11 +164,12 @@ export class DrbdRig {
         closeSync(fd);
       }
     await this.sh('blockdev --flushbufs /dev/vd?');
-    this.createOurs();
+    this.createOurs(size);
     await this.adm('create-md', '--force', 'r0');
   }
-  createOurs(): void {
-    truncateSync(this.image('ours'), SIZE);
+  /** `size`: of its first volume. */
+  createOurs(size = SIZE): void {
+    truncateSync(this.image('ours'), size);
     execFileSync(holdfast, ['mirror', 'create', 'r0', ...this.#who, '--accept-data-loss=r0'], { stdio: 'pipe' });
   }
   get #who(): string[] {
