@@ -14,6 +14,8 @@ type Policy = 'resource-only' | 'resource-and-stonith';
 /** In the /run of each host, which no other sees. */
 const CALLED = '/run/fence-called';
 const VERDICT = '/run/fence-verdict';
+/** A lost peer is noticed in seconds, and looked for every few: the handshakes are as patient as ever. */
+const QUICK = 'ping-int 1; connect-int 3; timeout 9; ko-count 20;';
 const HANDLER = `fence-peer "echo 1 >>${CALLED}; until [ -s ${VERDICT} ]; do sleep 0.2; done; exit $(cat ${VERDICT})";`;
 
 let rig: DrbdRig;
@@ -22,13 +24,22 @@ before(async () => {
 });
 after(() => rig?.stop());
 
+/** Both are secondary, connected, and no handler has been called yet. */
 async function configured(policy: Policy): Promise<void> {
   rig.cable('up');
-  await rig.configure({ disk: `fencing ${policy};`, handlers: HANDLER });
   for (const f of [CALLED, VERDICT]) rmSync(f, { force: true });
   await rig.sh(`rm -f ${CALLED} ${VERDICT}`);
-  await rig.up();
+  if (policy !== configuredAs) {
+    await rig.configure({ net: QUICK, disk: `fencing ${policy};`, handlers: HANDLER });
+    await rig.up();
+  }
+  configuredAs = policy;
   await rig.settled();
+}
+let configuredAs: Policy | undefined;
+async function secondary(host: Host): Promise<void> {
+  if (host === 'ours') await rig.order({ verb: 'secondary' });
+  else await rig.adm('secondary', 'r0');
 }
 const called = async (host: Host): Promise<boolean> =>
   host === 'ours' ? existsSync(CALLED) : (await rig.sh(`ls ${CALLED} 2>/dev/null || true`)) !== '';
@@ -57,6 +68,7 @@ async function bothHave(w: NbdWriter | GuestWriter): Promise<void> {
   await goesOn(rig, w);
   await w.stop();
   w.onDisk(await rig.equal());
+  await secondary(w instanceof NbdWriter ? 'ours' : 'kern');
 }
 async function standsStill(host: Host, w: NbdWriter | GuestWriter): Promise<void> {
   await rig.until(`${host} is frozen`, () => frozen(host));
@@ -90,51 +102,6 @@ for (const host of ['kern', 'ours'] as const) {
     assert.equal(await frozen(host), false);
     await verdict(host, 4);
     await takenFor(host, 'Outdated');
-    rig.cable('up');
-    await bothHave(w);
-  });
-
-  test(`resource-and-stonith: ${name} acknowledges nothing until its handler says that the other is cut off`, async () => {
-    await configured('resource-and-stonith');
-    await primary(host);
-    const w = writerOn(host);
-    await goesOn(rig, w);
-    rig.cable('down');
-    await standsStill(host, w);
-    await verdict(host, 7);
-    await takenFor(host, 'Outdated');
-    await goesOn(rig, w);
-    rig.cable('up');
-    await bothHave(w);
-  });
-
-  test(`resource-and-stonith: the other is back before the handler of ${name} ends: what was under way is sent again`, async () => {
-    await configured('resource-and-stonith');
-    await primary(host);
-    const w = writerOn(host);
-    await goesOn(rig, w);
-    const generation = (await rig.volume()).uuids[0].slice(0, 15);
-    rig.cable('down');
-    await standsStill(host, w);
-    rig.cable('up');
-    await bothHave(w);
-    assert.equal((await rig.volume()).uuids[0].slice(0, 15), generation, 'nothing was done without the other');
-    await verdict(host, 4);
-    await sleep(500);
-    assert.equal(await peerOf(host), 'UpToDate', 'a verdict that comes late changes nothing');
-  });
-
-  test(`resource-and-stonith: a handler of ${name} that is broken leaves it frozen, until resume-io`, async () => {
-    await configured('resource-and-stonith');
-    await primary(host);
-    const w = writerOn(host);
-    await goesOn(rig, w);
-    rig.cable('down');
-    await verdict(host, 1);
-    await standsStill(host, w);
-    if (host === 'ours') await rig.order({ verb: 'resume-io', volume: undefined });
-    else await rig.sh('drbdsetup-84 resume-io 0');
-    await goesOn(rig, w);
     rig.cable('up');
     await bothHave(w);
   });
@@ -180,8 +147,58 @@ test('a secondary that leaves the other of its own will is Outdated then, here a
   await rig.order({ verb: 'connect', discardMyData: false });
   await rig.settled();
   assert.equal((await rig.equal())[8 * MIB], 0x62);
+  await secondary('kern');
   assert.deepEqual([await called('ours'), await called('kern')], [false, false]);
 });
+
+for (const host of ['kern', 'ours'] as const) {
+  const name = host === 'kern' ? 'the kernel' : 'ours';
+
+  test(`resource-and-stonith: ${name} acknowledges nothing until its handler says that the other is cut off`, async () => {
+    await configured('resource-and-stonith');
+    await primary(host);
+    const w = writerOn(host);
+    await goesOn(rig, w);
+    rig.cable('down');
+    await standsStill(host, w);
+    await verdict(host, 7);
+    await takenFor(host, 'Outdated');
+    await goesOn(rig, w);
+    rig.cable('up');
+    await bothHave(w);
+  });
+
+  test(`resource-and-stonith: the other is back before the handler of ${name} ends: what was under way is sent again`, async () => {
+    await configured('resource-and-stonith');
+    await primary(host);
+    const w = writerOn(host);
+    await goesOn(rig, w);
+    const generation = (await rig.volume()).uuids[0].slice(0, 15);
+    rig.cable('down');
+    await standsStill(host, w);
+    rig.cable('up');
+    await bothHave(w);
+    assert.equal((await rig.volume()).uuids[0].slice(0, 15), generation, 'nothing was done without the other');
+    await verdict(host, 4);
+    await sleep(500);
+    assert.equal(await peerOf(host), 'UpToDate', 'a verdict that comes late changes nothing');
+  });
+
+  test(`resource-and-stonith: a handler of ${name} that is broken leaves it frozen, until resume-io`, async () => {
+    await configured('resource-and-stonith');
+    await primary(host);
+    const w = writerOn(host);
+    await goesOn(rig, w);
+    rig.cable('down');
+    await verdict(host, 1);
+    await standsStill(host, w);
+    if (host === 'ours') await rig.order({ verb: 'resume-io', volume: undefined });
+    else await rig.sh('drbdsetup-84 resume-io 0');
+    await goesOn(rig, w);
+    rig.cable('up');
+    await bothHave(w);
+  });
+}
 
 test('what its handler outdates by another way stays out of date until it is connected again: ours, and the kernel', async () => {
   await configured('resource-and-stonith');
