@@ -8,9 +8,11 @@ import { dm, LOW, onKernelDisk } from './drbd-mapper.ts';
 import { DrbdRig, MIB, SIZE, sha256 } from './drbd-rig.ts';
 import { GuestWriter, goesOn, NbdWriter } from './drbd-writers.ts';
 
+const MAPPED = { kern: { lower: LOW } };
 let rig: DrbdRig;
 before(async () => {
   rig = await DrbdRig.started();
+  await rig.configure({}, MAPPED);
   await rig.sh(dm('create low'));
 });
 after(() => rig?.stop());
@@ -32,7 +34,7 @@ const remount = (size: string): void => {
 };
 
 async function configured(options = ''): Promise<void> {
-  await rig.configure({ options }, { kern: { lower: LOW } });
+  await rig.configure({ options }, MAPPED);
   await rig.up();
   await rig.settled();
 }
