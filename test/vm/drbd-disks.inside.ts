@@ -1,7 +1,7 @@
 /** Disks that are detached, fail and come back while the mirror works, on either side: the kernel's by device mapper, ours by a full tmpfs. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { statfsSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dm, LOW, onKernelDisk } from './drbd-mapper.ts';
@@ -54,7 +54,7 @@ async function kernelReads(): Promise<string> {
   return (await rig.sh('cut -c1-64 /run/read')).trim();
 }
 async function oursOnDisk(): Promise<string> {
-  return sha256(rig.data('ours').subarray(0, (await rig.volume()).size));
+  return sha256(readFileSync(rig.image('ours')).subarray(0, (await rig.volume()).size));
 }
 const attach = { verb: 'attach', volume: undefined } as const;
 const detach = { verb: 'detach', volume: undefined, force: false } as const;
@@ -81,6 +81,8 @@ test('a primary kernel without a disk reads and writes ours, and takes over what
   await rig.kernelWrites(512, 0x53, 5 * MIB, true);
   assert.equal(rig.data('ours')[5 * MIB], 0x53);
   assert.equal(await kernelReads(), await oursOnDisk());
+  const refused = await rig.ask(detach);
+  assert.ok(!refused.ok && refused.code === 'no-good-disk', 'ours is all that its application has');
   const w = new GuestWriter(rig.vm);
   await goesOn(rig, w);
   await rig.adm('attach', 'r0');
