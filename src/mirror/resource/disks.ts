@@ -205,7 +205,7 @@ export class Disks {
       then('detached');
       return;
     }
-    if (v.primary && !(v.connected && v.peerDisk === 'UpToDate')) {
+    if (onlyGood(v)) {
       then('no-good-disk');
       return;
     }
@@ -236,7 +236,7 @@ export class Disks {
         v.save(true, () => {
           if (v.counters.lo > 0) return wait();
           // The peer may have been lost while it was waited for.
-          if (v.primary && !(v.connected && v.peerDisk === 'UpToDate')) return end('no-good-disk');
+          if (onlyGood(v)) return end('no-good-disk');
           if (!agreed && link.established)
             return this.#p.roles.askDetach(v, (yes) => {
               if (!yes && link.established) return end('no-good-disk');
@@ -252,6 +252,11 @@ export class Disks {
     v.onDropped = () => end('detached');
     wait();
   }
+}
+/** A primary, this one or the peer, would have nothing left to read. */
+function onlyGood(v: Volume): boolean {
+  const peerHas = v.connected && v.peerDisk === 'UpToDate';
+  return !peerHas && (v.primary || (v.connected && v.peerRole === 'Primary'));
 }
 const OLDER = text(
   'the disk has older data than the application of this primary has seen',

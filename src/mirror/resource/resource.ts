@@ -441,8 +441,8 @@ export class Resource implements Context {
   }
 }
 const NOTHING_ELSE = text(
-  'it is primary, and the peer has no good data: nothing would be left to read',
-  '本机为主节点，且对端没有完好数据：卸离后将无数据可读',
+  'a primary has no other good data: nothing would be left to read',
+  '主节点没有其他完好数据：卸离后将无数据可读',
 );
 const earlier = (a: Microseconds | undefined, b: Microseconds | undefined): Microseconds | undefined =>
   a === undefined || (b !== undefined && b < a) ? b : a;
