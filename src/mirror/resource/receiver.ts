@@ -129,6 +129,7 @@ export class Receiver {
     epoch.count++;
     v.counters.nr += sizeOf(packet);
     v.counters.ua++;
+    v.usedAt = this.#c.now;
     const offset = packet.sector * 512;
     const end = offset + sizeOf(packet);
     const verdict = this.judge(v, offset, end);

@@ -77,7 +77,7 @@ test('NAT with persistence, as nft would take it', (t) => {
   golden(t, 'nftplan-nat', story(natMode, table, steps(o, 'nat')));
 });
 test('direct routing, as nft would take it', (t) => {
-  const table = directTable({ interfaces: ['eth0'], timeouts: FLOW_TIMEOUTS, persistence: [] });
+  const table = directTable({ interfaces: ['eth0'], timeouts: FLOW_TIMEOUTS, persistence: [], fellows: true });
   golden(t, 'nftplan-direct', story(directMode, table, steps({}, 'direct-routing')));
 });
 
