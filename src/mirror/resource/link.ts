@@ -140,6 +140,7 @@ export class Link {
     sender.lost();
     receiver.lost();
     this.#p.two.lost();
+    this.#p.peerDisks.lost();
     for (const v of volumes) {
       v.connection = retry ? 'Unconnected' : 'StandAlone';
       v.peerRole = 'Unknown';

@@ -434,8 +434,10 @@ export class Resource implements Context {
       link.closed(wrong);
       return;
     }
-    two.heard(socket, p);
+    const { era } = link;
     if (!link.established || !reads.packet(p)) link.packet(socket, p);
+    // What waited for this acknowledgement is judged when it has had its effect.
+    if (era === link.era) two.heard(socket, p);
   }
 }
 const NOTHING_ELSE = text(

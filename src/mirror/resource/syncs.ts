@@ -144,6 +144,7 @@ export class Syncs {
       case 'P_TRIM':
       case 'P_ZEROES':
       case 'P_WSAME':
+        this.#p.peerDisks.writes(v);
         this.#p.two.write(v, p);
         return;
       case 'P_STATE':
