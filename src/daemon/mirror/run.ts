@@ -30,6 +30,7 @@ import { MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 import { resume } from './resume.ts';
 import { secretOf } from './secret.ts';
+import { Stranded } from './stranded.ts';
 import { Turns } from './turns.ts';
 
 const USAGE = text(
@@ -165,7 +166,13 @@ async function run(
     say(`holdfast mirror: ${server.error.doing[language]}: ${server.error.code}`);
     return EXIT.failed;
   }
-  const document = (): MirrorDocument => ({ at: Date.now(), mirrors: [mirror.status()] });
+  const stranded = new Stranded(config, devices, (t) =>
+    log.write({ level: 'warning', code: 'mirror.stranded', text: t }),
+  );
+  const document = (): MirrorDocument => ({
+    at: Date.now(),
+    mirrors: [{ ...mirror.status(), stranded: stranded.names }],
+  });
   const followers = new Followers(document);
   const turns = new Turns({
     socket,
@@ -178,11 +185,13 @@ async function run(
   const offered = new Offered(server.value, mirror, config);
   mirror.settle = () => {
     offered.look();
+    stranded.look(mirror.primary);
     followers.look();
     server.value.settle();
   };
   return await new Promise<number>((end) => {
     const stop = (): void => {
+      stranded.end();
       server.value.stop(() =>
         mirror.ask({ verb: 'down' }, () => {
           turns.stop();
