@@ -87,3 +87,25 @@ test('two primaries that lose each other are a split brain: both stay apart with
   p.runUntil('StandAlone', () => p.nodes.every((n) => n.resource?.connection === 'StandAlone'), 60);
   assert.deepEqual([p.onDisk(0, 1), p.onDisk(1, 1)], [1, 2], 'nobody has overwritten anything');
 });
+test('a write that waits for a larger one of the peer comes behind it on both sides, whoever decides', () => {
+  const p = both(1);
+  const { random: r } = p.world;
+  for (let round = 0; round < 600; round++) {
+    const who = r.pick([0, 1] as const);
+    const large = { result: undefined as number | undefined };
+    p.nodes[who].app(
+      { op: 'write', offset: 0, bytes: new Uint8Array(12288).fill(round % 251), through: false },
+      (x) => {
+        large.result = x;
+      },
+    );
+    p.world.runUntil(p.world.now + r.between(20, 900));
+    const small = p.write((1 - who) as 0 | 1, 1, 255);
+    for (let i = 0; i < 5000 && (large.result === undefined || small.result === undefined); i++)
+      p.world.runUntil(p.world.now + 50);
+    assert.deepEqual([large.result, small.result], [0, 0]);
+    p.pass(30);
+    for (let page = 0; page < 3; page++)
+      assert.equal(p.onDisk(0, page), p.onDisk(1, page), `round ${round}, page ${page}`);
+  }
+});

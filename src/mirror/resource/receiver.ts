@@ -197,12 +197,15 @@ export class Receiver {
       const sure = (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && !soleDisk(v);
       if (good && sure && v.backing !== undefined) v.bitmap.clear(bitsCovered(offset, length, v.size * 512));
       else if (!good && v.backing !== undefined) v.bitmap.set(bitsTouched(offset, length));
+      const { syncing } = v;
+      // Before an own write goes on that waited for this one: two primaries tell from the numbers which was first.
+      if (era === this.#era) {
+        if (!good) this.#ack(v, p, 'P_NEG_ACK');
+        else if ((p.flags & DRBD_WRITE_FLAG.sendWriteAck) !== 0)
+          this.#ack(v, p, syncing && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 ? 'P_RS_WRITE_ACK' : 'P_WRITE_ACK');
+      }
       if (lock !== undefined) v.locks.release(lock);
       if (era !== this.#era) return;
-      const { syncing } = v;
-      if (!good) this.#ack(v, p, 'P_NEG_ACK');
-      else if ((p.flags & DRBD_WRITE_FLAG.sendWriteAck) !== 0)
-        this.#ack(v, p, syncing && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 ? 'P_RS_WRITE_ACK' : 'P_WRITE_ACK');
       epoch.active--;
       if (isEarly(p)) {
         epoch.early--;

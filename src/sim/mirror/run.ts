@@ -147,7 +147,10 @@ export class MirrorWorld {
       arrives: (run: () => void): void => n.feed(run),
       hears: (socket: DrbdSocket, packet: DrbdPacket): void => {
         // Whoever is called knows of the line when it hears the first packet, and not before.
-        if (at === 1 && packet.kind === 'P_INITIAL_DATA' && n.lines.data === undefined) both(n, at);
+        if (at === 1 && packet.kind === 'P_INITIAL_DATA' && n.lines.data === undefined) {
+          if (n.seeking) both(n, at);
+          else line.close(at);
+        }
         if (n.lines.data?.line !== line) return;
         // Who accepts the data socket opens the other at once.
         if (packet.kind === 'P_INITIAL_DATA') {
