@@ -4,7 +4,7 @@
  */
 import type { IpAddress } from '../../src/base/index.ts';
 import { BpfPlane } from '../../src/director/planes/bpf/index.ts';
-import type { WantedService } from '../../src/director/types.ts';
+import type { ServiceOutcome, WantedService } from '../../src/director/types.ts';
 import { linuxBpf, linuxClock, linuxNetlink, loadAddon, openNetwork } from '../../src/host/linux/index.ts';
 
 export type BpfUpdateLoad = { readonly services: number; readonly servers: number; readonly changes: number };
@@ -17,12 +17,14 @@ export type BpfUpdateTimes = {
 };
 
 type Cost = { readonly wall: number; readonly cpu: number };
-function cost(run: () => void): Cost {
+/** `check` what it gave is not part of the cost. */
+function cost<T>(run: () => T, check: (done: T) => void): Cost {
   const cpu = process.cpuUsage();
   const start = process.hrtime.bigint();
-  run();
+  const done = run();
   const wall = Number(process.hrtime.bigint() - start) / 1e6;
   const used = process.cpuUsage(cpu);
+  check(done);
   return { wall, cpu: (used.user + used.system) / 1000 };
 }
 const list = (costs: readonly Cost[]) => ({ wall: costs.map((c) => c.wall), cpu: costs.map((c) => c.cpu) });
@@ -57,8 +59,12 @@ function measure(o: BpfUpdateLoad): BpfUpdateTimes {
   const ports = { bpf: bpf.value, network: network.value, netlink, clock: linuxClock(addon.value), log };
   const open = (): BpfPlane => new BpfPlane({ ...ports, folder: '/run/holdfast-bench-bpf', interfaces: ['e0'] });
   /** A figure counts only where exactly that was changed. */
-  const apply = (p: BpfPlane, services: readonly WantedService[], expected: number): void => {
-    const outcomes = p.apply({ services, timeouts: {}, sync: [] });
+  const apply = (p: BpfPlane, services: readonly WantedService[], expected: number): Cost =>
+    cost(
+      () => p.apply({ services, timeouts: {}, sync: [] }),
+      (outcomes) => see(outcomes, expected),
+    );
+  const see = (outcomes: readonly ServiceOutcome[], expected: number): void => {
     const bad = outcomes.find((x) => !x.result.ok);
     if (bad !== undefined) throw new Error(JSON.stringify(bad));
     const changed = outcomes.filter((x) => x.result.ok && x.result.value === 'changed').length;
@@ -66,21 +72,21 @@ function measure(o: BpfUpdateLoad): BpfUpdateTimes {
   };
   let now = Array.from({ length: o.services }, (_, i) => service(o, i));
   const plane = open();
-  const load = cost(() => apply(plane, now, o.services));
+  const load = apply(plane, now, o.services);
   const weight: Cost[] = [];
   const whole: Cost[] = [];
   for (let n = 0; n < o.changes; n++) {
     const at = (n * 37) % o.services;
     now = now.with(at, service(o, at, n % 2 === 0 ? 2 : 3));
-    weight.push(cost(() => apply(plane, now, 1)));
+    weight.push(apply(plane, now, 1));
   }
   for (let n = 0; n < o.changes; n++) {
     apply(plane, now.toSpliced(n, 1), 0);
-    whole.push(cost(() => apply(plane, now, 1)));
+    whole.push(apply(plane, now, 1));
   }
   plane.close({ keep: true });
   const again = open();
-  const adopt = cost(() => apply(again, now, 0));
+  const adopt = apply(again, now, 0);
   again.close({ keep: false });
   return { load, weight: list(weight), service: list(whole), adopt };
 }

@@ -1,4 +1,5 @@
 /** What became of a world. */
+import type { World } from './world.ts';
 
 /** A promise was broken. */
 export class Broken extends Error {
@@ -14,6 +15,8 @@ export type Outcome = {
   /** Which promise was broken, and how. */
   readonly failure: string | undefined;
   readonly events: number;
+  /** What else it counted, by name. */
+  readonly counts: Readonly<Record<string, number>>;
   /** The last lines of what happened. */
   readonly trace: (lines: number) => string;
 };
@@ -22,7 +25,7 @@ export type Outcome = {
 export function outcomeOf(
   seed: number,
   options: string,
-  world: { readonly events: number; tail(lines: number): string },
+  world: Pick<World, 'events' | 'counts' | 'tail'>,
   run: () => void,
 ): Outcome {
   let failure: string | undefined;
@@ -31,5 +34,5 @@ export function outcomeOf(
   } catch (e) {
     failure = e instanceof Broken ? e.message : e instanceof Error ? (e.stack ?? e.message) : String(e);
   }
-  return { seed, options, failure, events: world.events, trace: (lines) => world.tail(lines) };
+  return { seed, options, failure, events: world.events, counts: world.counts, trace: (lines) => world.tail(lines) };
 }

@@ -13,6 +13,8 @@ export class World {
   #now = 0;
   #order = 0;
   #events = 0;
+  /** What is worth counting over many worlds, by name. */
+  readonly counts: Record<string, number> = {};
   /** Called after every event. */
   afterEvent: () => void = () => {};
 
@@ -49,6 +51,9 @@ export class World {
     this.#now = end;
   }
 
+  count(name: string, n = 1): void {
+    this.counts[name] = (this.counts[name] ?? 0) + n;
+  }
   note(who: string, what: string): void {
     this.#trace.push({ at: this.now, who, what });
     if (this.#trace.length > 2 * TRACE_KEPT) this.#trace.splice(0, TRACE_KEPT);

@@ -237,3 +237,56 @@ test('damaged metadata: one clear message, and nothing on the disk is changed', 
   assert.match(a.text.en, /metadata/);
   assert.equal(disk.writes, writes);
 });
+
+test('a primary whose line is cut unseen does not detach: nobody agrees, and afterwards there is no split brain', () => {
+  const p = primary();
+  p.cutLine(true);
+  const no = p.ask(0, { verb: 'detach', volume: undefined, force: false });
+  assert.equal(no.ok === false && no.code, 'no-good-disk');
+  assert.equal(p.volume(0).disk, 'UpToDate');
+  const w = p.write(0, 3, 0x33);
+  p.runUntil('a write', () => w.result === 0, 5);
+  p.cutLine(false);
+  p.runUntil('the resync', () => p.equalStates(), 60);
+  assert.equal(p.onDisk(1, 3), 0x33);
+});
+
+test('a peer that has agreed, and never hears that the disk is gone, begins no generation', () => {
+  const p = primary();
+  const before = p.volume(1).uuids.current;
+  p.nodes[0].ask({ verb: 'detach', volume: undefined, force: false }, () => {});
+  for (let i = 0; i < 100_000 && p.volume(1).peerDisk !== 'Failed'; i++) p.world.runUntil(p.world.now + 10);
+  assert.equal(p.volume(1).peerDisk, 'Failed');
+  p.cutLine(true);
+  p.runUntil('the loss', () => p.nodes.every((n) => n.resource?.connection !== 'Connected'), 20);
+  assert.equal(p.volume(1).uuids.current, before);
+  assert.equal(p.volume(0).disk, 'UpToDate', 'the answer did not come');
+  p.cutLine(false);
+  p.runUntil('the resync', () => p.equalStates(), 60);
+});
+
+test('a disk that lacks what only the peer took is not taken for good when the peer is lost before both have compared', () => {
+  const p = primary(with_({}, { onNoDataAccessible: 'suspend-io' }));
+  const first = p.write(0, 5, 0x11);
+  p.runUntil('a write', () => first.result === 0, 5);
+  // The peer has the next one and says so; then the line is cut, and then the own disk says that it has it not.
+  p.nodes[0].disk.fails = (o) => o.op === 'write';
+  p.nodes[0].disk.stall(100_000);
+  const w = p.write(0, 5, 0x55);
+  p.pass(60);
+  p.cutLine(true);
+  p.pass(100);
+  assert.deepEqual([w.result, p.volume(0).disk], [0, 'Diskless']);
+  p.nodes[0].disk.fails = () => false;
+  p.nodes[0].ask({ verb: 'attach', volume: undefined }, () => {});
+  p.runUntil('the loss', () => p.resource(0).connection !== 'Connected', 20);
+  const r = p.read(0, 5);
+  p.pass(1000);
+  assert.deepEqual([p.volume(0).disk, r.result], ['Diskless', undefined], 'it waits for the peer');
+  p.cutLine(false);
+  p.runUntil('the read', () => r.result !== undefined, 60);
+  assert.deepEqual([r.result, r.into[0]], [0, 0x55]);
+  assert.equal(p.ask(0, { verb: 'attach', volume: undefined }).ok, true);
+  p.runUntil('the resync', () => p.equalStates(), 60);
+  assert.deepEqual([p.onDisk(0, 5), p.onDisk(1, 5)], [0x55, 0x55]);
+});

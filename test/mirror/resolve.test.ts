@@ -129,7 +129,7 @@ test('a connection that is lost while the file is written begins again, and one 
   p.nodes[0].undo.fails = (step) => {
     if (step.is === 'append' && !cut) {
       cut = true;
-      p.nodes[0].line?.line.close(0);
+      p.nodes[0].lines.data?.line.close(0);
       p.nodes[0].feed({ kind: 'closed', because: text('cut', '断开') });
     }
     return undefined;

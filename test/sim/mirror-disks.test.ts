@@ -20,6 +20,7 @@ const found: readonly (readonly [number, string])[] = [
   [58, 'a peer without a disk that becomes primary begins a generation on the only disk'],
   [70, 'what was written to a disk that turns out to be older was not written'],
   [84, 'a write that only an inconsistent disk has is not answered: it is written again when there are data'],
+  [107, 'a detach over a line that is cut unseen does not make both sides begin a generation'],
   [262, 'a disk that is being attached takes no part in a handshake'],
   [290, 'a write that a resync kept back does not go to half a copy when the source is lost'],
 ];

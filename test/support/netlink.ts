@@ -231,7 +231,7 @@ const acknowledgement: fc.Arbitrary<Acknowledgement> = record(
 
 const tuple = (f: Family): fc.Arbitrary<ConntrackTuple> =>
   record({ source: address(f), destination: address(f), protocol: u8, sourcePort: u16, destinationPort: u16 });
-const conntrack: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
+const conntrackAny: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
   record<ConntrackEntry, 'family' | 'original' | 'reply' | 'status' | 'mark'>(
     {
       family: fc.constant(f),
@@ -241,9 +241,15 @@ const conntrack: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
       mark: u32,
       timeout: u32,
       tcpState: fc.constantFrom('none', 'established', 'time-wait', 'syn-sent2'),
+      tcpLiberal: fc.boolean(),
+      destinationNat: record({ address: address(f), port: u16 }),
     } as never,
     { requiredKeys: ['family', 'original', 'reply', 'status', 'mark'] },
   ),
+);
+/** Flags stand with a state. */
+const conntrack = conntrackAny.map(({ tcpLiberal, ...e }) =>
+  tcpLiberal === undefined || e.tcpState === undefined ? e : { ...e, tcpLiberal },
 );
 
 const genericFamily: fc.Arbitrary<GenericFamily> = record({ id: u16, name, version: u32 });

@@ -20,6 +20,7 @@ export function statesOf(d: MirrorDocument): string {
         v.peerDisk,
         v.size,
         v.suspended,
+        v.paused,
         v.sync?.kind,
         v.sync?.paused,
         v.undo?.is,

@@ -1,10 +1,17 @@
 /**
- * The two TCP connections to the peer: same port on both sides, told apart by their first packet. Whoever is quicker opens
- * the data socket, the other opens the meta socket at once. Crossed openings start over, each side after its own time.
+ * The two TCP connections to the peer: same port on both sides, told apart by their first packet. Which calls become the two
+ * sockets is `stepMeeting`'s to say.
  */
-import { type Text, text } from '../../base/index.ts';
-import type { ServerStream, StreamListener, StreamServer } from '../../host/index.ts';
-import type { MirrorConfig } from '../../mirror/index.ts';
+import { type Result, type Text, text } from '../../base/index.ts';
+import type { HostError, ServerStream, StreamListener, StreamServer } from '../../host/index.ts';
+import {
+  type Meeting,
+  type MeetingEffect,
+  type MeetingEvent,
+  type MirrorConfig,
+  startMeeting,
+  stepMeeting,
+} from '../../mirror/index.ts';
 import {
   DRBD_COMMAND,
   DRBD_OPENING,
@@ -15,6 +22,10 @@ import {
 } from '../../wire/index.ts';
 import { PeerStream } from './peer-stream.ts';
 
+/** What it is told of a mirror. */
+export type PeerConfig = Pick<MirrorConfig, 'local' | 'remote'> & {
+  readonly net: Pick<MirrorConfig['net'], 'connectInterval' | 'pingTimeout' | 'sendBuffer' | 'receiveBuffer'>;
+};
 export type PeerEvents = {
   readonly socket: (socket: DrbdSocket, opened: 'here' | 'there') => void;
   readonly packet: (socket: DrbdSocket, p: DrbdPacket) => void;
@@ -27,43 +38,56 @@ const EAGAIN = -11;
 const FIRST = 8;
 
 export class PeerSockets {
-  readonly #config: MirrorConfig;
+  #config: PeerConfig;
   readonly #streams: StreamServer;
   readonly #on: PeerEvents;
+  readonly #random: () => number;
   #listener: StreamListener | undefined;
   #dialect: DrbdDialect = DRBD_OPENING;
+  #meeting: Meeting<ServerStream> = startMeeting();
   #sides: Partial<Record<DrbdSocket, PeerStream>> = {};
-  #seeking = false;
+  /** Calls that are under way. */
+  readonly #dials = new Map<DrbdSocket, ServerStream>();
   #timer: NodeJS.Timeout | undefined;
-  #trying: ServerStream | undefined;
 
-  constructor(config: MirrorConfig, streams: StreamServer, on: PeerEvents) {
+  /** `random`: 0 to 1. */
+  constructor(config: PeerConfig, streams: StreamServer, on: PeerEvents, random: () => number = Math.random) {
     this.#config = config;
     this.#streams = streams;
     this.#on = on;
+    this.#random = random;
   }
   /** Listens for the whole life of the process, so that a peer that is early finds the port. */
   listen(failed: (code: string) => void): void {
-    const { local, net } = this.#config;
-    const listener = this.#streams.listen({ kind: 'tcp', ...local }, (s) => this.#accepted(s), buffersOf(net));
+    const listener = this.listenAs(this.#config);
     if (listener.ok) this.#listener = listener.value;
     else failed(listener.error.code);
   }
+  /** Another port or address, beside the one that is listened on, until `adopt` or until it is closed. */
+  listenAs({ local, net }: PeerConfig): Result<StreamListener, HostError> {
+    return this.#streams.listen({ kind: 'tcp', ...local }, (s) => this.#accepted(s), buffersOf(net));
+  }
+  /** Other settings from now on. `listener`: of its address, where that is another one than before. */
+  adopt(config: PeerConfig, listener: StreamListener | undefined): void {
+    this.#config = config;
+    if (listener === undefined) return;
+    this.#listener?.close();
+    this.#listener = listener;
+  }
   seek(): void {
-    this.#seeking = true;
     this.#sides = {};
     this.#dialect = DRBD_OPENING;
-    this.#plan(Math.random() * 300);
+    this.#meet({ kind: 'seek' });
   }
   /** `verdict`: the peer gets the time to read why, and to come to the same end; then it closes, or we do. */
   close(verdict = false): void {
-    this.#seeking = false;
     clearTimeout(this.#timer);
-    this.#trying?.close();
-    this.#trying = undefined;
+    for (const s of this.#dials.values()) s.close();
+    this.#dials.clear();
     const sides = Object.values(this.#sides);
     this.#sides = {};
     for (const s of sides) s.close(verdict ? this.#config.net.pingTimeout : 0);
+    this.#meet({ kind: 'stop' });
   }
   stop(): void {
     this.close();
@@ -72,6 +96,7 @@ export class PeerSockets {
   agree(d: DrbdDialect): void {
     this.#dialect = d;
     for (const s of Object.values(this.#sides)) s.agree(d);
+    this.#meet({ kind: 'agreed' });
   }
   send(socket: DrbdSocket, p: DrbdPacket, sent?: () => void): void {
     const side = this.#sides[socket];
@@ -97,54 +122,82 @@ export class PeerSockets {
   }
   /** The meta socket, when the peer has opened the data socket. */
   open(socket: DrbdSocket): void {
-    this.#dial(socket);
+    this.#meet({ kind: 'open', socket });
   }
 
-  #plan(delay: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (!this.#seeking || this.#trying !== undefined) return;
-      if (this.#sides.data === undefined) this.#dial('data');
-      else if (this.#sides.meta === undefined) this.#dial('meta');
-    }, delay);
+  #meet(e: MeetingEvent<ServerStream>): void {
+    const { local, remote } = this.#config;
+    const next = stepMeeting(place(local) < place(remote), this.#meeting, e);
+    this.#meeting = next.state;
+    for (const f of next.effects) this.#do(f);
   }
-  #dial(which: DrbdSocket): void {
+  #do(f: MeetingEffect<ServerStream>): void {
+    switch (f.kind) {
+      case 'dial':
+        this.#dial(f.socket);
+        return;
+      case 'plan':
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#meet({ kind: 'due' }), this.#delay(f.when));
+        return;
+      case 'hang-up':
+        f.call.close();
+        return;
+      case 'hold':
+        this.#hold(f.call);
+        return;
+      case 'take':
+        this.#take(f.socket, f.call, f.opened);
+        return;
+      case 'over':
+        this.#on.closed(f.because);
+    }
+  }
+  #delay(when: (MeetingEffect<ServerStream> & { kind: 'plan' })['when']): number {
+    const { connectInterval, pingTimeout } = this.#config.net;
+    const r = this.#random();
+    switch (when) {
+      case 'start':
+        return r * 300;
+      case 'soon':
+        return pingTimeout * (0.4 + r * 0.4);
+      case 'again':
+        return connectInterval * (0.3 + r * 0.4);
+      case 'interval':
+        return connectInterval;
+    }
+  }
+  #dial(socket: DrbdSocket): void {
     const { local, remote, net } = this.#config;
-    const again = (): void => this.#plan(net.connectInterval * (0.3 + Math.random() * 0.4));
     const dialled = this.#streams.connect({ kind: 'tcp', ...remote }, { source: local.address, ...buffersOf(net) });
     if (!dialled.ok) {
-      again();
+      this.#meet({ kind: 'failed', socket });
       return;
     }
     const s = dialled.value;
-    this.#trying = s;
+    this.#dials.set(socket, s);
     // A host that does not answer is tried anew long before the kernel gives up.
     const timer = setTimeout(() => end(), net.connectInterval);
     const end = (): void => {
       clearTimeout(timer);
       s.close();
-      if (this.#trying !== s) return;
-      this.#trying = undefined;
-      again();
+      if (this.#dials.get(socket) !== s) return;
+      this.#dials.delete(socket);
+      this.#meet({ kind: 'failed', socket });
     };
     s.watch(() => {
-      const state = s.receive(ROOM, 0, ROOM.length);
-      if (state !== EAGAIN) end();
-      else if (this.#trying === s) {
-        clearTimeout(timer);
-        this.#trying = undefined;
-        if (!this.#seeking || this.#sides[which] !== undefined) {
-          s.close();
-          return;
-        }
-        this.#take(which, s, 'here');
-        this.#plan(net.connectInterval);
+      if (this.#dials.get(socket) !== s || s.receive(ROOM, 0, ROOM.length) !== EAGAIN) {
+        end();
+        return;
       }
+      clearTimeout(timer);
+      this.#dials.delete(socket);
+      this.#meet({ kind: 'connected', socket, call: s });
     });
     s.interest(false, true);
   }
   #accepted(s: ServerStream): void {
-    if (!this.#seeking) {
+    if (this.#meeting.is === 'idle') {
       s.close();
       return;
     }
@@ -159,18 +212,18 @@ export class PeerSockets {
       clearTimeout(timer);
       const h = decodeHeader(new DataView(head.buffer), 0, 0);
       const command = have === FIRST && h.ok ? h.value.command : -1;
-      const which =
+      const socket =
         command === DRBD_COMMAND.P_INITIAL_DATA ? 'data' : command === DRBD_COMMAND.P_INITIAL_META ? 'meta' : undefined;
-      if (which === undefined || !this.#seeking) {
-        s.close();
-        return;
-      }
-      if (this.#sides[which] !== undefined) {
-        s.close();
-        this.#on.closed(text('both sides opened the same socket at once', '两端同时打开了同一连接'));
-        return;
-      }
-      this.#take(which, s, 'there');
+      if (socket === undefined) s.close();
+      else this.#meet({ kind: 'named', socket, call: s });
+    });
+  }
+  /** Whatever comes of it before it is taken: its end, or something that nobody would read. */
+  #hold(s: ServerStream): void {
+    s.watch(() => {
+      if (s.receive(ROOM, 0, ROOM.length) === EAGAIN) return;
+      s.close();
+      this.#meet({ kind: 'ended', call: s, because: CROSSED });
     });
   }
   #take(which: DrbdSocket, stream: ServerStream, opened: 'here' | 'there'): void {
@@ -180,7 +233,7 @@ export class PeerSockets {
         if (live()) this.#on.packet(which, p);
       },
       closed: (because) => {
-        if (live()) this.#on.closed(because);
+        if (live()) this.#meet({ kind: 'ended', call: stream, because });
       },
       settled: () => this.#on.settled(),
     });
@@ -190,7 +243,10 @@ export class PeerSockets {
     side.begin();
   }
 }
+const CROSSED = text('both sides opened the same socket at once', '两端同时打开了同一连接');
+/** Both sides compare the same two. */
+const place = (end: PeerConfig['local']): string => `${end.address} ${end.port}`;
 const ROOM = new Uint8Array(1);
 /** The largest payload has 1 MiB. */
 const ROOM_BYTES = { data: 2 << 20, meta: 64 * 1024 } as const;
-const buffersOf = (net: MirrorConfig['net']) => ({ send: net.sendBuffer, receive: net.receiveBuffer });
+const buffersOf = (net: PeerConfig['net']) => ({ send: net.sendBuffer, receive: net.receiveBuffer });

@@ -58,6 +58,25 @@ class Bench {
   }
 }
 
+test('what this host was late is made up for, by half an interval at most, and a failure is tried again no sooner', () => {
+  const b = new Bench(schedule());
+  const lateBy = (s: number): void => {
+    b.now = us((checkerDeadline(b.state) as Microseconds) + s * S);
+    b.feed({ kind: 'tick' });
+  };
+  lateBy(3);
+  b.finish(true, 1);
+  assert.equal(b.attempt().waited, 7);
+  b.finish(true, 1);
+  lateBy(8);
+  b.finish(true, 1);
+  assert.equal(b.attempt().waited, 5);
+  b.finish(true, 1);
+  lateBy(4);
+  b.finish(false, 1);
+  assert.equal(b.attempt().waited, 2);
+});
+
 test('the first attempt comes 1 s after the start plus its share of the warm-up', () => {
   for (const [chance, wait] of [
     [0, 1],

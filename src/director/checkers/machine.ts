@@ -34,8 +34,10 @@ export type Outcome = {
 
 type Run =
   | { readonly is: 'waiting'; readonly at: Microseconds }
-  | { readonly is: 'running'; readonly since: Microseconds }
+  /** `late`: how much later than planned it began, since this host was busy. */
+  | { readonly is: 'running'; readonly since: Microseconds; readonly late: Microseconds }
   | { readonly is: 'suspended' };
+type Running = Extract<Run, { readonly is: 'running' }>;
 export type CheckerState = {
   readonly up: boolean;
   /** An attempt has ended: from now on failures are tried again before they count. */
@@ -80,35 +82,39 @@ export const startChecker = (s: Schedule, up: boolean, chance: number, now: Micr
 export const checkerDeadline = (c: CheckerState): Microseconds | undefined =>
   c.run.is === 'waiting' ? c.run.at : undefined;
 
-/** From the end of an attempt to the start of the next. */
-function pause(s: Schedule, since: Microseconds, up: boolean, now: Microseconds): Microseconds {
-  if (s.startToStart) return us(Math.max(now, since + s.interval));
-  return us(now + (s.slowWhileDown && !up ? Math.max(s.interval, s.retryDelay) : s.interval));
+/**
+ * From the end of an attempt to the start of the next. What this host was late itself is made up for, by half an interval
+ * at most: else all attempts that one stall held back would stay in one crowd from then on, and hold each other back.
+ */
+function pause(s: Schedule, run: Running, up: boolean, now: Microseconds): Microseconds {
+  const late = Math.min(run.late, s.interval / 2);
+  if (s.startToStart) return us(Math.max(now, Math.round(run.since - late + s.interval)));
+  return us(Math.round(now - late + (s.slowWhileDown && !up ? Math.max(s.interval, s.retryDelay) : s.interval)));
 }
 
-function passed(s: Schedule, c: CheckerState, since: Microseconds, outcome: Outcome, now: Microseconds): CheckerStep {
+function passed(s: Schedule, c: CheckerState, run: Running, outcome: Outcome, now: Microseconds): CheckerStep {
   if (c.step + 1 < s.steps) {
     const atOnce = s.stepsAtOnce === 'always' || (s.stepsAtOnce === 'recovery' && !c.up);
-    const at = atOnce ? now : pause(s, since, c.up, now);
+    const at = atOnce ? now : pause(s, run, c.up, now);
     return {
       state: { ...c, tried: true, failures: 0, step: c.step + 1, run: { is: 'waiting', at } },
       effects: [{ do: 'result', up: c.up, turned: false, outcome, failures: 0 }],
     };
   }
   return {
-    state: { up: true, tried: true, failures: 0, step: 0, run: { is: 'waiting', at: pause(s, since, true, now) } },
+    state: { up: true, tried: true, failures: 0, step: 0, run: { is: 'waiting', at: pause(s, run, true, now) } },
     effects: [{ do: 'result', up: true, turned: !c.up, outcome, failures: 0 }],
   };
 }
 
-function failed(s: Schedule, c: CheckerState, since: Microseconds, outcome: Outcome, now: Microseconds): CheckerStep {
+function failed(s: Schedule, c: CheckerState, run: Running, outcome: Outcome, now: Microseconds): CheckerStep {
   const failures = c.up ? c.failures + 1 : 0;
   if (c.up && c.tried && failures <= s.retry)
     return {
       state: { ...c, failures, run: { is: 'waiting', at: us(now + s.retryDelay) } },
       effects: [{ do: 'result', up: true, turned: false, outcome, failures }],
     };
-  const at = pause(s, since, false, now);
+  const at = pause(s, run, false, now);
   return {
     state: { up: false, tried: true, failures: 0, step: 0, run: { is: 'waiting', at } },
     effects: [{ do: 'result', up: false, turned: c.up, outcome, failures }],
@@ -116,14 +122,8 @@ function failed(s: Schedule, c: CheckerState, since: Microseconds, outcome: Outc
 }
 
 /** keepalived: without a socket there is no verdict and no retry is used up; it is tried again after the interval. */
-const unasked = (
-  s: Schedule,
-  c: CheckerState,
-  since: Microseconds,
-  outcome: Outcome,
-  now: Microseconds,
-): CheckerStep => ({
-  state: { ...c, run: { is: 'waiting', at: pause(s, since, c.up, now) } },
+const unasked = (s: Schedule, c: CheckerState, run: Running, outcome: Outcome, now: Microseconds): CheckerStep => ({
+  state: { ...c, run: { is: 'waiting', at: pause(s, run, c.up, now) } },
   effects: [{ do: 'result', up: c.up, turned: false, outcome, failures: c.failures }],
 });
 
@@ -134,10 +134,13 @@ export function stepChecker(s: Schedule, c: CheckerState, e: CheckerEvent, now: 
   switch (e.kind) {
     case 'tick':
       if (c.run.is !== 'waiting' || now < c.run.at) return same;
-      return { state: { ...c, run: { is: 'running', since: now } }, effects: [{ do: 'attempt', step: c.step }] };
+      return {
+        state: { ...c, run: { is: 'running', since: now, late: us(now - c.run.at) } },
+        effects: [{ do: 'attempt', step: c.step }],
+      };
     case 'finished':
       if (c.run.is !== 'running') return same;
-      return judged(e.outcome.passed)(s, c, c.run.since, e.outcome, now);
+      return judged(e.outcome.passed)(s, c, c.run, e.outcome, now);
     case 'suspend':
       if (c.run.is === 'suspended') return same;
       return {

@@ -91,8 +91,10 @@ function onSocket(
   e: ConnectEvent & { kind: 'socket' },
   now: Microseconds,
 ): ConnectStep {
-  if (s.phase.is !== 'sockets') return stay(s);
-  const phase = { ...s.phase, [e.socket]: true };
+  // Where calls crossed, one that was there already may give way to another before it is used.
+  if (s.phase.is !== 'sockets' && s.phase.is !== 'settling') return stay(s);
+  const before = s.phase.is === 'sockets' ? s.phase : { is: 'sockets' as const, data: true, meta: true };
+  const phase = { ...before, [e.socket]: true };
   const resolver = e.socket === 'meta' ? e.opened === 'there' : s.resolver;
   const effects: ConnectEffect[] = [];
   if (e.opened === 'here')

@@ -121,7 +121,18 @@ export class Disks {
       then(undefined);
       return;
     }
-    const { config, c } = this.#p;
+    const { config, c, diskTimeouts } = this.#p;
+    for (const v of todo) {
+      const late = diskTimeouts.late(v);
+      if (late === 0) continue;
+      then(
+        text(
+          `${late} requests from before the detach are still at the disk of volume ${v.number}: attach it when they are over`,
+          `卸离之前的 ${late} 个请求仍在卷 ${v.number} 的磁盘中：请待其结束后再挂接`,
+        ),
+      );
+      return;
+    }
     const sure = config.volumes.every((one) => one.options.fencing === 'dont-care');
     for (const v of todo) {
       v.disk = 'Attaching';
@@ -140,7 +151,7 @@ export class Disks {
   /** The peer was lost before both had compared: as if it had been attached without the peer. */
   undecided(v: Volume): void {
     if (!v.negotiating) return;
-    if (v.primary && v.exposed !== generation(v.uuids.current)) {
+    if (v.primary && (v.mayBeBehind || v.exposed !== generation(v.uuids.current))) {
       this.#p.sender.detached(v);
       v.dropBacking();
       this.#p.c.reason('mirror.disk', v.number, OLDER);
@@ -160,7 +171,8 @@ export class Disks {
     }
     // DRBD calls it the exposed data identifier.
     const current = generation(a.superblock.uuids.current);
-    if (v.primary && !v.connected && v.exposed !== undefined && v.exposed !== current) {
+    const older = v.exposed !== undefined && (v.mayBeBehind || v.exposed !== current);
+    if (v.primary && !v.connected && older) {
       v.disk = 'Diskless';
       c.reason('mirror.disk', v.number, OLDER);
       return OLDER;
@@ -185,7 +197,7 @@ export class Disks {
     }
     return undefined;
   }
-  /** When nothing is under way on it and all of it is durable. */
+  /** When nothing is under way on it, all of it is durable, and the peer agrees: one that does not answer cannot take over. */
   detach(v: Volume, force: boolean, then: (done: 'detached' | 'no-good-disk') => void): void {
     const { link } = this.#p;
     if (force) {
@@ -201,6 +213,7 @@ export class Disks {
     v.hold('detaching', text('the disk is being detached', '正在卸离磁盘'));
     const { backing } = v;
     let over = false;
+    let agreed = false;
     const end = (how: 'detached' | 'no-good-disk'): void => {
       if (over) return;
       over = true;
@@ -224,6 +237,12 @@ export class Disks {
           if (v.counters.lo > 0) return wait();
           // The peer may have been lost while it was waited for.
           if (onlyGood(v)) return end('no-good-disk');
+          if (!agreed && link.established)
+            return this.#p.roles.askDetach(v, (yes) => {
+              if (!yes && link.established) return end('no-good-disk');
+              agreed = true;
+              wait();
+            });
           this.#p.c.reason('mirror.disk', v.number, text('detached', '已卸离'));
           this.drop(v);
           end('detached');

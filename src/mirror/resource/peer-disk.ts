@@ -8,6 +8,8 @@ import { atLeast, type Volume } from './volume.ts';
 
 export class PeerDisks {
   readonly #p: Parts;
+  /** Of which the primary, our peer, has said that its disk is about to go. */
+  readonly #going = new Set<Volume>();
 
   constructor(p: Parts) {
     this.#p = p;
@@ -37,6 +39,7 @@ export class PeerDisks {
     const same = [theirs.current, theirs.bitmap].some((id) => generation(id) === v.exposed);
     if (!same && v.exposed !== undefined) return false;
     v.exposed = generation(theirs.current);
+    v.mayBeBehind = true;
     return true;
   }
   /** Met without a disk: we may have lost it before its disk was gone, and then never began what sets ours apart. */
@@ -53,11 +56,33 @@ export class PeerDisks {
   }
   /** The peer's disk may be gone: from then on we have what it has not. */
   changed(v: Volume, before: DrbdDisk): void {
+    const going = this.#going.delete(v);
     if (atLeast(before, 'Inconsistent') && before !== 'DUnknown') {
       if (!atLeast(v.peerDisk, 'UpToDate') && before === 'UpToDate') this.#p.sender.peerDiskLost(v);
       if (!atLeast(v.peerDisk, 'Inconsistent')) this.#sole(v);
-    }
+    } else if (going && !atLeast(v.peerDisk, 'Inconsistent')) this.#sole(v);
     this.settled(v);
+  }
+  /**
+   * It asks before its disk goes. Where it alone is primary, ours begins a generation when it says that the disk is gone, or
+   * writes: should it never hear that we agree, it keeps its disk, and begins one itself.
+   */
+  asked(v: Volume, before: DrbdDisk): void {
+    const goes =
+      before === 'UpToDate' && v.peerDisk === 'Failed' && v.peerRole === 'Primary' && !v.primary && !v.promoting;
+    if (!goes) {
+      this.changed(v, before);
+      return;
+    }
+    this.#going.add(v);
+    this.settled(v);
+  }
+  /** The peer writes. */
+  writes(v: Volume): void {
+    if (this.#going.delete(v)) this.#sole(v);
+  }
+  lost(): void {
+    this.#going.clear();
   }
   settled(v: Volume): void {
     this.#p.disks.check(v);

@@ -128,6 +128,7 @@ export class Receiver {
     const epoch = this.#epochs.at(-1) as Epoch;
     v.counters.nr += sizeOf(packet);
     v.counters.ua++;
+    v.usedAt = this.#c.now;
     const offset = packet.sector * 512;
     const end = offset + sizeOf(packet);
     const verdict = this.judge(v, offset, end);

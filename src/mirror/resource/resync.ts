@@ -18,6 +18,7 @@ import type { RangeLock } from './range-locks.ts';
 import { RateController } from './rate.ts';
 import type { Context } from './types.ts';
 import type { Volume } from './volume.ts';
+import { YIELDING, Yielding } from './yielding.ts';
 
 const LARGEST = 1 << 20;
 /** 16 MiB in bits: no request crosses it. */
@@ -68,16 +69,18 @@ export class ResyncTarget {
   readonly total: number;
   equal = 0;
   #paused = false;
+  readonly #yielding: Yielding;
   onEnd: (failed: number) => void = () => {};
 
   constructor(c: Context, v: Volume, checksums: string | undefined) {
     this.#c = c;
     this.#v = v;
     this.#checksums = checksums;
-    this.rate = new RateController(v.config.options.resync);
+    this.rate = new RateController(() => v.config.options.resync);
     this.begun = c.now;
     this.#due = us(c.now);
     this.total = v.bitmap.count;
+    this.#yielding = new Yielding(v.config.options.resync.minRate, c.now);
   }
   get deadline(): Microseconds | undefined {
     return this.#ended || this.#paused ? undefined : this.#due;
@@ -99,7 +102,9 @@ export class ResyncTarget {
   /** Asks for as much as the rate allows and the window has room for. */
   #pursue(): void {
     if (this.#ended || this.#paused) return;
-    const window = Math.max(WINDOW, this.#v.config.options.resync.fillTarget);
+    const { window, largest } = this.#yielding.yields(this.#v.usedAt, this.#c.now)
+      ? YIELDING
+      : { window: Math.max(WINDOW, this.#v.config.options.resync.fillTarget), largest: LARGEST };
     while (this.#budget >= BIT_BYTES && this.#inFlight < window) {
       const bit = this.#v.bitmap.nextSet(this.#cursor);
       if (bit === undefined) break;
@@ -108,7 +113,7 @@ export class ResyncTarget {
         this.#cursor = bit + 1;
         continue;
       }
-      const bits = mergedBits(this.#v, bit, Math.floor(this.#budget / BIT_BYTES));
+      const bits = mergedBits(this.#v, bit, Math.floor(Math.min(this.#budget, largest) / BIT_BYTES));
       const size = Math.min(bits * BIT_BYTES, this.#v.size * 512 - bit * BIT_BYTES);
       // What is being written here now must not be replaced by what the source had before: later, then.
       if (this.#v.primary && this.#v.busy(at * 512, at * 512 + size)) break;
@@ -149,6 +154,7 @@ export class ResyncTarget {
     const offset = p.sector * 512;
     if (this.#asked.get(p.sector) !== size) return;
     this.rate.received(size);
+    this.#yielding.moved(size);
     v.counters.nr += size;
     const lock = v.locks.acquire(offset, offset + size, () => {
       v.counters.lo++;
@@ -180,6 +186,7 @@ export class ResyncTarget {
   inSync(p: BlockAckPacket): void {
     if (!this.#took(p.sector)) return;
     this.rate.received(p.size);
+    this.#yielding.moved(p.size);
     this.equal += p.size;
     this.#v.bitmap.clear(bitsCovered(p.sector * 512, p.size, this.#v.size * 512));
     this.#pursue();
@@ -240,6 +247,9 @@ export class ResyncSource {
   failed = 0;
   readonly #asked: { readonly p: RequestPacket | DigestPacket; readonly algorithm: string | undefined }[] = [];
   #bytes = 0;
+  /** Of these and of what was sent: what the target has not acknowledged. */
+  #open = 0;
+  readonly #yielding: Yielding;
   readonly #spare: Uint8Array[] = [];
 
   constructor(c: Context, v: Volume) {
@@ -247,6 +257,7 @@ export class ResyncSource {
     this.#v = v;
     this.begun = c.now;
     this.total = v.bitmap.count;
+    this.#yielding = new Yielding(v.config.options.resync.minRate, c.now);
   }
   requested(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
     // No disk fails by what a peer asks for.
@@ -261,8 +272,11 @@ export class ResyncSource {
   #next(): void {
     for (let a = this.#asked[0]; a !== undefined; a = this.#asked[0]) {
       if (this.#stopped || (this.#bytes > 0 && this.#bytes + a.p.size > SOURCE_BYTES)) return;
+      const yields = this.#yielding.yields(this.#v.usedAt, this.#c.now);
+      if (yields && this.#open > 0 && this.#open + a.p.size > YIELDING.window) return;
       this.#asked.shift();
       this.#bytes += a.p.size;
+      this.#open += a.p.size;
       this.#read(a.p, a.algorithm);
     }
   }
@@ -271,8 +285,9 @@ export class ResyncSource {
     const offset = p.sector * 512;
     const memory = p.size < REUSED_FROM ? new Uint8Array(p.size) : (this.#spare.pop() ?? new Uint8Array(LARGEST));
     const into = memory.length === p.size ? memory : memory.subarray(0, p.size);
-    const gone = (): void => {
+    const gone = (acknowledges: boolean): void => {
       this.#bytes -= p.size;
+      if (!acknowledges) this.#open -= p.size;
       if (memory.length === LARGEST) this.#spare.push(memory);
       this.#next();
     };
@@ -291,7 +306,7 @@ export class ResyncSource {
     data: Uint8Array,
     result: number,
     algorithm: string | undefined,
-    gone: () => void,
+    gone: (acknowledges: boolean) => void,
   ): void {
     const v = this.#v;
     const block = { volume: v.number, sector: p.sector, id: p.id };
@@ -301,14 +316,14 @@ export class ResyncSource {
     if (result !== 0) {
       this.failed += p.size;
       ack('P_NEG_RS_DREPLY');
-      gone();
+      gone(false);
       return;
     }
     if (p.kind === 'P_CSUM_RS_REQUEST' && algorithm !== undefined) {
       if (Buffer.compare(digestOf(algorithm, data), p.digest) === 0) {
         v.bitmap.clear(bitsCovered(p.sector * 512, p.size, v.size * 512));
         ack('P_RS_IS_IN_SYNC');
-        gone();
+        gone(false);
         return;
       }
     }
@@ -321,15 +336,20 @@ export class ResyncSource {
         size: p.size,
         pad: 0,
       });
-      gone();
+      gone(true);
       return;
     }
-    this.#c.send('data', { kind: 'P_RS_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data }, gone);
+    this.#c.send('data', { kind: 'P_RS_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data }, () =>
+      gone(true),
+    );
   }
   /** The target has it, or could not write it. */
   acknowledged(p: BlockAckPacket): void {
     if (p.kind === 'P_RS_WRITE_ACK') this.#v.bitmap.clear(bitsCovered(p.sector * 512, p.size, this.#v.size * 512));
     else this.failed += p.size;
+    this.#open = Math.max(0, this.#open - p.size);
+    this.#yielding.moved(p.size);
+    this.#next();
   }
   stop(): void {
     this.#stopped = true;

@@ -99,7 +99,7 @@ export class Roles {
       if (v.disk === 'Inconsistent' && disk === 'UpToDate' && v.peerDisk !== 'UpToDate') v.considerResync = true;
       const before = v.peerDisk;
       if (!(disk === 'Failed' && before === 'Diskless')) v.peerDisk = disk;
-      this.#p.peerDisks.changed(v, before);
+      this.#p.peerDisks.asked(v, before);
     }
     if (touches(CONNECTION)) return this.#judgeConnection(v, DRBD_CONNECTIONS[want.connection]);
     return SUCCESS;
@@ -160,6 +160,23 @@ export class Roles {
       if (next === undefined) return;
       next();
     }
+  }
+  /** `then`: whether the peer agrees that our disk is about to go. */
+  askDetach(v: Volume, then: (agreed: boolean) => void): void {
+    const { link } = this.#p;
+    if (this.#asked !== undefined) {
+      this.#queue.push(() => this.askDetach(v, then));
+      return;
+    }
+    if (!link.established) {
+      then(false);
+      return;
+    }
+    link.ping(() => {});
+    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf('Failed')), (result) => {
+      if (result === MIRROR_REFUSALS.concurrent) this.askDetach(v, then);
+      else then(result >= SUCCESS);
+    });
   }
   /** `then`: the peer knows of the state of our disk; or it is gone. */
   tellDisk(v: Volume, then: () => void): void {
@@ -315,6 +332,7 @@ export class Roles {
           one.role = 'Primary';
           const seen = one.peerUuids?.uuids.current;
           if (one.backing === undefined && seen !== undefined) one.exposed = generation(seen);
+          if (one.backing === undefined) one.mayBeBehind = true;
           if (!link.established || era !== link.era) continue;
           if (raise.includes(one)) syncs.tellUuids(one);
           syncs.tell(one);

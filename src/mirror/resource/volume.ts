@@ -63,7 +63,7 @@ export type Counters = { ns: number; nr: number; dw: number; dr: number; lo: num
 
 export class Volume implements Stored {
   readonly #c: Context;
-  readonly config: VolumeConfig;
+  config: VolumeConfig;
   readonly devices: Devices;
   readonly locks = new RangeLocks();
   /** Ranges that a resync has asked for, of a target that is primary: its own writes wait. */
@@ -90,6 +90,8 @@ export class Volume implements Stored {
   /** When the application wrote last, and when the present generation began; undefined: not since this process started. */
   wroteAt: Microseconds | undefined;
   generationAt: Microseconds | undefined;
+  /** When an application asked for something last, on either side. */
+  usedAt: Microseconds | undefined;
   peerSizes: SizesPacket | undefined;
   /** Sectors. */
   size = 0;
@@ -214,6 +216,7 @@ export class Volume implements Stored {
   }
   dropBacking(): void {
     if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
+    this.mayBeBehind = this.connected;
     this.#unsaved = undefined;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
@@ -276,9 +279,12 @@ export class Volume implements Stored {
     if (this.attachedAs === undefined) return;
     this.disk = this.attachedAs;
     this.attachedAs = undefined;
+    this.mayBeBehind = false;
   }
   /** Of a primary without a disk: the generation that its application has seen. */
   exposed: bigint | undefined;
+  /** It was without its disk while a peer was there, which may have taken writes in a generation that we have not heard of. */
+  mayBeBehind = false;
   /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */
   considerResync = false;
   /** One side leaves on purpose and is out of date from here on: no state of the connection raises it again. */

@@ -13,20 +13,28 @@ type Held = { readonly offset: number; readonly bytes: Uint8Array };
 const overlap = (a: Held, b: Held): boolean =>
   a.offset < b.offset + b.bytes.length && b.offset < a.offset + a.bytes.length;
 
+const ZEROS = new Uint8Array(PAGE);
+const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, ZEROS) === 0;
+
+/** Pages never change: one that is written to gives way to another. So images share them, and a whole one is not copied. */
 class Image {
-  readonly pages = new Map<number, Uint8Array>();
+  pages = new Map<number, Uint8Array>();
+  /** `bytes` will not change. */
   write(offset: number, bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       const page = Math.floor((offset + at) / PAGE);
       const within = (offset + at) % PAGE;
       const n = Math.min(PAGE - within, bytes.length - at);
-      let p = this.pages.get(page);
-      if (p === undefined) {
-        p = new Uint8Array(PAGE);
-        this.pages.set(page, p);
-      }
-      p.set(bytes.subarray(at, at + n), within);
+      const part = bytes.subarray(at, at + n);
       at += n;
+      const before = this.pages.get(page);
+      if (n === PAGE) {
+        if (before !== undefined || !isZero(part)) this.pages.set(page, part);
+        continue;
+      }
+      const p = before?.slice() ?? new Uint8Array(PAGE);
+      p.set(part, within);
+      this.pages.set(page, p);
     }
   }
   read(offset: number, into: Uint8Array): void {
@@ -115,6 +123,10 @@ export class SimDisk {
     this.#unflushed = this.#unflushed.filter((u) => !settled.has(u));
     this.#durable.write(h.offset, h.bytes);
   }
+  /** Writes that have not ended; with `durable`, or ended and not yet safe from a power cut. */
+  pending(durable: boolean): number {
+    return this.#flying.size + (durable ? this.#unflushed.length : 0);
+  }
   /** The process dies, the machine lives: what was under way happens or not. */
   kill(): void {
     this.#life++;
@@ -140,20 +152,24 @@ export class SimDisk {
     }
     this.#unflushed = [];
     this.#flying.clear();
-    this.#seen.pages.clear();
-    for (const [n, p] of this.#durable.pages) this.#seen.pages.set(n, p.slice());
+    this.#seen.pages = new Map(this.#durable.pages);
   }
   /** At once: for making a disk, and for looking. */
   put(offset: number, bytes: Uint8Array): void {
-    this.#durable.write(offset, bytes);
-    this.#seen.write(offset, bytes);
+    const kept = bytes.slice();
+    this.#durable.write(offset, kept);
+    this.#seen.write(offset, kept);
+  }
+  /** What a page holds; not to be changed. */
+  page(n: number): Uint8Array {
+    return this.#seen.pages.get(n) ?? ZEROS;
   }
   look(offset: number, length: number): Uint8Array {
     const into = new Uint8Array(length);
     this.#seen.read(offset, into);
     return into;
   }
-  /** Pages that anybody has written. */
+  /** Pages that hold, or have held, something. */
   *pages(): Generator<number> {
     yield* this.#seen.pages.keys();
   }

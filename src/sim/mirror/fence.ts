@@ -7,10 +7,10 @@ import type { MirrorConfig } from '../../mirror/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { plainOptions } from './config.ts';
 import type { SimNode } from './node.ts';
-import { MirrorWorld } from './run.ts';
+import { MirrorWorld, type MirrorWorldOptions } from './run.ts';
 
 const MIB = 1 << 20;
-const stonith = (c: MirrorConfig): MirrorConfig => ({
+export const stonith = (c: MirrorConfig): MirrorConfig => ({
   ...c,
   volumes: c.volumes.map((v) => ({ ...v, options: { ...v.options, fencing: 'resource-and-stonith' } })),
   handlers: { 'fence-peer': 'fence', 'unfence-peer': 'unfence' },
@@ -23,12 +23,13 @@ export class FenceWorld extends MirrorWorld {
   /** In A it may be stable on the own disk alone, and whoever takes over lacks it. */
   protected override readonly throughCounts = this.options.protocol !== 'A';
 
-  constructor(seed: number) {
+  constructor(seed: number, more: Partial<MirrorWorldOptions> = {}) {
     super(seed, {
       ...plainOptions(seed),
       protocol: (['A', 'B', 'C', 'C', 'C'] as const)[seed % 5] as 'C',
       checksums: false,
       settings: stonith,
+      ...more,
     });
     for (const n of this.nodes)
       n.onHandler = (name, ended) => {
@@ -92,10 +93,14 @@ export class FenceWorld extends MirrorWorld {
     if (n.resource?.primary && r.chance(0.4)) n.ask({ verb: 'secondary' }, () => {});
     else if (n.alive) n.ask({ verb: 'primary', force: false }, () => {});
   }
+  /** Whether both may write. */
+  protected together(_: SimNode): boolean {
+    return false;
+  }
   protected override acknowledged(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     const v = n.resource?.volumes[0];
-    if (other.resource?.primary)
+    if (other.resource?.primary && !this.together(n))
       throw new Broken('P1: one writer', `${n.name} acknowledges while ${other.name} is primary`);
     if (v !== undefined && v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'))
       throw new Broken('P3: a half copy is never taken for data', `${n.name} acknowledges on ${v.disk}`);

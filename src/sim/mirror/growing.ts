@@ -39,6 +39,8 @@ export function growAndUse(w: GrowingWorld, primary: SimNode, by: SimNode): void
     zeroed = true;
   });
   w.runUntil('the new blocks are written', () => zeroed, 60);
+  // As if they had been flushed: no power cut brings the old metadata back.
+  for (const n of w.nodes) n.disk.put(offset, new Uint8Array(length));
   for (let i = 0; i < 4; i++) {
     const first = Math.ceil(offset / 4096);
     w.places.push(w.world.random.between(first, first + Math.floor(length / 4096) - 17) * 4096);

@@ -2,31 +2,46 @@
  * What may stand in each sector: the newest write that was acknowledged, or a later one whose fate is open. A power cut
  * of the primary takes back what was acknowledged and not yet covered by a flush, as it does with any disk.
  */
-type Issued = { readonly stamp: number; acknowledged: boolean; durable: boolean };
+type Issued = {
+  readonly stamp: number;
+  acknowledged: boolean;
+  durable: boolean;
+  /** In the order of all that begins and ends. */
+  readonly begun: number;
+  ended: number;
+};
+const FIRST: Issued = { stamp: 0, acknowledged: true, durable: true, begun: 0, ended: 0 };
 const SECTOR = 512;
 
 export class Ledger {
   readonly #protocol: 'A' | 'B' | 'C';
+  /** Two primaries write: only what ended before another began is older. */
+  readonly #two: boolean;
+  #time = 0;
   /** By byte offset: writes that may be what the sector holds, oldest first. No entry: zeros. */
   readonly #sectors = new Map<number, Issued[]>();
   /** Acknowledged, and not covered by a flush. */
   readonly #open = new Map<Issued, number>();
 
-  constructor(protocol: 'A' | 'B' | 'C') {
+  constructor(protocol: 'A' | 'B' | 'C', two = false) {
     this.#protocol = protocol;
+    this.#two = two;
   }
   writing(at: number, length: number, stamp: number, through: boolean): () => void {
     const mine: [number, Issued][] = [];
+    const begun = ++this.#time;
     for (let s = at; s < at + length; s += SECTOR) {
-      const w: Issued = { stamp, acknowledged: false, durable: false };
-      const list = this.#sectors.get(s) ?? [{ stamp: 0, acknowledged: true, durable: true }];
+      const w: Issued = { stamp, acknowledged: false, durable: false, begun, ended: Number.POSITIVE_INFINITY };
+      const list = this.#sectors.get(s) ?? [{ ...FIRST }];
       this.#sectors.set(s, list);
       list.push(w);
       mine.push([s, w]);
     }
     return () => {
+      const ended = ++this.#time;
       for (const [s, w] of mine) {
         w.acknowledged = true;
+        w.ended = ended;
         if (through) this.#settled(s, w);
         else this.#open.set(w, s);
       }
@@ -44,7 +59,24 @@ export class Ledger {
     this.#open.delete(w);
     const list = this.#sectors.get(s) ?? [];
     const at = list.indexOf(w);
-    if (at > 0) this.#sectors.set(s, list.slice(at));
+    if (this.#two)
+      this.#sectors.set(
+        s,
+        list.filter((o) => o.ended >= w.begun),
+      );
+    else if (at > 0) this.#sectors.set(s, list.slice(at));
+  }
+  /** Nobody writes, all is flushed, and this is what the disks hold: whatever else might have been there is not. */
+  settled(at: number, bytes: Uint8Array): void {
+    const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const time = ++this.#time;
+    for (let i = 0; i < bytes.length; i += SECTOR) {
+      const list = this.#sectors.get(at + i);
+      const is = list?.find((w) => w.stamp === v.getUint32(i));
+      if (list === undefined || is === undefined) continue;
+      for (const w of list) this.#open.delete(w);
+      this.#sectors.set(at + i, [{ ...is, acknowledged: true, durable: true, begun: time, ended: time }]);
+    }
   }
   powerCut(): void {
     for (const list of this.#sectors.values())
@@ -65,6 +97,10 @@ export class Ledger {
   #possible(s: number): number[] {
     const list = this.#sectors.get(s);
     if (list === undefined) return [0];
+    if (this.#two) {
+      const newest = Math.max(...list.map((w) => (w.acknowledged ? w.begun : 0)));
+      return list.filter((w) => w.ended >= newest).map((w) => w.stamp);
+    }
     // One place is written in the order of asking: what came before the newest acknowledged one is overwritten.
     return list.slice(list.findLastIndex((w) => w.acknowledged)).map((w) => w.stamp);
   }
@@ -74,6 +110,7 @@ export class Ledger {
     for (let i = 0; i * SECTOR < bytes.length; i++) {
       const s = at + i * SECTOR;
       const have = v.getUint32(i * SECTOR);
+      if (have === 0 && !this.#sectors.has(s)) continue;
       const now = this.#possible(s);
       if (before[i]?.has(have) || now.includes(have)) continue;
       return `sector at ${s} holds ${have}, may hold ${[...new Set([...(before[i] ?? []), ...now])].join(' or ')} (protocol ${this.#protocol})`;

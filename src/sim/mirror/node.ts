@@ -15,16 +15,23 @@ import {
   Resource,
   type ResourceEvent,
 } from '../../mirror/index.ts';
-import { type GenerationId, sector } from '../../wire/index.ts';
+import { type DrbdPacket, type DrbdSocket, type GenerationId, sector } from '../../wire/index.ts';
 import type { World } from '../world.ts';
 import { SimDisk } from './disk.ts';
 import type { Line } from './line.ts';
 import { SimUndo } from './undo.ts';
 
-/** The driver's side of the network: who is looking for the peer. */
+/** The driver's side of the network: who is looking for the peer, and who has done with that. */
 export interface Rendezvous {
   seeks(node: SimNode): void;
+  opens?(node: SimNode, socket: DrbdSocket): void;
+  agreed?(node: SimNode): void;
+  /** It closes what it has. */
+  leaves?(node: SimNode): void;
+  /** Its process is gone, and with `power` its machine. */
+  dies?(node: SimNode, power: boolean): void;
 }
+export type LineEnd = { readonly line: Line; readonly end: 0 | 1 };
 
 /** What a program does: its exit code comes when `ended` is called; never: it hangs until it is killed. */
 export type SimHandler = (name: MirrorHandler, ended: (status: number) => void) => void;
@@ -40,7 +47,8 @@ export class SimNode {
   readonly #config: MirrorConfig;
   readonly #meet: Rendezvous;
   resource: Resource | undefined;
-  line: { readonly line: Line; readonly end: 0 | 1 } | undefined;
+  /** Of each socket; often the same for both. */
+  lines: Partial<Record<DrbdSocket, LineEnd>> = {};
   seeking = false;
   /** A machine that is stopped for a while does nothing, and its peer hears nothing. */
   pausedUntil = 0;
@@ -53,6 +61,10 @@ export class SimNode {
   readonly #app = new Map<number, (result: number) => void>();
   /** Programs die with their machine. */
   #life = 0;
+  /** How often it died. */
+  get lives(): number {
+    return this.#life;
+  }
   readonly undo = new SimUndo();
   onHandler: SimHandler = (_, ended) => ended(0);
 
@@ -99,6 +111,15 @@ export class SimNode {
     this.#world.note(this.name, 'boots');
     this.ask({ verb: 'up' }, () => {});
   }
+  /** A crash now interrupts something: requests, writes of the disk, a handshake, a resync. */
+  atWork(power: boolean): boolean {
+    const r = this.resource;
+    if (r === undefined) return false;
+    const between = r.volumes.some(
+      (v) => v.connection !== 'Connected' && (v.connected || r.connection !== 'WFConnection'),
+    );
+    return !r.quiet || between || this.disk.pending(power) > 0;
+  }
   kill(power: boolean): void {
     if (this.resource === undefined) return;
     this.#world.note(this.name, power ? 'power cut' : 'process killed');
@@ -110,13 +131,20 @@ export class SimNode {
     this.#asked.clear();
     this.#app.clear();
     // A process that dies has its sockets closed by its kernel; a machine without power says nothing.
-    if (!power) this.line?.line.close(this.line.end);
-    else if (this.line !== undefined) this.line.line.vanish(this.line.end);
-    this.line = undefined;
+    for (const l of this.#lines()) power ? l.line.vanish(l.end) : l.line.close(l.end);
+    this.lines = {};
+    this.#meet.dies?.(this, power);
     if (power) this.disk.cut();
     else this.disk.kill();
   }
 
+  #send(socket: DrbdSocket, packet: DrbdPacket): void {
+    const l = this.lines[socket];
+    l?.line.send(l.end, socket, packet);
+  }
+  #lines(): Set<LineEnd> {
+    return new Set(Object.values(this.lines));
+  }
   ask(request: MirrorRequest, then: (a: MirrorAnswer) => void): void {
     const id = this.#nextRequest++;
     this.#asked.set(id, then);
@@ -166,20 +194,25 @@ export class SimNode {
             this.disk.run(e.operation, (result) => this.feed({ kind: 'disk', tag: e.tag, result }));
             break;
           case 'send':
-            this.line?.line.send(this.line.end, e.socket, e.packet);
+            this.#send(e.socket, e.packet);
             e.sent?.();
             break;
           case 'agree':
-            this.line?.line.agree(this.line.end, e.dialect);
+            for (const l of this.#lines()) l.line.agree(l.end, e.dialect);
+            this.#meet.agreed?.(this);
+            break;
+          case 'open':
+            this.#meet.opens?.(this, e.socket);
             break;
           case 'seek':
             this.seeking = true;
             this.#meet.seeks(this);
             break;
           case 'close':
-            this.line?.line.close(this.line.end);
-            this.line = undefined;
+            for (const l of this.#lines()) l.line.close(l.end);
+            this.lines = {};
             this.seeking = false;
+            this.#meet.leaves?.(this);
             break;
           case 'done': {
             const then = this.#app.get(e.tag);

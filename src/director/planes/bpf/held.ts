@@ -24,6 +24,8 @@ export type Compared = {
   /** New or other than what is held. `at`: its place in the list. */
   readonly fresh: readonly { readonly at: number; readonly service: WantedService; readonly held: Held | undefined }[];
   readonly gone: readonly Gone[];
+  /** Where the list is another than the last: from a place on so many, instead of so many. */
+  readonly changed: { readonly from: number; readonly before: number; readonly now: number };
 };
 
 export class HeldServices {
@@ -31,7 +33,7 @@ export class HeldServices {
   /** Found in the kernel and not yet claimed by a service, by the text of each entry. */
   readonly #orphans = new Map<string, ServiceTable>();
   /** The last list, all of which is held, with its outcomes had it been given again. Undefined: there is no such list. */
-  #last: { readonly services: readonly WantedService[]; readonly kept: readonly ServiceOutcome[] } | undefined;
+  #last: { readonly services: readonly WantedService[]; readonly kept: ServiceOutcome[] } | undefined;
 
   /** What an earlier process left. */
   found(tables: readonly ServiceTable[]): void {
@@ -50,11 +52,8 @@ export class HeldServices {
   compare(services: readonly WantedService[]): Compared {
     const last = this.#last?.services ?? [];
     const kept = this.#last?.kept ?? [];
-    const least = Math.min(last.length, services.length);
-    let from = 0;
-    while (from < least && last[from] === services[from]) from++;
-    let tail = 0;
-    while (tail < least - from && last[last.length - 1 - tail] === services[services.length - 1 - tail]) tail++;
+    const from = sameFromStart(last, services);
+    const tail = sameFromEnd(last, services, Math.min(last.length, services.length) - from);
     const middle = services.slice(from, services.length - tail);
     const before = last.slice(from, last.length - tail);
 
@@ -69,7 +68,9 @@ export class HeldServices {
       }
     }
     const gone = this.#gone(middle, this.#last ? before.map((s) => s.key) : this.#held.keys());
-    return { outcomes: kept.slice(0, from).concat(known, kept.slice(kept.length - tail)), fresh, gone };
+    // One copy of the long list, and no more: while memory is being collected each costs a fifth of a millisecond.
+    const outcomes = replaced(kept.slice(), from, before.length, known);
+    return { outcomes, fresh, gone, changed: { from, before: before.length, now: middle.length } };
   }
   #gone(middle: readonly WantedService[], candidates: Iterable<ServiceKey>): Gone[] {
     const gone: Gone[] = [];
@@ -103,12 +104,32 @@ export class HeldServices {
   }
   /** After `compare` and what came of it. `outcomes` may go to the caller: it is not kept. */
   settle(services: readonly WantedService[], c: Compared): void {
-    if (c.outcomes.some((o) => !o.result.ok)) {
+    if (c.fresh.some((f) => !c.outcomes[f.at]?.result.ok)) {
       this.#last = undefined;
       return;
     }
-    const kept = c.outcomes.slice();
-    for (const f of c.fresh) kept[f.at] = (this.#held.get(f.service.key) as Held).kept;
-    this.#last = { services, kept };
+    const { from, before, now } = c.changed;
+    const news = services.slice(from, from + now).map((s) => (this.#held.get(s.key) as Held).kept);
+    this.#last = { services, kept: replaced(this.#last?.kept ?? [], from, before, news) };
   }
+}
+
+const FEW = 100;
+/** `list` itself with other elements, where they are few. */
+function replaced<T>(list: T[], from: number, count: number, by: readonly T[]): T[] {
+  if (by.length > FEW) return list.slice(0, from).concat(by, list.slice(from + count));
+  list.splice(from, count, ...by);
+  return list;
+}
+// Small loops of their own: compiled soon, also where a list of ten thousand seldom comes.
+function sameFromStart(a: readonly unknown[], b: readonly unknown[]): number {
+  const most = Math.min(a.length, b.length);
+  let n = 0;
+  while (n < most && a[n] === b[n]) n++;
+  return n;
+}
+function sameFromEnd(a: readonly unknown[], b: readonly unknown[], most: number): number {
+  let n = 0;
+  while (n < most && a[a.length - 1 - n] === b[b.length - 1 - n]) n++;
+  return n;
 }

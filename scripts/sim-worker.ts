@@ -1,0 +1,11 @@
+/** A process of `sim-jobs.ts`: simulates the seeds that it is sent, one after the other, and tells of each. */
+import { type Batch, simulate, type WorldReport } from './sim-jobs.ts';
+
+const tell = (m: WorldReport | 'done'): void => {
+  process.send?.(m);
+};
+process.on('message', ({ part, seeds }: Batch) => {
+  for (const seed of seeds) tell(simulate(part, seed));
+  tell('done');
+});
+process.on('disconnect', () => process.exit(0));
