@@ -292,7 +292,7 @@ export class Sender {
       begun: this.#c.now,
       ends: false,
       closed: undefined,
-      judged: false,
+      judged: 0,
     };
     this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
     this.#epochs.push(epoch);
@@ -333,7 +333,9 @@ export class Sender {
   #passedOver(barrier: BarrierId): Epoch[] {
     const at = this.#epochs.findIndex((e) => e.barrier === barrier);
     const before = this.#epochs.slice(0, Math.max(0, at));
-    const over = before.every((e) => e.judged && e.closed !== undefined && e.writes.every((w) => w.peer !== 'sent'));
+    const over = before.every(
+      (e) => e.judged > 0 && e.closed !== undefined && e.writes.every((w) => w.peer !== 'sent'),
+    );
     return over ? before : [];
   }
   /** Where nothing else is sent whose acknowledgement would count for it too. */
@@ -341,9 +343,9 @@ export class Sender {
     const [oldest] = this.#epochs;
     const last = this.#epochs.at(-1);
     this.#flushAt = undefined;
-    if (oldest === undefined || !oldest.judged || last === undefined) return;
+    if (oldest === undefined || oldest.judged === 0 || last === undefined) return;
     this.close();
-    if (last.judged) this.#sendFlush(oldest.writes);
+    if (last.judged > 0) this.#sendFlush(oldest.writes);
     else this.#flushAt = us(this.#c.now + FLUSH_AFTER);
   }
   /** An epoch of its own that says of those writes too that they are durable. */
@@ -364,7 +366,7 @@ export class Sender {
     const w = this.#log.get(Number(p.id));
     if (w === undefined || w.volume !== v || p.sector !== w.offset / 512 || p.size !== w.length) return false;
     if ((p.kind === 'P_RETRY_WRITE' || p.kind === 'P_SUPERSEDED') && w.epoch !== undefined) {
-      w.epoch.judged = true;
+      w.epoch.judged++;
       this.#flushAt = us(this.#c.now + FLUSH_AFTER);
     }
     if (p.kind === 'P_NEG_ACK') {
@@ -414,7 +416,7 @@ export class Sender {
       return;
     }
     if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
-      w.completed = true;
+      this.#answered(w);
       // A disk that is not good itself will be overwritten with what the peer has.
       const good = w.peer === 'acked' || (w.local === 'done' && v.disk === 'UpToDate');
       v.counters.ap--;
@@ -523,6 +525,21 @@ export class Sender {
     }
     return found;
   }
+  /** `then`: the own writes that collide with a range now are answered, so the peer has them. */
+  afterCollisions(v: Volume, from: number, to: number, then: () => void): void {
+    const open = new Set<Write>();
+    for (const w of this.#log.values())
+      if (w.volume === v && !w.completed && w.offset < to && from < w.offset + w.length) open.add(w);
+    if (open.size === 0) then();
+    else this.#awaited.push({ open, then });
+  }
+  #awaited: { readonly open: Set<Write>; readonly then: () => void }[] = [];
+  #answered(w: Write): void {
+    w.completed = true;
+    if (this.#awaited.length === 0) return;
+    for (const a of this.#awaited) if (a.open.delete(w) && a.open.size === 0) a.then();
+    this.#awaited = this.#awaited.filter((a) => a.open.size > 0);
+  }
   /** Whether one of the own writes in a range is under way. */
   busy(v: Volume, from: number, to: number): boolean {
     for (const w of this.#log.values())
@@ -550,7 +567,7 @@ export class Sender {
   /** As a new write, behind all that overlaps it by now. */
   #resubmit(w: Write): void {
     const { volume: v } = w;
-    w.completed = true;
+    this.#answered(w);
     this.#ends(w);
     this.#unlock(w);
     this.#forget(w);

@@ -51,10 +51,10 @@ export type Epoch = {
   /** One of its writes is answered: what is sent from now on may depend on it, so a barrier goes before that. */
   ends: boolean;
   closed: number | undefined;
-  /** The peer has refused one of its writes for one of its own (two primaries): the kernel never acknowledges such an epoch. */
-  judged: boolean;
+  /** Writes that the peer refused for one of its own (two primaries). As a kernel that sends them counts, they are none of its. */
+  judged: number;
 };
-export const countOf = (e: Epoch): number => e.writes.length + (e.carried.length > 0 ? 1 : 0);
+export const countOf = (e: Epoch): number => e.writes.length - e.judged + (e.carried.length > 0 ? 1 : 0);
 export const isOf = (e: Epoch, v: Volume): boolean => [e.writes, e.carried].some((l) => l.some((w) => w.volume === v));
 export type Flush = {
   readonly volume: Volume;
