@@ -7,6 +7,7 @@ import { BLOCK_BYTES, BLOCK_SECTORS, EXTENT_BITS, PAGE_BITS } from './layout.ts'
 
 const ONES = 0xffff_ffff;
 const WORDS_PER_PAGE = BLOCK_BYTES / 4;
+const EMPTY_PAGE = new Uint8Array(BLOCK_BYTES);
 invariant(
   new Uint8Array(Uint32Array.of(1).buffer)[0] === 1,
   'the bitmap is kept as it is on disk, which takes a little-endian processor',
@@ -100,20 +101,16 @@ export class Bitmap {
   load(n: number, bytes: Uint8Array): void {
     const pages = bytes.length / BLOCK_BYTES;
     invariant(Number.isInteger(pages) && n + pages <= this.pages, 'pages of the bitmap have 4096 bytes');
-    const to = (n + pages) * PAGE_BITS;
-    if (this.#count > 0) this.#count -= this.countIn({ from: n * PAGE_BITS, to });
-    new Uint8Array(this.#words.buffer, n * BLOCK_BYTES, bytes.length).set(bytes);
-    if (to > this.bits) {
-      this.#count += this.countIn({ from: n * PAGE_BITS, to });
-      this.#padEnd();
-      return;
-    }
-    // Most bitmaps are nearly empty, and large ones must not take long.
-    const last = (n + pages) * WORDS_PER_PAGE;
-    for (let i = n * WORDS_PER_PAGE; i < last; i++) {
-      const word = this.#words[i] as number;
-      if (word !== 0) this.#count += popcount(word);
-    }
+    for (let i = 0; i < pages; i++) this.#loadPage(n + i, bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES));
+  }
+  #loadPage(n: number, bytes: Uint8Array): void {
+    const range = { from: n * PAGE_BITS, to: (n + 1) * PAGE_BITS };
+    const before = this.#count > 0 ? this.countIn(range) : 0;
+    // Most bitmaps are nearly empty: memory that nothing was ever written to costs none.
+    if (before === 0 && Buffer.compare(bytes, EMPTY_PAGE) === 0) return;
+    new Uint8Array(this.#words.buffer, n * BLOCK_BYTES, BLOCK_BYTES).set(bytes);
+    this.#count += this.countIn(range) - before;
+    if (range.to > this.bits) this.#padEnd();
   }
   /** Words as they travel in P_BITMAP, ORed in at `from`, a multiple of 64. Returns how many bits were new; more than there are is a bug of the caller. */
   merge(from: number, words: Uint8Array): number {

@@ -54,12 +54,12 @@ const READ_FAILED: AttachError = {
 };
 
 export function attach(c: Context, d: Devices, sure: boolean, then: (r: Result<Attached, AttachError>) => void): void {
-  const read = (sector: number, length: number, got: (b: Uint8Array) => void): void => {
-    const into = new Uint8Array(length);
+  const read = (sector: number, length: number, got: (b: Uint8Array) => void): void =>
+    readInto(sector, new Uint8Array(length), got);
+  const readInto = (sector: number, into: Uint8Array, got: (b: Uint8Array) => void): void =>
     c.disk(d.volume, 'metadata', { op: 'read', offset: sector * 512, into }, (result) =>
       result === 0 ? got(into) : then(err(READ_FAILED)),
     );
-  };
   const place = computeLayout(d.placement, d.metadata);
   if (!place.ok) {
     then(refuse(`the disk does not suit: ${place.error.kind}`, `磁盘不适用：${place.error.kind}`));
@@ -103,13 +103,14 @@ export function attach(c: Context, d: Devices, sure: boolean, then: (r: Result<A
   function loadBitmap(s: Superblock, layout: MetadataLayout, usable: number, ring: Uint8Array): void {
     const bitmap = new Bitmap(bitsFor(s.laSize === 0 ? usable : s.laSize));
     // One after the other, in pieces: the bitmap itself is all the memory that a large one takes.
+    const piece = new Uint8Array(Math.min(RUN_PAGES, bitmap.pages) * BLOCK_BYTES);
     const next = (page: number): void => {
       if (page >= bitmap.pages) {
         finish(s, layout, usable, ring, bitmap);
         return;
       }
       const pages = Math.min(RUN_PAGES, bitmap.pages - page);
-      read(bitmapPageSector(layout, page), pages * BLOCK_BYTES, (b) => {
+      readInto(bitmapPageSector(layout, page), piece.subarray(0, pages * BLOCK_BYTES), (b) => {
         bitmap.load(page, b);
         next(page + pages);
       });
