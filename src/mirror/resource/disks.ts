@@ -209,7 +209,7 @@ export class Disks {
       then('no-good-disk');
       return;
     }
-    const unblock = link.block();
+    let unblock = link.block();
     v.hold('detaching', text('the disk is being detached', '正在卸离磁盘'));
     const { backing } = v;
     let over = false;
@@ -237,12 +237,17 @@ export class Disks {
           if (v.counters.lo > 0) return wait();
           // The peer may have been lost while it was waited for.
           if (onlyGood(v)) return end('no-good-disk');
-          if (!agreed && link.established)
+          if (!agreed && link.established) {
+            // Meanwhile the peer's packets are worked off: it may be asking something itself, and is answered first.
+            unblock();
             return this.#p.roles.askDetach(v, (yes) => {
+              if (over) return;
               if (!yes && link.established) return end('no-good-disk');
               agreed = true;
+              unblock = link.block();
               wait();
             });
+          }
           this.#p.c.reason('mirror.disk', v.number, text('detached', '已卸离'));
           this.drop(v);
           end('detached');

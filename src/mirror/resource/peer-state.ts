@@ -147,6 +147,8 @@ export class PeerStates {
       if (tellFirst) this.#s.tell(v);
       this.#p.steps.begin(v);
       unblock();
+      // A disk that has just come may be the good one that a primary's requests wait for.
+      this.#p.peerDisks.settled(v);
     });
   }
 }
