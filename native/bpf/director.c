@@ -27,7 +27,7 @@ static inline int here(struct __sk_buff *skb) {
   __u32 zero = 0;
   struct config *c = map_lookup(&config, &zero);
   if (c && c->here_mark) skb->mark = c->here_mark;
-  return TC_ACT_OK;
+  return NOT_OURS;
 }
 
 /*
@@ -61,17 +61,17 @@ static inline int to_neighbour(const struct server *s) {
 }
 
 SEC("tc/director") int tc_director(struct __sk_buff *skb) {
-  if (skb->vlan_present) return TC_ACT_OK;
+  if (skb->vlan_present) return NOT_OURS;
   __u32 want = skb->len < 192 ? skb->len : 192;
-  if (unlikely((void *)(long)skb->data + want > (void *)(long)skb->data_end) && skb_pull_data(skb, want)) return TC_ACT_OK;
+  if (unlikely((void *)(long)skb->data + want > (void *)(long)skb->data_end) && skb_pull_data(skb, want)) return NOT_OURS;
   void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
   struct packet p = {};
-  if (!read_packet(data, end, &p) || data + ETH_BYTES > end) return TC_ACT_OK;
-  if (unlikely(skb->pkt_type != PACKET_HOST) && !of_virtual_router(data)) return TC_ACT_OK;
+  if (!read_packet(data, end, &p) || data + ETH_BYTES > end) return NOT_OURS;
+  if (unlikely(skb->pkt_type != PACKET_HOST) && !of_virtual_router(data)) return NOT_OURS;
   struct server *s = 0;
   __u32 id = 0;
   enum verdict v = decide(&p, &s, &id);
-  if (v == PASS || !s) return v == DROP ? TC_ACT_SHOT : TC_ACT_OK;
+  if (v == PASS || !s) return v == DROP ? TC_ACT_SHOT : NOT_OURS;
   if (from_director(data, s->service)) {
     note(LOOPED);
     return here(skb);

@@ -37,6 +37,8 @@ static long (*const redirect_neigh)(__u32 ifindex, const struct bpf_redir_neigh 
 /* Linux 5.11; atomic operations with a result, which the processor level v3 has, are of 5.12. */
 static __u64 (*const ktime_get_coarse_ns)(void) = (void *)160;
 
+/* To whoever comes next (another's program or filter, then the stack), as if we were not there. TC_ACT_OK would end it here. */
+enum { NOT_OURS = TC_ACT_UNSPEC };
 enum { PACKET_HOST = 0 }; /* linux/if_packet.h */
 enum { ETH_BYTES = 14, IP4_BYTES = 20, IP6_BYTES = 40 };
 enum { ETHERTYPE_IP4 = 0x0008, ETHERTYPE_IP6 = 0xdd86 }; /* as they lie in memory */

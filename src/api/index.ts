@@ -12,6 +12,8 @@ export type {
   LbService,
 } from './lb.ts';
 export type {
+  MirrorAdjustChange,
+  MirrorAdjustment,
   MirrorAnswer,
   MirrorAsk,
   MirrorCounters,

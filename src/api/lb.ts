@@ -31,6 +31,8 @@ export type LbServer = {
   /** 0: the port that the client asked for. */
   readonly port: number;
   readonly forwarding: 'nat' | 'direct-routing' | 'tunnel';
+  /** Of `tunnel`. `port`: GUE's. */
+  readonly tunnel?: { readonly type: 'ipip' | 'gue' | 'gre'; readonly port?: number };
   /** `sorry`: it stands in for the others. */
   readonly role: 'real' | 'sorry';
   /**

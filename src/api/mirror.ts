@@ -1,5 +1,6 @@
 /** What `holdfast mirror status --json` prints: every mirror of this host. */
-import type { MirrorRequest, MirrorStatus } from '../mirror/index.ts';
+import type { Text } from '../base/index.ts';
+import type { AdjustChange, MirrorRefusal, MirrorRequest, MirrorStatus } from '../mirror/index.ts';
 
 export type {
   MirrorAnswer,
@@ -28,6 +29,32 @@ export type MirrorAsk =
   /** Answered by a MirrorDifferences, or by a MirrorAnswer that refuses. */
   | { readonly ask: 'differences'; readonly name: string }
   /** Answered by a MirrorAnswer. */
-  | { readonly ask: 'mirror'; readonly name: string; readonly request: MirrorRequest };
+  | { readonly ask: 'mirror'; readonly name: string; readonly request: MirrorRequest }
+  /**
+   * Takes over what has changed in the file that the mirror was started from. `file`: where the one who asks believes it to
+   * be. `plan`: of an answer that this one goes on from; undefined: nothing is changed. Answered by a MirrorAdjustment.
+   */
+  | {
+      readonly ask: 'adjust';
+      readonly name: string;
+      readonly file: string | undefined;
+      readonly plan: string | undefined;
+    };
+/** `findings`: of the file, with place and line; what is wrong there changes nothing. */
+export type MirrorAdjustment = {
+  readonly findings: readonly Text[];
+  readonly changes: readonly MirrorAdjustChange[];
+  /** What these changes are called: whoever has seen them says so. */
+  readonly plan: string;
+} & (
+  | { readonly ok: true; readonly done: boolean; readonly text: Text }
+  | {
+      readonly ok: false;
+      readonly code: 'wrong-file' | 'other-file' | 'plan-changed' | 'not-while-running' | MirrorRefusal;
+      readonly text: Text;
+    }
+);
+/** `when`: when it takes effect. */
+export type MirrorAdjustChange = AdjustChange & { readonly when: Text };
 /** Where a mirror process listens unless it was told otherwise. */
 export const MIRROR_SOCKET = '/run/holdfast/mirror.sock';

@@ -56,6 +56,7 @@ export {
   type ProbeTarget,
   probe,
 } from './probe/index.ts';
+export { covers } from './reach.ts';
 export {
   Decapsulator,
   type DecapsulatorWanted,

@@ -7,7 +7,10 @@ import { crosses, matchesOf } from './pool/index.ts';
 import type { ServerKey } from './types.ts';
 
 /** How this host would send to an address. `unknown`: no route, which may still come. */
-export type Way = { readonly is: 'local' | 'on-link' | 'unknown' } | { readonly is: 'routed'; readonly via: IpAddress };
+export type Way =
+  | { readonly is: 'local' | 'on-link' | 'unknown' }
+  /** `ifindex`: of a gateway whose address is good on one link only. */
+  | { readonly is: 'routed'; readonly via: IpAddress; readonly ifindex?: number };
 
 export function covers(p: IpPrefix, a: IpAddress): boolean {
   const [x, y] = [ipBytes(p.address), ipBytes(a)];
@@ -34,9 +37,12 @@ export function wayTo(a: IpAddress, routes: readonly Route[], addresses: readonl
       best = r;
   }
   if (!best) return { is: 'unknown' };
-  const via = best.hops.find((h) => h.via !== undefined)?.via;
-  return via === undefined ? { is: 'on-link' } : { is: 'routed', via };
+  const hop = best.hops.find((h) => h.via !== undefined);
+  if (hop?.via === undefined) return { is: 'on-link' };
+  const { via, ifindex } = hop;
+  return { is: 'routed', via, ...(isLinkLocal(via) && ifindex !== undefined ? { ifindex } : {}) };
 }
+export const isLinkLocal = (a: IpAddress): boolean => covers({ address: 'fe80::' as IpAddress, length: 10 }, a);
 const isLoopback = (a: IpAddress): boolean =>
   a === '::1' || covers({ address: '127.0.0.0' as IpAddress, length: 8 }, a);
 

@@ -108,6 +108,8 @@ export type FlowException = {
   readonly port: number;
 };
 
+export type ExceptionChanges = { readonly set: readonly FlowException[]; readonly gone: readonly FlowException[] };
+
 /**
  * A way for packets from clients to servers. Everything is synchronous: kernel planes are told by netlink and bpf(2),
  * which answer while they are asked.
@@ -128,6 +130,13 @@ export interface Plane {
    * flows and wants to be asked again. Costs nothing while there can be none.
    */
   exceptions?(most: number): Result<readonly FlowException[] | 'more', HostError>;
+  /**
+   * Calls back when exceptions that the plane follows by itself have come or gone, until they are taken; the rest is looked for.
+   * Asked once, before all else of another director.
+   */
+  follow?(news: () => void): void;
+  /** What came and went since it was last asked. */
+  takeChanges?(): ExceptionChanges;
   /** Another director's exceptions, to be kept at their servers should they come by. What is not wanted here is ignored; repeating does no harm. */
   adopt?(flows: readonly FlowException[]): void;
   /** Adopted ones that are over on the other director; those that came by meanwhile stay. */

@@ -57,8 +57,7 @@ export interface BpfProgram {
 export interface BpfLink {
   /** Packets meet the old program or the new one, never none. */
   replace(program: BpfProgram): Result<void, HostError>;
-  /** False: this kind of attachment stays by itself, and needs no pin. */
-  readonly pinned: boolean;
+  /** Nothing where this kind of attachment stays by itself (a filter). */
   pin(path: string): Result<void, HostError>;
   /** Takes the program off the device, pinned or not. */
   detach(): Result<void, HostError>;
@@ -92,8 +91,8 @@ export interface Bpf {
   /** What the object of `native/bpf/NAME.c` was made from: differs where the source differs. */
   fingerprint(name: string): Result<string, HostError>;
   attach(program: BpfProgram, ifindex: number, where: BpfAttachment): Result<BpfLink, HostError>;
-  /** An attachment that an earlier process left: pinned at `path`, or a filter of ours on the device. Undefined where there is none. */
-  adopt(path: string, ifindex: number, where: BpfAttachment): BpfLink | undefined;
+  /** An attachment of this program that an earlier process left: pinned at `path`, or a filter of ours on the device. Undefined where there is none. */
+  adopt(path: string, ifindex: number, where: BpfAttachment, program: string): BpfLink | undefined;
   /** A map that is pinned at `path`. */
   openMap(path: string): Result<BpfMap, HostError>;
   /** Makes the folder, with a BPF file system in it where it has none. */

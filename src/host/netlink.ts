@@ -1,7 +1,7 @@
 /** Netlink families other than the tables of `Network`: asked and answered at once, nothing to wait for. */
 import type { Result, Text } from '../base/index.ts';
 import type { NetlinkMessage, NetlinkWriter } from '../wire/index.ts';
-import type { HostError } from './ports.ts';
+import type { Cancel, HostError } from './ports.ts';
 
 export type NetlinkFamily = 'generic' | 'netfilter' | 'route';
 /** One message to be sent, without its header's bookkeeping. */
@@ -33,6 +33,15 @@ export interface NetlinkChannel {
     begin: () => void,
     take: (m: NetlinkMessage) => void,
   ): Result<void, HostError>;
+  /**
+   * Reads a table of many entries a piece at a time, while it changes: some may be missed, or come twice. Each call takes one
+   * piece; true: that was the last. Until then this channel reads no other table.
+   */
+  pieces(
+    r: Pick<NetlinkRequest, 'type' | 'write'>,
+    doing: Text,
+    take: (m: NetlinkMessage) => void,
+  ): () => Result<boolean, HostError>;
   /** One request that is answered by messages of its own and not by a dump. */
   ask(r: NetlinkRequest, doing: Text): Result<readonly NetlinkMessage[], HostError>;
   close(): void;
@@ -40,4 +49,16 @@ export interface NetlinkChannel {
 /** In the network namespace of the calling thread. */
 export interface Netlink {
   open(family: NetlinkFamily): Result<NetlinkChannel, HostError>;
+}
+/** What the kernel tells of by itself. */
+export interface NetlinkEvents {
+  /**
+   * `groups`: a mask of the family's multicast groups. `take` must copy what it keeps. `lost`: notifications came faster than
+   * they were read, and some are missing.
+   */
+  listen(
+    family: NetlinkFamily,
+    groups: number,
+    on: { readonly take: (m: NetlinkMessage) => void; readonly lost: () => void },
+  ): Result<Cancel, HostError>;
 }

@@ -19,10 +19,10 @@ export interface RelayStream {
   /** For what stands before the relayed bytes. */
   write(bytes: Uint8Array): void;
   /**
-   * Hands everything received to `other`: what it does not take at once (64 KiB) is left with the sender, and the end
-   * of sending is passed on behind the last byte. Until this is called nothing is read. Once.
+   * From now on everything received goes to `other`, and the other way round: what one does not take at once (64 KiB) is
+   * left with the sender, and the end of sending is passed on behind the last byte. Until this is called nothing is read. Once.
    */
-  relayTo(other: RelayStream): void;
+  relayWith(other: RelayStream): void;
   /** `reset`: the other side sees that it was cut; else what was written is still sent. */
   destroy(how: 'reset' | 'close'): void;
 }

@@ -26,7 +26,7 @@ export type DiskOptions = {
   /** `no` for storage with a battery behind its cache. */
   readonly diskFlushes: boolean;
   readonly mdFlushes: boolean;
-  /** Name of the resource whose resync goes first. */
+  /** Whose resync goes first, a mirror of this host or one of its volumes: `NAME`, `NAME/VOLUME`. */
   readonly resyncAfter: string | undefined;
   /** Hot 4 MiB extents, 67..65534. */
   readonly alExtents: number;

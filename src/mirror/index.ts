@@ -1,3 +1,4 @@
+export * from './adjust/index.ts';
 export type * from './config.ts';
 export { MIRROR_HANDLERS } from './config.ts';
 export * from './create/index.ts';

@@ -100,6 +100,8 @@ export type MirrorStatus = {
   /** Of the connection itself: StandAlone to Connected. */
   readonly connection: DrbdConnection;
   readonly volumes: readonly VolumeStatus[];
+  /** Names below /dev/holdfast that are there though this host is not primary: requests to them wait. */
+  readonly stranded: readonly string[];
   /** The last ones, oldest first. */
   readonly reasons: readonly MirrorReason[];
 };

@@ -135,10 +135,16 @@ export function unsolicitedAdvertisement(mac: MacAddress, address: IpAddress, ro
  * (RFC 4862 section 5.4.2), from no address to the solicited-node group. Who has it answers to all nodes.
  */
 export function duplicateProbe(mac: MacAddress, address: IpAddress): Uint8Array {
-  const group = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...ipBytes(address).subarray(13));
-  const path = { source: '::' as IpAddress, destination: ipFromBytes(group) };
+  const path = { source: '::' as IpAddress, destination: solicitedNode(address) };
   return frame(mac, path, { kind: 'solicitation', target: address, options: [] });
 }
+/** The same question by a neighbour, `source`, as a whole Ethernet frame (RFC 4861 section 7.2.2): who has it answers to that one. */
+export function neighbourSolicitation(mac: MacAddress, source: IpAddress, target: IpAddress): Uint8Array {
+  const path = { source, destination: solicitedNode(target) };
+  return frame(mac, path, { kind: 'solicitation', target, options: [{ kind: 'source-link-layer', mac }] });
+}
+const solicitedNode = (address: IpAddress): IpAddress =>
+  ipFromBytes(Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...ipBytes(address).subarray(13)));
 
 function frame(mac: MacAddress, path: TransportPath, message: NdpMessage): Uint8Array {
   return encodeEthernet({

@@ -242,9 +242,31 @@ test('a daemon that was killed leaves nothing behind a start without virtual ser
   const cmdline = `/proc/${orphan}/cmdline`;
   await until('the director ends by itself', () => !existsSync(cmdline) || readFileSync(cmdline, 'utf8') === '');
   assert.match(rules(), /holdfast/, 'and the kernel goes on');
+  assert.match(lb(b, 'status').output, /the director before did not end in order .*may forward on/);
   b.write('a.conf', vrrp);
-  b.daemon(file, '--lb-plane=nft');
+  const { lines } = b.daemon(file, '--lb-plane=nft');
   await until('it is swept', () => !rules().includes('holdfast'));
+  assert.ok(lines.some((l) => /a director before this one did not end in order/.test(l.text)));
+});
+
+test('a director that is killed while it stops: another one takes its services down, and both are told of', {
+  skip,
+}, async (t) => {
+  const b = new Bench(t);
+  const rules = (): string => b.inside('nft', 'list', 'ruleset');
+  const conf = `child_wait_time 1\n${vrrp}${service()}`;
+  const { child, lines } = b.daemon(b.write('a.conf', conf), '--lb-plane=nft');
+  await until('the kernel has the service', () => rules().includes('holdfast'));
+  process.kill(checkersPid(b), 'SIGSTOP');
+  process.kill(b.pid, 'SIGTERM');
+  assert.equal(await exitOf(child), 0);
+  assert.doesNotMatch(rules(), /holdfast/);
+  const said = lines.map((l) => l.text).join('\n');
+  assert.match(
+    said,
+    /was ended by SIGKILL before it had taken its services down[\s\S]*what the last one had left in the kernel is removed/,
+  );
+  assert.doesNotMatch(lb(b, 'status').output, /did not end in order/);
 });
 
 test('a second director in a network namespace waits for the end of the first, says so once, and takes over', {

@@ -9,7 +9,8 @@ import { type FrameSpec, frame, icmpError } from './frames.ts';
 /** bpf-plane-main.ts, which must not be run here. */
 const REFUSED = -1;
 
-const TC = { ok: 0, shot: 2, redirect: 7 } as const;
+/** `next`: TC_ACT_UNSPEC, to whoever comes behind us. */
+const TC = { next: 0xffff_ffff, shot: 2, redirect: 7 } as const;
 const XDP = { drop: 1, pass: 2, tx: 3 } as const;
 const servers = [{ n: 1 }, { n: 2 }, { n: 3 }];
 const CLIENT = { 4: '10.8.0.100', 6: 'fd00:8::100' } as const;
@@ -56,13 +57,13 @@ test('packets: errors and fragments follow their flow, options do not hinder, wh
   const orphan = frame({ ...request(4, 1000, { fragment: 0x0006 }), from: '10.8.0.101' });
   const others: readonly [Uint8Array, number][] = [
     [frame(request(4, 1001, { options: 8 })), TC.redirect],
-    [frame(request(4, 1001, { machine: [2, 0, 0, 0, 0, 1] })), TC.ok],
-    [orphan, TC.ok],
-    [frame(request(4, 1001, { ports: [1001, 81] })), TC.ok],
-    [frame(request(4, 1001, { to: '10.8.0.1' })), TC.ok],
-    [frame(request(4, 1001, { protocol: 17 })), TC.ok],
+    [frame(request(4, 1001, { machine: [2, 0, 0, 0, 0, 1] })), TC.next],
+    [orphan, TC.next],
+    [frame(request(4, 1001, { ports: [1001, 81] })), TC.next],
+    [frame(request(4, 1001, { to: '10.8.0.1' })), TC.next],
+    [frame(request(4, 1001, { protocol: 17 })), TC.next],
     [frame(request(4, 1001, { ttl: 1 })), TC.shot],
-    [icmpError('192.0.2.1', { from: '10.8.0.1', to: CLIENT[4], protocol: 6, ports: [PORT, 1000] }), TC.ok],
+    [icmpError('192.0.2.1', { from: '10.8.0.1', to: CLIENT[4], protocol: 6, ports: [PORT, 1000] }), TC.next],
   ];
   assert.deepEqual(
     codes(
@@ -94,13 +95,17 @@ test('what a fellow server sends to a service of this host is for this host, not
   const ports = Array.from({ length: 24 }, (_, i) => 3000 + i);
   const frames = (port: number) => both.flatMap((f) => ports.map((p) => frame(request(f, p, { ports: [p, port] }))));
   const before = codes(await plane.run('tc_director', frames(PORT)));
-  assert.deepEqual([...new Set(before)].sort(), [TC.ok, TC.redirect], 'some are chosen for this host, some are not');
+  assert.deepEqual(
+    [...new Set(before)].sort(),
+    [TC.next, TC.redirect].sort(),
+    'some are chosen for this host, some are not',
+  );
   // The frames come from 02:00:00:00:00:02 (frames.ts): now that is server 2.
   const known = (a: string, mac: string): Promise<string> =>
     run(d1, `ip neigh replace ${a} lladdr ${mac} dev eth0 nud permanent`);
   for (const f of both) await known(serverAddress(2, f), '02:00:00:00:00:02');
   await plane.tick();
-  assert.deepEqual(new Set(codes(await plane.run('tc_director', frames(PORT)))), new Set([TC.ok]));
+  assert.deepEqual(new Set(codes(await plane.run('tc_director', frames(PORT)))), new Set([TC.next]));
   assert.deepEqual(new Set(codes(await plane.run('xdp_director', frames(PORT)))), new Set([XDP.pass]));
   assert.deepEqual(new Set(codes(await plane.run('tc_director', frames(TALK)))), new Set([TC.redirect]));
   // It has got another network card: what comes from there is a client like any other.

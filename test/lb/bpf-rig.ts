@@ -153,6 +153,11 @@ export class Talks {
       await new Promise((r) => setTimeout(r, 100));
     }
   }
+  /** All of them end. */
+  async stop(): Promise<void> {
+    await this.#program.kill('SIGTERM');
+    await this.#program.exited;
+  }
   async now(): Promise<{ readonly broken: number; readonly by: Readonly<Record<string, number>> }> {
     const before = this.#program.lines.length;
     this.#program.write('now\n');

@@ -1,5 +1,5 @@
 /**
- * Two directors, the bpf plane, DR: a server is drained, then the active director loses its power. Connections of the
+ * Two directors, DR by bpf or nft: a server is drained, then the active director loses its power. Connections of the
  * drained server go on if the directors have a link, and break without it.
  */
 import assert from 'node:assert/strict';
@@ -65,7 +65,11 @@ class Pair {
   private constructor(lab: Lab) {
     this.lab = lab;
   }
-  static async start(o: { readonly linked: boolean; readonly keys?: readonly [string, string] }): Promise<Pair> {
+  static async start(o: {
+    readonly linked: boolean;
+    readonly plane?: 'bpf' | 'nft';
+    readonly keys?: readonly [string, string];
+  }): Promise<Pair> {
     const [k1, k2] = o.keys ?? ['a key that both of them have', 'a key that both of them have'];
     const director = (last: number, priority: number, key: string) => ({
       ...station(last),
@@ -82,14 +86,14 @@ class Pair {
     });
     const pair = new Pair(lab);
     try {
-      await pair.#begin(o.linked);
+      await pair.#begin(o.linked, o.plane ?? 'bpf');
     } catch (e) {
       await lab.stop();
       throw e;
     }
     return pair;
   }
-  async #begin(linked: boolean): Promise<void> {
+  async #begin(linked: boolean, plane: 'bpf' | 'nft'): Promise<void> {
     const { lab } = this;
     for (const n of SERVERS) {
       const s = lab.host(`s${n}`);
@@ -102,13 +106,23 @@ class Pair {
       ['d1', '10.8.0.2'],
       ['d2', '10.8.0.1'],
     ] as const) {
-      const argv = ['keepalived', '-n', '-l', '--lang=en', '-p', '/run/a.pid', '-f', '/etc/k.conf', '--lb-plane=bpf'];
+      const argv = [
+        'keepalived',
+        '-n',
+        '-l',
+        '--lang=en',
+        '-p',
+        '/run/a.pid',
+        '-f',
+        '/etc/k.conf',
+        `--lb-plane=${plane}`,
+      ];
       this.daemons.push(lab.host(name).spawn([holdfast, ...argv, ...link(peer)]));
     }
     for (const d of this.directors)
       await until(`${d.name} carries the service`, async () => {
         const [s] = (await document(d))?.services ?? [];
-        return s?.plane === 'bpf' && s.servers.every((x) => x.planeWeight === 1);
+        return s?.plane === plane && s.servers.every((x) => x.planeWeight === 1);
       }).catch((e) => {
         throw new Error(`${e.message}\n${this.said}`);
       });
@@ -138,57 +152,59 @@ class Pair {
   }
 }
 
-test('the active director loses its power while a server is drained: with a link between the directors no connection breaks', {
-  skip,
-}, async (t) => {
-  await using pair = await Pair.start({ linked: true });
-  const [d1, d2] = pair.directors;
-  const talks = await Talks.start(pair.lab.host('client'), VIP4, 90);
-  const before = await talks.now();
-  const drained = before.by['s11'] ?? 0;
-  assert.ok(drained > 10, JSON.stringify(before));
-  await pair.drain();
-  const peer = await until('the second director holds what is drained', async () => {
-    const p = (await document(d2))?.peer;
-    return p?.held === drained && p;
-  }).catch(async (e) => {
-    throw new Error(
-      `${e.message}\n${JSON.stringify([(await document(d1))?.peer, (await document(d2))?.peer])}\n${pair.said}`,
-    );
+for (const plane of ['bpf', 'nft'] as const) {
+  test(`${plane}: the active director loses its power while a server is drained: with a link between the directors no connection breaks`, {
+    skip,
+  }, async (t) => {
+    await using pair = await Pair.start({ linked: true, plane });
+    const [d1, d2] = pair.directors;
+    const talks = await Talks.start(pair.lab.host('client'), VIP4, 90);
+    const before = await talks.now();
+    const drained = before.by['s11'] ?? 0;
+    assert.ok(drained > 10, JSON.stringify(before));
+    await pair.drain();
+    const peer = await until('the second director holds what is drained', async () => {
+      const p = (await document(d2))?.peer;
+      return p?.held === drained && p;
+    }).catch(async (e) => {
+      throw new Error(
+        `${e.message}\n${JSON.stringify([(await document(d1))?.peer, (await document(d2))?.peer])}\n${pair.said}`,
+      );
+    });
+    assert.equal(peer.state, 'heard');
+    assert.equal(peer.own, 0, 'the standby claims nothing for itself');
+    const one = await until('the first knows that it does', async () => {
+      const p = (await document(d1))?.peer;
+      return p?.acknowledged === drained && p;
+    });
+    assert.equal(one.own, drained);
+    t.diagnostic((await d1.run([holdfast, 'lb', 'status', '--lang=en', '-p', '/run/a.pid'])).stdout);
+    await pair.powerCut();
+    assert.deepEqual(await talks.settled(before), before, pair.said);
+    // They are its own now, for a director that comes back.
+    await until('the second director claims them', async () => (await document(d2))?.peer?.own === drained);
   });
-  assert.equal(peer.state, 'heard');
-  assert.equal(peer.own, 0, 'the standby claims nothing for itself');
-  const one = await until('the first knows that it does', async () => {
-    const p = (await document(d1))?.peer;
-    return p?.acknowledged === drained && p;
-  });
-  assert.equal(one.own, drained);
-  t.diagnostic((await d1.run([holdfast, 'lb', 'status', '--lang=en', '-p', '/run/a.pid'])).stdout);
-  await pair.powerCut();
-  assert.deepEqual(await talks.settled(before), before, pair.said);
-  // They are its own now, for a director that comes back.
-  await until('the second director claims them', async () => (await document(d2))?.peer?.own === drained);
-});
 
-test('without the link exactly the connections of the drained server break', { skip }, async () => {
-  await using pair = await Pair.start({ linked: false });
-  const talks = await Talks.start(pair.lab.host('client'), VIP4, 90);
-  const before = await talks.now();
-  await pair.drain();
-  await sleep(3000);
-  await pair.powerCut();
-  const drained = before.by['s11'] ?? 0;
-  const seen = await until(
-    'they are broken',
-    async () => {
-      const now = await talks.now();
-      return now.broken >= drained && now;
-    },
-    20_000,
-  );
-  await sleep(2000);
-  assert.equal((await talks.now()).broken, drained, JSON.stringify({ before, seen }));
-});
+  test(`${plane}: without the link exactly the connections of the drained server break`, { skip }, async () => {
+    await using pair = await Pair.start({ linked: false, plane });
+    const talks = await Talks.start(pair.lab.host('client'), VIP4, 90);
+    const before = await talks.now();
+    await pair.drain();
+    await sleep(3000);
+    await pair.powerCut();
+    const drained = before.by['s11'] ?? 0;
+    const seen = await until(
+      'they are broken',
+      async () => {
+        const now = await talks.now();
+        return now.broken >= drained && now;
+      },
+      20_000,
+    );
+    await sleep(2000);
+    assert.equal((await talks.now()).broken, drained, JSON.stringify({ before, seen }));
+  });
+}
 
 test('a director with another key is not heard, and both say so', { skip }, async () => {
   await using pair = await Pair.start({
@@ -203,6 +219,6 @@ test('a director with another key is not heard, and both say so', { skip }, asyn
     assert.deepEqual([p.state, p.held], ['never', 0]);
     const shown = await d.run([holdfast, 'lb', 'status', '--lang=en', '-p', '/run/a.pid']);
     assert.equal(shown.code, 8);
-    assert.match(shown.stdout, /is not heard: connections of drained servers would not survive/);
+    assert.match(shown.stdout, /is not heard: connections by NAT and those of drained servers would not survive/);
   }
 });

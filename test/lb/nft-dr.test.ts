@@ -160,3 +160,26 @@ test('the director that is a real server itself takes its share, behind the guar
   await plane.holds([service(DR[4], 80, [self, server(2, 1, direct)])]);
   isShare(tally(await rig.http(DR[4], 80, 30)), { director: 0.5, r2: 0.5 });
 });
+
+test('two directors that are real servers and do not agree: what one sends is for the server on the other, and nothing circles', {
+  skip,
+}, async () => {
+  const rig = await Rig.start();
+  await using _ = rig.lab;
+  const [one, two] = [await PlaneProcess.start(rig.director), await PlaneProcess.start(rig.lab.host('r1'))];
+  for (const f of [4, 6] as const) {
+    const address = (f === 4 ? '10.77.2.1' : 'fd77:2::1') as WantedServer['address'];
+    const servers = (director: number, r1: number): WantedServer[] => [
+      { ...server(1, director, { ...direct, family: f }), key: 'director', address },
+      server(1, r1, { ...direct, family: f }),
+    ];
+    await one.holds([service(DR[f], 80, servers(0, 1))]);
+    await two.holds([service(DR[f], 80, servers(1, 0))]);
+    if (f === 4) assert.deepEqual(await rig.http(DR[f], 80, 1), ['! ETIMEDOUT'], 'they send it to each other');
+    for (let i = 0; i < 20; i++) {
+      await two.ask('tick');
+      await sleep(100);
+    }
+    assert.deepEqual(await rig.http(DR[f], 80, 5), Array(5).fill('r1'));
+  }
+});

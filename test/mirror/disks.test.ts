@@ -179,6 +179,17 @@ test('detach waits for what is under way, is refused where nothing would be left
   assert.equal(no.ok === false && no.code, 'no-good-disk');
 });
 
+test('a secondary does not detach the only disk of a primary without one', () => {
+  const p = primary();
+  assert.equal(p.ask(0, { verb: 'detach', volume: undefined, force: false }).ok, true);
+  p.pass(200);
+  const no = p.ask(1, { verb: 'detach', volume: undefined, force: false });
+  assert.equal(no.ok === false && no.code, 'no-good-disk');
+  const w = p.write(0, 3, 0x33);
+  p.pass(200);
+  assert.deepEqual([w.result, p.onDisk(1, 3)], [0, 0x33]);
+});
+
 test('the only disk of a primary without one keeps what differs over a power cut', () => {
   const p = primary();
   assert.equal(p.ask(0, { verb: 'detach', volume: undefined, force: false }).ok, true);

@@ -29,15 +29,16 @@ const runner = (file: string): string[] => [
   `--test-reporter=${resolve(import.meta.dirname, 'json-reporter.ts')}`,
   resolve(import.meta.dirname, '../vm', file),
 ];
-type Said = { readonly stdout: string; readonly stderr: string };
+/** `whole`: it came to its end by itself. */
+type Said = { readonly stdout: string; readonly stderr: string; readonly whole: boolean };
 
 async function inNamespace(argv: readonly string[]): Promise<Said> {
   const space = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   // Without what would make it report to the runner of this process in the runner's own format.
   const first = 'mount -t tmpfs tmpfs /run; ip link set lo up; exec env -u NODE_TEST_CONTEXT "$@"';
   const program = start(space, ['sh', '-c', first, 'sh', ...argv]);
-  await program.exited;
-  return { stdout: program.text('stdout'), stderr: program.text('stderr') };
+  const { signal } = await program.exited;
+  return { stdout: program.text('stdout'), stderr: program.text('stderr'), whole: signal === undefined };
 }
 
 /** Runs the file inside, and each of its tests counts as one of `t`. */
@@ -62,7 +63,8 @@ export async function runInside(
   }
   t.diagnostic('in a guest');
   await using vm = await Vm.start({ memory: 1024 });
-  await tell(t, file, await vm.run(runner(file), { timeout: INSIDE_MS }));
+  const r = await vm.run(runner(file), { timeout: INSIDE_MS });
+  await tell(t, file, { ...r, whole: !r.timedOut && r.signal === undefined });
 }
 /**
  * Runs the file in a network namespace of this machine, where it starts guests by itself (a tap device leads to them), and
@@ -83,4 +85,5 @@ async function tell(t: TestContext, file: string, said: Said): Promise<void> {
       inner.diagnostic(`${r.ms} ms inside`);
       if (r.failure !== undefined) assert.fail(r.failure);
     });
+  assert.ok(said.whole, `${file} was ended behind its test ${results.length}: ${said.stderr.slice(-2000)}`);
 }

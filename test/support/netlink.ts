@@ -5,6 +5,7 @@ import type {
   Acknowledgement,
   ConntrackEntry,
   ConntrackTuple,
+  Filter,
   GenericFamily,
   IpvsDaemon,
   IpvsDestination,
@@ -214,6 +215,14 @@ const rule: fc.Arbitrary<Rule> = family.chain((f) =>
 const neighbour: fc.Arbitrary<Neighbour> = family.chain((f) =>
   record({ ifindex, address: address(f), mac: fc.oneof(mac, fc.constant('')), state: u16 }),
 );
+const place = { ifindex, parent: u32, priority: u16, protocol: u16, handle: u32 };
+const filter: fc.Arbitrary<Filter> = fc.oneof(
+  record({ ...place, kind: fc.constantFrom('flower', 'u32') }),
+  record<Filter, 'ifindex' | 'parent' | 'priority' | 'protocol' | 'handle' | 'kind'>(
+    { ...place, kind: fc.constant('bpf'), name, direct: fc.boolean(), descriptor: u32, program: u32 },
+    { requiredKeys: ['ifindex', 'parent', 'priority', 'protocol', 'handle', 'kind'] },
+  ),
+);
 const header = record({ type: u16, flags: u16, sequence: u32, port: u32 });
 const messages: fc.Arbitrary<NetlinkMessage[]> = fc.array(
   fc.tuple(header, fc.uint8Array({ maxLength: 40 })).map(([h, payload]) => ({ ...h, payload })),
@@ -231,7 +240,7 @@ const acknowledgement: fc.Arbitrary<Acknowledgement> = record(
 
 const tuple = (f: Family): fc.Arbitrary<ConntrackTuple> =>
   record({ source: address(f), destination: address(f), protocol: u8, sourcePort: u16, destinationPort: u16 });
-const conntrack: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
+const conntrackAny: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
   record<ConntrackEntry, 'family' | 'original' | 'reply' | 'status' | 'mark'>(
     {
       family: fc.constant(f),
@@ -241,9 +250,15 @@ const conntrack: fc.Arbitrary<ConntrackEntry> = family.chain((f) =>
       mark: u32,
       timeout: u32,
       tcpState: fc.constantFrom('none', 'established', 'time-wait', 'syn-sent2'),
+      tcpLiberal: fc.boolean(),
+      destinationNat: record({ address: address(f), port: u16 }),
     } as never,
     { requiredKeys: ['family', 'original', 'reply', 'status', 'mark'] },
   ),
+);
+/** Flags stand with a state. */
+const conntrack = conntrackAny.map(({ tcpLiberal, ...e }) =>
+  tcpLiberal === undefined || e.tcpState === undefined ? e : { ...e, tcpLiberal },
 );
 
 const genericFamily: fc.Arbitrary<GenericFamily> = record({ id: u16, name, version: u32 });
@@ -314,6 +329,7 @@ export const netlinkArbitraries: Record<(typeof netlinkCodecs)[number]['name'], 
   'rtnetlink route': route,
   'rtnetlink rule': rule,
   'rtnetlink neighbour': neighbour,
+  'rtnetlink filter': filter,
   'conntrack entry': conntrack,
   'generic netlink family': genericFamily,
   'ipvs service': ipvsService,

@@ -1,7 +1,8 @@
 /** Who is refused, and who gives in: authentication, settings that differ, split brain and its policies. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { DrbdRig, MIB, type Settings, sha256 } from './drbd-rig.ts';
+import type { Settings } from './drbd-conf.ts';
+import { DrbdRig, MIB, sha256 } from './drbd-rig.ts';
 
 let rig: DrbdRig;
 before(async () => {
@@ -56,7 +57,7 @@ async function split(w: Split, stay: { readonly ours?: boolean; readonly kern?: 
   await rig.order({ verb: 'disconnect', force: false });
   if (w.ours !== undefined) {
     await rig.order({ verb: 'primary', force: false });
-    if (w.ours > 0) rig.io(`write -P ${marks.ours} ${OURS} ${w.ours}k`, 'flush');
+    if (w.ours > 0) await rig.io(`write -P ${marks.ours} ${OURS} ${w.ours}k`, 'flush');
     if (!stay.ours) await rig.order({ verb: 'secondary' });
   }
   await rig.adm('up', 'r0');
@@ -138,7 +139,7 @@ for (const [policy, winner] of [
     await rig.settled();
     await rig.order({ verb: 'primary', force: false });
     await rig.adm('disconnect', 'r0');
-    rig.io(`write -P ${marks.ours} ${OURS} 64k`, 'flush');
+    await rig.io(`write -P ${marks.ours} ${OURS} 64k`, 'flush');
     await rig.order({ verb: 'secondary' });
     await rig.order({ verb: 'disconnect', force: false });
     await rig.adm('connect', 'r0');

@@ -16,7 +16,7 @@ test('a reconnection copies what the kernel missed, and nothing else', async () 
   await rig.settled();
   await rig.order({ verb: 'primary', force: false });
   await rig.adm('disconnect', 'r0');
-  rig.io('write -P 0x71 5M 1M', 'write -P 0x72 16M 12k', 'flush');
+  await rig.io('write -P 0x71 5M 1M', 'write -P 0x72 16M 12k', 'flush');
   const before = await rig.volume();
   assert.equal(before.outOfSync, MIB + 12 * 1024);
   await rig.adm('connect', 'r0');
@@ -48,9 +48,9 @@ for (const [algorithm, pattern] of [
     await rig.up();
     await rig.settled();
     await rig.order({ verb: 'primary', force: false });
-    rig.io('write -P 0x44 4M 2M', 'flush');
+    await rig.io('write -P 0x44 4M 2M', 'flush');
     await rig.adm('disconnect', 'r0');
-    rig.io('write -P 0x44 4M 2M', `write -P ${pattern} 8M 64k`, 'flush');
+    await rig.io('write -P 0x44 4M 2M', `write -P ${pattern} 8M 64k`, 'flush');
     let before = (await rig.volume()).counters;
     await rig.adm('connect', 'r0');
     await rig.settled();
@@ -106,7 +106,7 @@ test('a verify that either side begins finds on both what has rotted, and a reco
 });
 
 test('the kernel writes on while a disk of ours that is new is filled, and both are equal', async () => {
-  await rig.configure({ rate: '6M' });
+  await rig.configure({ disk: 'resync-rate 6M;' });
   rig.createOurs();
   await rig.adm('up', 'r0');
   await rig.adm('primary', 'r0');
@@ -126,7 +126,7 @@ test('the kernel writes on while a disk of ours that is new is filled, and both 
 });
 
 test('we write on, many requests at once, while a disk of the kernel that is new is filled, and both are equal', async () => {
-  await rig.configure({ rate: '6M' });
+  await rig.configure({ disk: 'resync-rate 6M;' });
   await rig.startOurs();
   await rig.order({ verb: 'primary', force: false });
   const w = new NbdWriter(rig.nbd);
@@ -136,7 +136,7 @@ test('we write on, many requests at once, while a disk of the kernel that is new
   await rig.until('the resync runs', async () => (await rig.volume()).connection === 'SyncSource');
   await goesOn(rig, w);
   const many = Array.from({ length: 48 }, (_, i) => `aio_write -P ${i + 1} ${20 * MIB + i * 65536} 64k`);
-  rig.io(...many, 'aio_flush', 'flush', 'discard 23M 256k');
+  await rig.io(...many, 'aio_flush', 'flush', 'discard 23M 256k');
   assert.equal((await rig.volume()).connection, 'SyncSource', 'it was under way all the time');
   await rig.settled();
   await goesOn(rig, w);
@@ -164,9 +164,9 @@ test('each side takes the disk of the other over, and nothing is copied', async 
 
 test('what we alone had written the kernel knows from our bitmap when it takes our disk over: it copies that, and no more', async () => {
   await rig.order({ verb: 'primary', force: false });
-  rig.io('write -P 0x32 5M 64k', 'flush');
+  await rig.io('write -P 0x32 5M 64k', 'flush');
   await rig.adm('down', 'r0');
-  rig.io('write -P 0x33 9M 1M', 'flush');
+  await rig.io('write -P 0x33 9M 1M', 'flush');
   await rig.order({ verb: 'secondary' });
   const { uuids } = await rig.volume();
   await rig.stopOurs();

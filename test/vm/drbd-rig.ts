@@ -6,10 +6,11 @@
  *       │                                                          │
  *    ours.img            (both files of this machine)        /dev/vda = kern.img
  * ```
- * The guest has the other file too, as /dev/vdb: each side can be told to lie on what was the other's.
+ * The guest has the other file too, as /dev/vdb: each side can be told to lie on what was the other's. A second volume lies on
+ * ours1.img and kern1.img (/dev/vdc).
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -33,6 +34,7 @@ import type {
   VolumeStatus,
 } from '../../src/api/index.ts';
 import { Vm } from '../../src/lab/vm/index.ts';
+import { type Addresses, confOf, type Settings, type Sides } from './drbd-conf.ts';
 
 const holdfast = resolve(import.meta.dirname, '../../bin/holdfast');
 export const sha256 = (b: Uint8Array): string => createHash('sha256').update(b).digest('hex');
@@ -43,16 +45,18 @@ const DATA = SIZE - MIB;
 /** Of an emulated guest on a busy machine. */
 const PATIENCE_MS = 60_000;
 
-/** What a case adds to the sections of the resource. */
-export type Settings = { readonly net?: string; readonly rate?: string };
-/** Lines of the kernel's and of ours where they must not be the same. */
-export type Sides = { readonly ours?: Settings; readonly kern?: Settings };
+/** `relay`: both believe that the other lives there. */
+export const ADDRESS = { ours: '10.99.0.1', kern: '10.99.0.2', relay: '10.99.0.3' } as const;
 
 const TAP = `
 ip tuntap add dev tap0 mode tap
-ip address add 10.99.0.1/24 dev tap0
+ip address add ${ADDRESS.ours}/24 dev tap0
+ip address add ${ADDRESS.relay}/24 dev tap0
 ip link set tap0 up
 `;
+
+const imagesOf = (volumes: number): string[] =>
+  ['', '1'].slice(0, volumes).flatMap((n) => [`ours${n}.img`, `kern${n}.img`]);
 
 /** The line of /proc/drbd and its counters. */
 export type Proc = {
@@ -66,32 +70,34 @@ export type Proc = {
 export class DrbdRig {
   readonly folder: string;
   readonly vm: Vm;
+  readonly #volumes: 1 | 2;
   readonly #socket: string;
   #ours: ChildProcess | undefined;
   /** What our process said, all runs. */
   said = '';
 
-  private constructor(folder: string, vm: Vm) {
+  private constructor(folder: string, vm: Vm, volumes: 1 | 2) {
     this.folder = folder;
     this.vm = vm;
+    this.#volumes = volumes;
     this.#socket = join(folder, 'sock');
   }
   /** Only in namespaces of its own: device and folder (/run) vanish with them. */
-  static async start(): Promise<DrbdRig> {
+  static async start(volumes: 1 | 2 = 1): Promise<DrbdRig> {
     execFileSync('sh', ['-e', '-c', TAP]);
     const folder = mkdtempSync('/run/holdfast-drbd-');
-    for (const host of ['ours', 'kern']) execFileSync('truncate', ['-s', `${SIZE}`, join(folder, `${host}.img`)]);
+    for (const file of imagesOf(volumes)) execFileSync('truncate', ['-s', `${SIZE}`, join(folder, file)]);
     const vm = await Vm.start({
       hostname: 'kern',
-      modules: ['drbd'],
-      nics: [{ to: { tap: 'tap0' }, addresses: ['10.99.0.2/24'] }],
-      disks: [join(folder, 'kern.img'), join(folder, 'ours.img')],
+      modules: ['drbd', 'dm_mod'],
+      nics: [{ to: { tap: 'tap0' }, addresses: [`${ADDRESS.kern}/24`] }],
+      disks: ['kern.img', 'ours.img', ...(volumes > 1 ? ['kern1.img'] : [])].map((f) => join(folder, f)),
     });
-    return new DrbdRig(folder, vm);
+    return new DrbdRig(folder, vm, volumes);
   }
   /** And both hosts are secondary, connected and equal. */
-  static async started(): Promise<DrbdRig> {
-    const rig = await DrbdRig.start();
+  static async started(volumes: 1 | 2 = 1): Promise<DrbdRig> {
+    const rig = await DrbdRig.start(volumes);
     await rig.configure({});
     await rig.create({ ours: 0x10, kern: 0x20 });
     await rig.up();
@@ -106,8 +112,8 @@ export class DrbdRig {
     await this.vm.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
-  image(host: 'ours' | 'kern'): string {
-    return join(this.folder, `${host}.img`);
+  image(host: 'ours' | 'kern', volume = 0): string {
+    return join(this.folder, `${host}${volume || ''}.img`);
   }
   /** What is on its disk, without the metadata at the end. */
   data(host: 'ours' | 'kern'): Buffer {
@@ -117,16 +123,29 @@ export class DrbdRig {
   // ------------------------------------------------------------------------------------------ configuration
 
   /** Both sides are stopped, told this, and started: what they have on their disks they keep. */
-  async configure(both: Settings, sides: Sides = {}, disks: 'own' | 'swapped' = 'own'): Promise<void> {
+  async configure(
+    both: Settings,
+    sides: Sides = {},
+    disks: 'own' | 'swapped' = 'own',
+    way: 'straight' | 'relay' = 'straight',
+  ): Promise<void> {
     await this.stopOurs();
-    const [ours, kern] = disks === 'own' ? ['ours.img', '/dev/vda'] : ['kern.img', '/dev/vdb'];
-    const conf = (s?: Settings): string => confOf(join(this.folder, ours), kern, both, s);
-    this.#forKernel = conf(sides.kern);
-    writeFileSync(join(this.folder, 'drbd.conf'), conf(sides.ours));
+    const first =
+      disks === 'own'
+        ? { ours: this.image('ours'), kern: sides.kern?.lower ?? '/dev/vda' }
+        : { ours: this.image('kern'), kern: '/dev/vdb' };
+    const places = [first, { ours: this.image('ours', 1), kern: '/dev/vdc' }].slice(0, this.#volumes);
+    const relay = way === 'relay' ? ADDRESS.relay : undefined;
+    const conf = (a: Addresses, s?: Settings): string => confOf(places, a, both, s);
+    this.#forKernel = conf({ ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, sides.kern);
+    writeFileSync(
+      join(this.folder, 'drbd.conf'),
+      conf({ ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, sides.ours),
+    );
     // The kernel refuses to go down in the midst of a handshake: it is asked until it has.
     const down = 'drbdadm down r0 2>/dev/null || true';
     const gone = `for i in $(seq 100); do ${down}; grep -q '^ *0:' /proc/drbd || break; sleep 0.2; done`;
-    await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vda /dev/vdb`, this.#forKernel);
+    await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vd?`, this.#forKernel);
   }
   #forKernel = '';
   /** After a power cut, up to the resource that looks for us. */
@@ -136,19 +155,21 @@ export class DrbdRig {
     await this.adm('up', 'r0');
   }
   /** Metadata of both sides as a new mirror has it, and on each disk what `fill` says, byte by byte the same number. */
-  async create(fill: { readonly ours: number; readonly kern: number }): Promise<void> {
-    for (const host of ['ours', 'kern'] as const) {
-      const fd = openSync(this.image(host), 'r+');
-      const block = Buffer.alloc(MIB, fill[host]);
-      for (let at = 0; at < SIZE; at += MIB) writeSync(fd, block, 0, MIB, at);
-      closeSync(fd);
-    }
-    await this.sh('blockdev --flushbufs /dev/vda');
-    this.createOurs();
+  async create(fill: { readonly ours: number; readonly kern: number }, size = SIZE): Promise<void> {
+    for (const host of ['ours', 'kern'] as const)
+      for (let volume = 0; volume < this.#volumes; volume++) {
+        const fd = openSync(this.image(host, volume), 'r+');
+        const block = Buffer.alloc(MIB, fill[host]);
+        for (let at = 0; at < SIZE; at += MIB) writeSync(fd, block, 0, MIB, at);
+        closeSync(fd);
+      }
+    await this.sh('blockdev --flushbufs /dev/vd?');
+    this.createOurs(size);
     await this.adm('create-md', '--force', 'r0');
   }
-  createOurs(): void {
-    truncateSync(this.image('ours'), SIZE);
+  /** `size`: of its first volume. */
+  createOurs(size = SIZE): void {
+    truncateSync(this.image('ours'), size);
     execFileSync(holdfast, ['mirror', 'create', 'r0', ...this.#who, '--accept-data-loss=r0'], { stdio: 'pipe' });
   }
   get #who(): string[] {
@@ -212,19 +233,35 @@ export class DrbdRig {
     const { mirrors } = (await this.#ask({ ask: 'mirrors' })) as MirrorDocument;
     return mirrors[0] ?? assert.fail('no mirror');
   }
-  async volume(): Promise<VolumeStatus> {
-    return (await this.status()).volumes[0] ?? assert.fail('no volume');
+  async volume(n = 0): Promise<VolumeStatus> {
+    return (await this.status()).volumes[n] ?? assert.fail('no volume');
+  }
+  /** Until one of the reasons that it tells says so. */
+  async told(why: RegExp): Promise<void> {
+    await this.until(`${why} is told`, async () => (await this.status()).reasons.some((r) => why.test(r.text.en)));
   }
   get nbd(): string {
-    return `nbd+unix:///r0?socket=${join(this.folder, 'nbd')}`;
+    return this.#export(0);
+  }
+  #export(volume: number): string {
+    const name = this.#volumes === 1 ? 'r0' : `r0.${volume}`;
+    return `nbd+unix:///${name}?socket=${join(this.folder, 'nbd')}`;
   }
   /** Commands of qemu-io, through our NBD export; each must succeed. */
-  io(...commands: string[]): string {
-    const argv = ['-f', 'raw', this.nbd, ...commands.flatMap((c) => ['-c', c])];
-    const r = spawnSync('qemu-io', argv, { encoding: 'utf8', timeout: PATIENCE_MS });
-    assert.equal(r.status, 0, `${commands.join('; ')}: ${r.stdout}${r.stderr}`);
-    assert.doesNotMatch(r.stdout, /Pattern verification failed|failed:/);
-    return r.stdout;
+  io(...commands: string[]): Promise<string> {
+    return this.ioOf(0, ...commands);
+  }
+  async ioOf(volume: number, ...commands: string[]): Promise<string> {
+    const argv = ['-f', 'raw', this.#export(volume), ...commands.flatMap((c) => ['-c', c])];
+    const { promise, resolve: end } = Promise.withResolvers<{ code: unknown; said: string }>();
+    const child = execFile('qemu-io', argv, { timeout: PATIENCE_MS }, (e, out, err) =>
+      end({ code: e === null ? 0 : e.code, said: out + err }),
+    );
+    child.on('error', () => {});
+    const { code, said } = await promise;
+    assert.equal(code, 0, `${commands.join('; ')}: ${said}`);
+    assert.doesNotMatch(said, /Pattern verification failed|failed:/);
+    return said;
   }
 
   // ------------------------------------------------------------------------------------------ the kernel
@@ -251,8 +288,9 @@ export class DrbdRig {
       dd of=/dev/drbd0 bs=4k seek=${at / 4096} iflag=fullblock oflag=direct 2>&1`;
     await this.sh(`drbdsetup-84 primary 0; ${kib > 0 ? write : ':'}; ${stay ? ':' : 'drbdsetup-84 secondary 0'}`);
   }
-  async proc(): Promise<Proc> {
-    const text = await this.sh('cat /proc/drbd');
+  async proc(minor = 0): Promise<Proc> {
+    const all = await this.sh('cat /proc/drbd');
+    const text = all.split(/^(?= *\d+: cs:)/m).find((part) => part.trimStart().startsWith(`${minor}:`)) ?? '';
     const field = (name: string): string => new RegExp(` ${name}:(\\S+)`).exec(text)?.[1] ?? '';
     const counters = Object.fromEntries(
       [...text.matchAll(/\b(ns|nr|dw|dr|al|bm|lo|pe|ua|ap|ep|oos):(\d+)/g)].map((m) => [m[1], Number(m[2])]),
@@ -265,6 +303,10 @@ export class DrbdRig {
 
   // ------------------------------------------------------------------------------------------ both
 
+  /** The cable between them. */
+  cable(is: 'up' | 'down'): void {
+    execFileSync('ip', ['link', 'set', 'tap0', is]);
+  }
   /** Bytes of one side change beneath the mirror, as a bad disk changes them. */
   rot(host: 'ours' | 'kern', at: number, length: number): void {
     const fd = openSync(this.image(host), 'r+');
@@ -298,24 +340,28 @@ export class DrbdRig {
   /** Connected, both good, nothing left to copy, as both sides say. */
   async settled(): Promise<void> {
     await this.until('both are connected and UpToDate', async () => {
-      const v = await this.volume().catch(() => undefined);
-      if (v?.connection !== 'Connected' || v.disk !== 'UpToDate' || v.peerDisk !== 'UpToDate' || v.outOfSync > 0)
-        return false;
-      const p = await this.proc();
-      return p.cs === 'Connected' && p.ds === 'UpToDate/UpToDate' && p.counters['oos'] === 0;
+      const volumes = (await this.status().catch(() => undefined))?.volumes ?? [];
+      if (volumes.length === 0) return false;
+      for (const v of volumes) {
+        if (v.connection !== 'Connected' || v.disk !== 'UpToDate' || v.peerDisk !== 'UpToDate' || v.outOfSync > 0)
+          return false;
+        const p = await this.proc(v.volume);
+        if (p.cs !== 'Connected' || p.ds !== 'UpToDate/UpToDate' || p.counters['oos'] !== 0) return false;
+      }
+      return true;
     });
   }
   /** Every byte that the volume offers, on both disks. */
-  async equal(): Promise<Buffer> {
+  async equal(volume = 0): Promise<Buffer> {
     let size = 0;
     // A role is told behind the writes: who has heard of it has them all, and only the disk may still be at work.
     await this.until('what was written has arrived', async () => {
-      const v = await this.volume();
+      const v = await this.volume(volume);
       size = v.size;
-      const role = (await this.proc()).ro.split('/')[0];
+      const role = (await this.proc(volume)).ro.split('/')[0];
       return v.peerRole === role && v.counters.lo === 0 && v.counters.ua === 0;
     });
-    const [a, b] = [this.image('ours'), this.image('kern')].map((f) => readFileSync(f).subarray(0, size));
+    const [a, b] = (['ours', 'kern'] as const).map((h) => readFileSync(this.image(h, volume)).subarray(0, size));
     assert.ok(a && b);
     if (!a.equals(b)) {
       const at = a.findIndex((x, i) => x !== b[i]);
@@ -324,13 +370,3 @@ export class DrbdRig {
     return a;
   }
 }
-
-/** Times are those of a guest that is emulated on a busy machine. */
-const confOf = (ours: string, kern: string, both: Settings, side: Settings = {}): string => `global { usage-count no; }
-resource r0 {
-  net { timeout 25; connect-int 6; ping-int 3; ping-timeout 30; socket-check-timeout 2; ${both.net ?? ''} ${side.net ?? ''} }
-  disk { c-plan-ahead 0; c-min-rate 0; resync-rate ${both.rate ?? '100M'}; }
-  on ours { device /dev/drbd0; disk ${ours}; meta-disk internal; address 10.99.0.1:7788; }
-  on kern { device /dev/drbd0; disk ${kern}; meta-disk internal; address 10.99.0.2:7788; }
-}
-`;

@@ -36,7 +36,7 @@ for (const [i, protocol] of (['C', 'B', 'A'] as const).entries())
     await rig.settled();
     await rig.order({ verb: 'primary', force: false });
     const p = 0x31 + 16 * i;
-    rig.io(
+    await rig.io(
       `write -P ${p} 512 512`,
       `write -P ${p + 1} 1M 3M`,
       `write -f -P ${p + 2} 20M 64k`,

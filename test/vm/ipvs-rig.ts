@@ -30,6 +30,7 @@ const netlink: Netlink = {
           told.dumps++;
           return c.dump(r, doing, begin, take);
         },
+        pieces: (r, doing, take) => c.pieces(r, doing, take),
         ask: (r, doing) => c.ask(r, doing),
         close: () => c.close(),
       },

@@ -9,6 +9,8 @@ export type LbArguments = {
   readonly json: boolean;
   readonly language: Language;
   readonly socket: string;
+  /** The director's pid file; undefined where only the socket was named. */
+  readonly pidFile: string | undefined;
   readonly wait: boolean;
   readonly force: boolean;
   readonly forMs: number | undefined;
@@ -67,11 +69,13 @@ export function readLbArguments(argv: readonly string[], takes: readonly string[
     }
     if (v.count !== undefined && !/^[1-9]\d{0,6}$/.test(v.count))
       return err(text(`--count ${v.count} is not a number of screens`, `--count ${v.count} 不是次数`));
+    const paths = pidPaths({ pidFile: v.pid, pidDirectory: false });
     return ok({
       names: positionals,
       json: v.json ?? false,
       language: languageOf(process.env, v.lang),
-      socket: v.socket ?? pidPaths({ pidFile: v.pid, pidDirectory: false }).socket,
+      socket: v.socket ?? paths.socket,
+      pidFile: v.socket === undefined ? paths.checkers : undefined,
       wait: v.wait ?? false,
       force: v.force ?? false,
       forMs: times['for'],

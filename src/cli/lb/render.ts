@@ -55,15 +55,15 @@ export function lbTroubles(d: LbDocument): readonly Text[] {
   if (d.peer && d.peer.state !== 'heard')
     out.push(
       text(
-        `the other director at ${d.peer.address} is not heard: connections of drained servers would not survive a takeover`,
-        `没有收到另一台调度器 ${d.peer.address} 的报文：切换后已排空服务器的连接将中断`,
+        `the other director at ${d.peer.address} is not heard: connections by NAT and those of drained servers would not survive a takeover`,
+        `没有收到另一台调度器 ${d.peer.address} 的报文：切换后 NAT 的连接和已排空服务器的连接将中断`,
       ),
     );
   if (d.peer && d.peer.leftOut > 0)
     out.push(
       text(
-        `${d.peer.leftOut} connections of drained servers are too many to tell the other director of`,
-        `${d.peer.leftOut} 个已排空服务器的连接因过多而未通知另一台调度器`,
+        `${d.peer.leftOut} connections, by NAT or of drained servers, are too many to tell the other director of`,
+        `${d.peer.leftOut} 个连接（NAT 的或已排空服务器的）因过多而未通知另一台调度器`,
       ),
     );
   return out;
@@ -104,8 +104,8 @@ function peerLine(p: LbPeer, at: number, language: Language): Text {
   const since = p.state === 'silent' && p.heardAt !== undefined ? ` ${age(at - p.heardAt, language)}` : '';
   const state = PEER[p.state];
   return text(
-    `other director ${p.address}: ${state.en}${since}; drained connections: ${p.own} here, ${p.acknowledged} of them known there; ${p.held} of its own held`,
-    `另一台调度器 ${p.address}：${state.zh}${since}；已排空服务器的连接：本机 ${p.own}，其中对端已知 ${p.acknowledged}；代对端保留 ${p.held}`,
+    `other director ${p.address}: ${state.en}${since}; connections that need telling (by NAT, drained): ${p.own} here, ${p.acknowledged} of them known there; ${p.held} of its own held`,
+    `另一台调度器 ${p.address}：${state.zh}${since}；需告知对端的连接（NAT、已排空）：本机 ${p.own}，其中对端已知 ${p.acknowledged}；代对端保留 ${p.held}`,
   );
 }
 function head(s: LbService, language: Language): string {

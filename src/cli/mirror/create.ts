@@ -9,7 +9,7 @@ const USAGE = text(
   'usage: holdfast mirror create NAME --file FILE [--host NAME] [--dry-run] [--accept-data-loss=NAME]',
   '用法：holdfast mirror create 名称 --file 文件 [--host 名称] [--dry-run] [--accept-data-loss=名称]',
 );
-const THERE_ARE_CHANGES = 9;
+export const THERE_ARE_CHANGES = 9;
 type Plan = Extract<ReturnType<Awaited<ReturnType<typeof mirrorCreate>>['planCreate']>, { ok: true }>['value'];
 
 export async function create(argv: readonly string[]): Promise<number> {

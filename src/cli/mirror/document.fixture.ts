@@ -46,6 +46,7 @@ export const mirror = (o: Partial<MirrorStatus> = {}, ...volumes: VolumeStatus[]
   role: 'Primary',
   connection: 'Connected',
   volumes: volumes.length === 0 ? [volume()] : volumes,
+  stranded: [],
   reasons: [],
   ...o,
 });

@@ -23,6 +23,7 @@ export async function mirror(argv: readonly string[]): Promise<number> {
   if (verb === 'create') return (await import('./create.ts')).create(rest);
   if (verb === 'dump-md') return (await import('./dump.ts')).dump('mirror', rest);
   if (verb === 'resolve') return (await import('./resolve.ts')).resolve(rest);
+  if (verb === 'adjust') return (await import('./adjust.ts')).adjust('mirror', rest);
   if (verb === 'run') return runMirror(rest);
   if (verb === 'keep') return keepMirror(rest);
   return verb === 'up' ? up('mirror', rest) : run('mirror', argv);
@@ -32,6 +33,8 @@ export async function drbdadm(argv: readonly string[]): Promise<number> {
   if (fromFile !== undefined) return fromFile;
   if (argv.includes('dump-md'))
     return (await import('./dump.ts')).dump('drbdadm', argv.toSpliced(argv.indexOf('dump-md'), 1));
+  if (argv.includes('adjust'))
+    return (await import('./adjust.ts')).adjust('drbdadm', argv.toSpliced(argv.indexOf('adjust'), 1));
   return argv.includes('up') ? up('drbdadm', argv.toSpliced(argv.indexOf('up'), 1)) : run('drbdadm', argv);
 }
 const up = async (tool: Tool, argv: readonly string[]): Promise<number> => (await import('./up.ts')).up(tool, argv);
@@ -42,10 +45,10 @@ async function run(tool: Tool, argv: readonly string[]): Promise<number> {
   if (listened !== undefined) return listened;
   if (argv.length === 0 || argv[0] === 'help' || argv[0] === '--help') {
     const verbs = [
-      ...(tool === 'mirror' ? ['create', 'run', 'keep', 'dump-md', 'resolve'] : []),
+      ...(tool === 'mirror' ? ['create', 'run', 'keep', 'adjust', 'dump-md', 'resolve'] : []),
       ...verbsOf(tool),
       ...streamVerbs(tool),
-      ...(tool === 'drbdadm' ? FILE_VERBS : []),
+      ...(tool === 'drbdadm' ? ['adjust', 'dump-md', ...FILE_VERBS] : []),
     ];
     say(`holdfast ${tool}: ${verbs.join(', ')}\n`);
     return argv.length === 0 ? EXIT.wrong : EXIT.done;

@@ -11,7 +11,7 @@ import { ALONE, document, MANY, mirror, RESYNC, sync, volume } from './document.
 import { look, statusText } from './drbdsetup.ts';
 import { existsLines } from './events.ts';
 import { procDrbd } from './proc.ts';
-import { progressLine, renderMirrors } from './render.ts';
+import { mirrorTroubles, progressLine, renderMirrors } from './render.ts';
 import { resolveText, type UndoFacts, undoText } from './resolve-text.ts';
 import { generationsText } from './show-gi.ts';
 
@@ -188,4 +188,13 @@ test('who keeps a resync standing still is shown where DRBD shows it', () => {
     statusText(one, { verbose: false, statistics: false }),
     /peer-disk:UpToDate resync-suspended:user,peer\n/,
   );
+});
+
+test('a device that is left on a host that is not primary is named, with what to type for either end', () => {
+  const left = document(mirror({ name: 'data', role: 'Secondary', stranded: ['data'] }, volume({ role: 'Secondary' })));
+  const [words, ...more] = mirrorTroubles(left);
+  assert.deepEqual(more, []);
+  assert.match(words?.en ?? '', /^\/dev\/holdfast\/data is there though a is not primary: who uses it waits/);
+  assert.match(words?.en ?? '', /holdfast mirror primary data.*holdfast detach data --force/);
+  assert.match(renderMirrors(left, 'zh'), /holdfast detach data --force/);
 });

@@ -47,8 +47,16 @@ export function stateOf(v: VolumeStatus): State {
 
 /** What needs somebody, with what to type. */
 export function mirrorTroubles(d: MirrorDocument): readonly Text[] {
-  return d.mirrors.flatMap((m) => m.volumes.flatMap((v) => troubleOf(m, v) ?? []));
+  return d.mirrors.flatMap((m) => [
+    ...m.volumes.flatMap((v) => troubleOf(m, v) ?? []),
+    ...m.stranded.map((name) => strandedWords(m, name)),
+  ]);
 }
+const strandedWords = (m: MirrorStatus, name: string): Text =>
+  text(
+    `/dev/holdfast/${name} is there though ${m.host} is not primary: who uses it waits. When this side may be primary again: holdfast mirror primary ${m.name}; to let those who wait fail: holdfast detach ${name} --force, then umount what is mounted there`,
+    `/dev/holdfast/${name} 仍在，但 ${m.host} 不是主节点：其使用者在等待。若本机可再次成为主节点：holdfast mirror primary ${m.name}；若放弃等待的请求（使用者将收到错误）：holdfast detach ${name} --force，然后卸载其上的文件系统`,
+  );
 function troubleOf(m: MirrorStatus, v: VolumeStatus): Text | undefined {
   const name = m.volumes.length > 1 ? `${m.name}/${v.volume}` : m.name;
   const last = m.reasons.filter((r) => r.volume === undefined || r.volume === v.volume).at(-1)?.text;

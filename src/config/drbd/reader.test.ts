@@ -217,6 +217,37 @@ test('two resources on one host share no minor number, disk, metadata or port', 
   assert.deepEqual(c, ['drbd-address-twice', 'drbd-disk-twice', 'drbd-minor-twice']);
 });
 
+test('resync-after names what this host runs, by name or minor, and never runs in a circle', () => {
+  const host = (name: string, of: number): string =>
+    `on ${name} { device /dev/drbd${of}; disk /dev/sd${of}; meta-disk internal; address 10.0.0.${name === 'a' ? 1 : 2}:779${of}; }`;
+  const file = (...after: (string | undefined)[]): DrbdResult =>
+    read(
+      after
+        .map((x, i) => {
+          const disk = x === undefined ? '' : `disk { resync-after ${x}; }`;
+          return `resource r${i} { ${disk} ${host('a', i)} ${host('b', i)} }\n`;
+        })
+        .join(''),
+    );
+  const resolved = (r: DrbdResult): unknown => r.config?.mirrors.map((m) => m.volumes[0]?.options.resyncAfter);
+  const found = (r: DrbdResult): string[] => r.diagnostics.map((d) => `${d.place?.line} ${d.code}`);
+  assert.deepEqual(resolved(file(undefined, 'r0', 'r1/0', '1')), [undefined, 'r0', 'r1/0', 'r1/0']);
+  const nobody = file(undefined, 'r9', 'r0/7');
+  assert.deepEqual(
+    [resolved(nobody), found(nobody)],
+    [
+      [undefined, 'r9', 'r0/7'],
+      ['2 drbd-resync-after', '3 drbd-resync-after'],
+    ],
+  );
+  assert.deepEqual(found(file('r0')), ['1 drbd-resync-after-cycle']);
+  assert.deepEqual(found(file('r2', 'r0/0', '1', 'r0')), [
+    '1 drbd-resync-after-cycle',
+    '2 drbd-resync-after-cycle',
+    '3 drbd-resync-after-cycle',
+  ]);
+});
+
 test('a secret is never printed: not by dump, not by a finding, not by the line under a finding', () => {
   const secret = 'Gei6mahcui4Ai0Oh';
   const text = `resource r {\n net { cram-hmac-alg sha1; shared-secret "${secret}"; }\n ${A} ${B}\n}\n`;

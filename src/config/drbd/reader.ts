@@ -8,6 +8,7 @@ import { buildRun, type Claim, type Run } from './mirror.ts';
 import { type FileGiven, noSections, type ResourceGiven } from './model.ts';
 import { optionRow, optionsOf } from './options.ts';
 import { readResource } from './resource.ts';
+import { resolveResyncAfter } from './resync-after.ts';
 import { type Context, live, needSection, readCommonPart, unknown } from './sections.ts';
 import type { Statement, Word } from './tree.ts';
 import { readOption } from './values.ts';
@@ -53,14 +54,14 @@ export function readDrbdConf(o: {
   const written = readFile(c, files.read(o.file));
   const me = { hostName: o.options?.hostName ?? 'localhost', addresses: o.options?.addresses ?? [] };
   const claims: Claim[] = [];
-  const resources = written.resources.map((r) => ({
+  const read = written.resources.map((r) => ({
     name: r.name,
     at: r.at,
     written: r,
     run: buildRun(r, written, me, report, claims),
   }));
   checkTwice(claims, report);
-  checkResyncAfter(resources, report);
+  const resources = resolveResyncAfter(read, report);
   warnReadableSecrets(written, o.options?.mode, report);
   const mirrors = resources.flatMap(({ run }) => (run.kind === 'here' ? [run.mirror] : []));
   return {
@@ -186,26 +187,6 @@ function checkTwice(claims: readonly Claim[], report: Report): void {
     }
   }
 }
-function checkResyncAfter(all: readonly DrbdResource[], report: Report): void {
-  for (const { run, written } of all) {
-    if (run.kind !== 'here') continue;
-    for (const v of run.mirror.volumes) {
-      const after = v.options.resyncAfter;
-      if (after === undefined || /^(-1|\d+)$/.test(after)) continue;
-      const name = after.split('/')[0] as string;
-      if (all.some((r) => r.name === name)) continue;
-      report.warn(
-        'drbd-resync-after',
-        written.sections.disk.get('resync-after')?.at ?? written.at,
-        text(
-          `resync-after names ${name}, which is not in this file; nothing is waited for`,
-          `resync-after 指向的 ${name} 不在此配置中；不会等待`,
-        ),
-      );
-    }
-  }
-}
-
 const OTHERS_READ = 0o004;
 function warnReadableSecrets(w: FileGiven, mode: DrbdReadOptions['mode'], report: Report): void {
   const sets = [

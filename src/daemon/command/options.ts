@@ -117,8 +117,8 @@ export const OPTIONS: readonly Known[] = [
     'lb-peer',
     'ADDRESS[:PORT]',
     text(
-      'The other director of these virtual servers: connections of drained servers survive a takeover',
-      '这些虚拟服务器的另一台调度器：切换后已排空服务器的连接得以保留',
+      'The other director of these virtual servers: connections by NAT and of drained servers survive a takeover',
+      '这些虚拟服务器的另一台调度器：切换后 NAT 的连接和已排空服务器的连接得以保留',
     ),
   ),
   valued(

@@ -7,6 +7,7 @@ import {
   matchesOf,
   type PeerStatus,
   poolConfig,
+  type RealServer,
   type ServerStatus,
   type ServiceStatus,
   serverKey,
@@ -75,6 +76,11 @@ function serviceOf(s: ServiceStatus, v: VirtualServer, config: DirectorConfig, a
     servers: s.servers.map((x) => serverOf(x, v, at)),
   };
 }
+function tunnelOf(s: Pick<RealServer, 'forwarding'> | undefined): Pick<LbServer, 'tunnel'> {
+  if (s?.forwarding.method !== 'tunnel') return {};
+  const { type, port } = s.forwarding;
+  return { tunnel: { type, ...(port === undefined ? {} : { port }) } };
+}
 function serverOf(x: ServerStatus, v: VirtualServer, at: When): LbServer {
   const { sorryServer } = v;
   const real = x.role === 'real' ? v.realServers.find((r) => serverKey(v, r) === x.key) : sorryServer;
@@ -83,6 +89,7 @@ function serverOf(x: ServerStatus, v: VirtualServer, at: When): LbServer {
     address: real?.address ?? '',
     port: real?.port ?? (v.service.by === 'address' ? v.service.port : 0),
     forwarding: x.method as LbServer['forwarding'],
+    ...tunnelOf(real),
     role: x.role,
     state: x.state,
     since: at(x.since),

@@ -11,6 +11,7 @@ export function statesOf(d: MirrorDocument): string {
     d.mirrors.map((m) => [
       m.role,
       m.connection,
+      m.stranded,
       m.reasons.at(-1),
       m.volumes.map((v) => [
         v.role,
@@ -20,6 +21,7 @@ export function statesOf(d: MirrorDocument): string {
         v.peerDisk,
         v.size,
         v.suspended,
+        v.paused,
         v.sync?.kind,
         v.sync?.paused,
         v.undo?.is,

@@ -2,8 +2,8 @@
  * The two TCP connections to the peer: same port on both sides, told apart by their first packet. Which calls become the two
  * sockets is `stepMeeting`'s to say.
  */
-import { type Text, text } from '../../base/index.ts';
-import type { ServerStream, StreamListener, StreamServer } from '../../host/index.ts';
+import { type Result, type Text, text } from '../../base/index.ts';
+import type { HostError, ServerStream, StreamListener, StreamServer } from '../../host/index.ts';
 import {
   type Meeting,
   type MeetingEffect,
@@ -38,7 +38,7 @@ const EAGAIN = -11;
 const FIRST = 8;
 
 export class PeerSockets {
-  readonly #config: PeerConfig;
+  #config: PeerConfig;
   readonly #streams: StreamServer;
   readonly #on: PeerEvents;
   readonly #random: () => number;
@@ -59,10 +59,20 @@ export class PeerSockets {
   }
   /** Listens for the whole life of the process, so that a peer that is early finds the port. */
   listen(failed: (code: string) => void): void {
-    const { local, net } = this.#config;
-    const listener = this.#streams.listen({ kind: 'tcp', ...local }, (s) => this.#accepted(s), buffersOf(net));
+    const listener = this.listenAs(this.#config);
     if (listener.ok) this.#listener = listener.value;
     else failed(listener.error.code);
+  }
+  /** Another port or address, beside the one that is listened on, until `adopt` or until it is closed. */
+  listenAs({ local, net }: PeerConfig): Result<StreamListener, HostError> {
+    return this.#streams.listen({ kind: 'tcp', ...local }, (s) => this.#accepted(s), buffersOf(net));
+  }
+  /** Other settings from now on. `listener`: of its address, where that is another one than before. */
+  adopt(config: PeerConfig, listener: StreamListener | undefined): void {
+    this.#config = config;
+    if (listener === undefined) return;
+    this.#listener?.close();
+    this.#listener = listener;
   }
   seek(): void {
     this.#sides = {};

@@ -13,9 +13,12 @@ import type {
   HostError,
   Log,
   Processes,
+  StreamListener,
   StreamServer,
 } from '../../host/index.ts';
 import {
+  type Adjusted,
+  type AdjustPlan,
   type Devices,
   type MirrorAnswer,
   type MirrorConfig,
@@ -47,6 +50,7 @@ export type MirrorGiven = { readonly secret: Uint8Array | undefined; readonly fi
 const MOST_UNTAKEN = 4 << 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
 
+const NOTHING = new Uint8Array(0);
 /** The mirror's own unit: places and sizes of DRBD are in sectors. */
 const SECTOR_BYTES = 512;
 /** Past the page cache, which would only keep a second copy; but a file whose file system wants larger units goes through it. */
@@ -65,7 +69,7 @@ function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
     const region = h.blocks.reserve(DISK_NEEDS.requests, DISK_NEEDS.bytes);
     if (region === undefined)
       return err({ code: 'ENOMEM', doing: text('reserve memory for a mirror', '为镜像预留内存') });
-    return ok(new MirrorDisk(h.blocks, device.value, region));
+    return ok(new MirrorDisk(h.blocks, device.value, region, v.options.diskTimeout !== undefined));
   };
   if (v.disk === undefined)
     return err({ code: 'ENODEV', doing: text(`open volume ${v.number}`, `打开卷 ${v.number}`) });
@@ -78,8 +82,11 @@ function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
 
 export class MirrorProcess {
   readonly #h: MirrorHost;
-  readonly #config: MirrorConfig;
+  #config: MirrorConfig;
   readonly #file: string | undefined;
+  #secret: Uint8Array | undefined;
+  /** Of an address that is about to be adopted. */
+  #listener: StreamListener | undefined;
   readonly #resource: Resource;
   readonly #handlers: HandlerRunner;
   readonly #disks = new Map<number, Disks>();
@@ -96,11 +103,14 @@ export class MirrorProcess {
   #planned = false;
   /** After each turn: the export server sends what is answered. */
   settle: () => void = () => {};
+  /** Its settings are others from now on. */
+  adopted: (config: MirrorConfig) => void = () => {};
 
   constructor(h: MirrorHost, config: MirrorConfig, disks: ReadonlyMap<number, Disks>, given: MirrorGiven) {
     this.#h = h;
     this.#config = config;
     this.#file = given.file;
+    this.#secret = given.secret;
     this.#handlers = new HandlerRunner(h.processes, (handler, status) =>
       this.#feed({ kind: 'handled', handler, status }),
     );
@@ -158,6 +168,37 @@ export class MirrorProcess {
     const id = this.#nextId++;
     this.#asked.set(id, then);
     this.#feed({ kind: 'request', id, request });
+  }
+  /** What another configuration would change; nothing is changed by asking. `secret`: the one that it refers to. */
+  planAdjust(want: MirrorConfig, secret: Uint8Array | undefined): AdjustPlan {
+    const changed = Buffer.compare(secret ?? NOTHING, this.#secret ?? NOTHING) !== 0;
+    return this.#resource.planAdjust(want, changed);
+  }
+  /** All of it, or nothing. */
+  adjust(adjusted: Adjusted, then: (a: MirrorAnswer) => void): void {
+    const { local } = adjusted.config;
+    const moved = local.address !== this.#config.local.address || local.port !== this.#config.local.port;
+    if (moved) {
+      const listener = this.#peer.listenAs(adjusted.config);
+      if (!listener.ok) {
+        const at = `${local.address}:${local.port}: ${listener.error.code}`;
+        then({ ok: false, code: 'not-supported', text: text(`cannot listen on ${at}`, `无法监听 ${at}`) });
+        return;
+      }
+      this.#listener = listener.value;
+    }
+    const id = this.#nextId++;
+    this.#asked.set(id, (a) => {
+      if (a.ok) this.#secret = adjusted.secret;
+      else this.#listener?.close();
+      this.#listener = undefined;
+      then(a);
+    });
+    this.#feed({ kind: 'adjust', id, adjusted });
+  }
+  /** Whether what a volume comes after is under way. */
+  depends(volume: number, busy: boolean): void {
+    this.#feed({ kind: 'dependency', volume, busy });
   }
   status(): MirrorStatus {
     return this.#resource.status();
@@ -239,6 +280,12 @@ export class MirrorProcess {
       case 'agree':
         this.#peer.agree(e.dialect);
         return;
+      case 'abandon': {
+        const d = this.#disks.get(e.volume);
+        d?.data.abandon();
+        if (d?.metadata !== d?.data) d?.metadata.abandon();
+        return;
+      }
       case 'seek':
         this.#peer.seek();
         return;
@@ -247,6 +294,12 @@ export class MirrorProcess {
         return;
       case 'close':
         this.#peer.close(e.verdict);
+        return;
+      case 'adopted':
+        this.#config = e.config;
+        this.#peer.adopt(e.config, this.#listener);
+        this.#listener = undefined;
+        this.adopted(e.config);
         return;
       case 'done':
         this.#done.get(e.volume)?.(e.tag, e.result);

@@ -8,6 +8,7 @@ type Given = Readonly<Record<string, unknown>>;
 const flag = (x: unknown): boolean => x === true;
 const count = (x: unknown): number | undefined =>
   typeof x === 'number' && Number.isSafeInteger(x) && x >= 0 ? x : undefined;
+const words = (x: unknown): string | undefined => (typeof x === 'string' ? x : undefined);
 const size = (x: unknown) => {
   const n = count(x);
   return n === undefined ? undefined : bytes(n);
@@ -19,6 +20,8 @@ export function parseMirrorAsk(line: string): Result<MirrorAsk, string> {
   const { ask, name, request } = got.value;
   if (ask === 'mirrors' || ask === 'follow') return ok({ ask });
   if (ask === 'differences' && typeof name === 'string') return ok({ ask, name });
+  if (ask === 'adjust' && typeof name === 'string')
+    return ok({ ask, name, file: words(got.value['file']), plan: words(got.value['plan']) });
   if (ask !== 'mirror' || typeof name !== 'string' || typeof request !== 'object' || request === null)
     return err('unknown request');
   const order = requestOf(request as Given);

@@ -20,6 +20,7 @@ import { serveControl } from '../control-socket.ts';
 import { DEVICE_FOLDERS } from '../exports/attach/options.ts';
 import { checkFile, mirrorsOf } from '../mirror-files.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
+import { answerAdjust } from './adjust.ts';
 import { Devices } from './devices.ts';
 import { DISK_NEEDS } from './disk.ts';
 import { Followers } from './followers.ts';
@@ -29,6 +30,8 @@ import { MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 import { resume } from './resume.ts';
 import { secretOf } from './secret.ts';
+import { Stranded } from './stranded.ts';
+import { Turns } from './turns.ts';
 
 const USAGE = text(
   'usage: holdfast mirror run [RESOURCE] [-f FILE] [--host NAME] [--socket PATH] [--nbd PATH] [--attach]',
@@ -70,7 +73,8 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
     say(USAGE[languageOf(process.env)]);
     return EXIT.wrong;
   }
-  const config = readConfig(values.file, values.host ?? hostname(), positionals[0], say);
+  const host = values.host ?? hostname();
+  const config = readConfig(values.file, host, positionals[0], say);
   if (config === undefined) return EXIT.wrong;
   const folders = { devices: values.devices, run: values.run };
   const devices =
@@ -80,11 +84,13 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
           config.volumes.map((v) => exportName(config, v.number)),
         )
       : undefined;
-  return run(config, { file: resolve(values.file), socket: values.socket, nbd: values.nbd, devices }, say);
+  return run(config, { file: resolve(values.file), host, socket: values.socket, nbd: values.nbd, devices }, say);
 }
 const WAYS = ['auto', 'kernel', 'fuse'] as const;
 type Reach = {
   readonly file: string;
+  /** As which the file is read. */
+  readonly host: string;
   readonly socket: string;
   readonly nbd: string | undefined;
   readonly devices: Devices | undefined;
@@ -116,7 +122,7 @@ function readConfig(
 
 async function run(
   config: MirrorConfig,
-  { file, socket, nbd, devices }: Reach,
+  { file, host, socket, nbd, devices }: Reach,
   say: (l: string) => void,
 ): Promise<number> {
   const language = languageOf(process.env);
@@ -160,18 +166,35 @@ async function run(
     say(`holdfast mirror: ${server.error.doing[language]}: ${server.error.code}`);
     return EXIT.failed;
   }
-  const document = (): MirrorDocument => ({ at: Date.now(), mirrors: [mirror.status()] });
+  const stranded = new Stranded(config, devices, (t) =>
+    log.write({ level: 'warning', code: 'mirror.stranded', text: t }),
+  );
+  const document = (): MirrorDocument => ({
+    at: Date.now(),
+    mirrors: [{ ...mirror.status(), stranded: stranded.names }],
+  });
   const followers = new Followers(document);
+  const turns = new Turns({
+    socket,
+    name: config.name,
+    follow: (seen) => followers.add(seen),
+    set: (volume, busy) => mirror.depends(volume, busy),
+  });
+  mirror.adopted = (next) => turns.use(next);
+  turns.use(config);
   const offered = new Offered(server.value, mirror, config);
   mirror.settle = () => {
     offered.look();
+    stranded.look(mirror.primary);
     followers.look();
     server.value.settle();
   };
   return await new Promise<number>((end) => {
     const stop = (): void => {
+      stranded.end();
       server.value.stop(() =>
         mirror.ask({ verb: 'down' }, () => {
+          turns.stop();
           mirror.stop();
           end(EXIT.done);
         }),
@@ -212,6 +235,7 @@ async function run(
       const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
         if (q.ask === 'mirrors' || q.ask === 'follow') reply(document());
         else if (q.name === config.name && q.ask === 'mirror') order(parts, q.request, reply);
+        else if (q.name === config.name && q.ask === 'adjust') answerAdjust({ file, host }, mirror, q, reply);
         else if (q.name === config.name) reply(mirror.differences());
         else
           reply({ ok: false, code: 'not-supported', text: text(`no mirror ${q.name} here`, `此处没有镜像 ${q.name}`) });

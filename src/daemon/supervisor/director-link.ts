@@ -40,8 +40,9 @@ export class DirectorLink {
   #living: NodeJS.Timeout | undefined;
   #settings: DirectorSettings | undefined;
   #keep = false;
+  #left = false;
   readonly #memory = new Map<ServiceKey, PoolState>();
-  #whenStopped: () => void = () => {};
+  #whenStopped: (left: boolean) => void = () => {};
   #whenReady: (how: 'in-force' | 'absent' | 'late') => void = () => {};
   #options: KeeperOptions = { name: NAME, respawn: true, childWait: 5_000_000 as Microseconds };
   /** What a process that starts must be told besides its configuration. */
@@ -116,11 +117,14 @@ export class DirectorLink {
     const until = us(commonNow() + ANSWER_WITHIN * 1000);
     this.#child?.send({ kind: 'ask', question, request, until });
   }
-  /** `stopped` is called once, at the latest when the process was killed because it took too long. */
-  stop(o: { readonly keep: boolean }, stopped: () => void): void {
+  /**
+   * `stopped` is called once, at the latest when the process was killed because it took too long, and after it one that swept.
+   * `left`: services are in the kernel still that were not to stay.
+   */
+  stop(o: { readonly keep: boolean }, stopped: (left: boolean) => void): void {
     this.#keep = o.keep;
     this.#whenStopped = stopped;
-    this.#feed({ kind: 'stop' });
+    this.#feed({ kind: 'stop', keep: o.keep });
   }
 
   #feed(e: KeeperEvent): void {
@@ -141,14 +145,20 @@ export class DirectorLink {
       case 'configure':
         this.#configure();
         break;
+      case 'sweep':
+        this.#sweep();
+        break;
       case 'stop':
         this.#child?.send({ kind: 'stop', keep: this.#keep });
         break;
       case 'kill':
         this.#child?.kill();
         break;
+      case 'left':
+        this.#left = true;
+        break;
       case 'stopped':
-        this.#whenStopped();
+        this.#whenStopped(this.#left);
         break;
       case 'give-up':
         this.#on.giveUp();
@@ -177,6 +187,12 @@ export class DirectorLink {
   #configure(): void {
     if (this.#settings)
       this.#child?.send({ kind: 'configure', ...this.#settings, memory: { pools: Object.fromEntries(this.#memory) } });
+  }
+  /** What others put into the same tables stays also where the configuration wants them empty at the start. */
+  #sweep(): void {
+    if (this.#settings === undefined) return;
+    const config = { ...this.#settings.config, virtualServers: [], flushAtStart: false };
+    this.#child?.send({ kind: 'configure', ...this.#settings, config, peer: undefined, memory: { pools: {} } });
   }
   #exited(child: Child<ToDirector>, how: Text): void {
     if (child !== this.#child) return;
@@ -208,11 +224,13 @@ export class DirectorLink {
       }
       case 'in-force':
         this.#whenReady('in-force');
+        this.#feed({ kind: 'in-force' });
         break;
       case 'alive':
         this.#feed({ kind: 'heard' });
         break;
       case 'stopped':
+        this.#feed({ kind: 'released' });
         break;
       default:
         unreachable(m);

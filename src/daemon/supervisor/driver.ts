@@ -220,6 +220,7 @@ export class Supervisor {
       return kind === 'running' ? EXIT.refused : EXIT.failed;
     }
     this.#leftBehind = existsSync(paths.checkers);
+    if (this.#leftBehind) this.#log('notice', 'director.left-behind', leftBehind(paths.checkers));
     const host = this.#ports.openHost(namespace);
     if (!host.ok) {
       this.#log('error', 'daemon.host', host.error);
@@ -340,11 +341,16 @@ export class Supervisor {
     this.#stopReading();
     const keep = this.#options.keepServers || this.#config?.keepServers === true;
     // Behind the beat: the address leaves first, then what is served at it.
-    await new Promise<void>((stopped) => this.#director.stop({ keep }, stopped));
-    await this.#world?.end(this.#config);
+    const left = await new Promise<boolean>((stopped) => this.#director.stop({ keep }, stopped));
+    await this.#world?.end(this.#config, { left });
     this.#ports.end(this.#failed && code === EXIT.done ? EXIT.failed : code);
   }
 }
 
+const leftBehind = (file: string): Text =>
+  text(
+    `a director before this one did not end in order (${file}): what it left in the kernel is taken over, or removed where nothing wants it`,
+    `此前的调度进程未正常结束（${file}）：其在内核中的遗留将被接管，不再需要的将被清除`,
+  );
 /** keepalived's `child_wait_time` where no configuration was read. */
 const DEFAULT_CHILD_WAIT = 5_000_000 as Microseconds;

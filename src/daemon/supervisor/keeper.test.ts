@@ -55,16 +55,63 @@ test('the first death costs no time, then 1, 2, 4 s; a quiet minute begins anew'
     ['log', 'start', 'configure'],
   );
 });
-test('a stop is waited for, then forced; the end is told once', () => {
+const stop: KeeperEvent = { kind: 'stop', keep: false };
+test('a stop is waited for, and the end is told once', () => {
   const { did } = play([
     [0, work],
-    [1, { kind: 'stop' }],
-    [2, { kind: 'stop' }],
+    [1, stop],
+    [2, stop],
+    [3, { kind: 'released' }],
+    [3.1, exit],
+  ]);
+  assert.deepEqual(did, [['start', 'configure'], ['stop'], [], [], ['stopped']]);
+  assert.deepEqual(play([[0, stop]]).did, [['stopped']]);
+});
+test('one that is ended before it has taken its services down is followed by one that sweeps, and both are told of', () => {
+  const { did } = play([
+    [0, work],
+    [1, stop],
     [6, { kind: 'tick' }],
     [6.1, exit],
+    [7, { kind: 'in-force' }],
+    [7.1, { kind: 'released' }],
+    [7.2, exit],
   ]);
-  assert.deepEqual(did, [['start', 'configure'], ['stop'], [], ['kill'], ['stopped']]);
-  assert.deepEqual(play([[0, { kind: 'stop' }]]).did, [['stopped']]);
+  assert.deepEqual(did, [
+    ['start', 'configure'],
+    ['stop'],
+    ['kill'],
+    ['log', 'start', 'sweep'],
+    ['stop'],
+    [],
+    ['log', 'stopped'],
+  ]);
+});
+test('where that one does not come so far either, what is left in the kernel is told of; it is tried once', () => {
+  const { did } = play([
+    [0, work],
+    [1, stop],
+    [2, exit],
+    [11, { kind: 'tick' }],
+    [12, { kind: 'tick' }],
+    [12.1, exit],
+  ]);
+  assert.deepEqual(did.slice(2), [['log', 'start', 'sweep'], [], ['kill'], ['log', 'left', 'stopped']]);
+});
+test('at a stop what a dead director left is swept, unless it is to stay', () => {
+  const dead = [
+    [0, work],
+    [1, exit],
+    [2, exit],
+  ] as const;
+  assert.deepEqual(play([...dead, [2.5, stop]]).did[3], ['start', 'sweep']);
+  assert.deepEqual(play([...dead, [2.5, { kind: 'stop', keep: true }]]).did[3], ['stopped']);
+  const kept = play([
+    [0, work],
+    [1, { kind: 'stop', keep: true }],
+    [2, exit],
+  ]);
+  assert.deepEqual(kept.did[2], ['stopped']);
 });
 test('one that is silent for 30 s is ended and followed by another; a supervisor that slept itself hears first', () => {
   const { did, state } = play([
@@ -93,6 +140,16 @@ test('without respawn its death ends the daemon', () => {
     { ...options, respawn: false },
   );
   assert.deepEqual(did[1], ['log', 'give-up']);
+  const { did: then } = play(
+    [
+      [0, work],
+      [1, exit],
+      [90, { kind: 'tick' }],
+      [91, stop],
+    ],
+    { ...options, respawn: false },
+  );
+  assert.deepEqual(then.slice(2), [[], ['start', 'sweep']], 'no other one but to sweep');
 });
 test('whatever happens, a stop is always followed by stopped when exits and time go on', () => {
   const event = fc.constantFrom<KeeperEvent>(work, { kind: 'configuration', work: false }, exit, { kind: 'tick' });
@@ -108,8 +165,9 @@ test('whatever happens, a stop is always followed by stopped when exits and time
         seen.push(...next.effects.map((x) => x.do));
       };
       events.forEach(feed);
-      feed({ kind: 'stop' });
-      for (let i = 0; i < 5; i++) feed({ kind: 'tick' });
+      feed(stop);
+      for (let i = 0; i < 10; i++) feed({ kind: 'tick' });
+      feed(exit);
       feed(exit);
       assert.equal(seen.filter((x) => x === 'stopped').length, 1);
       assert.equal(state.kept.is, 'none');

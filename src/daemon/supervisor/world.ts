@@ -60,8 +60,11 @@ export class World {
   startup(config: ReadConfig, done: () => void): void {
     runTimed(text('the startup script', '启动脚本'), config.global.startupScript, this.runner, this.host, done);
   }
-  /** Waits for what is on its way, within limits, then the shutdown script, then removes every trace. */
-  async end(config: ReadConfig | undefined): Promise<void> {
+  /**
+   * Waits for what is on its way, within limits, then the shutdown script, then removes every trace. `left`: services are in
+   * the kernel that were not to stay; the director's pid file tells the next start, and `holdfast lb`.
+   */
+  async end(config: ReadConfig | undefined, { left }: { readonly left: boolean }): Promise<void> {
     await within(STOP_SCRIPTS, new Promise<void>((done) => this.notifier.whenStopScriptsEnded(done)));
     await within(LAST_MAIL, this.#mailer.idle());
     const shutdown = config?.global.shutdownScript;
@@ -72,7 +75,7 @@ export class World {
     this.#control.close();
     removePidFile(this.paths.socket);
     removePidFile(this.paths.vrrp);
-    removePidFile(this.paths.checkers);
+    if (!left) removePidFile(this.paths.checkers);
     removePidFile(this.paths.main);
   }
 }

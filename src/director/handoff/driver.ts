@@ -28,6 +28,8 @@ export type PeerStatus = HandoffStatus & {
 const SECOND = 1_000_000;
 /** Between two pieces of a look through the flows. */
 const BREATH = 5_000;
+/** What planes follow is told together where it comes close upon each other. */
+const GATHER = 20_000;
 /** How many of the peer's flows are offered to the planes again each second. */
 const AGAIN = 2_000;
 
@@ -38,6 +40,9 @@ export class PeerLink {
   #socket: IpSocket | undefined;
   #cancel: Cancel = () => {};
   #cancelLook: Cancel = () => {};
+  #cancelTake: Cancel | undefined;
+  /** A look through the planes is not at its end: what they follow is taken behind it, since it is in what they show, too. */
+  #looking = false;
   #failing = false;
   #refused = 0;
   #warned = false;
@@ -50,12 +55,14 @@ export class PeerLink {
     this.#machine = new Handoff(session, ports.clock.now());
   }
   start(): void {
+    for (const p of this.#ports.planes) p.follow?.(() => this.#takeLater());
     this.#feed({ kind: 'tick' });
     this.#lookLater(0);
   }
   close(): void {
     this.#cancel();
     this.#cancelLook();
+    this.#cancelTake?.();
     this.#socket?.close();
     this.#socket = undefined;
   }
@@ -128,6 +135,21 @@ export class PeerLink {
     this.#ports.log.write({ level: 'warning', code: 'lb.peer-refused', text: words });
   }
 
+  #takeLater(): void {
+    const { clock } = this.#ports;
+    this.#cancelTake ??= clock.at(us(clock.now() + GATHER), () => this.#take());
+  }
+  #take(): void {
+    this.#cancelTake = undefined;
+    if (this.#looking) {
+      this.#takeLater();
+      return;
+    }
+    for (const p of this.#ports.planes) {
+      const changes = p.takeChanges?.();
+      if (changes && changes.set.length + changes.gone.length > 0) this.#feed({ kind: 'changed', ...changes });
+    }
+  }
   #lookLater(wait: number): void {
     const { clock } = this.#ports;
     this.#cancelLook = clock.at(us(clock.now() + wait), () => this.#look());
@@ -135,6 +157,7 @@ export class PeerLink {
   /** Through the planes one after the other, a piece at a time; then again in a second. */
   #look(planes = this.#ports.planes, flows: FlowException[] = []): void {
     const [plane, ...rest] = planes;
+    this.#looking = plane !== undefined;
     if (!plane) {
       this.#feed({ kind: 'found', flows });
       this.#offerAgain();
@@ -144,6 +167,7 @@ export class PeerLink {
     const found = plane.exceptions?.(MOST_EXCEPTIONS);
     if (found?.ok === false) {
       // What cannot be seen is not over: the peer keeps what it was told.
+      this.#looking = false;
       this.#lookLater(SECOND);
     } else if (found?.value === 'more') {
       const { clock } = this.#ports;
@@ -167,8 +191,8 @@ const NEWS: Readonly<
   silent: (peer) => [
     'warning',
     text(
-      `the other director at ${peer} is silent: what is drained here from now on is not known there`,
-      `位于 ${peer} 的另一台调度器没有响应：此后在本机排空的连接对端无从得知`,
+      `the other director at ${peer} is silent: connections that begin by NAT, or are drained, from now on are not known there`,
+      `位于 ${peer} 的另一台调度器没有响应：此后本机经 NAT 新建或被排空的连接对端无从得知`,
     ),
   ],
   'too-many': () => [

@@ -88,6 +88,14 @@ class Pair {
     this.sides[i].own = flows;
     this.sides[i].feed({ kind: 'found', flows }, this.now);
   }
+  /** What a plane follows: some come, or go to another server, and some are over. */
+  change(i: 0 | 1, set: FlowException[], gone: FlowException[]): void {
+    const own = new Map(this.sides[i].own.map((f) => [f.client, f]));
+    for (const f of gone) own.delete(f.client);
+    for (const f of set) own.set(f.client, f);
+    this.sides[i].own = [...own.values()];
+    this.sides[i].feed({ kind: 'changed', set, gone }, this.now);
+  }
   agreed(): void {
     for (const i of [0, 1] as const)
       assert.deepEqual(
@@ -106,6 +114,13 @@ test('whatever is lost, repeated, restarted and changed, the peer holds exactly 
       side: fc.constantFrom(0 as const, 1 as const),
       from: fc.nat(400),
       n: fc.nat(400),
+      server: fc.integer({ min: 1, max: 3 }),
+    }),
+    fc.record({
+      do: fc.constant('change' as const),
+      side: fc.constantFrom(0 as const, 1 as const),
+      set: fc.array(fc.nat(400), { maxLength: 50 }),
+      gone: fc.array(fc.nat(400), { maxLength: 50 }),
       server: fc.integer({ min: 1, max: 3 }),
     }),
     fc.record({ do: fc.constant('restart' as const), side: fc.constantFrom(0 as const, 1 as const) }),
@@ -127,6 +142,12 @@ test('whatever is lost, repeated, restarted and changed, the peer holds exactly 
             pair.find(
               s.side,
               Array.from({ length: s.n }, (_, i) => flow(s.from + i, s.server)),
+            );
+          else if (s.do === 'change')
+            pair.change(
+              s.side,
+              s.set.map((n) => flow(n, s.server)),
+              s.gone.map((n) => flow(n)),
             );
           else if (s.do === 'restart') {
             pair.sides[s.side].restart(session++, pair.now);
@@ -226,5 +247,7 @@ test('sixty thousand flows are told in less than a second, in bounded bursts; mo
     Array.from({ length: 65_636 }, (_, n) => flow(n % 65_536, n >= 65_536 ? 2 : 1)),
   );
   assert.equal(pair.sides[0].machine.status().leftOut, 100);
+  pair.change(0, [flow(70_000)], []);
+  assert.equal(pair.sides[0].machine.status().leftOut, 101);
   assert.ok(pair.sides[0].news.includes('too-many'));
 });

@@ -17,7 +17,7 @@ import {
   lbPeerFlowBytes,
   lbPeerGroupBytes,
 } from '../../wire/index.ts';
-import type { FlowException } from '../types.ts';
+import type { ExceptionChanges, FlowException } from '../types.ts';
 
 /** Most that is told, and most that is held of the peer's. */
 export const MOST_EXCEPTIONS = 65_536;
@@ -44,6 +44,8 @@ const MOST_NUMBER = 0xff00_0000;
 export type HandoffEvent =
   /** All that there are now. */
   | { readonly kind: 'found'; readonly flows: readonly FlowException[] }
+  /** What came and went since, of those that a plane follows by itself. */
+  | ({ readonly kind: 'changed' } & ExceptionChanges)
   /** Genuine, as far as the key can tell. */
   | { readonly kind: 'message'; readonly message: LbPeerMessage }
   | { readonly kind: 'tick' };
@@ -130,6 +132,7 @@ export class Handoff {
   handle(e: HandoffEvent, now: Microseconds): readonly HandoffEffect[] {
     this.#effects = [];
     if (e.kind === 'found') this.#found(e.flows, now);
+    else if (e.kind === 'changed') this.#changed(e, now);
     else if (e.kind === 'message') this.#message(e.message, now);
     this.#time(now);
     return this.#effects;
@@ -183,6 +186,24 @@ export class Handoff {
       if (!known || known.gone || known.flow.server !== flow.server) this.#write(id, flow, false);
     }
     for (const id of gone) this.#write(id, (this.#own.get(id) as Own).flow, true);
+    this.#told(now);
+  }
+  #changed(c: ExceptionChanges, now: number): void {
+    for (const flow of c.gone) {
+      const id = idOf(flow.service, flow);
+      const known = this.#own.get(id);
+      if (known && !known.gone) this.#write(id, known.flow, true);
+    }
+    for (const flow of c.set) {
+      const id = idOf(flow.service, flow);
+      const known = this.#own.get(id);
+      if (known && !known.gone && known.flow.server === flow.server) continue;
+      if (this.#live >= MOST_EXCEPTIONS || lbPeerGroupBytes(flow.service, flow.server) === undefined) this.#leftOut++;
+      else this.#write(id, flow, false);
+    }
+    this.#told(now);
+  }
+  #told(now: number): void {
     this.#forgetGone();
     if (this.#leftOut > 0 && !this.#tooMany) this.#effects.push({ do: 'tell', news: 'too-many' });
     this.#tooMany = this.#leftOut > 0;
@@ -199,7 +220,8 @@ export class Handoff {
   /** What the peer knows to be gone needs no more telling; what it does not is kept, but not without bound. */
   #forgetGone(): void {
     const known = this.#peer ? this.#acknowledged : this.#latest;
-    const due = this.#own.size > this.#live && known === this.#latest;
+    const gone = this.#own.size - this.#live;
+    const due = 8 * gone > this.#live && known === this.#latest; // so that it costs little for each
     if (!due && this.#log.length <= 2 * this.#own.size) return;
     for (const o of this.#own.values()) if (o.gone && o.version <= known) this.#own.delete(o.id);
     this.#log = this.#log.filter((o) => this.#own.get(o.id) === o);

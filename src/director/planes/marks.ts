@@ -14,9 +14,19 @@ export const SERVER_MASK = 0xfff;
 export const MAX_SERVICES = 0x1_0000;
 export const MAX_SERVERS = 0x1000;
 
+/**
+ * Of a connection that another director told of and that has not come by here: the tag is `B`. Its first packet takes the
+ * bit away.
+ */
+export const TOLD_BIT = 0x1000_0000;
+export const TOLD_TAG = (MARK_TAG | TOLD_BIT) >>> 0;
+/** All bits but that: under it the marks of a server are one, whoever knows the connection. */
+export const UNTOLD_MASK = ~TOLD_BIT >>> 0;
+
 export const serviceMark = (service: number): number => (MARK_TAG | (service << 12)) >>> 0;
 export const serverMark = (service: number, server: number): number => (serviceMark(service) | server) >>> 0;
 export const isOurMark = (mark: number): boolean => (mark & MARK_MASK) >>> 0 === MARK_TAG;
+export const isToldMark = (mark: number): boolean => (mark & MARK_MASK) >>> 0 === TOLD_TAG;
 export const serviceOfMark = (mark: number): number => (mark >>> 12) & 0xffff;
 export const serverOfMark = (mark: number): number => mark & 0xfff;
 

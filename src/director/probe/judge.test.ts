@@ -13,11 +13,13 @@ const OTHER = '02:00:00:00:00:99' as MacAddress;
 const answered: Reply = { is: 'syn-ack', mss: 1460 };
 const silence: Reply = { is: 'silence' };
 
-const server = (method: ProbeServer['method'], port = 80): ProbeServer => ({
+const server = (method: ProbeServer['method'], port = 80, more: Partial<ProbeServer> = {}): ProbeServer => ({
   key: 's',
   address: '192.168.1.11' as IpAddress,
   port,
   method,
+  tunnel: { type: 'ipip', port: 6080 },
+  ...more,
 });
 const evidence = (s: Partial<ServerEvidence> = {}, e: Partial<Evidence> = {}): Evidence => ({
   vipHere: true,
@@ -33,6 +35,7 @@ const evidence = (s: Partial<ServerEvidence> = {}, e: Partial<Evidence> = {}): E
         mac: MAC,
         direct: answered,
         path: answered,
+        refusesDatagrams: false,
         announcesVip: false,
         ...s,
       },
@@ -40,9 +43,21 @@ const evidence = (s: Partial<ServerEvidence> = {}, e: Partial<Evidence> = {}): E
   ]),
   ...e,
 });
-const codes = (method: ProbeServer['method'], e: Evidence, port?: number): string[] => {
-  const t: ProbeTarget = { service: 'x', vip: VIP, port: 80, servers: [server(method, port)] };
-  return judge(t, e).map((f) => f.code);
+const codes = (
+  method: ProbeServer['method'],
+  e: Evidence,
+  port?: number,
+  more: Partial<ProbeTarget & ProbeServer> = {},
+): string[] => {
+  const { vip, protocol, ...of } = more;
+  const target: ProbeTarget = {
+    service: 'x',
+    protocol: protocol ?? 'tcp',
+    vip: vip ?? VIP,
+    port: 80,
+    servers: [server(method, port, of)],
+  };
+  return judge(target, e).map((f) => f.code);
 };
 
 test('silence on the path has another cause in each mode, and silence everywhere is none of them', () => {
@@ -85,6 +100,42 @@ test('what cannot work is said without a packet: another port, another subnet, t
   assert.deepEqual(codes('tunnel', evidence({ ...routed, path: { is: 'syn-ack', mss: 1400 } })), ['path-good']);
   assert.deepEqual(codes('direct-routing', evidence({ local: true })), ['local-server']);
   assert.deepEqual(codes('nat', evidence({}, { sameSubnet: true })), ['path-good', 'nat-same-subnet']);
+});
+
+test('IPv6: a server that answers for the address has it on the link, whatever it is asked by', () => {
+  const six = { vip: 'fd00::99' as IpAddress, address: 'fd00::11' as IpAddress };
+  const dr = (e: Evidence): string[] => codes('direct-routing', e, 80, six);
+  assert.deepEqual(dr(evidence()), ['path-good']);
+  assert.deepEqual(dr(evidence({}, { holders: [MAC] })), ['path-good', 'vip-on-link']);
+  assert.deepEqual(dr(evidence({ announcesVip: true })), ['path-good', 'vip-on-link']);
+  assert.deepEqual(dr(evidence({}, { holders: [OTHER] })), ['other-holder', 'path-good']);
+});
+test('a tunnel has the headers of both families that it joins, and those of its kind', () => {
+  const fits = (mss: number, more: Partial<ProbeTarget & ProbeServer>): string[] =>
+    codes('tunnel', evidence({ path: { is: 'syn-ack', mss } }), 80, more);
+  const [vip, address] = ['fd00::99' as IpAddress, 'fd00::11' as IpAddress];
+  for (const [more, most] of [
+    [{}, 1500 - 60],
+    [{ tunnel: { type: 'gue', port: 6080 } }, 1500 - 72],
+    [{ tunnel: { type: 'gre', port: 0 } }, 1500 - 64],
+    [{ vip }, 1500 - 80],
+    [{ vip, address }, 1500 - 100],
+    [{ address }, 1500 - 80],
+  ] as const) {
+    assert.deepEqual(fits(most, more), ['path-good'], JSON.stringify(more));
+    assert.deepEqual(fits(most + 1, more), ['tunnel-mtu'], JSON.stringify(more));
+  }
+  assert.deepEqual(codes('tunnel', evidence({ path: { is: 'unreachable', code: 3 } })), ['no-decapsulation']);
+  assert.deepEqual(codes('tunnel', evidence({ path: { is: 'unsent' } }), 80, { vip }), ['not-probed']);
+});
+test('UDP: any answer to TCP shows that the packet comes, a refused datagram that nobody listens, silence nothing', () => {
+  const udp = (s: Partial<ServerEvidence>): string[] => codes('direct-routing', evidence(s), 80, { protocol: 'udp' });
+  const reset: Reply = { is: 'reset' };
+  assert.deepEqual(udp({ path: reset, direct: reset }), ['path-good']);
+  assert.deepEqual(udp({}), ['path-good']);
+  assert.deepEqual(udp({ path: reset, direct: reset, refusesDatagrams: true }), ['not-listening']);
+  assert.deepEqual(udp({ path: silence, direct: reset }), ['vip-missing']);
+  assert.deepEqual(udp({ path: silence, direct: silence }), ['not-probed']);
 });
 
 // ------------------------------------------------------------------------------------------ the server's own side

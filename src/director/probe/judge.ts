@@ -2,14 +2,15 @@
  * From what was seen to its cause. Pure. A director cannot look into a real server: where two causes leave the same
  * traces, both are named, and `holdfast lb check --real-server` there tells them apart.
  */
-import { type Text, text } from '../../base/index.ts';
+import { familyOf, type IpAddress, type Text, text } from '../../base/index.ts';
 import type { Evidence, FindingCode, ProbeFinding, ProbeServer, ProbeTarget, ServerEvidence } from './types.ts';
 
-/** IPv4 and TCP header without options; the outer header of IPIP. */
-const HEADERS = 40;
-const IPIP = 20;
+/** An IP header without options, by family; TCP's; what stands between a tunnel's outer header and the packet. */
+const IP_BYTES = { 4: 20, 6: 40 } as const;
+const TCP_BYTES = 20;
+const SHIM_BYTES = { ipip: 0, gue: 12, gre: 4 } as const;
 /** RFC 792: destination unreachable. */
-const PROTOCOL_UNREACHABLE = 2;
+const [PROTOCOL_UNREACHABLE, PORT_UNREACHABLE] = [2, 3];
 const [NET_UNREACHABLE, HOST_UNREACHABLE] = [0, 1];
 
 const MODE = { nat: 'NAT', 'direct-routing': 'DR', tunnel: 'TUN' } as const;
@@ -72,7 +73,8 @@ function aboutServer(t: ProbeTarget, e: Evidence, s: ProbeServer): ProbeFinding[
       ),
     ];
   const out = [onPath(t, s, seen, say)];
-  if (e.holders.includes(seen.mac) && seen.way?.gateway === undefined)
+  if (familyOf(t.vip) === 6) out.push(...onLink(t, e, seen, say));
+  else if (e.holders.includes(seen.mac) && seen.way?.gateway === undefined)
     out.push(
       say(
         'error',
@@ -87,7 +89,7 @@ function aboutServer(t: ProbeTarget, e: Evidence, s: ProbeServer): ProbeFinding[
         ),
       ),
     );
-  if (seen.announcesVip)
+  if (seen.announcesVip && familyOf(t.vip) === 4)
     out.push(
       say(
         'error',
@@ -115,6 +117,22 @@ function aboutServer(t: ProbeTarget, e: Evidence, s: ProbeServer): ProbeFinding[
       ),
     );
   return out;
+}
+
+/** Over IPv6 a host answers for what is on the link itself, and for nothing that is on lo. */
+function onLink(t: ProbeTarget, e: Evidence, seen: ServerEvidence, say: Say): ProbeFinding[] {
+  if (seen.mac === undefined || !(e.holders.includes(seen.mac) || seen.announcesVip)) return [];
+  return [
+    say(
+      'error',
+      'vip-on-link',
+      text(
+        `${t.vip} is on its network interface: clients may go past the director`,
+        `${t.vip} 在其网络接口上：客户端可能绕过调度器`,
+      ),
+      text(`put it on lo there: ip addr add ${t.vip}/128 dev lo`, `请改放到 lo：ip addr add ${t.vip}/128 dev lo`),
+    ),
+  ];
 }
 
 function local(e: Evidence, s: ProbeServer, say: Say): ProbeFinding {
@@ -166,15 +184,12 @@ function onPath(t: ProbeTarget, s: ProbeServer, seen: ServerEvidence, say: Say):
   const { path, direct } = seen;
   const mode = MODE[s.method];
   const port = s.port === 0 ? t.port : s.port;
+  if (t.protocol === 'udp' && (path.is === 'syn-ack' || path.is === 'reset')) return reached(t, s, seen, say);
   switch (path.is) {
     case 'syn-ack':
       return (
-        fits(s, seen, path.mss, say) ??
-        say(
-          'good',
-          'path-good',
-          text(`${mode}: it answers for ${t.vip}:${t.port}`, `${mode}：它以 ${t.vip}:${t.port} 应答`),
-        )
+        fits(t, s, seen, path.mss, say) ??
+        say('good', 'path-good', text(`${mode}: it answers for ${at(t)}`, `${mode}：它以 ${at(t)} 应答`))
       );
     case 'reset':
       return direct.is === 'syn-ack' && s.method !== 'nat'
@@ -182,8 +197,8 @@ function onPath(t: ProbeTarget, s: ProbeServer, seen: ServerEvidence, say: Say):
             'error',
             'vip-not-listened',
             text(
-              `it listens on ${s.address}:${port}, and not on ${t.vip}:${t.port}`,
-              `它只监听 ${s.address}:${port}，没有监听 ${t.vip}:${t.port}`,
+              `it listens on port ${port} of ${s.address}, and not on ${at(t)}`,
+              `它只监听 ${s.address} 的端口 ${port}，没有监听 ${at(t)}`,
             ),
             text('let the program listen on all addresses', '请让程序监听所有地址'),
           )
@@ -194,16 +209,58 @@ function onPath(t: ProbeTarget, s: ProbeServer, seen: ServerEvidence, say: Say):
       return missing(t, say, text('it sent the packet back', '它把报文发了回来'));
     case 'silence':
       return silent(t, s, seen, say);
+    case 'unsent':
+      return say(
+        'warning',
+        'not-probed',
+        text(
+          `this host has no IPv${familyOf(t.vip)} address that a packet through the tunnel could come from: nothing was sent`,
+          `本机没有可作为隧道内源地址的 IPv${familyOf(t.vip)} 地址：未发送探测报文`,
+        ),
+      );
   }
 }
 
+/** UDP: the packet came to the host that has the address. Who listens there answers an empty datagram or not. */
+function reached(t: ProbeTarget, s: ProbeServer, seen: ServerEvidence, say: Say): ProbeFinding {
+  const port = s.port === 0 ? t.port : s.port;
+  if (seen.refusesDatagrams)
+    return say(
+      'error',
+      'not-listening',
+      text(
+        `nothing listens on UDP port ${port} of ${s.method === 'nat' ? s.address : t.vip}`,
+        `${s.method === 'nat' ? s.address : t.vip} 的 UDP 端口 ${port} 没有程序监听`,
+      ),
+      text('let the program listen on all addresses', '请让程序监听所有地址'),
+    );
+  const mode = MODE[s.method];
+  return say(
+    'good',
+    'path-good',
+    text(
+      `${mode}: packets for ${at(t)} reach it, and nothing refuses them; whether the program answers its checker says`,
+      `${mode}：发往 ${at(t)} 的报文能到达且未被拒绝；程序是否应答由其检查器判断`,
+    ),
+  );
+}
+const at = (t: ProbeTarget): string => (familyOf(t.vip) === 6 ? `[${t.vip}]:${t.port}` : `${t.vip}:${t.port}`);
+
 /** A client may send segments of the size that the server says; in a tunnel they carry one header more. */
-function fits(s: ProbeServer, seen: ServerEvidence, mss: number | undefined, say: Say): ProbeFinding | undefined {
+function fits(
+  t: ProbeTarget,
+  s: ProbeServer,
+  seen: ServerEvidence,
+  mss: number | undefined,
+  say: Say,
+): ProbeFinding | undefined {
   if (s.method !== 'tunnel' || mss === undefined || seen.way === undefined) return undefined;
   const { mtu } = seen.way;
-  const size = mss + HEADERS + IPIP;
+  const outer = IP_BYTES[familyOf(s.address)] + SHIM_BYTES[s.tunnel.type];
+  const headers = IP_BYTES[familyOf(t.vip)] + TCP_BYTES + outer;
+  const size = mss + headers;
   if (size <= mtu) return undefined;
-  const best = mtu - HEADERS - IPIP;
+  const best = mtu - headers;
   return say(
     'error',
     'tunnel-mtu',
@@ -219,13 +276,15 @@ function fits(s: ProbeServer, seen: ServerEvidence, mss: number | undefined, say
 }
 
 function unreachableBy(t: ProbeTarget, s: ProbeServer, code: number, say: Say): ProbeFinding {
-  if (s.method === 'tunnel' && code === PROTOCOL_UNREACHABLE)
+  if (s.method === 'tunnel' && (code === PROTOCOL_UNREACHABLE || code === PORT_UNREACHABLE)) {
+    const kind = s.tunnel.type.toUpperCase();
     return say(
       'error',
       'no-decapsulation',
-      text('it does not take IPIP packets', '它不接受 IPIP 报文'),
-      text('modprobe ipip; ip link set tunl0 up there', '在该服务器执行 modprobe ipip; ip link set tunl0 up'),
+      text(`it does not take ${kind} packets`, `它不接受 ${kind} 报文`),
+      taking(t.vip, s),
     );
+  }
   if (s.method !== 'nat' && (code === NET_UNREACHABLE || code === HOST_UNREACHABLE))
     return missing(t, say, text('it found no way to the address', '它找不到到该地址的路由'));
   return say(
@@ -238,15 +297,37 @@ function unreachableBy(t: ProbeTarget, s: ProbeServer, code: number, say: Say): 
   );
 }
 
+/** What ends the tunnel there. */
+function taking(vip: IpAddress, s: ProbeServer): Text {
+  const [inner, outer] = [familyOf(vip), familyOf(s.address)];
+  const device = outer === 6 ? ['ip6_tunnel', 'ip6tnl0'] : inner === 6 ? ['sit', 'sit0'] : ['ipip', 'tunl0'];
+  const command =
+    s.tunnel.type === 'ipip'
+      ? `modprobe ${device[0]}; ip link set ${device[1]} up`
+      : `holdfast realserver ${vip} --tunnel ${s.tunnel.type}${s.tunnel.type === 'gue' ? ` --gue-port ${s.tunnel.port}` : ''}`;
+  return text(`${command} there`, `在该服务器执行 ${command}`);
+}
+
 const missing = (t: ProbeTarget, say: Say, how: Text): ProbeFinding =>
   say(
     'error',
     'vip-missing',
     text(`${t.vip} is not on it: ${how.en}`, `${t.vip} 不在该服务器上：${how.zh}`),
-    text(`ip addr add ${t.vip}/32 dev lo there`, `在该服务器执行 ip addr add ${t.vip}/32 dev lo`),
+    text(`ip addr add ${whole(t.vip)} dev lo there`, `在该服务器执行 ip addr add ${whole(t.vip)} dev lo`),
   );
 
+const whole = (a: IpAddress): string => `${a}/${familyOf(a) === 4 ? 32 : 128}`;
+
 function silent(t: ProbeTarget, s: ProbeServer, seen: ServerEvidence, say: Say): ProbeFinding {
+  if (seen.direct.is === 'silence' && t.protocol === 'udp')
+    return say(
+      'warning',
+      'not-probed',
+      text(
+        'it answers nothing to TCP, by which the way of a UDP service is tried: its firewall may drop that alone',
+        '它对 TCP 没有任何应答，而 UDP 服务的路径以 TCP 探测：可能只是其防火墙丢弃了探测报文',
+      ),
+    );
   if (seen.direct.is === 'silence')
     return say(
       'error',
@@ -272,8 +353,8 @@ function silent(t: ProbeTarget, s: ProbeServer, seen: ServerEvidence, say: Say):
         'error',
         'tunnel-silent',
         text(
-          `it answers directly and not through the tunnel: ${t.vip} is on none of its interfaces, or rp_filter of tunl0 drops it`,
-          `它能直接应答，但经隧道无应答：${t.vip} 不在其接口上，或被 tunl0 的 rp_filter 丢弃`,
+          `it answers directly and not through the tunnel: ${t.vip} is on none of its interfaces, ${familyOf(t.vip) === 4 ? 'or rp_filter of the tunnel drops it' : 'or it does not take the tunnel'}`,
+          `它能直接应答，但经隧道无应答：${t.vip} 不在其接口上，${familyOf(t.vip) === 4 ? '或被隧道设备的 rp_filter 丢弃' : '或未解封隧道'}`,
         ),
         text('holdfast lb check --real-server VIP there', '在该服务器执行 holdfast lb check --real-server VIP'),
       );

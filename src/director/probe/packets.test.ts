@@ -1,9 +1,31 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { IpAddress } from '../../base/index.ts';
-import { decodeIpv4, decodeTcp, encodeIcmp, encodeTcp, type Ipv4Packet, TCP_FLAG } from '../../wire/index.ts';
-import { type Flow, readFrame, replyTo, resetPacket, synPacket, tunnelled } from './packets.ts';
+import { familyOf, type IpAddress, internetChecksum } from '../../base/index.ts';
+import {
+  decodeIpv4,
+  decodeTcp,
+  decodeUdp,
+  encodeIcmp,
+  encodeTcp,
+  type Ipv4Packet,
+  type MacAddress,
+  sumPseudoHeader,
+  TCP_FLAG,
+  unsolicitedAdvertisement,
+} from '../../wire/index.ts';
+import {
+  emptyDatagram,
+  type Flow,
+  type IpPacket,
+  ipFrame,
+  neighbourRequest,
+  readFrame,
+  replyTo,
+  resetPacket,
+  synPacket,
+  tunnelled,
+} from './packets.ts';
 
 const flow: Flow = {
   source: '192.168.1.10' as IpAddress,
@@ -48,24 +70,88 @@ test('our own packet that comes back was sent on by whoever got it', () => {
   assert.deepEqual(replyTo(flow, packet(synPacket(flow))), { is: 'bounced' });
   assert.equal(replyTo({ ...flow, sourcePort: 5 }, packet(synPacket(flow))), undefined);
 });
-test('an ICMP error is known by what it quotes, inside a tunnel by the address there', () => {
-  const server = '192.168.1.11' as IpAddress;
-  const error = (cause: Uint8Array): Ipv4Packet => ({
-    ...packet(synPacket(flow)),
-    protocol: 1,
-    source: server,
-    destination: flow.source,
-    payload: encodeIcmp(
-      { kind: 'unreachable', code: 2, parameter: 0, cause: cause.subarray(0, 60) },
-      { family: 4, source: server, destination: flow.source },
-    ),
+const flow6: Flow = { ...flow, source: 'fd00::10' as IpAddress, destination: 'fd00::99' as IpAddress };
+const tunnels = ['ipip', 'gue', 'gre'] as const;
+test('an ICMP error is known by what it quotes, inside a tunnel of either family by the address there', () => {
+  for (const f of [flow, flow6])
+    for (const from of ['192.168.1.10', 'fd00::10'] as IpAddress[]) {
+      const server = (familyOf(from) === 4 ? '192.168.1.11' : 'fd00::11') as IpAddress;
+      const error = (cause: Uint8Array, g: Flow, by: IpAddress): IpPacket => {
+        const [source, destination] = [by, g.source];
+        const family = familyOf(by);
+        const message = {
+          kind: 'unreachable',
+          code: family === 4 ? 2 : 3,
+          parameter: 0,
+          cause: cause.subarray(0, 140),
+        } as const;
+        const protocol = family === 4 ? 1 : 58;
+        return { source, destination, protocol, payload: encodeIcmp(message, { family, source, destination }) };
+      };
+      const code = familyOf(from) === 4 ? 2 : 1;
+      if (familyOf(from) === familyOf(f.source))
+        assert.deepEqual(replyTo(f, error(synPacket(f), f, server)), { is: 'unreachable', code });
+      for (const type of tunnels) {
+        const outer = tunnelled(synPacket(f), from, server, { type, port: 6080 });
+        // It comes to whoever sent the outer packet: that is the flow's source where the families are one.
+        const g = { ...f, source: from };
+        assert.deepEqual(
+          replyTo(g, error(outer, g, server)),
+          { is: 'unreachable', code },
+          `${type} ${f.source} in ${from}`,
+        );
+        assert.equal(replyTo({ ...g, destination: server }, error(outer, g, server)), undefined);
+      }
+    }
+});
+test('over IPv6 a header that nobody takes is an unreachable protocol, and a policy a prohibition', () => {
+  const by = 'fd00::11' as IpAddress;
+  const path = { family: 6, source: by, destination: flow6.source } as const;
+  const answer = (kind: 'unreachable' | 'parameter-problem', code: number): IpPacket => ({
+    ...path,
+    protocol: 58,
+    payload: encodeIcmp({ kind, code, parameter: 0, cause: synPacket(flow6) }, path),
   });
-  assert.deepEqual(replyTo(flow, error(synPacket(flow))), { is: 'unreachable', code: 2 });
-  assert.deepEqual(replyTo(flow, error(tunnelled(synPacket(flow), flow.source, server))), {
-    is: 'unreachable',
-    code: 2,
+  const code = (p: IpPacket): number | undefined => {
+    const got = replyTo(flow6, p);
+    return got?.is === 'unreachable' ? got.code : undefined;
+  };
+  assert.equal(code(answer('parameter-problem', 1)), 2);
+  assert.equal(code(answer('parameter-problem', 0)), undefined);
+  assert.deepEqual(
+    [0, 1, 3, 4, 5, 6].map((c) => code(answer('unreachable', c))),
+    [0, 13, 1, 3, 13, 13],
+  );
+});
+test('a neighbour is known by discovery as by ARP: who asks by its address, who answers by the one that was asked for', () => {
+  const mac = '02:00:00:00:00:11' as MacAddress;
+  const [asker, target] = ['fd00::11', 'fd00::99'] as IpAddress[] as [IpAddress, IpAddress];
+  assert.deepEqual(readFrame(neighbourRequest(mac, asker, target)), {
+    kind: 'neighbour',
+    operation: 'request',
+    mac,
+    address: asker,
   });
-  assert.equal(replyTo({ ...flow, destination: server }, error(synPacket(flow))), undefined);
+  assert.deepEqual(readFrame(unsolicitedAdvertisement(mac, target, false)), {
+    kind: 'neighbour',
+    operation: 'reply',
+    mac,
+    address: target,
+  });
+  const arp = neighbourRequest(mac, '10.0.0.1' as IpAddress, '10.0.0.2' as IpAddress);
+  assert.deepEqual(readFrame(arp), { kind: 'neighbour', operation: 'request', mac, address: '10.0.0.1' });
+});
+test('what is sent is right on the wire: TCP and UDP with their checksums, in both families', () => {
+  for (const f of [flow, flow6]) {
+    const seen = (b: Uint8Array): IpPacket => {
+      const got = readFrame(ipFrame(b, '02:00:00:00:00:01' as MacAddress, '02:00:00:00:00:02' as MacAddress));
+      assert.ok(got?.kind === 'ip');
+      return got.packet;
+    };
+    const { payload } = seen(synPacket(f));
+    assert.equal(internetChecksum(payload, sumPseudoHeader(f.source, f.destination, 6, payload.length)), 0);
+    assert.ok(decodeUdp(seen(emptyDatagram(f)).payload, f).ok);
+  }
 });
 test('the reset that ends the probe stands behind the SYN', () => {
   const got = decodeTcp(packet(resetPacket(flow)).payload);

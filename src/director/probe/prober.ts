@@ -1,9 +1,29 @@
 /** Sends the probe's packets and collects what comes back. Decides nothing: see judge.ts. */
-import { type IpAddress, type IpPrefix, ipBytes, ipFromBytes, type Microseconds, us } from '../../base/index.ts';
-import type { Clock, Entropy, FrameSocket, Link, Network, Sockets } from '../../host/index.ts';
-import { ARP_HARDWARE, arpRequest, type MacAddress } from '../../wire/index.ts';
-import { covers, wayTo } from '../reach.ts';
-import { type Flow, ipFrame, readFrame, replyTo, resetPacket, type Seen, synPacket, tunnelled } from './packets.ts';
+import {
+  familyOf,
+  hostLength,
+  type IpAddress,
+  type IpPrefix,
+  ipBytes,
+  ipFromBytes,
+  type Microseconds,
+  us,
+} from '../../base/index.ts';
+import type { Clock, Entropy, FrameSocket, Link, LinkAddress, Network, Sockets } from '../../host/index.ts';
+import { ARP_HARDWARE, type MacAddress } from '../../wire/index.ts';
+import { covers, isLinkLocal, wayTo } from '../reach.ts';
+import {
+  emptyDatagram,
+  type Flow,
+  ipFrame,
+  neighbourRequest,
+  readFrame,
+  replyTo,
+  resetPacket,
+  type Seen,
+  synPacket,
+  tunnelled,
+} from './packets.ts';
 import type { Evidence, ProbeServer, ProbeTarget, Reply, ServerEvidence } from './types.ts';
 
 export type ProbePorts = {
@@ -19,8 +39,9 @@ const SYN_ROUND = us(300_000);
 const [ARP_ROUNDS, SYN_ROUNDS] = [2, 3];
 const EVERY_FRAME = 0x0003;
 const MAIN_TABLE = 254;
-/** RFC 7600: a source that belongs to nobody, so that answers to it go by the default route. */
-const NOBODY = '192.0.0.8' as IpAddress;
+/** RFC 7600 and 6666: sources that belong to nobody, so that answers to them go by the default route. */
+const NOBODY = { 4: '192.0.0.8' as IpAddress, 6: '100::8' as IpAddress } as const;
+const PORT_UNREACHABLE = 3;
 const FIRST_PORT = 40_000;
 const PORTS = 20_000;
 /** Addresses that are tried for one that nobody has. */
@@ -31,6 +52,8 @@ type Work = {
   readonly server: ProbeServer;
   readonly link: Link | undefined;
   readonly source: IpAddress | undefined;
+  /** Where packets for the virtual address come from: of its family, which in a tunnel may be another than the server's. */
+  readonly inner: IpAddress | undefined;
   readonly nextHop: IpAddress;
   readonly gateway: IpAddress | undefined;
   readonly local: boolean;
@@ -38,6 +61,7 @@ type Work = {
   announcesVip: boolean;
   direct: Pair | undefined;
   path: Pair | undefined;
+  datagram: Pair | undefined;
   /** From an address that nobody has: the server must ask for it, and shows as whom it asks. */
   stranger: Flow | undefined;
 };
@@ -101,18 +125,29 @@ class Prober {
   #plan(server: ProbeServer): Work {
     const { network } = this.#ports;
     const addresses = network.addresses();
-    const routes = network.routes({ family: 4, table: MAIN_TABLE });
+    const family = familyOf(server.address);
+    const routes = network.routes({ family, table: MAIN_TABLE });
     const way = wayTo(server.address, routes.ok ? routes.value : [], addresses);
     const nextHop = way.is === 'routed' ? way.via : server.address;
     // The longest prefix; the virtual address is no source, since an answer to it would tell nothing.
+    const usable = (a: LinkAddress): boolean =>
+      a.prefix.address !== this.#t.vip &&
+      a.prefix.length < hostLength(familyOf(a.prefix.address)) &&
+      !isLinkLocal(a.prefix.address);
+    const at = way.is === 'routed' ? way.ifindex : undefined;
     const near = addresses
-      .filter((a) => a.prefix.address !== this.#t.vip && a.prefix.length < 32 && covers(a.prefix, nextHop))
+      .filter((a) => usable(a) && familyOf(a.prefix.address) === family)
+      .filter((a) => (at === undefined ? covers(a.prefix, nextHop) : a.ifindex === at))
       .sort((a, b) => b.prefix.length - a.prefix.length)[0];
     const link = near && network.linkByIndex(near.ifindex);
+    const alike = addresses.filter((a) => usable(a) && familyOf(a.prefix.address) === familyOf(this.#t.vip));
+    const inner =
+      family === familyOf(this.#t.vip) ? near : (alike.find((a) => a.ifindex === near?.ifindex) ?? alike[0]);
     return {
       server,
       link: way.is !== 'unknown' && link && isEthernet(link) ? link : undefined,
       source: near?.prefix.address,
+      inner: inner?.prefix.address,
       nextHop,
       gateway: way.is === 'routed' ? way.via : undefined,
       local: way.is === 'local',
@@ -120,6 +155,7 @@ class Prober {
       announcesVip: false,
       direct: undefined,
       path: undefined,
+      datagram: undefined,
       stranger: undefined,
     };
   }
@@ -141,12 +177,13 @@ class Prober {
       const key = `${link.ifindex} ${target}`;
       if (asked.has(key)) return;
       asked.add(key);
-      this.#sockets.get(link.ifindex)?.send(arpRequest(link.mac as MacAddress, source, target));
+      this.#sockets.get(link.ifindex)?.send(neighbourRequest(link.mac as MacAddress, source, target));
     };
     for (const { link, source, nextHop, local, server } of this.#works) {
       if (!link || !source || local) continue;
       ask(link, source, nextHop);
-      if (server.method !== 'direct-routing') continue;
+      // Who asks as the virtual address does so over IPv4 alone: over IPv6 it would have to be on the link itself.
+      if (server.method !== 'direct-routing' || familyOf(source) === 6) continue;
       for (const candidate of this.#candidates(link.ifindex, source)) ask(link, source, candidate);
     }
     for (const a of this.#ports.network.addresses()) {
@@ -187,7 +224,12 @@ class Prober {
       const { server } = w;
       const port = server.port === 0 ? this.#t.port : server.port;
       w.direct = flow(w.source, server.address, port);
-      w.path = server.method === 'nat' ? flow(NOBODY, server.address, port) : flow(w.source, this.#t.vip, this.#t.port);
+      const onPath = (): Pair | undefined => {
+        if (server.method === 'nat') return flow(NOBODY[familyOf(server.address)], server.address, port);
+        return w.inner && flow(w.inner, this.#t.vip, this.#t.port);
+      };
+      w.path = onPath();
+      if (this.#t.protocol === 'udp') w.datagram = onPath();
       const [nobody] = server.method === 'direct-routing' && w.link ? (this.#free.get(w.link.ifindex) ?? []) : [];
       if (nobody) w.stranger = flow(nobody, this.#t.vip, this.#t.port).flow;
     }
@@ -197,17 +239,19 @@ class Prober {
       if (w.stranger) this.#send(w, synPacket(w.stranger), false);
       for (const pair of [w.direct, w.path])
         if (pair?.reply.is === 'silence') this.#send(w, synPacket(pair.flow), pair === w.path);
+      if (w.datagram?.reply.is === 'silence') this.#send(w, emptyDatagram(w.datagram.flow), true);
     }
   }
   #send(w: Work, packet: Uint8Array, onPath: boolean): void {
     const { link, mac, source, server } = w;
     if (!link || !mac || !source) return;
-    const whole = onPath && server.method === 'tunnel' ? tunnelled(packet, source, server.address) : packet;
+    const whole =
+      onPath && server.method === 'tunnel' ? tunnelled(packet, source, server.address, server.tunnel) : packet;
     this.#sockets.get(link.ifindex)?.send(ipFrame(whole, link.mac as MacAddress, mac));
   }
   #see(seen: Seen): void {
     if (this.#own.has(seen.mac)) return; // what this host sent
-    if (seen.kind === 'arp') {
+    if (seen.kind === 'neighbour') {
       if (seen.operation === 'request') {
         if (seen.address === this.#t.vip) for (const w of this.#works) if (w.mac === seen.mac) w.announcesVip = true;
         return;
@@ -218,7 +262,7 @@ class Prober {
       return;
     }
     for (const w of this.#works)
-      for (const pair of [w.direct, w.path]) {
+      for (const pair of [w.direct, w.path, w.datagram]) {
         const reply = pair && replyTo(pair.flow, seen.packet);
         // Where servers share an address the first answer of the right one counts.
         if (!pair || !reply || pair.reply.is !== 'silence' || (w.gateway === undefined && seen.mac !== w.mac)) continue;
@@ -239,7 +283,7 @@ class Prober {
       .addresses()
       .some(
         (a) =>
-          a.prefix.length < 32 &&
+          a.prefix.length < hostLength(familyOf(a.prefix.address)) &&
           covers(a.prefix, this.#t.vip) &&
           this.#works.some((w) => !w.local && covers(a.prefix, w.server.address)),
       );
@@ -265,6 +309,7 @@ const evidenceOf = (w: Work): ServerEvidence => ({
   way: w.link && { mtu: w.link.mtu, gateway: w.gateway },
   mac: w.mac,
   direct: w.direct?.reply ?? { is: 'silence' },
-  path: w.path?.reply ?? { is: 'silence' },
+  path: w.path?.reply ?? { is: w.mac === undefined ? 'silence' : 'unsent' },
+  refusesDatagrams: w.datagram?.reply.is === 'unreachable' && w.datagram.reply.code === PORT_UNREACHABLE,
   announcesVip: w.announcesVip,
 });

@@ -9,10 +9,15 @@ export type ProbeServer = {
   /** As the service asks it; 0 is the service's. */
   readonly port: number;
   readonly method: 'nat' | 'direct-routing' | 'tunnel';
+  /** Of `tunnel`. `port`: GUE's. */
+  readonly tunnel: ProbeTunnel;
 };
-/** One address of a TCP service over IPv4. */
+export type ProbeTunnel = { readonly type: 'ipip' | 'gue' | 'gre'; readonly port: number };
+/** One address of a service. */
 export type ProbeTarget = {
   readonly service: ServiceKey;
+  /** A UDP service is asked by TCP, which a host without such a program refuses and so shows that the packet came to it. */
+  readonly protocol: 'tcp' | 'udp';
   readonly vip: IpAddress;
   readonly port: number;
   readonly servers: readonly ProbeServer[];
@@ -23,11 +28,13 @@ export type Reply =
   /** `mss`: what the server says it can receive; undefined: nothing said. */
   | { readonly is: 'syn-ack'; readonly mss: number | undefined }
   | { readonly is: 'reset' }
-  /** ICMP destination unreachable. */
+  /** ICMP destination unreachable; the code as IPv4 has it. */
   | { readonly is: 'unreachable'; readonly code: number }
   /** The packet itself came back: whoever got it sent it on, since it is not for that host. */
   | { readonly is: 'bounced' }
-  | { readonly is: 'silence' };
+  | { readonly is: 'silence' }
+  /** This host has no address that the packet could come from. */
+  | { readonly is: 'unsent' };
 
 export type ServerEvidence = {
   /** Its address is one of this host. */
@@ -40,6 +47,8 @@ export type ServerEvidence = {
   readonly direct: Reply;
   /** As clients' packets come to it in the service's mode. */
   readonly path: Reply;
+  /** Of UDP: an empty datagram on the same way was refused, since nobody listens. */
+  readonly refusesDatagrams: boolean;
   /** It asked for a neighbour with the virtual address as its own. */
   readonly announcesVip: boolean;
 };
@@ -79,7 +88,10 @@ export type FindingCode =
   | 'lo-prefix'
   | 'vip-on-link'
   | 'rp-filter'
-  | 'tunnel-down';
+  | 'tunnel-down'
+  | 'nat-forwarding'
+  | 'nat-redirects'
+  | 'nat-loose';
 /** `hint`: the way out. */
 export type ProbeFinding = {
   readonly severity: 'good' | 'warning' | 'error';

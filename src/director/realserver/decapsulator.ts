@@ -4,6 +4,7 @@ import type { Bpf, BpfLink, BpfMap, BpfObject, HostError } from '../../host/inde
 
 const MAPS = ['endpoints', 'vips'] as const;
 type Name = (typeof MAPS)[number];
+const PROGRAM = 'tc_decap';
 
 export type DecapsulatorWanted = {
   readonly vips: readonly IpAddress[];
@@ -41,7 +42,7 @@ export class Decapsulator {
       const found = this.#bpf.openMap(`${this.#folder}/${name}`);
       if (found.ok) use.set(name, found.value);
     }
-    const object = this.#bpf.load('decap', { programs: ['tc_decap'], use });
+    const object = this.#bpf.load('decap', { programs: [PROGRAM], use });
     if (!object.ok) return object;
     for (const name of MAPS) {
       const pinned = use.has(name)
@@ -79,7 +80,7 @@ export class Decapsulator {
     return ok(undefined);
   }
   #attach(object: BpfObject, ifindexes: readonly number[]): Result<void, HostError> {
-    const program = object.programs.get('tc_decap');
+    const program = object.programs.get(PROGRAM);
     for (const [ifindex, link] of this.#links) {
       if (ifindexes.includes(ifindex)) continue;
       link.detach();
@@ -88,7 +89,7 @@ export class Decapsulator {
     for (const ifindex of ifindexes) {
       if (this.#links.has(ifindex) || !program) continue;
       const path = this.#path(ifindex);
-      const old = this.#bpf.adopt(path, ifindex, 'tc');
+      const old = this.#bpf.adopt(path, ifindex, 'tc', PROGRAM);
       if (old?.replace(program).ok) {
         this.#links.set(ifindex, old);
         continue;
@@ -107,7 +108,7 @@ export class Decapsulator {
     const left = this.#bpf.openMap(`${this.#folder}/${MAPS[0]}`);
     if (left.ok) {
       left.value.close();
-      for (const i of ifindexes) if (!this.#links.has(i)) this.#bpf.adopt(this.#path(i), i, 'tc')?.detach();
+      for (const i of ifindexes) if (!this.#links.has(i)) this.#bpf.adopt(this.#path(i), i, 'tc', PROGRAM)?.detach();
     }
     this.close({ keep: false });
   }

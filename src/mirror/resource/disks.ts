@@ -121,7 +121,18 @@ export class Disks {
       then(undefined);
       return;
     }
-    const { config, c } = this.#p;
+    const { config, c, diskTimeouts } = this.#p;
+    for (const v of todo) {
+      const late = diskTimeouts.late(v);
+      if (late === 0) continue;
+      then(
+        text(
+          `${late} requests from before the detach are still at the disk of volume ${v.number}: attach it when they are over`,
+          `卸离之前的 ${late} 个请求仍在卷 ${v.number} 的磁盘中：请待其结束后再挂接`,
+        ),
+      );
+      return;
+    }
     const sure = config.volumes.every((one) => one.options.fencing === 'dont-care');
     for (const v of todo) {
       v.disk = 'Attaching';
@@ -194,7 +205,7 @@ export class Disks {
       then('detached');
       return;
     }
-    if (v.primary && !(v.connected && v.peerDisk === 'UpToDate')) {
+    if (onlyGood(v)) {
       then('no-good-disk');
       return;
     }
@@ -225,7 +236,7 @@ export class Disks {
         v.save(true, () => {
           if (v.counters.lo > 0) return wait();
           // The peer may have been lost while it was waited for.
-          if (v.primary && !(v.connected && v.peerDisk === 'UpToDate')) return end('no-good-disk');
+          if (onlyGood(v)) return end('no-good-disk');
           if (!agreed && link.established) {
             // Meanwhile the peer's packets are worked off: it may be asking something itself, and is answered first.
             unblock();
@@ -246,6 +257,11 @@ export class Disks {
     v.onDropped = () => end('detached');
     wait();
   }
+}
+/** A primary, this one or the peer, would have nothing left to read. */
+function onlyGood(v: Volume): boolean {
+  const peerHas = v.connected && v.peerDisk === 'UpToDate';
+  return !peerHas && (v.primary || (v.connected && v.peerRole === 'Primary'));
 }
 const OLDER = text(
   'the disk has older data than the application of this primary has seen',

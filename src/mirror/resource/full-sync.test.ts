@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drbdSights } from '../../../test/support/captures.ts';
-import { bytes } from '../../base/index.ts';
+import { bytes, us } from '../../base/index.ts';
 import { type DrbdPacket, decodeState, NO_BLOCK_ID, sector } from '../../wire/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import { Rig, rigConfig, stateOf } from './rig.fixture.ts';
@@ -112,4 +112,27 @@ test('a resync that either side pauses asks for nothing until both let it go, an
   assert.equal(r.volume.connection, 'SyncTarget');
   r.advance(0);
   assert.deepEqual(kinds(r), ['P_RS_DATA_REQUEST']);
+});
+
+test('a resync waits while another one goes first, and the peer is told that it does', () => {
+  const r = new Rig(sized(undefined));
+  r.connect('Primary');
+  const depends = (busy: boolean): void => {
+    r.resource.handle({ kind: 'dependency', volume: 0, busy }, us(r.now));
+    r.run();
+  };
+  depends(true);
+  const [told] = r.packets();
+  assert.ok(told?.kind === 'P_STATE' && decodeState(told.state).afterDependencyPaused);
+  r.hear(only('P_STATE_CHG_REQ'));
+  r.hear(only('P_SYNC_UUID'));
+  r.packets();
+  r.advance(1_000_000);
+  assert.deepEqual([r.volume.connection, kinds(r)], ['PausedSyncT', []]);
+  depends(true);
+  assert.deepEqual(kinds(r), [], 'what has not changed is not told again');
+  depends(false);
+  assert.equal(r.volume.connection, 'SyncTarget');
+  r.advance(0);
+  assert.deepEqual(kinds(r), ['P_STATE', 'P_RS_DATA_REQUEST']);
 });

@@ -33,7 +33,7 @@ const ERA_CLOSED = text('the connection was closed here', '本机关闭了连接
 export class Link {
   readonly #p: Parts;
   readonly #challenge: () => Uint8Array;
-  readonly #secret: Uint8Array | undefined;
+  secret: Uint8Array | undefined;
   /** Of the whole connection, up to Connected. */
   state: DrbdConnection = 'StandAlone';
   discardMyData = false;
@@ -59,7 +59,7 @@ export class Link {
   constructor(p: Parts, challenge: () => Uint8Array, secret: Uint8Array | undefined) {
     this.#p = p;
     this.#challenge = challenge;
-    this.#secret = secret;
+    this.secret = secret;
   }
 
   get established(): boolean {
@@ -276,7 +276,7 @@ export class Link {
   #facts(): ConnectConfig {
     if (this.#config !== undefined) return this.#config;
     const now = connectConfig(this.#p.config, this.#p.volumes, {
-      secret: this.#secret,
+      secret: this.secret,
       discardMyData: this.discardMyData,
       dryRun: false,
     });

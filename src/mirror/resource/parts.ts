@@ -1,6 +1,8 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
+import type { Adoption } from './adoption.ts';
 import type { Congestion } from './congestion.ts';
+import type { DiskTimeouts } from './disk-timeout.ts';
 import type { Disks } from './disks.ts';
 import type { Fencing } from './fencing.ts';
 import type { FullSyncs } from './full-sync.ts';
@@ -37,6 +39,7 @@ export interface Parts {
   readonly handlers: Handlers;
   readonly fencing: Fencing;
   readonly disks: Disks;
+  readonly diskTimeouts: DiskTimeouts;
   readonly reads: Reads;
   readonly peerDisks: PeerDisks;
   readonly two: TwoPrimaries;
@@ -47,4 +50,5 @@ export interface Parts {
   readonly resizes: Resizes;
   readonly congestion: Congestion;
   readonly undos: Undos;
+  readonly adoption: Adoption;
 }

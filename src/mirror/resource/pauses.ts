@@ -32,6 +32,13 @@ export class Pauses {
     if (this.#p.link.established) this.#p.syncs.tell(v);
     answer(paused ? done('resync is paused', '同步已暂停') : done('resync goes on', '同步继续'));
   }
+  /** Whether what goes first by `resync-after` is under way: the driver looks at the other mirrors of this host. */
+  depends(v: Volume, busy: boolean): void {
+    if (v.pause.dependency === busy) return;
+    v.pause.dependency = busy;
+    this.apply(v);
+    if (this.#p.link.established) this.#p.syncs.tell(v);
+  }
   /** What the peer tells of itself. */
   heard(v: Volume, told: StateFields): void {
     v.pause.peer = told.userPaused || told.afterDependencyPaused;
@@ -48,8 +55,11 @@ export class Pauses {
   }
 }
 /** Why a resync stands still. */
-export function pausedBy({ pause }: Volume): Text | undefined {
+export function pausedBy({ pause, config }: Volume): Text | undefined {
+  const first = config.options.resyncAfter;
   if (pause.user) return text('an operator paused it: resume-sync', '被操作员暂停：resume-sync');
   if (pause.peer) return text('paused at the peer', '被对端暂停');
-  return pause.dependency ? text('another resync goes first', '等待另一同步先完成') : undefined;
+  return pause.dependency
+    ? text(`${first} goes first (resync-after)`, `等待 ${first} 先完成（resync-after）`)
+    : undefined;
 }

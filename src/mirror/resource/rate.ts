@@ -7,25 +7,43 @@ import type { ResyncOptions } from '../config.ts';
 
 const BLOCK = 4096;
 
+const emptyPlan = (o: ResyncOptions): number[] => new Array<number>(Math.max(1, Math.round(o.planAhead / 100))).fill(0);
+
 export class RateController {
-  readonly #o: ResyncOptions;
+  readonly #options: () => ResyncOptions;
+  #o: ResyncOptions;
   /** Corrections that are planned for the steps to come. */
-  readonly #plan: number[];
+  #plan: number[];
   #next = 0;
   #planned = 0;
   #received = 0;
   #share = 0;
   #first = true;
 
-  constructor(o: ResyncOptions) {
+  /** `options`: as they are now; they may change at any time. */
+  constructor(options: () => ResyncOptions) {
+    this.#options = options;
+    this.#o = options();
+    this.#plan = emptyPlan(this.#o);
+  }
+  /** A new plan, which goes on from what is on its way. */
+  #replan(o: ResyncOptions): void {
+    if (Math.round(o.planAhead / 100) !== Math.round(this.#o.planAhead / 100)) {
+      this.#plan = emptyPlan(o);
+      this.#planned = 0;
+      this.#next = 0;
+      this.#received = 0;
+      this.#share = 0;
+    }
     this.#o = o;
-    this.#plan = new Array<number>(Math.max(1, Math.round(o.planAhead / 100))).fill(0);
   }
   received(bytes: number): void {
     this.#received += bytes;
   }
   /** Bytes that may be asked for now. `step`: microseconds since the last time. */
   step(inFlight: number, step: number): number {
+    const options = this.#options();
+    if (options !== this.#o) this.#replan(options);
     const { rate, planAhead, maxRate, fillTarget, delayTarget } = this.#o;
     const seconds = step / 1_000_000;
     if (planAhead === 0) {

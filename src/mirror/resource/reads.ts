@@ -10,6 +10,7 @@ import {
 } from '../../wire/index.ts';
 import { bitsTouched } from './bits.ts';
 import type { Parts } from './parts.ts';
+import { ReadBalancing } from './read-balancing.ts';
 import { type AppRequest, EIO } from './types.ts';
 import type { Volume } from './volume.ts';
 
@@ -25,25 +26,30 @@ export class Reads {
   /** Frozen with all requests. */
   #frozen: { readonly volume: Volume; readonly read: Read }[] = [];
 
+  readonly #balancing: ReadBalancing;
+
   constructor(p: Parts) {
     this.#p = p;
+    this.#balancing = new ReadBalancing(p);
   }
   read(v: Volume, r: Read): void {
     if (v.frozen) {
       this.#frozen.push({ volume: v, read: r });
       return;
     }
-    if (this.#localIsGood(v, r)) {
-      const { backing } = v;
-      v.counters.dr += r.into.length;
-      this.#p.c.disk(v.number, 'data', { op: 'read', offset: r.offset, into: r.into }, (result) => {
-        if (result === 0) return this.#done(v, r, 0);
-        this.#p.disks.failed(v, backing, { op: 'read', offset: r.offset, length: r.into.length });
-        this.#elsewhere(v, r);
-      });
-      return;
-    }
-    this.#elsewhere(v, r);
+    if (this.#localIsGood(v, r) && !(r.into.length <= LARGEST && this.#balancing.toPeer(v))) this.#here(v, r);
+    else this.#elsewhere(v, r);
+  }
+  #here(v: Volume, r: Read): void {
+    const { backing } = v;
+    v.counters.dr += r.into.length;
+    this.#balancing.begun(v, 'local');
+    this.#p.c.disk(v.number, 'data', { op: 'read', offset: r.offset, into: r.into }, (result) => {
+      this.#balancing.ended(v, 'local');
+      if (result === 0) return this.#done(v, r, 0);
+      this.#p.disks.failed(v, backing, { op: 'read', offset: r.offset, length: r.into.length });
+      this.#elsewhere(v, r);
+    });
   }
   #localIsGood(v: Volume, r: Read): boolean {
     if (v.backing === undefined) return false;
@@ -61,6 +67,7 @@ export class Reads {
     }
     const id = this.#nextId++ as BlockId;
     this.#remote.set(id, { volume: v, read: r });
+    this.#balancing.begun(v, 'remote');
     const packet = { volume: v.number, sector: sector(r.offset / 512), id, size: r.into.length, pad: 0 };
     this.#p.c.send('data', { kind: 'P_DATA_REQUEST', ...packet });
   }
@@ -78,6 +85,7 @@ export class Reads {
   lost(): void {
     const asked = [...this.#remote.values()];
     this.#remote.clear();
+    for (const { volume } of asked) this.#balancing.ended(volume, 'remote');
     for (const { volume, read } of asked) this.read(volume, read);
   }
 
@@ -104,11 +112,16 @@ export class Reads {
       return;
     }
     this.#remote.delete(p.id);
-    const { read } = asked;
+    const { volume: v, read } = asked;
+    this.#balancing.ended(v, 'remote');
     const data = 'data' in p ? p.data : undefined;
     const good = data?.length === read.into.length;
-    if (good && data !== undefined) read.into.set(data);
-    this.#done(asked.volume, read, good ? 0 : EIO);
+    if (good && data !== undefined) {
+      read.into.set(data);
+      v.counters.nr += data.length;
+    }
+    if (!good && this.#localIsGood(v, read)) this.#here(v, read);
+    else this.#done(v, read, good ? 0 : EIO);
   }
   #asked(p: RequestPacket): void {
     const { link, c } = this.#p;

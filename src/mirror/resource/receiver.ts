@@ -126,7 +126,6 @@ export class Receiver {
 
   write(v: Volume, packet: PeerWrite): void {
     const epoch = this.#epochs.at(-1) as Epoch;
-    epoch.count++;
     v.counters.nr += sizeOf(packet);
     v.counters.ua++;
     v.usedAt = this.#c.now;
@@ -136,8 +135,10 @@ export class Receiver {
     if (verdict !== undefined) {
       v.counters.ua--;
       this.#ack(v, packet, verdict);
+      if (verdict === 'P_RETRY_WRITE') this.#heldUp(v, epoch, offset, end);
       return;
     }
+    epoch.count++;
     const item: Item = { epoch, volume: v, packet, lock: undefined, granted: end === offset };
     epoch.waiting.add(item);
     this.#held += end - offset;
@@ -152,6 +153,21 @@ export class Receiver {
       });
     this.#try(item);
   }
+  /**
+   * A kernel counts a write that it has to try again as part of its epoch until it has written ours, and not from then on: the
+   * epoch ends when that is past, and is counted without it. One that it has superseded it does not count, nor an epoch of such.
+   */
+  #heldUp(v: Volume, epoch: Epoch, from: number, to: number): void {
+    const era = this.#era;
+    epoch.active++;
+    this.collided(v, from, to, () => {
+      if (era !== this.#era) return;
+      epoch.active--;
+      this.#advance();
+    });
+  }
+  /** `then`: what was in the way of a write of the peer is on its disk. */
+  collided: (v: Volume, from: number, to: number, then: () => void) => void = (_v, _from, _to, then) => then();
   /** Two primaries: what the peer is answered at once where its write collides with one of ours, instead of writing it. */
   judge: (v: Volume, from: number, to: number) => 'P_SUPERSEDED' | 'P_RETRY_WRITE' | undefined = () => undefined;
   barrier(id: BarrierId): void {
@@ -292,7 +308,8 @@ export class Receiver {
       this.#flushing = false;
       this.#urgent = Math.max(0, this.#urgent - done);
       for (const { barrier, count } of this.#epochs.splice(0, done))
-        if (barrier !== undefined) this.#c.send('meta', { kind: 'P_BARRIER_ACK', volume: 0, barrier, setSize: count });
+        if (barrier !== undefined && count > 0)
+          this.#c.send('meta', { kind: 'P_BARRIER_ACK', volume: 0, barrier, setSize: count });
       this.#advance();
     };
     if (left === 0) {

@@ -4,11 +4,14 @@
  */
 import { type Microseconds, type Text, text, us } from '../../base/index.ts';
 import { DRBD_FEATURE, type DrbdPacket, type DrbdSocket, sector } from '../../wire/index.ts';
+import { type AdjustPlan, planAdjust } from '../adjust/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorAnswer, MirrorDifferences, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
+import { Adoption } from './adoption.ts';
 import { eachVolume } from './asking.ts';
 import { Congestion } from './congestion.ts';
 import { differencesOf } from './differences-of.ts';
+import { DiskTimeouts } from './disk-timeout.ts';
 import { Disks } from './disks.ts';
 import { PROTOCOL_NUMBER } from './facts.ts';
 import { Fencing } from './fencing.ts';
@@ -38,6 +41,7 @@ import {
   type Context,
   type Devices,
   type DiskOperation,
+  EIO,
   EROFS,
   type ResourceEffect,
   type ResourceEvent,
@@ -60,7 +64,7 @@ const EINVAL = -22;
 const REASONS_KEPT = 20;
 
 export class Resource implements Context {
-  readonly config: MirrorConfig;
+  config: MirrorConfig;
   readonly volumes: readonly Volume[];
   readonly #host: ResourceHost;
   readonly #parts: Parts;
@@ -83,19 +87,17 @@ export class Resource implements Context {
     });
     const parts = { config, c: this, volumes: this.volumes } as unknown as { -readonly [K in keyof Parts]: Parts[K] };
     const failed: Disks['failed'] = (v, on, io) => parts.disks.failed(v, on, io);
-    const sender = new Sender(
-      this,
-      {
-        protocol: PROTOCOL_NUMBER[config.net.protocol],
-        maxEpochSize: config.net.maxEpochSize,
-        features: () => this.#parts.link.dialect.features,
-      },
-      failed,
-    );
+    const sending = ({ net }: MirrorConfig) => ({
+      protocol: PROTOCOL_NUMBER[net.protocol],
+      maxEpochSize: net.maxEpochSize,
+      features: () => this.#parts.link.dialect.features,
+    });
+    const sender = new Sender(this, sending(config), failed);
     const receiver = new Receiver(this, failed);
     parts.sender = sender;
     parts.receiver = receiver;
     parts.disks = new Disks(parts);
+    parts.diskTimeouts = new DiskTimeouts(parts, (tags) => this.#giveUp(tags));
     parts.reads = new Reads(parts);
     parts.handlers = new Handlers(parts);
     parts.fencing = new Fencing(parts);
@@ -113,6 +115,11 @@ export class Resource implements Context {
     parts.resizes = new Resizes(parts);
     parts.congestion = new Congestion(parts);
     parts.undos = new Undos(parts);
+    parts.adoption = new Adoption(parts, (next) => {
+      this.config = next;
+      parts.config = next;
+      sender.configure(sending(next));
+    });
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     sender.beforeSend = (v) => parts.congestion.consider(v);
@@ -155,7 +162,16 @@ export class Resource implements Context {
   disk(volume: number, on: 'data' | 'metadata', operation: DiskOperation, then: (result: number) => void): void {
     const tag = this.#freeTags.pop() ?? this.#running.length;
     this.#running[tag] = then;
+    this.#parts.diskTimeouts.begun(volume, tag);
     this.emit({ kind: 'disk', tag, volume, on, operation });
+  }
+  /** Their tags are used again when they come back. */
+  #giveUp(tags: readonly number[]): void {
+    for (const tag of tags) {
+      const then = this.#running[tag];
+      this.#running[tag] = () => {};
+      then?.(EIO);
+    }
   }
   send(socket: DrbdSocket, packet: DrbdPacket, sent?: () => void): void {
     this.emit({ kind: 'send', socket, packet: signed(packet, this.config.net.dataIntegrity), sent });
@@ -178,11 +194,15 @@ export class Resource implements Context {
       case 'app':
         this.#app(this.volume(e.volume), e.request);
         return;
+      case 'adjust':
+        this.#parts.adoption.begin(e.adjusted, (a) => this.emit({ kind: 'answer', id: e.id, answer: a }));
+        return;
       case 'disk': {
         const then = this.#running[e.tag];
         if (then === undefined) return;
         this.#running[e.tag] = undefined;
         this.#freeTags.push(e.tag);
+        this.#parts.diskTimeouts.ended(e.tag);
         then(e.result);
         return;
       }
@@ -194,6 +214,9 @@ export class Resource implements Context {
         return;
       case 'closed':
         link.closed(e.because);
+        return;
+      case 'dependency':
+        this.#parts.pauses.depends(this.volume(e.volume), e.busy);
         return;
       case 'measured':
         this.#parts.resizes.measured(e.volume, e);
@@ -213,6 +236,7 @@ export class Resource implements Context {
         this.#parts.two.tick();
         this.#parts.patience.tick();
         this.#parts.congestion.tick();
+        this.#parts.diskTimeouts.tick();
     }
   }
   takeEffects(): ResourceEffect[] {
@@ -222,8 +246,9 @@ export class Resource implements Context {
   }
   /** When the next tick is due. */
   deadline(): Microseconds | undefined {
-    const { link, patience, congestion, handlers, two, syncs, sender, receiver } = this.#parts;
-    const peer = earlier(link.deadline, earlier(patience.deadline, congestion.deadline));
+    const { link, patience, congestion, diskTimeouts, handlers, two, syncs, sender, receiver } = this.#parts;
+    const slow = earlier(congestion.deadline, diskTimeouts.deadline);
+    const peer = earlier(link.deadline, earlier(patience.deadline, slow));
     const others = earlier(syncs.deadline, earlier(handlers.deadline, two.deadline));
     return earlier(peer, earlier(others, earlier(sender.deadline, receiver.deadline)));
   }
@@ -234,6 +259,10 @@ export class Resource implements Context {
   }
   status(): MirrorStatus {
     return statusOf(this.#parts, this.#reasons, this.#now, this.#paces);
+  }
+  /** What `want` would change; nothing is changed by asking. */
+  planAdjust(want: MirrorConfig, secretChanged: boolean): AdjustPlan {
+    return planAdjust(this.config, want, secretChanged, this.status());
   }
   differences(): MirrorDifferences {
     return differencesOf(this.#parts);
@@ -412,8 +441,8 @@ export class Resource implements Context {
   }
 }
 const NOTHING_ELSE = text(
-  'it is primary, and the peer has no good data: nothing would be left to read',
-  '本机为主节点，且对端没有完好数据：卸离后将无数据可读',
+  'a primary has no other good data: nothing would be left to read',
+  '主节点没有其他完好数据：卸离后将无数据可读',
 );
 const earlier = (a: Microseconds | undefined, b: Microseconds | undefined): Microseconds | undefined =>
   a === undefined || (b !== undefined && b < a) ? b : a;

@@ -76,11 +76,11 @@ export class ResyncTarget {
     this.#c = c;
     this.#v = v;
     this.#checksums = checksums;
-    this.rate = new RateController(v.config.options.resync);
+    this.rate = new RateController(() => v.config.options.resync);
     this.begun = c.now;
     this.#due = us(c.now);
     this.total = v.bitmap.count;
-    this.#yielding = new Yielding(v.config.options.resync.minRate, c.now);
+    this.#yielding = new Yielding(() => v.config.options.resync.minRate, c.now);
   }
   get deadline(): Microseconds | undefined {
     return this.#ended || this.#paused ? undefined : this.#due;
@@ -257,7 +257,7 @@ export class ResyncSource {
     this.#v = v;
     this.begun = c.now;
     this.total = v.bitmap.count;
-    this.#yielding = new Yielding(v.config.options.resync.minRate, c.now);
+    this.#yielding = new Yielding(() => v.config.options.resync.minRate, c.now);
   }
   requested(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
     // No disk fails by what a peer asks for.

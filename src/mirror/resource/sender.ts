@@ -13,6 +13,8 @@ import { type AppWrite, countOf, type Epoch, type Flush, isOf, type Write, write
 
 /** An epoch that has to end, and behind which nothing is sent, gets its barrier within so many microseconds. */
 const CLOSE_WITHIN = 5_000;
+/** An epoch with a collision whose acknowledgement has not come so many microseconds later is flushed by an epoch behind it. */
+const FLUSH_AFTER = 500_000;
 
 export interface SenderOptions {
   /** 1 A, 2 B, 3 C. */
@@ -283,7 +285,15 @@ export class Sender {
   }
   #open(carried: readonly Write[]): Epoch {
     const barrier = this.#nextBarrier as BarrierId;
-    const epoch: Epoch = { barrier, writes: [], carried, begun: this.#c.now, ends: false, closed: undefined };
+    const epoch: Epoch = {
+      barrier,
+      writes: [],
+      carried,
+      begun: this.#c.now,
+      ends: false,
+      closed: undefined,
+      judged: 0,
+    };
     this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
     this.#epochs.push(epoch);
     this.#current = epoch;
@@ -305,16 +315,60 @@ export class Sender {
     if (this.#epochs.length > 0) this.#c.send('data', { kind: 'P_UNPLUG_REMOTE', volume: 0 });
   }
   get deadline(): Microseconds | undefined {
-    return this.#due;
+    if (this.#due === undefined || this.#flushAt === undefined) return this.#due ?? this.#flushAt;
+    return us(Math.min(this.#due, this.#flushAt));
   }
   tick(): void {
     if (this.#due !== undefined && this.#c.now >= this.#due) this.close();
+    if (this.#flushAt !== undefined && this.#c.now >= this.#flushAt) this.#flushJudged();
+  }
+
+  // ------------------------------------------------------------------------------------------ epochs with a collision
+
+  #flushAt: Microseconds | undefined;
+  /**
+   * DRBD 8.4 as the peer that decides does not count a write that it has superseded as done: the epoch stays open there, those
+   * behind it are acknowledged without it. It waits for the writes of an epoch and flushes before it takes the next one.
+   */
+  #passedOver(barrier: BarrierId): Epoch[] {
+    const at = this.#epochs.findIndex((e) => e.barrier === barrier);
+    const before = this.#epochs.slice(0, Math.max(0, at));
+    const over = before.every(
+      (e) => e.judged > 0 && e.closed !== undefined && e.writes.every((w) => w.peer !== 'sent'),
+    );
+    return over ? before : [];
+  }
+  /** Where nothing else is sent whose acknowledgement would count for it too. */
+  #flushJudged(): void {
+    const [oldest] = this.#epochs;
+    const last = this.#epochs.at(-1);
+    this.#flushAt = undefined;
+    if (oldest === undefined || oldest.judged === 0 || last === undefined) return;
+    this.close();
+    if (last.judged > 0) this.#sendFlush(oldest.writes);
+    else this.#flushAt = us(this.#c.now + FLUSH_AFTER);
+  }
+  /** An epoch of its own that says of those writes too that they are durable. */
+  #sendFlush(carried: readonly Write[]): void {
+    const [first] = carried;
+    if (first === undefined) return;
+    const { volume: v } = first;
+    this.close();
+    this.#open(carried);
+    const id = this.#nextId++ as BlockId;
+    const flush = { sector: sector(0), id, seq: v.nextSeq(), flags: DRBD_WRITE_FLAG.flush };
+    this.#c.send('data', { kind: 'P_DATA', volume: v.number, ...flush, digest: NOTHING, data: NOTHING });
+    this.close();
   }
 
   /** P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK and P_NEG_ACK of a write. False: nobody knows such a write. */
   acknowledged(v: Volume, p: BlockAckPacket): boolean {
     const w = this.#log.get(Number(p.id));
     if (w === undefined || w.volume !== v || p.sector !== w.offset / 512 || p.size !== w.length) return false;
+    if ((p.kind === 'P_RETRY_WRITE' || p.kind === 'P_SUPERSEDED') && w.epoch !== undefined) {
+      w.epoch.judged++;
+      this.#flushAt = us(this.#c.now + FLUSH_AFTER);
+    }
     if (p.kind === 'P_NEG_ACK') {
       if (v.backing !== undefined) v.bitmap.set(bitsTouched(w.offset, w.length));
       w.peer = 'failed';
@@ -330,7 +384,8 @@ export class Sender {
   }
   /** Undefined: all is well. Else what does not fit, which ends the connection. */
   barrierAcknowledged(barrier: BarrierId, count: number): Text | undefined {
-    const epoch = this.#epochs[0];
+    const over = this.#passedOver(barrier);
+    const epoch = this.#epochs[over.length];
     if (epoch === undefined || epoch.closed === undefined || epoch.barrier !== barrier)
       return text('the peer acknowledged an epoch that is not the oldest', '对端确认的并非最早的写入批次');
     if (countOf(epoch) !== count)
@@ -338,14 +393,15 @@ export class Sender {
         `the peer counted ${count} writes in an epoch of ${countOf(epoch)}`,
         `对端在含 ${countOf(epoch)} 次写入的批次中计得 ${count} 次`,
       );
-    this.#epochs.shift();
-    for (const w of [...epoch.writes, ...epoch.carried]) {
-      w.durable = true;
-      this.#flying.set(w.volume, this.flying(w.volume) - w.length);
-      if (w.peer === 'sent') w.peer = 'acked';
-      this.#settle(w);
+    for (const e of this.#epochs.splice(0, over.length + 1)) {
+      for (const w of e.writes) this.#flying.set(w.volume, this.flying(w.volume) - w.length);
+      for (const w of [...e.writes, ...e.carried]) {
+        w.durable = true;
+        if (w.peer === 'sent') w.peer = 'acked';
+        this.#settle(w);
+      }
+      for (const f of this.#flushes) f.epochs.delete(e);
     }
-    for (const f of this.#flushes) f.epochs.delete(epoch);
     this.#settleFlushes();
     this.onEpoch();
     this.onIdle();
@@ -360,7 +416,7 @@ export class Sender {
       return;
     }
     if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
-      w.completed = true;
+      this.#answered(w);
       // A disk that is not good itself will be overwritten with what the peer has.
       const good = w.peer === 'acked' || (w.local === 'done' && v.disk === 'UpToDate');
       v.counters.ap--;
@@ -426,6 +482,7 @@ export class Sender {
     this.#epochs = [];
     this.#current = undefined;
     this.#due = undefined;
+    this.#flushAt = undefined;
     this.#nextBarrier = 0;
     this.#flying.clear();
     for (const w of this.#log.values()) {
@@ -470,6 +527,21 @@ export class Sender {
     }
     return found;
   }
+  /** `then`: the own writes that collide with a range now are answered, so the peer has them. */
+  afterCollisions(v: Volume, from: number, to: number, then: () => void): void {
+    const open = new Set<Write>();
+    for (const w of this.#log.values())
+      if (w.volume === v && !w.completed && w.offset < to && from < w.offset + w.length) open.add(w);
+    if (open.size === 0) then();
+    else this.#awaited.push({ open, then });
+  }
+  #awaited: { readonly open: Set<Write>; readonly then: () => void }[] = [];
+  #answered(w: Write): void {
+    w.completed = true;
+    if (this.#awaited.length === 0) return;
+    for (const a of this.#awaited) if (a.open.delete(w) && a.open.size === 0) a.then();
+    this.#awaited = this.#awaited.filter((a) => a.open.size > 0);
+  }
   /** Whether one of the own writes in a range is under way. */
   busy(v: Volume, from: number, to: number): boolean {
     for (const w of this.#log.values())
@@ -497,7 +569,7 @@ export class Sender {
   /** As a new write, behind all that overlaps it by now. */
   #resubmit(w: Write): void {
     const { volume: v } = w;
-    w.completed = true;
+    this.#answered(w);
     this.#ends(w);
     this.#unlock(w);
     this.#forget(w);
@@ -517,18 +589,7 @@ export class Sender {
   resend(v: Volume): void {
     const mine = [...this.#log.values()].filter((w) => w.volume === v);
     const carried = mine.filter((w) => w.peer === 'carried');
-    if (carried.length > 0) {
-      this.close();
-      this.#open(carried);
-      const flush = {
-        sector: sector(0),
-        id: this.#nextId++ as BlockId,
-        seq: v.nextSeq(),
-        flags: DRBD_WRITE_FLAG.flush,
-      };
-      this.#c.send('data', { kind: 'P_DATA', volume: v.number, ...flush, digest: NOTHING, data: NOTHING });
-      this.close();
-    }
+    this.#sendFlush(carried);
     for (const w of mine) if (w.peer === 'kept') this.#send(w);
     for (const f of this.#flushes) if (f.volume === v) for (const e of this.#epochs) f.epochs.add(e);
     if (this.#flushes.some((f) => f.volume === v)) this.push();

@@ -21,6 +21,7 @@ export function statusOf(p: Parts, reasons: readonly MirrorReason[], now: Micros
     role: p.roles.primary ? 'Primary' : 'Secondary',
     connection: p.link.state,
     volumes: p.volumes.map((v) => volumeStatus(p, v, now, paces)),
+    stranded: [],
     reasons,
   };
 }

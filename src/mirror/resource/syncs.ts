@@ -130,6 +130,10 @@ export class Syncs {
       this.#p.roles.packet(p, undefined);
       return;
     }
+    if (p.kind === 'P_PROTOCOL_UPDATE') {
+      this.#p.adoption.protocolUpdate(p);
+      return;
+    }
     const v = this.#p.volumes.find((one) => one.number === p.volume);
     if (v === undefined) {
       this.fault(`a volume ${p.volume} is not known here`, `本机没有卷 ${p.volume}`);
@@ -207,6 +211,8 @@ export class Syncs {
         this.#onAck(v, p);
         return;
       case 'P_SYNC_PARAM89':
+        this.#p.adoption.syncParam(p);
+        return;
       case 'P_SYNC_PARAM':
       case 'P_DELAY_PROBE':
         return;

@@ -21,6 +21,7 @@ export class TwoPrimaries {
   constructor(p: Parts) {
     this.#p = p;
     p.receiver.judge = (v, from, to) => this.#judge(v, from, to);
+    p.receiver.collided = (v, from, to, then) => p.sender.afterCollisions(v, from, to, then);
   }
   get #decides(): boolean {
     return this.#p.config.net.allowTwoPrimaries && this.#p.link.resolver && this.#p.roles.primary;

@@ -1,9 +1,10 @@
 /** What a resource is told and what it wants done. Offsets and lengths are bytes, results 0 or a negative errno of Linux. */
 import type { Microseconds, Text } from '../../base/index.ts';
 import type { DrbdDialect, DrbdPacket, DrbdSocket, Sector } from '../../wire/index.ts';
-import type { MirrorHandler } from '../config.ts';
+import type { MirrorConfig, MirrorHandler } from '../config.ts';
 import type { Placement } from '../metadata/index.ts';
 import type { MirrorAnswer, MirrorReason, MirrorRequest } from '../status.ts';
+import type { Adjusted } from './adoption.ts';
 import type { UndoStep } from './undo.ts';
 
 /** A volume's devices, as the driver found them; with internal metadata both are the same one. */
@@ -45,6 +46,8 @@ export type AppRequest =
 export type ResourceEvent =
   | { readonly kind: 'request'; readonly id: number; readonly request: MirrorRequest }
   | { readonly kind: 'app'; readonly volume: number; readonly request: AppRequest }
+  /** Its file says something else than before: answered as a request is. */
+  | { readonly kind: 'adjust'; readonly id: number; readonly adjusted: Adjusted }
   /** A disk operation is done. */
   | { readonly kind: 'disk'; readonly tag: number; readonly result: number }
   | { readonly kind: 'socket'; readonly socket: DrbdSocket; readonly opened: 'here' | 'there' }
@@ -60,6 +63,8 @@ export type ResourceEvent =
       readonly failed: Text | undefined;
       readonly file: string | undefined;
     }
+  /** Whether what a volume comes after (`resync-after`) is under way. */
+  | { readonly kind: 'dependency'; readonly volume: number; readonly busy: boolean }
   /** The devices as they are now, after `measure`. */
   | { readonly kind: 'measured'; readonly volume: number; readonly data: Sector; readonly metadata: Sector }
   | { readonly kind: 'tick' };
@@ -72,6 +77,8 @@ export type ResourceEffect =
       readonly on: 'data' | 'metadata';
       readonly operation: DiskOperation;
     }
+  /** What is under way on a volume's devices has failed: what comes back of it writes to no memory of ours any more. */
+  | { readonly kind: 'abandon'; readonly volume: number }
   /** Look for the peer: listen, and connect now and then, until both sockets are there or `close`. */
   | { readonly kind: 'seek' }
   | { readonly kind: 'open'; readonly socket: DrbdSocket }
@@ -89,6 +96,8 @@ export type ResourceEffect =
    */
   | { readonly kind: 'close'; readonly verdict: boolean }
   | { readonly kind: 'done'; readonly volume: number; readonly tag: number; readonly result: number }
+  /** The settings from now on. */
+  | { readonly kind: 'adopted'; readonly config: MirrorConfig }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: MirrorAnswer }
   | {
       readonly kind: 'run';

@@ -145,7 +145,7 @@ export class VerifySource {
   constructor(w: VerifyWorld, from: number, to: number) {
     this.#w = w;
     this.#blocks = new Blocks(w);
-    this.#rate = new RateController(w.volume.config.options.resync);
+    this.#rate = new RateController(() => w.volume.config.options.resync);
     this.begun = w.c.now;
     this.#due = us(w.c.now);
     this.#cursor = from;

@@ -63,7 +63,7 @@ export type Counters = { ns: number; nr: number; dw: number; dr: number; lo: num
 
 export class Volume implements Stored {
   readonly #c: Context;
-  readonly config: VolumeConfig;
+  config: VolumeConfig;
   readonly devices: Devices;
   readonly locks = new RangeLocks();
   /** Ranges that a resync has asked for, of a target that is primary: its own writes wait. */

@@ -45,14 +45,16 @@ export type Write = {
 export type Epoch = {
   readonly barrier: BarrierId;
   readonly writes: Write[];
-  /** Of an earlier connection: durable with this epoch, in which a flush was sent for them. */
+  /** Of earlier epochs, also of an earlier connection: durable with this one, in which a flush was sent for them. */
   readonly carried: readonly Write[];
   readonly begun: number;
   /** One of its writes is answered: what is sent from now on may depend on it, so a barrier goes before that. */
   ends: boolean;
   closed: number | undefined;
+  /** Writes that the peer refused for one of its own (two primaries). As a kernel that sends them counts, they are none of its. */
+  judged: number;
 };
-export const countOf = (e: Epoch): number => e.writes.length + (e.carried.length > 0 ? 1 : 0);
+export const countOf = (e: Epoch): number => e.writes.length - e.judged + (e.carried.length > 0 ? 1 : 0);
 export const isOf = (e: Epoch, v: Volume): boolean => [e.writes, e.carried].some((l) => l.some((w) => w.volume === v));
 export type Flush = {
   readonly volume: Volume;

@@ -13,13 +13,13 @@ const AT_WORK = 100_000;
 const SPAN = 1_000_000;
 
 export class Yielding {
-  /** Bytes per second. */
-  readonly #least: Bytes;
+  /** Bytes per second; it may change at any time. */
+  readonly #least: () => Bytes;
   #since: Microseconds;
   #moved = 0;
   #slow = false;
 
-  constructor(least: Bytes, now: Microseconds) {
+  constructor(least: () => Bytes, now: Microseconds) {
     this.#least = least;
     this.#since = now;
   }
@@ -30,10 +30,10 @@ export class Yielding {
   yields(usedAt: Microseconds | undefined, now: Microseconds): boolean {
     const past = now - this.#since;
     if (past >= SPAN) {
-      this.#slow = this.#moved / (past / 1_000_000) < this.#least;
+      this.#slow = this.#moved / (past / 1_000_000) < this.#least();
       this.#moved = 0;
       this.#since = now;
     }
-    return this.#least > 0 && !this.#slow && usedAt !== undefined && now - usedAt < AT_WORK;
+    return this.#least() > 0 && !this.#slow && usedAt !== undefined && now - usedAt < AT_WORK;
   }
 }

@@ -1,5 +1,6 @@
 import { decodeAddress, encodeAddress } from './address.ts';
 import { decodeConntrack, encodeConntrack } from './conntrack.ts';
+import { decodeFilter, encodeFilter } from './filter.ts';
 import { decodeGenericFamily, encodeGenericFamily } from './generic.ts';
 import { decodeIpvsDestination, decodeIpvsService, encodeIpvsDestination, encodeIpvsService } from './ipvs.ts';
 import {
@@ -44,6 +45,7 @@ export const netlinkCodecs = [
   { name: 'rtnetlink route', decode: decodeRoute, encode: encodeRoute },
   { name: 'rtnetlink rule', decode: decodeRule, encode: encodeRule },
   { name: 'rtnetlink neighbour', decode: decodeNeighbour, encode: encodeNeighbour },
+  { name: 'rtnetlink filter', decode: decodeFilter, encode: encodeFilter },
   { name: 'conntrack entry', decode: decodeConntrack, encode: encodeConntrack },
   { name: 'generic netlink family', decode: decodeGenericFamily, encode: encodeGenericFamily },
   { name: 'ipvs service', decode: decodeIpvsService, encode: encodeIpvsService },

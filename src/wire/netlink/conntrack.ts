@@ -1,5 +1,5 @@
 /**
- * ctnetlink (linux/netfilter/nfnetlink_conntrack.h): connections that the kernel follows, read and removed by their mark.
+ * ctnetlink (linux/netfilter/nfnetlink_conntrack.h): connections that the kernel follows, read, made, changed and removed.
  * The payload of a message, from struct nfgenmsg on.
  */
 import { err, type Family, type IpAddress, ok, type Result } from '../../base/index.ts';
@@ -9,14 +9,31 @@ import { NetlinkWriter } from './writer.ts';
 
 const SUBSYSTEM = 1;
 export const CT_MSG = { new: SUBSYSTEM << 8, get: (SUBSYSTEM << 8) | 1, delete: (SUBSYSTEM << 8) | 2 } as const;
+/** A mask of NFNLGRP_CONNTRACK_NEW, UPDATE and DESTROY. What tells of the first two is a `new`, of the last a `delete`. */
+export const CT_GROUPS = 0x1 | 0x2 | 0x4;
+/** IPS_* (linux/netfilter/nf_conntrack_common.h) */
+export const CT_STATUS = { seenReply: 0x2, assured: 0x4, confirmed: 0x8 } as const;
 const NFGENMSG = 4; // u8 family, u8 version, u16 0
 const AF_BYTE: Record<Family, number> = { 4: 2, 6: 10 };
-const CTA = { original: 1, reply: 2, status: 3, protocolInfo: 4, timeout: 7, mark: 8, markMask: 21 } as const;
+const CTA = {
+  original: 1,
+  reply: 2,
+  status: 3,
+  protocolInfo: 4,
+  timeout: 7,
+  mark: 8,
+  destinationNat: 13,
+  markMask: 21,
+} as const;
 const TUPLE = { ip: 1, protocol: 2 } as const;
 const IP = { source4: 1, destination4: 2, source6: 3, destination6: 4 } as const;
 const PROTOCOL = { number: 1, source: 2, destination: 3 } as const;
 const PROTOCOL_INFO = { tcp: 1 } as const;
-const TCP_INFO = { state: 1 } as const;
+/** Flags are two bytes: the flags, and which of them are meant. */
+const TCP_INFO = { state: 1, originalFlags: 4, replyFlags: 5 } as const;
+const TCP_LIBERAL = 0x08;
+const NAT = { first4: 1, last4: 2, protocol: 3, first6: 4, last6: 5 } as const;
+const NAT_PROTOCOL = { firstPort: 1, lastPort: 2 } as const;
 /** include/uapi/linux/netfilter/nf_conntrack_tcp.h, in its order. */
 const TCP_STATES = [
   'none',
@@ -52,6 +69,12 @@ export type ConntrackEntry = {
   /** Seconds until it is forgotten. */
   readonly timeout?: number;
   readonly tcpState?: ConntrackTcpState;
+  /** With a state: packets outside the window pass, since the kernel has not seen the window grow. */
+  readonly tcpLiberal?: boolean;
+  /**
+   * Only told to the kernel, of an entry that is made: `reply` is then as without it, and the kernel works it out.
+   */
+  readonly destinationNat?: { readonly address: IpAddress; readonly port: number };
 };
 
 function writeTuple(w: NetlinkWriter, type: number, family: Family, t: ConntrackTuple): void {
@@ -85,8 +108,7 @@ function readTuple(a: Attributes, type: number, family: Family): ConntrackTuple 
   };
 }
 
-export function encodeConntrack(e: ConntrackEntry): Uint8Array {
-  const w = new NetlinkWriter();
+export function writeConntrack(w: NetlinkWriter, e: ConntrackEntry): void {
   w.u8(AF_BYTE[e.family]).zeros(NFGENMSG - 1);
   writeTuple(w, CTA.original, e.family, e.original);
   writeTuple(w, CTA.reply, e.family, e.reply);
@@ -95,8 +117,26 @@ export function encodeConntrack(e: ConntrackEntry): Uint8Array {
   const state = e.tcpState;
   if (state !== undefined)
     w.nest(CTA.protocolInfo, () =>
-      w.nest(PROTOCOL_INFO.tcp, () => w.attrU8(TCP_INFO.state, TCP_STATES.indexOf(state))),
+      w.nest(PROTOCOL_INFO.tcp, () => {
+        w.attrU8(TCP_INFO.state, TCP_STATES.indexOf(state));
+        if (e.tcpLiberal === undefined) return;
+        const flags = Uint8Array.of(e.tcpLiberal ? TCP_LIBERAL : 0, TCP_LIBERAL);
+        w.attrBytes(TCP_INFO.originalFlags, flags).attrBytes(TCP_INFO.replyFlags, flags);
+      }),
     );
+  const nat = e.destinationNat;
+  if (nat !== undefined)
+    w.nest(CTA.destinationNat, () => {
+      const [first, last] = e.family === 4 ? [NAT.first4, NAT.last4] : [NAT.first6, NAT.last6];
+      w.attrIp(first, nat.address).attrIp(last, nat.address);
+      w.nest(NAT.protocol, () =>
+        w.attrBe16(NAT_PROTOCOL.firstPort, nat.port).attrBe16(NAT_PROTOCOL.lastPort, nat.port),
+      );
+    });
+}
+export function encodeConntrack(e: ConntrackEntry): Uint8Array {
+  const w = new NetlinkWriter();
+  writeConntrack(w, e);
   return w.done();
 }
 export function decodeConntrack(b: Uint8Array): Result<ConntrackEntry, NetlinkError> {
@@ -106,8 +146,13 @@ export function decodeConntrack(b: Uint8Array): Result<ConntrackEntry, NetlinkEr
   const a = new Attributes(b.subarray(NFGENMSG));
   const [original, reply] = [readTuple(a, CTA.original, family), readTuple(a, CTA.reply, family)];
   const timeout = a.be32(CTA.timeout);
-  const state = a.nested(CTA.protocolInfo)?.nested(PROTOCOL_INFO.tcp)?.u8(TCP_INFO.state);
+  const tcp = a.nested(CTA.protocolInfo)?.nested(PROTOCOL_INFO.tcp);
+  const state = tcp?.u8(TCP_INFO.state);
   const tcpState = state === undefined ? undefined : TCP_STATES[state];
+  const flags = tcp?.bytes(TCP_INFO.originalFlags)?.[0];
+  const nat = a.nested(CTA.destinationNat);
+  const address = nat?.ip(family === 4 ? NAT.first4 : NAT.first6, family);
+  const port = nat?.nested(NAT.protocol)?.be16(NAT_PROTOCOL.firstPort);
   const [status, mark] = [a.be32(CTA.status) ?? 0, a.be32(CTA.mark) ?? 0];
   if (a.flaw !== undefined) return err({ kind: 'attribute', type: a.flaw });
   if (original === undefined || reply === undefined)
@@ -120,7 +165,23 @@ export function decodeConntrack(b: Uint8Array): Result<ConntrackEntry, NetlinkEr
     mark,
     ...(timeout !== undefined && { timeout }),
     ...(tcpState !== undefined && { tcpState }),
+    ...(tcpState !== undefined && flags !== undefined && { tcpLiberal: (flags & TCP_LIBERAL) !== 0 }),
+    ...(address !== undefined && port !== undefined && { destinationNat: { address, port } }),
   });
+}
+
+/** For `new` without `create`, and for `delete`: the entry of this tuple, and what of it is to be other. */
+export type ConntrackChange = {
+  readonly family: Family;
+  readonly original: ConntrackTuple;
+  readonly mark?: number;
+  readonly timeout?: number;
+};
+export function writeConntrackChange(w: NetlinkWriter, c: ConntrackChange): void {
+  w.u8(AF_BYTE[c.family]).zeros(NFGENMSG - 1);
+  writeTuple(w, CTA.original, c.family, c.original);
+  if (c.timeout !== undefined) w.attrBe32(CTA.timeout, c.timeout);
+  if (c.mark !== undefined) w.attrBe32(CTA.mark, c.mark);
 }
 
 /** For `get` as a dump and for `delete`: all connections of which `mark & mask` is this. */

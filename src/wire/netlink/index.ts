@@ -1,16 +1,31 @@
 export { decodeAddress, encodeAddress, writeAddress, writeAddressDump } from './address.ts';
 export { netlinkCodecs } from './codecs.ts';
 export {
+  type ConntrackChange,
   type ConntrackEntry,
   type ConntrackFilter,
   type ConntrackTcpState,
   type ConntrackTuple,
+  CT_GROUPS,
   CT_MSG,
+  CT_STATUS,
   decodeConntrack,
   encodeConntrack,
+  writeConntrack,
+  writeConntrackChange,
   writeConntrackFilter,
 } from './conntrack.ts';
 export { encapFault } from './encap.ts';
+export {
+  decodeFilter,
+  encodeFilter,
+  FILTER_INGRESS,
+  type Filter,
+  type FilterPlace,
+  writeClsact,
+  writeFilter,
+  writeFilterPlace,
+} from './filter.ts';
 export {
   CTRL_CMD,
   decodeGenericFamily,

@@ -46,6 +46,10 @@ export const RTM = {
   newRule: 32,
   delRule: 33,
   getRule: 34,
+  newQueueing: 36,
+  newFilter: 44,
+  delFilter: 45,
+  getFilter: 46,
 } as const;
 
 export const MESSAGE_HEADER = 16; // struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port

@@ -48,6 +48,7 @@ export const NFT_SET_FLAG = {
 export const NFT_TYPE = {
   ipv4_addr: 7,
   ipv6_addr: 8,
+  ether_addr: 9,
   inet_proto: 12,
   inet_service: 13,
   mark: 19,

@@ -15,6 +15,7 @@ export const carriesClients = (l: Link): boolean =>
  */
 const sendsNowhere = (l: Link, xdp: XdpMode): boolean => xdp === 'native' && l.kind === 'veth';
 
+const programAt = (where: BpfAttachment): string => (where === 'tc' ? 'tc_director' : 'xdp_director');
 type Place = { readonly ifindex: number; readonly where: BpfAttachment };
 const textOf = (p: Place): string => `link-${p.ifindex}-${p.where}`;
 
@@ -34,9 +35,6 @@ export class Attachments {
     this.#bpf = bpf;
     this.#folder = folder;
     this.#xdp = xdp;
-  }
-  #program(o: BpfObject, where: BpfAttachment): BpfProgram {
-    return o.programs.get(where === 'tc' ? 'tc_director' : 'xdp_director') as BpfProgram;
   }
   /** tc first: XDP leaves to it what it does not do itself. */
   #places(links: readonly Link[]): Place[] {
@@ -60,7 +58,7 @@ export class Attachments {
     }
     let failed: Result<void, HostError> = ok(undefined);
     for (const [name, place] of wanted) {
-      const done = this.#hold(name, place, this.#program(o, place.where), programsChanged);
+      const done = this.#hold(name, place, o.programs.get(programAt(place.where)) as BpfProgram, programsChanged);
       if (!done.ok) failed = done;
     }
     return failed;
@@ -82,7 +80,7 @@ export class Attachments {
       if (hardware !== ETHERNET) continue;
       for (const where of ['tc', 'xdp-native', 'xdp-generic'] as const) {
         const name = textOf({ ifindex, where });
-        if (!wanted.has(name)) this.#bpf.adopt(`${this.#folder}/${name}`, ifindex, where)?.detach();
+        if (!wanted.has(name)) this.#bpf.adopt(`${this.#folder}/${name}`, ifindex, where, programAt(where))?.detach();
       }
     }
   }
@@ -90,7 +88,7 @@ export class Attachments {
     const path = `${this.#folder}/${name}`;
     const known = this.#held.get(name);
     if (known && !programsChanged) return ok(undefined);
-    const old = known ?? this.#bpf.adopt(path, place.ifindex, place.where);
+    const old = known ?? this.#bpf.adopt(path, place.ifindex, place.where, program.name);
     if (old?.replace(program).ok) {
       this.#held.set(name, old);
       return ok(undefined);

@@ -5,6 +5,7 @@
 import { familyOf, type IpAddress, ipBytes, ipFromBytes, ok, type Result } from '../../../base/index.ts';
 import type { BpfMap, HostError } from '../../../host/index.ts';
 import type { FlowException } from '../../types.ts';
+import { isFlowOf } from '../flow-of.ts';
 import { CLOSED, type FlowTimeouts, IDLE, NEVER, UDP, UNIT_SECONDS } from './flows.ts';
 import type { Held, HeldServices } from './held.ts';
 import { PROTOCOL } from './layout.ts';
@@ -132,21 +133,13 @@ function isAlive(flow: Uint8Array, at: Place, now: number, idle: number): boolea
   return at.table.servers.some((r) => r.id === id && r.serial === serial);
 }
 
-function isWithin(a: IpAddress, r: { readonly from: IpAddress; readonly to: IpAddress }): boolean {
-  if (a === r.from) return true;
-  const [at, from, to] = [ipBytes(a), ipBytes(r.from), ipBytes(r.to)];
-  return at.length === from.length && Buffer.compare(at, from) >= 0 && Buffer.compare(at, to) <= 0;
-}
-
 type Place = { readonly row: ServerRow; readonly table: ServiceTable; readonly protocol: number };
 /** By its names; undefined: not here, or no flow of that service. */
 function placeOf(f: FlowException, held: Carried): Place | undefined {
   const service = held.get(f.service);
   const match = service?.wanted?.match;
-  if (!service?.wanted || match?.by !== 'address' || familyOf(f.client) !== familyOf(f.address)) return undefined;
-  if (match.port !== 0 && match.port !== f.port) return undefined;
   // The program asks the flow map before the services: whatever lies there is sent on.
-  if (!match.ranges.some((r) => isWithin(f.address, r))) return undefined;
+  if (!service?.wanted || match?.by !== 'address' || !isFlowOf(match, f)) return undefined;
   const row = service.table.servers[service.wanted.servers.findIndex((s) => s.key === f.server)];
   return row && { row, table: service.table, protocol: PROTOCOL[match.protocol] };
 }

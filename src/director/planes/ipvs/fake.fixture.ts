@@ -46,6 +46,10 @@ export class FakeIpvs implements Netlink {
         for (const b of this.#dump(payload(r))) take(message(b));
         return ok(undefined);
       },
+      pieces: (r, _doing, take) => () => {
+        for (const b of this.#dump(payload(r))) take(message(b));
+        return ok(true);
+      },
       ask: (r, doing) => {
         if (r.type !== GENL_ID_CTRL) return ok([message(this.#answer(payload(r)))]);
         if (!this.module) return err({ code: NO_IPVS, doing });

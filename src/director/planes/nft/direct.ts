@@ -68,10 +68,14 @@ export const flows = both(
     dynamic: { timeoutMs: FLOW_TIMEOUTS.tcpMs, size: FLOW_SIZE },
   }),
 );
+/** What another director tells of its flows, keyed alike. Kept apart: a flow that has come by here is one of `flows`, and ours. */
+export const told = both((f, a): SetSpec => ({ name: `told${f}`, key: [a, 'inet_service', 'mark'], data: ['mark'] }));
 /** Behind which device a server is, and its address. */
 const target = both((f, a): SetSpec => ({ name: `to${f}`, key: ['mark'], data: ['iface_index', a] }));
 /** Servers that are this host itself: their packets go on to its own stack. */
 const here = both((f, a): SetSpec => ({ name: `here${f}`, key: ['mark'], data: [a] }));
+/** Services of which this host is a real server too: the link addresses of their other servers. See fellows.ts. */
+export const fellows: SetSpec = { name: 'fellows', key: ['ether_addr', 'mark'] };
 const counters = { connections: { name: 'connections', key: ['mark'], counter: true }, in: counterSets.in } as const;
 
 const mark: MarkPort = {
@@ -106,15 +110,20 @@ const remember = (f: 4 | 6, only: readonly NftExpression[], timeoutMs: number): 
   ];
 };
 const flags = (mask: Uint8Array, compare: NftExpression): NftExpression[] => [TCP_FLAGS(0), masked(0, mask), compare];
-/** The flow is known, and its server is there: on to it. Else the mark is the service's again. */
-const knownChain = (f: 4 | 6): ChainSpec => ({
-  name: known(f),
-  rules: [
-    [...flowKey(f), lookup(flows[f].name, 0, 0), mark.set(0)],
+const beginning: RuleSpec = flags(SYN_ACK, equals(0, SYN));
+/**
+ * The flow is known, and its server is there: on to it. Else the mark is the service's again. What another director told
+ * is asked next, but for a connection that begins: its client's port was used again.
+ */
+const knownChain = (f: 4 | 6): ChainSpec => {
+  const found = (set: SetSpec): RuleSpec[] => [
+    [...flowKey(f), lookup(set.name, 0, 0), mark.set(0)],
     [mark.get(0), lookup(counters.in.name, 0), goto(refresh(f))],
     [mark.get(0), masked(0, nativeBytes(SERVICE_MASK)), mark.set(0)],
-  ],
-});
+  ];
+  const begins: RuleSpec = [...onlyProtocol(PROTOCOL_NUMBER.tcp), ...beginning, verdict('return')];
+  return { name: known(f), rules: [...found(flows[f]), begins, ...found(told[f])] };
+};
 const refreshChain = (f: 4 | 6, t: FlowTimeouts): ChainSpec => ({
   name: refresh(f),
   rules: [
@@ -141,12 +150,15 @@ const sendChain = (f: 4 | 6): ChainSpec => ({
   ],
 });
 
+/** What comes from a service's other server is for the server here: it goes on to this host's own stack, with the service's mark. */
+const fromFellow: RuleSpec = [load.etherSource(0), mark.get(2), lookup(fellows.name, 0), verdict('accept')];
+
 /** ICMP errors about packets from the virtual address to a client: the quoted header, behind 8 bytes, names the flow. */
 const QUOTE = {
   4: { protocol: 1, types: [3, 11, 12], next: 8 + 9, source: 8 + 12, destination: 8 + 16, ports: 8 + 20 },
   6: { protocol: 58, types: [1, 2, 3, 4], next: 8 + 6, source: 8 + 8, destination: 8 + 24, ports: 8 + 40 },
 } as const;
-function errorRules(f: 4 | 6): RuleSpec[] {
+function errorRules(f: 4 | 6, o: { readonly fellows: boolean }): RuleSpec[] {
   const q = QUOTE[f];
   const length = f === 4 ? 4 : 16;
   const at = addressWords(f);
@@ -166,6 +178,7 @@ function errorRules(f: 4 | 6): RuleSpec[] {
       lookup(vip[f].name, 0, 0),
       mark.set(0),
     ],
+    ...(o.fellows ? [[...only, ...fromFellow]] : []),
     [
       ...only,
       mark.get(0),
@@ -189,10 +202,10 @@ const enter = (f: 4 | 6): RuleSpec[] => {
     [...address, ...found(any[f])],
   ];
 };
-const ingress = (name: string): ChainSpec => ({
+const ingress = (name: string, o: { readonly fellows: boolean }): ChainSpec => ({
   name: `in-${name}`,
   hook: hookOf('filter', 'ingress', 0, [name]),
-  rules: [[...onlyOthers, verdict('accept')], ...families.flatMap(enter), ...families.flatMap(errorRules)],
+  rules: [[...onlyOthers, verdict('accept')], ...families.flatMap(enter), ...families.flatMap((f) => errorRules(f, o))],
 });
 
 /** `interfaces`: where clients' packets come in. */
@@ -200,13 +213,16 @@ export const directTable = (o: {
   readonly interfaces: readonly string[];
   readonly timeouts: FlowTimeouts;
   readonly persistence: readonly Persistence[];
+  /** This host is a real server of some service that has others: costs a look for each packet. */
+  readonly fellows: boolean;
 }): TableSpec => ({
   family: 'netdev',
   name: 'holdfast-lb',
   sets: [
-    ...[vip, any, stick, flows, target, here].flatMap((s) => [s[4], s[6]]),
+    ...[vip, any, stick, flows, told, target, here].flatMap((s) => [s[4], s[6]]),
     ...choosingSets,
     open,
+    fellows,
     ...Object.values(counters),
   ],
   chains: [
@@ -215,15 +231,16 @@ export const directTable = (o: {
     ...families.map((f) => refreshChain(f, o.timeouts)),
     ...families.map((f) => newChain(begun(f), refresh(f))),
     ...families.map((f) => newChain(single(f), send(f))),
-    ...families.map((f) => ({ name: enterChain(f), rules: [[jump(known(f))], chooseRule(mark)] })),
+    ...families.map((f) => ({
+      name: enterChain(f),
+      rules: [...(o.fellows ? [fromFellow] : []), [jump(known(f))], chooseRule(mark)],
+    })),
     ...o.persistence.flatMap((p) =>
       stickChains(p, { open, stick }, mark, { found: goto(begun(p.family)), taken: [goto(begun(p.family))] }),
     ),
-    ...o.interfaces.map(ingress),
+    ...o.interfaces.map((name) => ingress(name, o)),
   ],
 });
-
-const beginning: RuleSpec = [...flags(SYN_ACK, equals(0, SYN))];
 
 export const directMode: Mode = {
   portOf: () => 0,

@@ -1,18 +1,21 @@
 /** What of the host's settings stands in the way of NAT: reported, never changed. */
-import { text } from '../../../base/index.ts';
-import type { Refusal, WantedService } from '../../types.ts';
-import { serviceFamily } from './image.ts';
+import { type Family, type Text, text } from '../../../base/index.ts';
+import type { Scheduler } from '../../config.ts';
 import { choiceOf } from './slots.ts';
 
-/** `get` reads a sysctl; undefined where there is none. `interfaces`: those that clients and servers are behind. */
+export type NatFinding = { readonly code: 'nat-forwarding' | 'nat-redirects' | 'nat-loose'; readonly text: Text };
+
+/**
+ * Of services by NAT. `get` reads a sysctl; undefined where there is none. `shared`: interfaces whose subnet has servers and may
+ * have clients. `plane`: what IPVS knows of connections does not depend on conntrack.
+ */
 export function natFindings(
-  services: readonly WantedService[],
+  services: readonly { readonly family: Family; readonly scheduler: Scheduler }[],
   get: (name: string) => string | undefined,
-  interfaces: readonly string[],
-): Refusal[] {
-  const nat = services.filter((s) => s.servers.some((x) => x.forwarding.method === 'nat'));
-  const found: Refusal[] = [];
-  const wants = (name: string, value: string, code: string, why: ReturnType<typeof text>): void => {
+  { shared, plane }: { readonly shared: readonly string[]; readonly plane: 'nft' | 'ipvs' },
+): NatFinding[] {
+  const found: NatFinding[] = [];
+  const wants = (name: string, value: string, code: NatFinding['code'], why: Text): void => {
     const have = get(name);
     if (have === undefined || have === value) return;
     found.push({
@@ -24,10 +27,10 @@ export function natFindings(
     });
   };
   const forwarding = text('NAT forwards packets, and this host does not', 'NAT 需要转发数据包，而本机未开启转发');
-  if (nat.some((s) => serviceFamily(s) === 4)) {
+  if (services.some((s) => s.family === 4)) {
     wants('net.ipv4.ip_forward', '1', 'nat-forwarding', forwarding);
     // The kernel sends where either says so.
-    for (const name of ['all', ...interfaces])
+    for (const name of shared.length === 0 ? [] : ['all', ...shared])
       wants(
         `net.ipv4.conf.${name.replaceAll('.', '/')}.send_redirects`,
         '0',
@@ -38,8 +41,8 @@ export function natFindings(
         ),
       );
   }
-  if (nat.some((s) => serviceFamily(s) === 6)) wants('net.ipv6.conf.all.forwarding', '1', 'nat-forwarding', forwarding);
-  if (nat.some((s) => choiceOf(s.scheduler, false) !== 'count'))
+  if (services.some((s) => s.family === 6)) wants('net.ipv6.conf.all.forwarding', '1', 'nat-forwarding', forwarding);
+  if (plane === 'nft' && services.some((s) => choiceOf(s.scheduler, false) !== 'count'))
     wants(
       'net.netfilter.nf_conntrack_tcp_loose',
       '1',

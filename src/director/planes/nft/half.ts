@@ -68,6 +68,7 @@ export class Half {
   /** After another program was here: what was held, whose numbers stay. */
   #remembered: ReadonlyMap<ServiceKey, ServiceImage> = new Map();
   #nextId = 1;
+  #readings = 0;
   /** Shared elements in the kernel, and how many services need each. */
   readonly #shared = new Map<string, { readonly set: SetSpec; readonly element: ElementSpec; users: number }>();
   #strays: TableCommand[] = [];
@@ -114,7 +115,12 @@ export class Half {
     this.#remembered = new Map([...this.#held].map(([key, h]) => [key, h.image]));
     this.#spec = undefined;
   }
+  /** How often the table was read afresh, or taken away. */
+  get readings(): number {
+    return this.#readings;
+  }
   #forget(): void {
+    this.#readings++;
     this.#held.clear();
     this.#adopted.clear();
     this.#adoptedAt.clear();
@@ -163,6 +169,9 @@ export class Half {
 
   get services(): readonly WantedService[] {
     return [...this.#held.values()].map((h) => h.service);
+  }
+  service(key: ServiceKey): WantedService | undefined {
+    return this.#held.get(key)?.service;
   }
   image(key: ServiceKey): ServiceImage | undefined {
     return this.#held.get(key)?.image;

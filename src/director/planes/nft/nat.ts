@@ -8,7 +8,7 @@
  * or they would begin an entry the wrong way round and leave with the server's own address.
  */
 import type { NftExpression } from '../../../wire/index.ts';
-import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark, serviceMark } from '../marks.ts';
+import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark, serviceMark, TOLD_TAG, UNTOLD_MASK } from '../marks.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -141,6 +141,15 @@ const direction = (n: number): NftExpression[] => [{ is: 'ct', key: 'direction',
 const count: RuleSpec[] = [
   [...direction(0), load.ctMark(0), lookup(counterSets.in.name, 0), verdict('accept')],
   [...direction(1), load.ctMark(0), lookup(counterSets.out.name, 0)],
+  // Another director told of it, and here it comes by: it is ours.
+  [
+    load.ctMark(0),
+    masked(0, nativeBytes(MARK_MASK)),
+    equals(0, nativeBytes(TOLD_TAG)),
+    load.ctMark(0),
+    masked(0, nativeBytes(UNTOLD_MASK)),
+    ctMark.set(0),
+  ],
 ];
 const pickChain: RuleSpec[] = [notNew, ...families.map(dropReplies), ...families.flatMap(enter)];
 const dnatChain: RuleSpec[] = families.flatMap(rewrite);

@@ -21,7 +21,7 @@ export type MarkPort = {
   readonly set: (from: NftRegister) => NftExpression;
 };
 /** Both directors hash alike. */
-const SEED = 0x484f4c44;
+export const SEED = 0x484f4c44;
 
 /** Register 1: which slot. What is hashed lies in words above 4, clear of the result. */
 function slotNumber(k: Pick<Kind, 'family' | 'slots'>, choice: Choice): NftExpression[] {

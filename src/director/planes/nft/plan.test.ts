@@ -77,7 +77,7 @@ test('NAT with persistence, as nft would take it', (t) => {
   golden(t, 'nftplan-nat', story(natMode, table, steps(o, 'nat')));
 });
 test('direct routing, as nft would take it', (t) => {
-  const table = directTable({ interfaces: ['eth0'], timeouts: FLOW_TIMEOUTS, persistence: [] });
+  const table = directTable({ interfaces: ['eth0'], timeouts: FLOW_TIMEOUTS, persistence: [], fellows: true });
   golden(t, 'nftplan-direct', story(directMode, table, steps({}, 'direct-routing')));
 });
 
@@ -254,8 +254,15 @@ test('settings of the host that stand in the way of NAT are named, with the way 
     'net.ipv4.conf.eth0/5.send_redirects': '1',
     'net.netfilter.nf_conntrack_tcp_loose': '0',
   };
-  const codes = (s: WantedService) => natFindings([s], (n) => settings[n], ['eth0.5']).map((f) => f.code);
-  assert.deepEqual(codes(service([1])), ['nat-forwarding', 'nat-redirects']);
-  assert.deepEqual(codes(service([1], { scheduler: 'mh' })), ['nat-forwarding', 'nat-redirects', 'nat-loose']);
-  assert.deepEqual(codes(service([1], {}, 'direct-routing')), []);
+  const codes = (scheduler: 'rr' | 'mh', o: { shared: string[]; plane: 'nft' | 'ipvs' }) =>
+    natFindings([{ family: 4, scheduler }], (n) => settings[n], o).map((f) => f.code);
+  const shared = ['eth0.5'];
+  assert.deepEqual(codes('rr', { shared, plane: 'nft' }), ['nat-forwarding', 'nat-redirects']);
+  assert.deepEqual(codes('mh', { shared, plane: 'nft' }), ['nat-forwarding', 'nat-redirects', 'nat-loose']);
+  assert.deepEqual(codes('mh', { shared: [], plane: 'ipvs' }), ['nat-forwarding']);
+  const six = natFindings([{ family: 6, scheduler: 'rr' }], () => '0', { shared: [], plane: 'nft' });
+  assert.match(
+    six[0]?.text.en ?? '',
+    /^net\.ipv6\.conf\.all\.forwarding is 0: .*\(sysctl net\.ipv6\.conf\.all\.forwarding=1\)$/,
+  );
 });

@@ -8,11 +8,14 @@ import type {
   NetChange,
   Netlink,
   NetlinkChannel,
+  NetlinkEvents,
   Network,
 } from '../../../host/index.ts';
 import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
 import { emulate, type Load } from '../../ring/index.ts';
 import type {
+  ExceptionChanges,
+  FlowException,
   Plane,
   Refusal,
   ServiceCounters,
@@ -22,12 +25,15 @@ import type {
   WantedService,
 } from '../../types.ts';
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
-import { serverMark } from '../marks.ts';
+import { serverMark, UNTOLD_MASK } from '../marks.ts';
 import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
+import { DirectPeer } from './direct-peer.ts';
+import { Fellows } from './fellows.ts';
 import { Half, type SharedElements } from './half.ts';
 import { natAdoption, natMode, natTable, replies } from './nat.ts';
+import { NatPeer } from './nat-peer.ts';
 import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
 import { ingressInterfaces, neighbourDevice } from './reach.ts';
@@ -35,10 +41,10 @@ import { refusesNft } from './refuse.ts';
 import { isEmulated } from './slots.ts';
 
 export type NftPlaneOptions = {
-  readonly netlink: Netlink;
+  readonly netlink: Netlink & NetlinkEvents;
   /** The guard that all planes of this process share, and whoever opened it closes; undefined: one of its own. */
   readonly guard?: Guard;
-  readonly network: Pick<Network, 'links' | 'addresses' | 'watch'>;
+  readonly network: Pick<Network, 'links' | 'addresses' | 'neighbours' | 'watch'>;
   /** Where clients' packets of direct routing come in; every Ethernet interface that is up, unless said. */
   readonly interfaces?: readonly string[];
   /** NAT also hides the client behind the director. */
@@ -87,6 +93,11 @@ export class NftPlane implements Plane {
   readonly #guard: Guard;
   readonly #nat: Half;
   readonly #direct: Half;
+  readonly #directPeer: DirectPeer;
+  /** Undefined: this host was never one of several real servers of a service. */
+  #fellows: Fellows | undefined;
+  /** Undefined: there is no other director, or no connection tracking. */
+  #natPeer: NatPeer | undefined;
   #natSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
@@ -126,6 +137,7 @@ export class NftPlane implements Plane {
     this.#nat = new Half(channel, this.#natTable([]), nat);
     const spec = this.#directTable([]);
     this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, device });
+    this.#directPeer = new DirectPeer(o.netlink, this.#direct);
     const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
     this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
     this.#unwatch = o.network.watch((c: NetChange) => {
@@ -172,10 +184,18 @@ export class NftPlane implements Plane {
   #directTable(services: readonly WantedService[]): TableSpec {
     const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
     const timeouts = this.#timeouts();
-    const o = { interfaces, timeouts, persistence: this.#kinds(services) };
+    if (this.#fellows === undefined && services.some((s) => this.#isFellow(s)))
+      this.#fellows = new Fellows(this.#direct, this.#o.network, this.#o.netlink);
+    const fellows = this.#fellows !== undefined;
+    const o = { interfaces, timeouts, persistence: this.#kinds(services), fellows };
     const key = JSON.stringify(o);
     if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
     return this.#directSpec.spec;
+  }
+
+  /** This host is a real server of it, and not the only one. */
+  #isFellow(s: WantedService): boolean {
+    return s.servers.length > 1 && s.servers.some((x) => this.#device(x.address) === 0);
   }
 
   refuses(s: WantedService): Refusal | undefined {
@@ -295,6 +315,7 @@ export class NftPlane implements Plane {
       mode === 'nat' ? [] : guardEntries(list.filter((s) => s !== undefined));
     const add = guarded(first ? services : pending.changes.map((c) => c.service));
     const remove = guarded(pending.changes.map((c) => c.before));
+    if (mode === 'nat') this.#natPeer?.changed(pending.changes);
     if (mode === 'direct' && (first || add.length > 0)) {
       const done = first ? this.#guard.set('nft', add) : this.#guard.adjust('nft', { add, remove: [] });
       if (!done.ok) return done.error;
@@ -305,6 +326,8 @@ export class NftPlane implements Plane {
     if (remove.length > 0) this.#guard.adjust('nft', { add, remove });
     for (const [key, r] of outcomes) results.set(key, r);
     if (mode === 'nat' && cut.length > 0) this.#cut(cut);
+    if (mode === 'nat') this.#natPeer?.changed(pending.changes);
+    if (mode === 'direct' && (first || pending.changes.length > 0)) this.#directPeer.changed(cut);
     return undefined;
   }
   /** Connections with these marks are forgotten: their next packet finds no server of theirs. */
@@ -313,7 +336,7 @@ export class NftPlane implements Plane {
       marks.map((mark) => ({
         type: CT_MSG.delete,
         flags: 0,
-        write: (w) => writeConntrackFilter(w, { mark, mask: 0xffff_ffff }),
+        write: (w) => writeConntrackFilter(w, { mark, mask: UNTOLD_MASK }),
       })),
     );
     const bad = outcomes.find((o) => o.errno !== 0 && o.errno !== ENOENT);
@@ -344,6 +367,44 @@ export class NftPlane implements Plane {
     if (!found.ok) return found;
     this.#active = found.value.active;
     return ok(found.value.read);
+  }
+
+  // ------------------------------------------------------------------------------------------ another director
+
+  follow(news: () => void): void {
+    const { netlink } = this.#o;
+    const addresses = (): readonly LinkAddress[] => {
+      this.#addresses ??= this.#o.network.addresses();
+      return this.#addresses;
+    };
+    const opened = NatPeer.open({ netlink, half: this.#nat, addresses, news });
+    if (opened.ok) this.#natPeer = opened.value;
+    else this.#o.report?.(opened.error);
+  }
+  takeChanges(): ExceptionChanges {
+    return this.#natPeer?.takeChanges() ?? { set: [], gone: [] };
+  }
+  exceptions(most: number): Result<readonly FlowException[] | 'more', HostError> {
+    const read = this.#natPeer?.read() ?? ok(true);
+    if (!read.ok) return read;
+    if (!read.value) return ok('more');
+    const direct = this.#directPeer.exceptions(most);
+    if (!direct.ok || direct.value === 'more' || this.#natPeer === undefined) return direct;
+    return ok([...direct.value, ...this.#natPeer.list(most)]);
+  }
+  adopt(flows: readonly FlowException[]): void {
+    this.#natPeer?.adopt(flows);
+    this.#ourselves(() => this.#directPeer.adopt(flows));
+  }
+  abandon(flows: readonly FlowException[]): void {
+    this.#natPeer?.abandon(flows);
+    this.#ourselves(() => this.#directPeer.abandon(flows));
+  }
+  /** What this changes is no sign that somebody else is at the tables. */
+  #ourselves(change: () => void): void {
+    this.#suspect();
+    change();
+    this.#generation = generationOf(this.#channel);
   }
 
   // ------------------------------------------------------------------------------------------ emulation
@@ -430,6 +491,9 @@ export class NftPlane implements Plane {
     this.#suspect();
     if (this.#suspicious) this.#inspect();
     this.#tick();
+    this.#directPeer.tick();
+    if (this.#table.direct === 'there') this.#fellows?.tick();
+    this.#natPeer?.tick();
     this.#generation = generationOf(this.#channel);
   }
   #tick(): void {
@@ -449,6 +513,8 @@ export class NftPlane implements Plane {
       this.#direct.remove();
     }
     if (!this.#o.guard) this.#guard.close(o);
+    this.#directPeer.close();
+    this.#natPeer?.close();
     this.#channel.close();
   }
 }

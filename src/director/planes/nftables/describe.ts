@@ -43,6 +43,7 @@ function setText(s: SetSpec): string {
 
 type Payload = Extract<NftExpression, { is: 'payload' }>;
 const FIELDS: Readonly<Record<string, string>> = {
+  'link 6 6': 'ether saddr',
   'network 12 4': 'ip saddr',
   'network 16 4': 'ip daddr',
   'network 8 16': 'ip6 saddr',
@@ -251,4 +252,5 @@ export function describeCommands(t: TableName, commands: readonly TableCommand[]
     }
   });
 }
-const keyWordsOf = (s: SetSpec): number => s.key.reduce((n, f) => n + (f === 'ipv6_addr' ? 4 : 1), 0);
+const WORDS: Partial<Record<Field, number>> = { ipv6_addr: 4, ether_addr: 2 };
+const keyWordsOf = (s: SetSpec): number => s.key.reduce((n, f) => n + (WORDS[f] ?? 1), 0);

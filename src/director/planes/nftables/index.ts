@@ -33,4 +33,5 @@ export {
   type TableSpec,
   type Value,
   valueBytes,
+  wireElement,
 } from './spec.ts';

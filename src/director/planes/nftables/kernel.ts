@@ -111,6 +111,19 @@ export class KernelTable {
     return ok(undefined);
   }
 
+  /** The same a piece at a time, of a set that rules change meanwhile; true: that was the last. */
+  pieces(set: string, take: (e: NftElement) => void): () => Result<boolean, HostError> {
+    const key = { family: this.table.family, table: this.table.name, name: set };
+    return this.#channel.pieces(
+      { type: NFT_MSG.getElements, write: (w) => writeNftSetKey(w, key) },
+      reading(this.table),
+      (m) => {
+        const got = decodeNftElements(m.payload.slice());
+        if (got.ok) for (const e of got.value.elements) take(e);
+      },
+    );
+  }
+
   /**
    * All commands in one transaction: they take effect together, or, where the error names the first that was refused,
    * not at all.

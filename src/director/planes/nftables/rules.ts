@@ -9,6 +9,7 @@ const payload =
   (to) => ({ is: 'payload', base, offset, length, to });
 
 export const load = {
+  etherSource: payload('link', 6, 6),
   saddr: { 4: payload('network', 12, 4), 6: payload('network', 8, 16) } as Record<Family, Load>,
   daddr: { 4: payload('network', 16, 4), 6: payload('network', 24, 16) } as Record<Family, Load>,
   sport: payload('transport', 0, 2),

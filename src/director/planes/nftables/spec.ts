@@ -1,6 +1,9 @@
 /** Tables of nf_tables as a plane describes them: with names for what a key is made of, addresses as text, and no bytes. */
 import { type IpAddress, ipBytes, ipFromBytes } from '../../../base/index.ts';
 import {
+  type MacAddress,
+  macBytes,
+  macFromBytes,
   NFT_DATA_VERDICT,
   NFT_SET_FLAG,
   NFT_TYPE,
@@ -14,7 +17,7 @@ import {
 
 export type Field = keyof typeof NFT_TYPE;
 /** Numbers for all but addresses. */
-export type Value = IpAddress | number;
+export type Value = IpAddress | MacAddress | number;
 
 export type SetSpec = {
   readonly name: string;
@@ -45,6 +48,7 @@ export type TableSpec = TableName & { readonly sets: readonly SetSpec[]; readonl
 const LENGTH: Record<Field, number> = {
   ipv4_addr: 4,
   ipv6_addr: 16,
+  ether_addr: 6,
   inet_proto: 1,
   inet_service: 2,
   mark: 4,
@@ -63,7 +67,7 @@ export function valueBytes(fields: readonly Field[], values: readonly Value[]): 
   let at = 0;
   fields.forEach((f, i) => {
     const v = values[i];
-    if (typeof v === 'string') out.set(ipBytes(v), at);
+    if (typeof v === 'string') out.set(f === 'ether_addr' ? macBytes(v as MacAddress) : ipBytes(v as IpAddress), at);
     else if (f === 'inet_proto') view.setUint8(at, v as number);
     else if (f === 'inet_service') view.setUint16(at, v as number);
     else view.setUint32(at, v as number, LITTLE);
@@ -80,6 +84,7 @@ export function readValues(fields: readonly Field[], bytes: Uint8Array): Value[]
     const from = at;
     at += padded(f);
     if (f === 'ipv4_addr' || f === 'ipv6_addr') return ipFromBytes(bytes.subarray(from, from + LENGTH[f]));
+    if (f === 'ether_addr') return macFromBytes(bytes.subarray(from, from + LENGTH[f]));
     if (f === 'inet_proto') return view.getUint8(from);
     return f === 'inet_service' ? view.getUint16(from) : view.getUint32(from, LITTLE);
   });

@@ -117,7 +117,6 @@ export class Relay {
     const { header } = this.#owner.settings;
     if (header === 'v1') server.write(encodeProxyLine({ path }));
     if (header === 'v2') server.write(encodeProxyHeader({ command: 'proxy', transport: 'stream', path, tlvs: [] }));
-    this.#client.relayTo(server);
-    server.relayTo(this.#client);
+    this.#client.relayWith(server);
   }
 }

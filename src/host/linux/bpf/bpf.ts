@@ -53,7 +53,6 @@ function readObject(name: string): Result<Loaded, HostError> {
 }
 
 class TcxOrXdpLink implements BpfLink {
-  readonly pinned = true;
   readonly #addon: BpfAddon;
   readonly #handle: Parameters<BpfAddon['updateLink']>[0];
   #path: string | undefined;
@@ -199,15 +198,14 @@ export class LinuxBpf implements Bpf {
       channel.value.close();
       return first;
     }
-    return ok(this.#filterLink(channel.value, ifindex));
+    return ok(this.#filterLink(channel.value, ifindex, program.name));
   }
-  #filterLink(channel: NetlinkChannel, ifindex: number): BpfLink {
+  #filterLink(channel: NetlinkChannel, ifindex: number, program: string): BpfLink {
     return {
       replace: (p) => this.#setFilter(channel, ifindex, p as LinuxProgram),
-      pinned: false,
       pin: () => ok(undefined),
       detach: () => {
-        const done = removeFilter(channel, ifindex);
+        const done = removeFilter(channel, ifindex, program);
         channel.close();
         return done;
       },
@@ -215,15 +213,15 @@ export class LinuxBpf implements Bpf {
     };
   }
   #setFilter(channel: NetlinkChannel, ifindex: number, p: LinuxProgram): Result<void, HostError> {
-    return setFilter(channel, ifindex, this.#addon.programDescriptor(p.handle), `holdfast-${p.name}`);
+    return setFilter(channel, ifindex, p.name, this.#addon.programDescriptor(p.handle));
   }
-  adopt(path: string, ifindex: number, where: BpfAttachment): BpfLink | undefined {
+  adopt(path: string, ifindex: number, where: BpfAttachment, program: string): BpfLink | undefined {
     const found = this.#addon.open(path, KIND.link);
     if (typeof found !== 'number') return new TcxOrXdpLink(this.#addon, found, path);
     if (where !== 'tc') return undefined;
     const channel = this.#netlink.open('route');
     if (!channel.ok) return undefined;
-    if (hasFilter(channel.value, ifindex)) return this.#filterLink(channel.value, ifindex);
+    if (hasFilter(channel.value, ifindex, program)) return this.#filterLink(channel.value, ifindex, program);
     channel.value.close();
     return undefined;
   }

@@ -1,85 +1,95 @@
 /**
- * tc programs on kernels before 6.6, which have no TCX links: a clsact queueing discipline with one filter of ours. The
- * filter stays by itself when the process ends, and setting it again replaces the program without a gap.
- * Source: Linux include/uapi/linux/{pkt_sched,pkt_cls}.h, tc-bpf(8).
+ * tc programs on kernels before 6.6, which have no TCX links: a clsact queueing discipline with one filter for each program.
+ * The filter stays by itself when the process ends, and setting it again replaces the program without a gap. A filter of
+ * another name is another's: it is neither replaced nor removed, even in our place.
  */
-import { err, ok, type Result, text } from '../../../base/index.ts';
-import type { NetlinkWriter } from '../../../wire/index.ts';
+import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
+import {
+  decodeFilter,
+  FILTER_INGRESS,
+  type FilterPlace,
+  NLM_F,
+  RTM,
+  writeClsact,
+  writeFilter,
+  writeFilterPlace,
+} from '../../../wire/index.ts';
 import type { HostError, NetlinkChannel } from '../../index.ts';
 import { errnoName } from '../addon.ts';
 
-const NEW_QDISC = 36;
-const NEW_FILTER = 44;
-const DEL_FILTER = 45;
-const GET_FILTER = 46;
-const CREATE = 0x400;
-const REPLACE = 0x100;
-const EXCL = 0x200;
-const CLSACT_PARENT = 0xfffffff1;
-const CLSACT_HANDLE = 0xffff0000;
-const INGRESS = 0xfffffff2;
-/** Our priority among the filters of a device, and our filter's handle: nobody else's is touched. */
-const PRIORITY = 0x4f4c;
-const ETH_P_ALL_BE = 0x0300;
-const TCA = { kind: 1, options: 2 } as const;
-const TCA_BPF = { fd: 6, name: 7, flags: 8 } as const;
-const DIRECT_ACTION = 1;
+/** In the order in which they see a frame, each at a priority of its own: what leaves a tunnel here is not balanced again. */
+const PROGRAMS = ['tc_director', 'tc_decap'];
+const FIRST_PRIORITY = 0x4f4c;
+const EVERY_FRAME = 3;
+const HANDLE = 1;
+const KIND = 'bpf';
 const [EEXIST, ENOENT, EINVAL] = [17, 2, 22];
 
-const head = (w: NetlinkWriter, ifindex: number, handle: number, parent: number, info: number): NetlinkWriter =>
-  w.u32(0).u32(ifindex).u32(handle).u32(parent).u32(info) as NetlinkWriter;
+const nameOf = (program: string): string => `holdfast-${program}`;
+function placeOf(program: string, ifindex: number): FilterPlace {
+  const at = PROGRAMS.indexOf(program);
+  if (at < 0) throw new Error(`bug: ${program} has no place among the filters`);
+  const priority = FIRST_PRIORITY + at;
+  return { ifindex, parent: FILTER_INGRESS, priority, protocol: EVERY_FRAME, handle: HANDLE };
+}
 
+/** The name of the filter in a program's place: ours or another's. Undefined: none is there. */
+function nameInPlace(channel: NetlinkChannel, p: FilterPlace): string | undefined {
+  const doing = text('look for the tc filter', '查找 tc 过滤器');
+  const asked = channel.ask({ type: RTM.getFilter, flags: 0, write: (w) => writeFilterPlace(w, p, KIND) }, doing);
+  if (!asked.ok) return undefined;
+  const [first] = asked.value;
+  const filter = first && decodeFilter(first.payload);
+  return filter?.ok ? (filter.value.name ?? filter.value.kind) : undefined;
+}
+
+/** `descriptor`: of the program. */
 export function setFilter(
   channel: NetlinkChannel,
   ifindex: number,
-  program: number,
-  name: string,
+  program: string,
+  descriptor: number,
 ): Result<void, HostError> {
-  const doing = text(`attach ${name} by clsact`, `通过 clsact 挂载 ${name}`);
+  const place = placeOf(program, ifindex);
+  const name = nameOf(program);
+  const there = nameInPlace(channel, place);
+  if (there !== undefined && there !== name) return err({ code: 'EBUSY', doing: taken(program, place, there) });
   const [qdisc, filter] = channel.transact([
+    { type: RTM.newQueueing, flags: NLM_F.create | NLM_F.excl, write: (w) => writeClsact(w, ifindex) },
     {
-      type: NEW_QDISC,
-      flags: CREATE | EXCL,
-      write: (w) => head(w, ifindex, CLSACT_HANDLE, CLSACT_PARENT, 0).attrText(TCA.kind, 'clsact'),
-    },
-    {
-      type: NEW_FILTER,
-      flags: CREATE | REPLACE,
-      write: (w) => {
-        head(w, ifindex, 1, INGRESS, (PRIORITY << 16) | ETH_P_ALL_BE).attrText(TCA.kind, 'bpf');
-        w.nest(TCA.options, () =>
-          w.attrU32(TCA_BPF.fd, program).attrText(TCA_BPF.name, name).attrU32(TCA_BPF.flags, DIRECT_ACTION),
-        );
-      },
+      type: RTM.newFilter,
+      flags: NLM_F.create | NLM_F.replace,
+      write: (w) => writeFilter(w, { ...place, kind: KIND, name, direct: true, descriptor }),
     },
   ]);
-  if (qdisc && qdisc.errno !== 0 && qdisc.errno !== EEXIST) return err({ code: errnoName(-qdisc.errno), doing });
-  return filter?.errno === 0 ? ok(undefined) : err({ code: errnoName(-(filter?.errno ?? 0)), doing });
+  const errno = filter?.errno ?? 0;
+  if (errno === 0) return ok(undefined);
+  // Without the queueing discipline the filter could not be: that is the cause then.
+  const first = qdisc?.errno === undefined || qdisc.errno === EEXIST ? 0 : qdisc.errno;
+  const said = (first ? qdisc?.message : filter?.message) ?? '';
+  const why = said === '' ? '' : `: ${said}`;
+  const doing = text(`attach ${program} by clsact${why}`, `通过 clsact 挂载 ${program}${why}`);
+  return err({ code: errnoName(-(first || errno)), doing });
 }
+const taken = (program: string, { priority }: FilterPlace, by: string): Text =>
+  text(
+    `attach ${program} by clsact: another program's filter (${by}) has priority ${priority} there`,
+    `通过 clsact 挂载 ${program}：优先级 ${priority} 已被其他程序的过滤器（${by}）占用`,
+  );
 
 /** Of this process or of an earlier one. */
-export function hasFilter(channel: NetlinkChannel, ifindex: number): boolean {
-  const asked = channel.ask(
-    {
-      type: GET_FILTER,
-      flags: 0,
-      write: (w) => head(w, ifindex, 1, INGRESS, (PRIORITY << 16) | ETH_P_ALL_BE).attrText(TCA.kind, 'bpf'),
-    },
-    text('look for the tc filter', '查找 tc 过滤器'),
-  );
-  return asked.ok;
-}
+export const hasFilter = (channel: NetlinkChannel, ifindex: number, program: string): boolean =>
+  nameInPlace(channel, placeOf(program, ifindex)) === nameOf(program);
 
 /** The queueing discipline stays: others may use it, and it does nothing by itself. */
-export function removeFilter(channel: NetlinkChannel, ifindex: number): Result<void, HostError> {
-  const [r] = channel.transact([
-    {
-      type: DEL_FILTER,
-      flags: 0,
-      write: (w) => head(w, ifindex, 1, INGRESS, (PRIORITY << 16) | ETH_P_ALL_BE).attrText(TCA.kind, 'bpf'),
-    },
-  ]);
+export function removeFilter(channel: NetlinkChannel, ifindex: number, program: string): Result<void, HostError> {
+  if (!hasFilter(channel, ifindex, program)) return ok(undefined);
+  const place = placeOf(program, ifindex);
+  const [r] = channel.transact([{ type: RTM.delFilter, flags: 0, write: (w) => writeFilterPlace(w, place, KIND) }]);
   const errno = r?.errno ?? 0;
   if (errno === 0 || errno === ENOENT || errno === EINVAL) return ok(undefined);
-  return err({ code: errnoName(-errno), doing: text('remove the tc filter', '移除 tc 过滤器') });
+  return err({
+    code: errnoName(-errno),
+    doing: text(`remove the tc filter of ${program}`, `移除 ${program} 的 tc 过滤器`),
+  });
 }

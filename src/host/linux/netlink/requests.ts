@@ -200,6 +200,38 @@ export class Requests {
     const why = 'the table changed each time it was read';
     return err({ code: 'EAGAIN', doing: text(`${doing.en}: ${why}`, `${doing.zh}：每次读取期间该表都在变化`) });
   }
+  /** As `dump`, but one system call's worth with each call, and what changes meanwhile is no reason to begin afresh. */
+  pieces(
+    r: Pick<NetlinkRequest, 'type' | 'write'>,
+    doing: Text,
+    take: (m: NetlinkMessage) => void,
+  ): () => Result<boolean, HostError> {
+    let sequence: number | undefined;
+    return () => {
+      if (sequence === undefined) {
+        sequence = this.#next();
+        const w = new NetlinkWriter();
+        writeMessage(w, { type: r.type, flags: NLM_F.request | NLM_F.dump, sequence, port: 0 }, r.write);
+        const sent = this.#socket.send(w.done());
+        if (sent < 0) return err(hostError(sent, doing));
+      }
+      const n = this.#socket.receive();
+      if (n <= 0) return err({ code: errnoName(n === 0 ? -EPROTO : n), doing });
+      let end: NetlinkOutcome | undefined;
+      for (let i = 0; i < n; i++) {
+        const d = this.#socket.datagram(i);
+        const messages = decodeMessages(d.bytes);
+        if (d.cut || !messages.ok) return err({ code: errnoName(-EPROTO), doing });
+        for (const m of messages.value) {
+          if (m.sequence !== sequence) continue;
+          if (m.type === NLMSG.error || m.type === NLMSG.done) end ??= endOfDump(m);
+          else take(m);
+        }
+      }
+      if (end === undefined) return ok(false);
+      return end.errno === 0 ? ok(true) : err({ code: errnoName(-end.errno), doing: withMessage(doing, end.message) });
+    };
+  }
   #readDump(sequence: number, take: (m: NetlinkMessage) => void): 'complete' | 'interrupted' | NetlinkOutcome {
     let interrupted = false;
     let end: NetlinkOutcome | undefined;
