@@ -490,6 +490,8 @@ export class Sender {
       if (w.volume.holds.has('fencing') && w.peer !== 'failed') {
         if (w.peer === 'acked' || w.peer === 'sent' || (w.peer === 'retry' && !w.completed))
           w.peer = w.told ? 'carried' : 'kept';
+        // It was submitted anew, and only waited for its epoch.
+        else if (w.peer === 'retry') w.peer = 'none';
       } else this.#lose(w);
     }
     for (const f of this.#flushes) f.epochs.clear();

@@ -9,8 +9,10 @@ type Issued = {
   /** In the order of all that begins and ends. */
   readonly begun: number;
   ended: number;
+  /** Two primaries: what might have stood there when it began. */
+  readonly over: readonly number[];
 };
-const FIRST: Issued = { stamp: 0, acknowledged: true, durable: true, begun: 0, ended: 0 };
+const FIRST: Issued = { stamp: 0, acknowledged: true, durable: true, begun: 0, ended: 0, over: [] };
 const SECTOR = 512;
 
 export class Ledger {
@@ -31,7 +33,8 @@ export class Ledger {
     const mine: [number, Issued][] = [];
     const begun = ++this.#time;
     for (let s = at; s < at + length; s += SECTOR) {
-      const w: Issued = { stamp, acknowledged: false, durable: false, begun, ended: Number.POSITIVE_INFINITY };
+      const over = this.#two ? this.#possible(s) : [];
+      const w: Issued = { stamp, acknowledged: false, durable: false, begun, ended: Number.POSITIVE_INFINITY, over };
       const list = this.#sectors.get(s) ?? [{ ...FIRST }];
       this.#sectors.set(s, list);
       list.push(w);
@@ -91,8 +94,18 @@ export class Ledger {
   /** Stamps that may stand in each sector of a range now. */
   allowed(at: number, length: number): readonly ReadonlySet<number>[] {
     const out: Set<number>[] = [];
-    for (let s = at; s < at + length; s += SECTOR) out.push(new Set(this.#possible(s)));
+    for (let s = at; s < at + length; s += SECTOR) out.push(new Set([...this.#possible(s), ...this.#beneath(s)]));
     return out;
+  }
+  /**
+   * Two primaries: while a write is under way that decides over one of the other side, which is answered, its own disk still
+   * shows what was there before both. Whoever takes turns never sees that.
+   */
+  #beneath(s: number): readonly number[] {
+    if (!this.#two) return [];
+    return (this.#sectors.get(s) ?? []).flatMap((w) =>
+      w.acknowledged || w.ended < Number.POSITIVE_INFINITY ? [] : w.over,
+    );
   }
   #possible(s: number): number[] {
     const list = this.#sectors.get(s);
