@@ -11,6 +11,7 @@ import { ask } from '../ask.ts';
 import { table } from '../table.ts';
 import { wordsOf } from '../words.ts';
 import { THERE_ARE_CHANGES } from './create.ts';
+import { FILE_OPTIONS } from './file-options.ts';
 import { DRBDSETUP_EXIT } from './refusals.ts';
 import { running } from './running.ts';
 import { up } from './up.ts';
@@ -29,11 +30,9 @@ const options = (argv: readonly string[]) =>
     args: [...argv],
     allowPositionals: true,
     options: {
-      file: { type: 'string', short: 'f' },
-      'config-file': { type: 'string', short: 'c' },
+      ...FILE_OPTIONS,
       'dry-run': { type: 'boolean', short: 'd' },
       socket: { type: 'string' },
-      lang: { type: 'string' },
     },
   });
 

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { languageOf, text } from '../../base/index.ts';
 import { EXIT, mirrorDump } from '../../daemon/index.ts';
 import { wordsOf } from '../words.ts';
+import { FILE_OPTIONS } from './file-options.ts';
 import { DRBDSETUP_EXIT } from './refusals.ts';
 import { running } from './running.ts';
 
@@ -15,11 +16,9 @@ const options = (argv: readonly string[]) =>
     args: [...argv],
     allowPositionals: true,
     options: {
-      file: { type: 'string', short: 'f' },
-      'config-file': { type: 'string', short: 'c' },
+      ...FILE_OPTIONS,
       host: { type: 'string' },
       socket: { type: 'string' },
-      lang: { type: 'string' },
     },
   });
 

@@ -6,6 +6,7 @@ import { type Language, languageOf, type Text, text } from '../../base/index.ts'
 import { EXIT, startMirror } from '../../daemon/index.ts';
 import { ask } from '../ask.ts';
 import { wordsOf } from '../words.ts';
+import { FILE_OPTIONS } from './file-options.ts';
 import { DRBDSETUP_EXIT } from './refusals.ts';
 import { running } from './running.ts';
 
@@ -23,10 +24,8 @@ const options = (argv: readonly string[]) =>
     args: [...argv],
     allowPositionals: true,
     options: {
-      file: { type: 'string', short: 'f' },
-      'config-file': { type: 'string', short: 'c' },
+      ...FILE_OPTIONS,
       host: { type: 'string' },
-      lang: { type: 'string' },
       'no-device': { type: 'boolean' },
       way: { type: 'string' },
       devices: { type: 'string' },
