@@ -39,6 +39,7 @@ struct end {
   bool handed;        /* and handed on, with the end behind it */
   bool shut;          /* it is told that no more comes */
   bool shut_wanted;   /* when what waits has gone */
+  bool looked_at;     /* epoll has it */
   uint8_t *waiting;   /* for it */
   size_t from, to;
   double received, sent;
@@ -98,10 +99,13 @@ static void free_end(struct hub *h, struct end *e) {
   e->next_free = h->free;
   h->free = e;
 }
-static int look_at(struct hub *h, struct end *e, int operation) {
+/* From now on; and when it is already: what is there is told anew. */
+static int look_at(struct hub *h, struct end *e) {
   struct epoll_event v = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = e->number};
   if (e->state == LISTENING) v.events = EPOLLIN | EPOLLET;
-  return epoll_ctl(h->epoll, operation, e->fd, &v);
+  int r = epoll_ctl(h->epoll, e->looked_at ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, e->fd, &v);
+  if (r == 0) e->looked_at = true;
+  return r;
 }
 
 /* --------------------------------------------------------------------------------------------------------- telling */
@@ -217,7 +221,7 @@ static void pump(struct hub *h, struct end *from, bool ending) {
     if (!give(h, to, h->chunk, (size_t)n)) return;
     if (n < CHUNK && !ending) return; /* told when more is there */
   }
-  look_at(h, from, EPOLL_CTL_MOD); /* told anew: there may be more */
+  look_at(h, from); /* told anew: there may be more */
 }
 
 static void accept_all(struct hub *h, struct end *listener) {
@@ -239,7 +243,7 @@ static void accept_all(struct hub *h, struct end *listener) {
     }
     tell(h, number, ACCEPTED, e->number);
   }
-  look_at(h, listener, EPOLL_CTL_MOD);
+  look_at(h, listener);
 }
 static void connected(struct hub *h, struct end *e) {
   int error = 0;
@@ -398,7 +402,7 @@ static int64_t take_in(struct hub *h, int fd, enum state state) {
     close(fd);
     return -ENOMEM;
   }
-  if (look_at(h, e, EPOLL_CTL_ADD) < 0) {
+  if (look_at(h, e) < 0) {
     int failed = errno;
     free_end(h, e);
     return -failed;
@@ -445,7 +449,7 @@ static napi_value js_resume(napi_env env, napi_callback_info info) {
     return NULL;
   struct end *e = end_of(h, number);
   if (!e || e->state != LISTENING) return integer(env, -EBADF);
-  return outcome(env, look_at(h, e, EPOLL_CTL_MOD));
+  return outcome(env, look_at(h, e));
 }
 /* connect(hub, sockaddr, source or undefined): a number, of which is told whether it stands; or the negative errno */
 static napi_value js_connect(napi_env env, napi_callback_info info) {
@@ -506,8 +510,7 @@ static napi_value js_relay(napi_env env, napi_callback_info info) {
   for (int i = 0; i < 2; i++) {
     both[i]->state = RELAYING;
     both[i]->other = both[1 - i];
-    /* What is there already is told anew. An accepted one is looked at from now on. */
-    if (look_at(h, both[i], EPOLL_CTL_MOD) < 0 && look_at(h, both[i], EPOLL_CTL_ADD) < 0) return outcome(env, -1);
+    if (look_at(h, both[i]) < 0) return outcome(env, -1);
   }
   return integer(env, 0);
 }
