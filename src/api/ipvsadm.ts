@@ -1,5 +1,5 @@
 /** The table of `ipvsadm -Ln`, column for column, for eyes and scripts that know it (ipvsadm 1.31). */
-import { compareIp, familyOf, hostLength, type IpAddress } from '../base/index.ts';
+import { compareIp, familyOf, formatEndpoint, hostLength } from '../base/index.ts';
 import type { LvsCounters, LvsServerRow, LvsServiceRow } from '../director/index.ts';
 
 /** `stats` is `--stats`, `rate` is `--rate`. */
@@ -37,9 +37,6 @@ export function renderIpvsadm(rows: readonly LvsServiceRow[], head: IpvsadmHead,
   return `${[title, ...TITLES[view], ...lines].join('\n')}\n`;
 }
 
-const endpoint = (address: IpAddress, port: number): string =>
-  familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-
 const PROTOCOLS = ['tcp', 'udp', 'sctp'];
 /** Addresses before marks, IPv4 before IPv6; then protocol, address and port. */
 function byService(a: LvsServiceRow, b: LvsServiceRow): number {
@@ -62,7 +59,7 @@ function serviceLine(s: LvsServiceRow, view: IpvsadmView): string {
   const name =
     m.by === 'fwmark'
       ? `FWM  ${m.mark}${m.family === 6 ? ' IPv6' : ''}`
-      : `${m.protocol.toUpperCase().padEnd(4)} ${endpoint(m.address, m.port)}`;
+      : `${m.protocol.toUpperCase().padEnd(4)} ${formatEndpoint(m.address, m.port)}`;
   if (view !== 'list') return name.padEnd(NAME_WIDTH) + numbers(s.counters, view);
   return [name, s.scheduler, ...flagWords(s)].join(' ');
 }
@@ -86,7 +83,7 @@ const dotted = (length: number): string =>
   [0, 8, 16, 24].map((at) => 256 - 2 ** (8 - Math.min(8, Math.max(0, length - at)))).join('.');
 
 function serverLine(d: LvsServerRow, view: IpvsadmView): string {
-  const name = `  -> ${endpoint(d.address, d.port)}`;
+  const name = `  -> ${formatEndpoint(d.address, d.port)}`;
   if (view !== 'list') return name.padEnd(NAME_WIDTH) + numbers(d.counters, view);
   const counts = [`${d.weight}`.padEnd(6), `${d.active}`.padEnd(10), `${d.inactive}`.padEnd(10)];
   return [name.padEnd(NAME_WIDTH), FORWARD[d.forward].padEnd(7), ...counts].join(' ');

@@ -7,6 +7,7 @@ export {
   compareIp,
   type Family,
   familyOf,
+  formatEndpoint,
   formatPrefix,
   hostLength,
   type IpAddress,

@@ -125,4 +125,7 @@ export const isLinkLocal = (a: IpAddress): boolean => {
   const b = ipBytes(a);
   return familyOf(a) === 4 ? b[0] === 169 && b[1] === 254 : b[0] === 0xfe && ((b[1] as number) & 0xc0) === 0x80;
 };
+/** `192.0.2.1:80`, `[2001:db8::1]:80`. */
+export const formatEndpoint = (address: string, port: number): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 export const formatPrefix = (p: IpPrefix): string => `${p.address}/${p.length}`;

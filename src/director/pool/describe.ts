@@ -1,8 +1,16 @@
 /** Decisions and their reasons in words: what, why, and what would have changed it. */
-import { formatSeconds, type Microseconds, type Text, text, unreachable, us } from '../../base/index.ts';
+import {
+  formatEndpoint,
+  formatSeconds,
+  type Microseconds,
+  type Text,
+  text,
+  unreachable,
+  us,
+} from '../../base/index.ts';
 import type { LogLevel } from '../../host/index.ts';
 import type { CheckId } from '../check.ts';
-import { checkName, endpoint, serverPort } from './names.ts';
+import { checkName, serverPort } from './names.ts';
 import type { Because, Decision, FailedCheck, PoolConfig } from './types.ts';
 
 /** A reason does not change with the clock: times are lengths, counted from when it was decided. */
@@ -94,7 +102,7 @@ const withWay = (what: Text, way: Text): Text =>
 
 const sorryName = (c: PoolConfig): string => {
   const s = c.service.sorryServer;
-  return s ? endpoint(s.address, serverPort(c.service, s)) : '';
+  return s ? formatEndpoint(s.address, serverPort(c.service, s)) : '';
 };
 
 /** One line: `192.168.1.11:80 of tcp 192.168.1.99:80 is down: http 192.168.1.11:80: connection refused; ...`. */

@@ -1,7 +1,7 @@
 export { poolConfig, poolConfigs } from './config.ts';
 export { describeBecause, describeDecision, levelOf } from './describe.ts';
 export { begin, deadline, step } from './machine.ts';
-export { checkName, endpoint, serverKey, serviceKey } from './names.ts';
+export { checkName, serverKey, serviceKey } from './names.ts';
 export { notificationOf, type PoolNotification } from './notify.ts';
 export { isNews } from './servers.ts';
 export type * from './types.ts';

@@ -1,17 +1,14 @@
 /** What services, servers and checkers are called: in keys and status as people read it, in FIFOs as keepalived writes it. */
-import { familyOf, type IpAddress, unreachable } from '../../base/index.ts';
+import { formatEndpoint, type IpAddress, unreachable } from '../../base/index.ts';
 import type { CheckId } from '../check.ts';
 import type { Checker, RealServer, SorryServer, VirtualServer } from '../config.ts';
 import type { ServerKey, ServiceKey } from '../types.ts';
-
-export const endpoint = (address: IpAddress, port: number): string =>
-  familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 
 export function serviceKey(v: VirtualServer): ServiceKey {
   const s = v.service;
   switch (s.by) {
     case 'address':
-      return `${s.protocol} ${endpoint(s.address, s.port)}`;
+      return `${s.protocol} ${formatEndpoint(s.address, s.port)}`;
     case 'fwmark':
       return `fwmark ${s.mark} ipv${s.family}`;
     case 'group':
@@ -24,11 +21,11 @@ export function serviceKey(v: VirtualServer): ServiceKey {
 export const serverPort = (v: VirtualServer, s: RealServer | SorryServer): number =>
   s.port ?? (v.service.by === 'address' ? v.service.port : 0);
 export const serverKey = (v: VirtualServer, s: RealServer | SorryServer): ServerKey =>
-  endpoint(s.address, serverPort(v, s));
+  formatEndpoint(s.address, serverPort(v, s));
 
 function target(c: Checker): string {
   const at = (x: { readonly address: IpAddress; readonly port: number | undefined }): string =>
-    x.port === undefined ? x.address : endpoint(x.address, x.port);
+    x.port === undefined ? x.address : formatEndpoint(x.address, x.port);
   switch (c.kind) {
     case 'http':
     case 'tcp':

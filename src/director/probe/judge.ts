@@ -2,7 +2,7 @@
  * From what was seen to its cause. Pure. A director cannot look into a real server: where two causes leave the same
  * traces, both are named, and `holdfast lb check --real-server` there tells them apart.
  */
-import { familyOf, type IpAddress, type Text, text } from '../../base/index.ts';
+import { familyOf, formatEndpoint, type IpAddress, type Text, text } from '../../base/index.ts';
 import type { Evidence, FindingCode, ProbeFinding, ProbeServer, ProbeTarget, ServerEvidence } from './types.ts';
 
 /** An IP header without options, by family; TCP's; what stands between a tunnel's outer header and the packet. */
@@ -244,7 +244,7 @@ function reached(t: ProbeTarget, s: ProbeServer, seen: ServerEvidence, say: Say)
     ),
   );
 }
-const at = (t: ProbeTarget): string => (familyOf(t.vip) === 6 ? `[${t.vip}]:${t.port}` : `${t.vip}:${t.port}`);
+const at = (t: ProbeTarget): string => formatEndpoint(t.vip, t.port);
 
 /** A client may send segments of the size that the server says; in a tunnel they carry one header more. */
 function fits(

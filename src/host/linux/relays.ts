@@ -1,5 +1,5 @@
 /** Relays through native/relay.c: of the bytes that are relayed none comes here. */
-import { err, type IpAddress, invariant, ipFromBytes, ok, type Result, type Text, text } from '../../base/index.ts';
+import { err, formatEndpoint, invariant, ipFromBytes, ok, type Result, type Text, text } from '../../base/index.ts';
 import type { HostError, RelayEnd, RelayEvents, RelayStream, Relays } from '../index.ts';
 import { hostError } from './addon.ts';
 import { loadNative } from './native.ts';
@@ -48,6 +48,7 @@ class Hub {
   readonly #listeners = new Map<number, (s: RelayStream) => void>();
   readonly #pending = new Map<number, Pending>();
   readonly #ends = new Map<number, End>();
+  #alive = false;
 
   private constructor(addon: RelayAddon, handle: HubHandle) {
     this.addon = addon;
@@ -115,6 +116,8 @@ class Hub {
   }
   #live(): void {
     const alive = this.#listeners.size + this.#pending.size + this.#ends.size > 0;
+    if (alive === this.#alive) return;
+    this.#alive = alive;
     this.addon.keepAlive(this.handle, alive);
   }
   forget(number: number): void {
@@ -211,12 +214,10 @@ function open(): Result<Hub, HostError> {
   if (h.ok) opened = h.value;
   return h;
 }
-const where = (address: IpAddress, port: number): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 
 export const linuxRelays: Relays = {
   listen: (o, accepted) => {
-    const at = where(o.address, o.port);
+    const at = formatEndpoint(o.address, o.port);
     const doing = text(`listen on ${at}`, `监听 ${at}`);
     const h = open();
     if (!h.ok) return h;
@@ -224,7 +225,7 @@ export const linuxRelays: Relays = {
     return number < 0 ? err(hostError(number, doing)) : ok({ close: () => h.value.dismiss(number) });
   },
   connect: (o, done) => {
-    const to = where(o.to.address, o.to.port);
+    const to = formatEndpoint(o.to.address, o.to.port);
     const doing = text(`connect to ${to}`, `连接 ${to}`);
     const h = open();
     const over = (): void => clearTimeout(timer);

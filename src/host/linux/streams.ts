@@ -1,4 +1,4 @@
-import { familyOf, invariant, text } from '../../base/index.ts';
+import { familyOf, formatEndpoint, invariant, text } from '../../base/index.ts';
 import type { HostError, Stream, StreamEvents, Streams, StreamTarget, TlsSettings } from '../index.ts';
 import { type Addon, type EpollHandle, hostError, type SocketHandle } from './addon.ts';
 import { SOL_IP, SOL_IPV6, SOL_SOCKET } from './reception.ts';
@@ -37,12 +37,11 @@ const ON = int32(1);
 const OFF = int32(0);
 const RESET = new Uint8Array([...ON, ...OFF]);
 const doing = (to: StreamTarget): HostError['doing'] => {
-  const where = to.transport === 'icmp' ? to.address : `${bracketed(to)}:${to.port}`;
+  const where = to.transport === 'icmp' ? to.address : formatEndpoint(to.address, to.port);
   return to.transport === 'tcp'
     ? text(`connect to ${where}`, `连接 ${where}`)
     : text(`send to ${where}`, `发送到 ${where}`);
 };
-const bracketed = (to: StreamTarget): string => (familyOf(to.address) === 6 ? `[${to.address}]` : to.address);
 
 /** The socket with all that is asked of it before it connects, or the negative errno. */
 function openSocket(addon: Addon, to: StreamTarget): SocketHandle | number {

@@ -2,7 +2,7 @@
  * What a mirror that runs is to take over from its file: the difference of two configurations, line by line, and what each
  * means. Pure. A single line that cannot be taken over while the mirror runs refuses all of them.
  */
-import { type Text, text } from '../../base/index.ts';
+import { formatEndpoint, type Text, text } from '../../base/index.ts';
 import { type Endpoint, type MetadataPlace, MIRROR_HANDLERS, type MirrorConfig, type VolumeConfig } from '../config.ts';
 import type { MirrorStatus } from '../status.ts';
 import { DISK_OPTIONS, NET_OPTIONS, NONE, type OptionOf, RESYNC_OPTIONS, type Takes } from './options.ts';
@@ -73,8 +73,7 @@ function optionsOf<T extends object>(
     return [change({ option: row.word, from: row.show(have[k]), to: row.show(want[k]), takes: row.takes }, volume)];
   });
 }
-const endpoint = (e: Endpoint): string =>
-  e.address.includes(':') ? `[${e.address}]:${e.port}` : `${e.address}:${e.port}`;
+const endpoint = (e: Endpoint): string => formatEndpoint(e.address, e.port);
 const metadata = (m: MetadataPlace): string => {
   if (m.kind === 'internal') return 'internal';
   return m.kind === 'flexible' ? m.device : `${m.device}[${m.index}]`;

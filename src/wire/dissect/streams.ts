@@ -1,4 +1,5 @@
 /** TCP connections of a capture: puts both directions in order and hands them to the protocol that their first bytes name. */
+import { formatEndpoint } from '../../base/index.ts';
 import { decodeTcp, TCP_FLAG } from '../tcp.ts';
 import { type TcpPiece, TcpStream } from '../tcp-stream.ts';
 import { drbdProtocol } from './drbd.ts';
@@ -29,8 +30,6 @@ export type StreamMessages = {
   readonly understood: boolean;
 };
 
-const endpoint = (address: string, port: number): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 const tcp = (message: string): Message => ({ protocol: 'TCP', message, fields: [] });
 
 export class Streams {
@@ -45,8 +44,8 @@ export class Streams {
     const got = decodeTcp(payload);
     if (!got.ok) return { source: from, destination: to, messages: [errorMessage('TCP', got.error)], understood: true };
     const s = got.value;
-    const source = endpoint(from, s.sourcePort);
-    const destination = endpoint(to, s.destinationPort);
+    const source = formatEndpoint(from, s.sourcePort);
+    const destination = formatEndpoint(to, s.destinationPort);
     const syn = (s.flags & TCP_FLAG.syn) !== 0;
     const first = syn && (s.flags & TCP_FLAG.ack) === 0;
     const flow = this.#flow(source, destination, first);

@@ -1,5 +1,5 @@
 /** What the kernel's IPVS table holds, and how it is read. */
-import { err, familyOf, ok, type Result, text } from '../../../base/index.ts';
+import { err, formatEndpoint, ok, type Result, text } from '../../../base/index.ts';
 import type { HostError, NetlinkChannel } from '../../../host/index.ts';
 import {
   decodeIpvsDaemon,
@@ -30,8 +30,7 @@ export type IpvsTable = {
 };
 
 const PROTOCOL: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
-export const endpoint = (d: Pick<IpvsDestination, 'address' | 'port'>): string =>
-  familyOf(d.address) === 6 ? `[${d.address}]:${d.port}` : `${d.address}:${d.port}`;
+export const endpoint = (d: Pick<IpvsDestination, 'address' | 'port'>): string => formatEndpoint(d.address, d.port);
 export const ipvsKey = (i: IpvsIdentity): IpvsKey =>
   i.by === 'fwmark' ? `fwmark ${i.mark} ipv${i.family}` : `${PROTOCOL[i.protocol] ?? i.protocol} ${endpoint(i)}`;
 

@@ -1,7 +1,7 @@
 /** Stream sockets through the addon; once a connection asked for TLS, through node:tls. */
 import { closeSync, lstatSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { err, ok, type Result, text } from '../../../base/index.ts';
+import { err, formatEndpoint, ok, type Result, text } from '../../../base/index.ts';
 import type {
   ClientStream,
   HostError,
@@ -153,8 +153,7 @@ function dial(addon: StreamsAddon, name: Uint8Array, from: StreamOrigin): Stream
 }
 const nameOf = (a: StreamAddress): Uint8Array =>
   a.kind === 'unix' ? sockaddrUnix(a.path) : sockaddrIp(a.address, a.port, 0);
-const describe = (a: StreamAddress): string =>
-  a.kind === 'unix' ? a.path : a.address.includes(':') ? `[${a.address}]:${a.port}` : `${a.address}:${a.port}`;
+const describe = (a: StreamAddress): string => (a.kind === 'unix' ? a.path : formatEndpoint(a.address, a.port));
 
 /** Whether the name was that of a socket on which nobody listens, and is free now. */
 function removeStale(sockets: Addon, path: string): boolean {
