@@ -3,7 +3,7 @@ import type { IpAddress } from '../../../base/index.ts';
 import { isOurMark, serverMark, serverOfMark, serviceMark, serviceOfMark } from '../marks.ts';
 import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
 import { type Entry, entryKey, type ImageServer, type Mode, type ServiceImage } from './image.ts';
-import { type Kind, kindOfChain } from './kind.ts';
+import { type Kind, kindOfChain, slotsOf } from './kind.ts';
 import { kinds, slots, turns } from './pick.ts';
 
 /** The sets of a mode that tell of services, beside those that both modes have. */
@@ -88,7 +88,7 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
       debris.push(...s.entries);
       return [];
     });
-    const filled = new Uint16Array(d.slots.length);
+    const filled = new Uint16Array(slotsOf(d.kind));
     const whole = d.slots.every(({ slot, mark }) => {
       if (slot >= filled.length || mark !== serverMark(id, serverOfMark(mark))) return false;
       filled[slot] = serverOfMark(mark);

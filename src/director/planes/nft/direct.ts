@@ -30,16 +30,18 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
+import { isDrawn } from './kind.ts';
 import { any, both, counterSets, STICK_DEFAULT_MS, STICK_SIZE, vip } from './nat.ts';
 import {
   chooseRule,
   choosingSets,
-  flowSlotRule,
+  countRule,
+  drawRules,
+  flowRule,
   knownClient,
   learnClient,
   type MarkPort,
   type Persistence,
-  slotRule,
   stickChains,
 } from './pick.ts';
 
@@ -249,13 +251,12 @@ export const directMode: Mode = {
     const f = k.family;
     const p = k.persistence;
     const client = p === undefined ? [] : [[jump(knownClient(p))]];
-    const last = (chain: string): RuleSpec => [goto(p === undefined ? chain : learnClient(p))];
     // With persistence the flow is remembered too: what is left out is only the look for it.
-    if (k.transport === 'one-packet') return [...client, ...slotRule(k, mark), last(single(f))];
-    if (k.transport === 'other') return [...client, ...slotRule(k, mark), last(begun(f))];
-    if (k.choice !== 'turn' && k.choice !== 'chance') return [...client, ...slotRule(k, mark), last(begun(f))];
+    const next = goto(p !== undefined ? learnClient(p) : k.transport === 'one-packet' ? single(f) : begun(f));
+    if (isDrawn(k.choice)) return [...client, ...drawRules(k, mark, next)];
+    if (k.transport !== 'tcp') return [...client, ...countRule(k, mark), [next]];
     const nobody: NftExpression[] = [mark.get(0), masked(0, nativeBytes(SERVER_MASK)), equals(0, nativeBytes(0))];
-    return [...client, ...slotRule(k, mark, beginning), ...flowSlotRule(k, mark, nobody), last(begun(f))];
+    return [...client, ...countRule(k, mark, beginning), ...flowRule(k, mark, nobody), [next]];
   },
   entries: (s, id) => {
     const f = serviceFamily(s);

@@ -3,6 +3,7 @@
  * Made from what is wanted, or from what was read; the difference of two is a plan, and elements are all it is made of.
  */
 import { familyOf, type IpAddress } from '../../../base/index.ts';
+import { NOBODY } from '../../ring/index.ts';
 import type { WantedServer, WantedService } from '../../types.ts';
 import { eachAddress, MAX_SERVERS, PROTOCOL_NUMBER, serverMark, serviceMark } from '../marks.ts';
 import type { ElementSpec, RuleSpec, SetSpec, TableCommand } from '../nftables/index.ts';
@@ -27,7 +28,7 @@ export type ServiceImage = {
   readonly id: number;
   /** Undefined only for what an earlier process left in pieces. */
   readonly kind: Kind | undefined;
-  /** The number of the server in each slot. */
+  /** The number of the server in each slot; 0 in a seat that is free. */
   readonly slots: Uint16Array;
   readonly servers: readonly ImageServer[];
   readonly entries: readonly Entry[];
@@ -87,7 +88,7 @@ export function imageOf(
   return {
     id,
     kind: kindOf(service, id, indexes.length, mode.alike),
-    slots: Uint16Array.from(indexes, (i) => (servers[i] as ImageServer).number),
+    slots: Uint16Array.from(indexes, (i) => (i === NOBODY ? 0 : (servers[i] as ImageServer).number)),
     servers,
     entries: mode.entries(service, id),
   };
@@ -155,10 +156,10 @@ export function planService(mode: Mode, have: ServiceImage | undefined, want: Se
   const [before, after] = [have?.slots ?? [], want?.slots ?? []];
   const [from, to] = [slotSet(have?.kind), slotSet(want?.kind)];
   for (let i = 0; i < before.length || i < after.length; i++) {
-    const [a, b] = [before[i], after[i]];
+    const [a, b] = [before[i] ?? 0, after[i] ?? 0];
     if (a === b && from === to) continue;
-    if (a !== undefined) remove.push(slotEntry(from, id, i, a));
-    if (b !== undefined) add.push(slotEntry(to, id, i, b));
+    if (a !== 0) remove.push(slotEntry(from, id, i, a));
+    if (b !== 0) add.push(slotEntry(to, id, i, b));
   }
   const old = new Map((have?.servers ?? []).map((s) => [s.number, s]));
   const now = new Map((want?.servers ?? []).map((s) => [s.number, s]));

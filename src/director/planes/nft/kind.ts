@@ -19,7 +19,7 @@ export type Kind = {
   readonly family: 4 | 6;
   readonly choice: Choice;
   readonly transport: Transport;
-  /** 0: nobody takes anything new. */
+  /** Counted through, where 0 is that nobody takes anything new; or seats of a hash, without the one for who draws in vain. */
   readonly slots: number;
   /** The number of the service whose turn is counted; 0 where the chain is shared. */
   readonly own: number;
@@ -31,7 +31,12 @@ export type Kind = {
  * every second slot only.
  */
 export const COUNTERS = 512;
-/** The form that is always known, whatever the servers. */
+/** By a hash, not by counting. */
+export const isDrawn = (c: Choice): boolean => c !== 'turn' && c !== 'chance';
+/** Elements that a service of this kind has in the set of slots at most. */
+export const slotsOf = (k: Kind): number => (isDrawn(k.choice) ? k.slots + 1 : k.slots);
+
+/** `slots`: as many as `fillSlots` gives. */
 export function kindOf(s: WantedService, id: number, slots: number, alike: boolean): Kind {
   const chosen = choiceOf(s.scheduler, alike && !s.onePacket);
   // A client that keeps its server is hashed whole: what another director does not remember, it guesses.
@@ -42,7 +47,7 @@ export function kindOf(s: WantedService, id: number, slots: number, alike: boole
     family: serviceFamily(s),
     choice: choice === 'count' ? (turn ? 'turn' : 'chance') : choice === 'source' && port ? 'source-port' : choice,
     transport: s.onePacket ? 'one-packet' : s.match.by === 'address' && s.match.protocol === 'tcp' ? 'tcp' : 'other',
-    slots,
+    slots: choice === 'count' ? slots : slots - 1,
     own: turn ? id : 0,
     persistence: persistenceOf(s),
   };

@@ -29,14 +29,16 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
+import { isDrawn } from './kind.ts';
 import {
   chooseRule,
   choosingSets,
+  countRule,
+  drawRules,
   knownClient,
   learnClient,
   type MarkPort,
   type Persistence,
-  slotRule,
   stickChains,
 } from './pick.ts';
 
@@ -195,9 +197,11 @@ export const natMode: Mode = {
   portOf: (s) => s.port,
   alike: false,
   rules: (k) => {
-    const pick = slotRule(k, ctMark);
-    if (k.persistence === undefined) return pick;
-    return [[jump(knownClient(k.persistence))], ...pick, [goto(learnClient(k.persistence))]];
+    const p = k.persistence;
+    const client = p === undefined ? [] : [[jump(knownClient(p))]];
+    const next = p === undefined ? verdict('accept') : goto(learnClient(p));
+    if (isDrawn(k.choice)) return [...client, ...drawRules(k, ctMark, next)];
+    return [...client, ...countRule(k, ctMark), [next]];
   },
   entries: (s, id) => {
     const f = serviceFamily(s);
