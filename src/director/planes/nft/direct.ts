@@ -262,19 +262,19 @@ export const directMode: Mode = {
     const f = serviceFamily(s);
     return listens(s).map((l): Entry => {
       const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
-      return { set: l.port === 0 ? any[f] : vip[f], element: { key, data: [serviceMark(id)] } };
+      return { set: l.port === 0 ? any[f] : vip[f], key, data: [serviceMark(id)] };
     });
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;
     const key = [serverMark(service, s.number)];
-    return [
-      s.device === 0
-        ? { set: here[f], element: { key, data: [s.address] } }
-        : { set: target[f], element: { key, data: [s.device, s.address] } },
-      ...Object.values(counters).map((set): Entry => ({ set, element: { key } })),
-      ...(s.open ? [{ set: open, element: { key } }] : []),
+    const entries: Entry[] = [
+      s.device === 0 ? { set: here[f], key, data: [s.address] } : { set: target[f], key, data: [s.device, s.address] },
+      { set: counters.connections, key },
+      { set: counters.in, key },
     ];
+    if (s.open) entries.push({ set: open, key });
+    return entries;
   },
 };
 export const directAdoption = {

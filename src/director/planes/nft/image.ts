@@ -11,8 +11,8 @@ import { type Kind, kindChain, kindOf } from './kind.ts';
 import { kinds, slots, turns } from './pick.ts';
 import { fillSlots } from './slots.ts';
 
-/** Where packets come in: an element of one of the tables of services. */
-export type Entry = { readonly set: SetSpec; readonly element: ElementSpec };
+/** An element, and of which set. */
+export type Entry = ElementSpec & { readonly set: SetSpec };
 
 export type ImageServer = {
   readonly number: number;
@@ -47,8 +47,20 @@ export type Mode = {
   readonly entries: (service: WantedService, id: number) => readonly Entry[];
 };
 
-/** Names a server in its service: with it, it keeps its number. */
-const identity = (s: { readonly address: IpAddress; readonly port: number }): string => `${s.address} ${s.port}`;
+/** A server keeps its number, and gets the lowest that is free when it is new. */
+function numbering(had: ServiceImage | undefined): (address: IpAddress, port: number) => number {
+  let next = 1;
+  if (had === undefined) return () => next++;
+  const numbers = new Map(had.servers.map((s) => [`${s.address} ${s.port}`, s.number]));
+  const used = new Set(numbers.values());
+  return (address, port) => {
+    const known = numbers.get(`${address} ${port}`);
+    if (known !== undefined) return known;
+    while (used.has(next)) next++;
+    used.add(next);
+    return next;
+  };
+}
 
 /** `had` gives the numbers that servers keep; `weights` stand in for those configured (emulated schedulers, thresholds). */
 export function imageOf(
@@ -61,23 +73,12 @@ export function imageOf(
     readonly weights?: readonly number[] | undefined;
   },
 ): ServiceImage {
-  const numbers = new Map((had?.servers ?? []).map((s) => [identity(s), s.number]));
-  const used = new Set(numbers.values());
-  let next = 1;
-  const take = (): number => {
-    while (used.has(next)) next++;
-    used.add(next);
-    return next;
-  };
-  const servers = service.servers.map(
-    (s): ImageServer => ({
-      number: numbers.get(identity({ address: s.address, port: mode.portOf(s) })) ?? take(),
-      address: s.address,
-      port: mode.portOf(s),
-      open: s.weight > 0 && service.persistence !== undefined,
-      device: o.device(s.address),
-    }),
-  );
+  const numberOf = numbering(had);
+  const servers = service.servers.map((s): ImageServer => {
+    const [address, port] = [s.address, mode.portOf(s)];
+    const open = s.weight > 0 && service.persistence !== undefined;
+    return { number: numberOf(address, port), address, port, open, device: o.device(address) };
+  });
   const weights =
     o.weights ?? service.servers.map((s) => (service.scheduler === 'rr' ? Math.min(1, s.weight) : s.weight));
   const indexes = fillSlots(
@@ -109,8 +110,8 @@ export const serviceFamily = (s: WantedService): 4 | 6 =>
 
 // ---------------------------------------------------------------------------------------------- plan
 
-export const entryKey = (e: Entry): string => `${e.set.name} ${e.element.key.join(' ')}`;
-const entryText = (e: Entry): string => `${entryKey(e)} ${e.element.goto ?? ''} ${(e.element.data ?? []).join(' ')}`;
+export const entryKey = (e: Entry): string => `${e.set.name} ${e.key.join(' ')}`;
+export const entryText = (e: Entry): string => `${entryKey(e)} ${e.goto ?? ''} ${(e.data ?? []).join(' ')}`;
 
 /** What is to be done to one service, in the order in which the kernel must have it. */
 export type ServicePlan = {
@@ -126,10 +127,11 @@ export type ServicePlan = {
 const slotSet = (k: Kind | undefined): SetSpec => ((k?.own ?? 0) === 0 ? slots : turns);
 const slotEntry = (set: SetSpec, id: number, slot: number, server: number): Entry => ({
   set,
-  element: { key: [serviceMark(id), slot], data: [serverMark(id, server)] },
+  key: [serviceMark(id), slot],
+  data: [serverMark(id, server)],
 });
 const kindEntries = (id: number, k: Kind | undefined): Entry[] =>
-  k === undefined ? [] : [{ set: kinds, element: { key: [serviceMark(id)], goto: kindChain(k) } }];
+  k === undefined ? [] : [{ set: kinds, key: [serviceMark(id)], goto: kindChain(k) }];
 function difference(
   have: readonly Entry[],
   want: readonly Entry[],
@@ -138,6 +140,7 @@ function difference(
   remove: readonly Entry[];
 } {
   if (have.length === 0) return { add: want, remove: [] };
+  if (want.length === 0) return { add: [], remove: have };
   const before = new Set(have.map(entryText));
   const after = new Set(want.map(entryText));
   return {
@@ -161,37 +164,27 @@ export function planService(mode: Mode, have: ServiceImage | undefined, want: Se
     if (a !== 0) remove.push(slotEntry(from, id, i, a));
     if (b !== 0) add.push(slotEntry(to, id, i, b));
   }
-  const old = new Map((have?.servers ?? []).map((s) => [s.number, s]));
+  const cut: number[] = [];
   const now = new Map((want?.servers ?? []).map((s) => [s.number, s]));
-  for (const number of new Set([...old.keys(), ...now.keys()])) {
-    const [a, b] = [old.get(number), now.get(number)];
-    if (a !== undefined && b !== undefined && sameServer(a, b)) continue;
-    const d = difference(a ? mode.serverElements(id, a) : [], b ? mode.serverElements(id, b) : []);
+  for (const a of have?.servers ?? []) {
+    const b = now.get(a.number);
+    now.delete(a.number);
+    if (b === undefined) cut.push(serverMark(id, a.number));
+    else if (sameServer(a, b)) continue;
+    const d = difference(mode.serverElements(id, a), b === undefined ? [] : mode.serverElements(id, b));
     add.push(...d.add);
     remove.push(...d.remove);
   }
+  for (const b of now.values()) add.push(...mode.serverElements(id, b));
   const kind = difference(kindEntries(id, have?.kind), kindEntries(id, want?.kind));
+  add.push(...kind.add);
+  remove.push(...kind.remove);
   const entries = difference(have?.entries ?? [], want?.entries ?? []);
-  return {
-    leave: entries.remove,
-    remove: [...remove, ...kind.remove],
-    add: [...add, ...kind.add],
-    enter: entries.add,
-    cut: [...old.keys()].filter((n) => !now.has(n)).map((n) => serverMark(id, n)),
-  };
+  return { leave: entries.remove, remove, add, enter: entries.add, cut };
 }
-export const isNothing = (p: ServicePlan): boolean => [p.leave, p.remove, p.add, p.enter].every((l) => l.length === 0);
+export const isNothing = (p: ServicePlan): boolean =>
+  p.leave.length + p.remove.length + p.add.length + p.enter.length === 0;
 
-/** Elements of one set together, in the order of the sets' first appearance. */
-function grouped(kind: 'elements-add' | 'elements-remove', entries: readonly Entry[]): TableCommand[] {
-  const bySet = new Map<SetSpec, ElementSpec[]>();
-  for (const e of entries) {
-    const list = bySet.get(e.set);
-    if (list === undefined) bySet.set(e.set, [e.element]);
-    else list.push(e.element);
-  }
-  return [...bySet].map(([set, elements]) => ({ do: kind, set, elements }));
-}
 /** A part of a plan that concerns one service: its images and the difference. */
 export type Change = {
   readonly have: ServiceImage | undefined;
@@ -199,27 +192,20 @@ export type Change = {
   readonly plan: ServicePlan;
 };
 
-/** Many services' plans as one list of commands: elements of one set go together. */
+/** Many services' plans as one list of commands: elements of one set go together, in the order of the sets' first appearance. */
 export function commandsOf(changes: readonly Change[]): TableCommand[] {
-  const all = (pick: (p: ServicePlan) => readonly Entry[]): Entry[] => changes.flatMap((c) => pick(c.plan));
-  return [
-    ...grouped(
-      'elements-remove',
-      all((p) => p.leave),
-    ),
-    ...grouped(
-      'elements-remove',
-      all((p) => p.remove),
-    ),
-    ...grouped(
-      'elements-add',
-      all((p) => p.add),
-    ),
-    ...grouped(
-      'elements-add',
-      all((p) => p.enter),
-    ),
-  ];
+  const grouped = (what: 'leave' | 'remove' | 'add' | 'enter'): TableCommand[] => {
+    const bySet = new Map<SetSpec, ElementSpec[]>();
+    for (const c of changes)
+      for (const e of c.plan[what]) {
+        const list = bySet.get(e.set);
+        if (list === undefined) bySet.set(e.set, [e]);
+        else list.push(e);
+      }
+    const command = what === 'leave' || what === 'remove' ? 'elements-remove' : 'elements-add';
+    return [...bySet].map(([set, elements]) => ({ do: command, set, elements }));
+  };
+  return [...grouped('leave'), ...grouped('remove'), ...grouped('add'), ...grouped('enter')];
 }
 /** More servers than have numbers. */
 export const tooManyServers = (s: WantedService): boolean => s.servers.length >= MAX_SERVERS;

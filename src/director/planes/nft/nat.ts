@@ -206,24 +206,22 @@ export const natMode: Mode = {
   entries: (s, id) => {
     const f = serviceFamily(s);
     const data = [serviceMark(id)];
-    if (s.match.by === 'fwmark') return [{ set: fwm[f], element: { key: [s.match.mark], data } }];
+    if (s.match.by === 'fwmark') return [{ set: fwm[f], key: [s.match.mark], data }];
     return listens(s).map((l): Entry => {
       const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
-      return { set: l.port === 0 ? any[f] : vip[f], element: { key, data } };
+      return { set: l.port === 0 ? any[f] : vip[f], key, data };
     });
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;
-    const mark = serverMark(service, s.number);
-    const target: Entry =
-      s.port === 0
-        ? { set: toAddress[f], element: { key: [mark], data: [s.address] } }
-        : { set: to[f], element: { key: [mark], data: [s.address, s.port] } };
-    return [
-      target,
-      ...Object.values(counterSets).map((set): Entry => ({ set, element: { key: [mark] } })),
-      ...(s.open ? [{ set: open, element: { key: [mark] } }] : []),
+    const key = [serverMark(service, s.number)];
+    const entries: Entry[] = [
+      s.port === 0 ? { set: toAddress[f], key, data: [s.address] } : { set: to[f], key, data: [s.address, s.port] },
+      { set: counterSets.in, key },
+      { set: counterSets.out, key },
     ];
+    if (s.open) entries.push({ set: open, key });
+    return entries;
   },
 };
 /** Sets from which an earlier process's services are read back. */

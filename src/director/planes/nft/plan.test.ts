@@ -98,7 +98,7 @@ function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: S
         assert.ok(set.delete(key), `${c.set.name} has no ${key}`); // ENOENT
       else {
         assert.ok(!set.has(key), `${c.set.name} has ${key} already`); // EBUSY, EEXIST
-        set.set(key, { set: c.set, element });
+        set.set(key, { set: c.set, element: { ...element } });
       }
     }
   }

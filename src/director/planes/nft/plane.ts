@@ -27,17 +27,19 @@ import type {
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
 import { serverMark, UNTOLD_MASK } from '../marks.ts';
 import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
+import { type Changes, fewChanged } from './changes.ts';
 import { type ActiveCounts, countActive, countersOf } from './counts.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
 import { DirectPeer } from './direct-peer.ts';
 import { Fellows } from './fellows.ts';
-import { Half, type SharedElements } from './half.ts';
+import { Half } from './half.ts';
 import { natAdoption, natMode, natTable, replies } from './nat.ts';
 import { NatPeer } from './nat-peer.ts';
 import { type Persistence, persistences } from './pick.ts';
 import { probe } from './probe.ts';
-import { ingressInterfaces, neighbourDevice } from './reach.ts';
+import { ingressInterfaces, neighbourDevices } from './reach.ts';
 import { refusesNft } from './refuse.ts';
+import type { SharedSpec } from './shared.ts';
 import { isEmulated } from './slots.ts';
 
 export type NftPlaneOptions = {
@@ -64,25 +66,29 @@ const FEW_SERVICES = 500;
 const LOOK_AGAIN = 60;
 
 const KEPT: ServiceOutcome['result'] = ok('kept');
+const kept = ({ key }: WantedService): ServiceOutcome => ({ key, result: KEPT });
 
 /** More changed services than this are looked for among all. */
 const FEW = 100;
-/** `whole`: the services are all there shall be; `redo`: the kernel's devices may be others. */
-export type Extent = { readonly whole: boolean; readonly redo: boolean };
+/** `whole`: the services are all there shall be, else all but those `gone` stay; `redo`: the kernel's devices may be others. */
+export type Extent = { readonly whole: boolean; readonly redo: boolean; readonly gone: readonly ServiceKey[] };
+
+/** This host's addresses, and what follows from them. */
+type Here = { readonly list: readonly LinkAddress[]; readonly device: (a: IpAddress) => number | undefined };
 
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
 const needsLoads = (s: WantedService): boolean =>
   isEmulated(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
 
 /** Real servers of NAT by TCP: their answers are not to begin an entry. */
-const sharedReplies: SharedElements = {
+const sharedReplies: SharedSpec = {
   sets: [replies[4], replies[6]],
   of: (s) =>
     s.match.by === 'address' && s.match.protocol !== 'tcp'
       ? []
       : s.servers.flatMap((x) => {
           const port = x.port === 0 && s.match.by === 'address' ? s.match.port : x.port;
-          return port === 0 ? [] : [{ set: replies[familyOf(x.address)], element: { key: [x.address, port] } }];
+          return port === 0 ? [] : [{ set: replies[familyOf(x.address)], key: [x.address, port] }];
         }),
 };
 
@@ -102,7 +108,7 @@ export class NftPlane implements Plane {
   #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
   readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
   readonly #unwatch: Cancel;
-  #addresses: readonly LinkAddress[] | undefined;
+  #addresses: Here | undefined;
   /** Links or addresses are others than when direct routing was last told. */
   #moved = false;
   #wanted: Wanted | undefined;
@@ -158,9 +164,15 @@ export class NftPlane implements Plane {
     return ok(new NftPlane(o, channel.value, guard.value));
   }
 
+  #here(): Here {
+    if (this.#addresses === undefined) {
+      const list = this.#o.network.addresses();
+      this.#addresses = { list, device: neighbourDevices(list) };
+    }
+    return this.#addresses;
+  }
   #device(a: IpAddress): number | undefined {
-    this.#addresses ??= this.#o.network.addresses();
-    return neighbourDevice(a, this.#addresses);
+    return this.#here().device(a);
   }
   /** Kinds of persistence that there ever were: their chains stay, since a service may still go through them. */
   #kinds(services: readonly WantedService[]): readonly Persistence[] {
@@ -214,8 +226,7 @@ export class NftPlane implements Plane {
   #applyOnce(wanted: Wanted): readonly ServiceOutcome[] {
     const few = this.#fewChanged(wanted);
     this.#wanted = wanted;
-    if (few !== undefined) return this.#reconcileFew(few);
-    return this.#applyAll(wanted);
+    return few === undefined ? this.#applyAll(wanted) : this.#applyFew(wanted, few);
   }
   #applyAll(wanted: Wanted): readonly ServiceOutcome[] {
     const watched = wanted.services.filter(needsLoads);
@@ -224,54 +235,75 @@ export class NftPlane implements Plane {
     for (const s of watched) this.#weigh(s);
     return this.#reconcile();
   }
-  /**
-   * The places of services that are others than at the last `apply`, where these are few and stand where they stood: of
-   * ten thousand services nothing is looked at but their identity. Undefined: everything must be looked at.
-   */
-  #fewChanged(wanted: Wanted): readonly number[] | undefined {
-    const [before, now] = [this.#wanted?.services, wanted.services];
-    if (!this.#settled || this.#moved || before?.length !== now.length) return undefined;
-    if (JSON.stringify(wanted.timeouts) !== JSON.stringify(this.#wanted?.timeouts)) return undefined;
-    const places: number[] = [];
-    for (let i = 0; i < now.length; i++) {
-      const [a, b] = [before[i] as WantedService, now[i] as WantedService];
-      if (a === b) continue;
-      if (a.key !== b.key || isDirect(a) !== isDirect(b) || places.length === FEW) return undefined;
-      places.push(i);
-    }
-    return places;
+  /** Undefined: everything must be looked at. */
+  #fewChanged(wanted: Wanted): Changes | undefined {
+    const before = this.#wanted;
+    if (before === undefined || !this.#settled || this.#moved) return undefined;
+    if (JSON.stringify(wanted.timeouts) !== JSON.stringify(before.timeouts)) return undefined;
+    const few = fewChanged(before.services, wanted.services, FEW);
+    if (few === undefined) return undefined;
+    const otherMode = few.places.some((i) => {
+      const s = wanted.services[i] as WantedService;
+      return (isDirect(s) ? this.#nat : this.#direct).service(s.key) !== undefined;
+    });
+    // A table that comes or goes is more than its services.
+    const last = [this.#nat, this.#direct].some((h) => h.size > 0 && h.size <= few.gone.length);
+    return otherMode || last ? undefined : few;
   }
-  #reconcileFew(places: readonly number[]): readonly ServiceOutcome[] {
-    const outcomes = this.#kept.slice();
-    const services = places.map((i) => this.#wanted?.services[i] as WantedService);
+  #applyFew(wanted: Wanted, few: Changes): readonly ServiceOutcome[] {
+    const services = few.places.map((i) => wanted.services[i] as WantedService);
+    for (const s of few.gone) this.#unweigh(s.key);
     for (const s of services)
       if (needsLoads(s)) this.#weigh(s);
       else this.#unweigh(s.key);
-    const results = this.#tell(services, false);
+    const results = this.#tell(services, { whole: false, gone: few.gone });
     this.#settled = [...results.values()].every((r) => r.ok);
-    places.forEach((i) => {
-      const key = outcomes[i]?.key as ServiceKey;
+    const { from, before, now } = few.part;
+    if (before !== now || few.gone.length > 0)
+      this.#kept = this.#kept.toSpliced(from, before - from, ...wanted.services.slice(from, now).map(kept));
+    const outcomes = this.#kept.slice();
+    for (const i of few.places) {
+      const { key } = wanted.services[i] as WantedService;
       outcomes[i] = { key, result: results.get(key) ?? KEPT };
-    });
+    }
     return outcomes;
   }
   #reconcile(): ServiceOutcome[] {
     const wanted = this.#wanted?.services ?? [];
-    const results = this.#tell(wanted, true);
+    const results = this.#tell(wanted, { whole: true, gone: [] });
     this.#settled = [...results.values()].every((r) => r.ok);
-    this.#kept = wanted.map(({ key }) => ({ key, result: KEPT }));
+    this.#kept = wanted.map(kept);
+    if (results.size === 0) return this.#kept.slice();
     return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
   }
-  /** What came of those that are not as they were. `whole`: these are all, and what else is there goes. */
-  #tell(services: readonly WantedService[], whole: boolean): Map<ServiceKey, ServiceOutcome['result']> {
+  /** What came of those that are not as they were. */
+  #tell(
+    services: readonly WantedService[],
+    o: Pick<Extent, 'whole'> & { readonly gone: readonly WantedService[] },
+  ): Map<ServiceKey, ServiceOutcome['result']> {
     const direct: WantedService[] = [];
     const nat: WantedService[] = [];
     for (const s of services) (isDirect(s) ? direct : nat).push(s);
-    const moved = whole && this.#moved;
-    if (whole) this.#moved = false;
+    const redo = o.whole && this.#moved;
+    if (o.whole) this.#moved = false;
+    const gone = (direct: boolean): ServiceKey[] => o.gone.filter((s) => isDirect(s) === direct).map((s) => s.key);
     const results = new Map<ServiceKey, ServiceOutcome['result']>();
-    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, { whole, redo: false }, results);
-    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, { whole, redo: moved }, results);
+    this.#run(
+      this.#nat,
+      'nat',
+      () => this.#natTable(nat),
+      nat,
+      { whole: o.whole, redo: false, gone: gone(false) },
+      results,
+    );
+    this.#run(
+      this.#direct,
+      'direct',
+      () => this.#directTable(direct),
+      direct,
+      { whole: o.whole, redo, gone: gone(true) },
+      results,
+    );
     return results;
   }
   #run(
@@ -282,7 +314,7 @@ export class NftPlane implements Plane {
     o: Extent,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): void {
-    if (services.length === 0 && !o.whole) return;
+    if (services.length + o.gone.length === 0 && !o.whole) return;
     const failed = this.#carry(half, mode, spec, services, o, results);
     if (failed !== undefined) for (const s of services) results.set(s.key, err(failed));
   }
@@ -298,7 +330,7 @@ export class NftPlane implements Plane {
     const lacks = this.#lacks[mode];
     if (lacks !== undefined) return lacks;
     // A table that nobody needs is not made; one that was left, or is no longer needed, goes.
-    if (services.length === 0) {
+    if (services.length === 0 && o.whole) {
       if (this.#table[mode] === 'gone') return undefined;
       half.remove();
       if (mode === 'direct') this.#guard.set('nft', []);
@@ -373,11 +405,7 @@ export class NftPlane implements Plane {
 
   follow(news: () => void): void {
     const { netlink } = this.#o;
-    const addresses = (): readonly LinkAddress[] => {
-      this.#addresses ??= this.#o.network.addresses();
-      return this.#addresses;
-    };
-    const opened = NatPeer.open({ netlink, half: this.#nat, addresses, news });
+    const opened = NatPeer.open({ netlink, half: this.#nat, addresses: () => this.#here().list, news });
     if (opened.ok) this.#natPeer = opened.value;
     else this.#o.report?.(opened.error);
   }

@@ -1,6 +1,8 @@
 /** Behind which device a neighbour is, from the host's addresses. */
-import { familyOf, type IpAddress, ipBytes } from '../../../base/index.ts';
+import { type IpAddress, ipBytes } from '../../../base/index.ts';
 import type { Link, LinkAddress } from '../../../host/index.ts';
+
+type Subnet = { readonly bytes: Uint8Array; readonly length: number; readonly ifindex: number };
 
 const inPrefix = (a: Uint8Array, p: Uint8Array, length: number): boolean => {
   if (a.length !== p.length) return false;
@@ -10,17 +12,20 @@ const inPrefix = (a: Uint8Array, p: Uint8Array, length: number): boolean => {
   }
   return true;
 };
-/** 0 = this host itself; undefined = no subnet of ours has it. The longest prefix decides. */
-export function neighbourDevice(a: IpAddress, addresses: readonly LinkAddress[]): number | undefined {
-  const bytes = ipBytes(a);
-  let best: LinkAddress | undefined;
-  for (const x of addresses) {
-    const at = x.peer ?? x.prefix;
-    if (x.prefix.address === a) return 0;
-    if (familyOf(at.address) !== familyOf(a) || !inPrefix(bytes, ipBytes(at.address), at.length)) continue;
-    if (best === undefined || (best.peer ?? best.prefix).length < at.length) best = x;
-  }
-  return best?.ifindex;
+/** 0 = this host itself; undefined = no subnet of ours has it. The longest prefix decides. To be asked a hundred thousand times. */
+export function neighbourDevices(addresses: readonly LinkAddress[]): (a: IpAddress) => number | undefined {
+  const ours = new Set(addresses.map((x) => x.prefix.address));
+  const subnets = addresses
+    .map((x): Subnet => {
+      const { address, length } = x.peer ?? x.prefix;
+      return { bytes: ipBytes(address), length, ifindex: x.ifindex };
+    })
+    .sort((a, b) => b.length - a.length);
+  return (a) => {
+    if (ours.has(a)) return 0;
+    const bytes = ipBytes(a);
+    return subnets.find((s) => inPrefix(bytes, s.bytes, s.length))?.ifindex;
+  };
 }
 const ETHERNET = 1; // ARPHRD_ETHER
 /** Where clients' packets may come in: what is Ethernet, up, and no port of a bridge or bond. */
