@@ -15,17 +15,9 @@ import {
   type TableSpec,
 } from '../nftables/index.ts';
 import { type Adoption, adopt, adoptedSets } from './adopt.ts';
-import {
-  type Change,
-  commandsOf,
-  entryKey,
-  imageOf,
-  isNothing,
-  type Mode,
-  planService,
-  type ServiceImage,
-} from './image.ts';
+import { entryKey, imageOf, type Mode, type ServiceImage } from './image.ts';
 import { KindChains } from './kinds.ts';
+import { type Change, commandsOf, cutOf, isNothing, planService, type ServicePlan } from './service-plan.ts';
 import { SharedElements, type SharedSpec } from './shared.ts';
 
 export type HalfOptions = {
@@ -43,12 +35,13 @@ type PendingChange = Change & {
   readonly before: WantedService | undefined;
   readonly weights: readonly number[] | undefined;
 };
+type Planned = PendingChange & { readonly plan: ServicePlan };
 export type Comparison = {
   readonly changes: readonly PendingChange[];
   readonly failed: readonly (readonly [ServiceKey, HostError])[];
 };
 /** So many services are changed in one transaction: its size, and how long the kernel is busy with it, stay bounded. */
-const SERVICES_AT_ONCE = 4000;
+const SERVICES_AT_ONCE = 1000;
 
 export class Half {
   readonly #kernel: KernelTable;
@@ -199,12 +192,10 @@ export class Half {
       }
       const { device, mode } = this.#o;
       const want = imageOf(mode, service, id, old ?? have, { device, weights: w });
-      const plan = planService(mode, have, want);
-      changes.push({ have, want, plan, key: service.key, service, before: held?.service, weights: w });
+      changes.push({ have, want, key: service.key, service, before: held?.service, weights: w });
     }
     const leave = (key: ServiceKey, have: ServiceImage, before: WantedService | undefined): void => {
-      const plan = planService(this.#o.mode, have, undefined);
-      changes.push({ have, want: undefined, plan, key, service: undefined, before, weights: undefined });
+      changes.push({ have, want: undefined, key, service: undefined, before, weights: undefined });
     };
     for (const key of o.gone) {
       const h = this.#held.get(key);
@@ -226,7 +217,9 @@ export class Half {
     const outcomes = new Map<ServiceKey, Result<'kept' | 'changed', HostError>>(c.failed.map(([k, e]) => [k, err(e)]));
     const cut: number[] = [];
     for (let at = 0; at < c.changes.length; at += SERVICES_AT_ONCE) {
-      const part = c.changes.slice(at, at + SERVICES_AT_ONCE);
+      const part = c.changes
+        .slice(at, at + SERVICES_AT_ONCE)
+        .map((p): Planned => ({ ...p, plan: planService(this.#o.mode, p.have, p.want) }));
       const whole = this.#send(part);
       // One that the kernel refuses must not stop the others: each by itself.
       const failed = whole.ok
@@ -243,25 +236,25 @@ export class Half {
           continue;
         }
         this.#settle(p);
-        cut.push(...p.plan.cut);
+        cut.push(...cutOf(p));
         if (p.service !== undefined && !isNothing(p.plan)) outcomes.set(p.key, CHANGED);
       }
     }
     return { outcomes, cut };
   }
-  #sendEach(part: readonly PendingChange[]): (readonly [PendingChange, HostError])[] {
+  #sendEach(part: readonly Planned[]): (readonly [Planned, HostError])[] {
     return part.flatMap((c) => {
       const done = this.#send([c]);
       return done.ok ? [] : [[c, done.error] as const];
     });
   }
-  #send(part: readonly PendingChange[]): Result<void, HostError> {
+  #send(part: readonly Planned[]): Result<void, HostError> {
     const shared = this.#shared.plan(part);
     const kinds = this.#kinds.plan(part);
     const done = this.#kernel.apply([
       ...this.#strays,
       ...kinds.before,
-      ...commandsOf(part),
+      ...commandsOf(part.map((p) => p.plan)),
       ...kinds.after,
       ...shared.remove,
       ...shared.add,

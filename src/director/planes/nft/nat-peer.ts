@@ -20,8 +20,8 @@ import { isFlowOf } from '../flow-of.ts';
 import { isToldMark, MARK_MASK, MARK_TAG, serverMark, TOLD_BIT, UNTOLD_MASK } from '../marks.ts';
 import { Connections, entryOf, type Named, tupleId, tupleOf } from './connections.ts';
 import type { Carried } from './exceptions.ts';
-import type { Change } from './image.ts';
 import { slotsFind } from './rings.ts';
+import { type Change, cutOf } from './service-plan.ts';
 
 export type NatPeerPorts = {
   readonly netlink: Netlink & NetlinkEvents;
@@ -123,7 +123,7 @@ export class NatPeer {
     this.#named = new Map();
     this.#keys = undefined;
     // Where servers are dealt in turn, which slots they have is nothing that a connection depends on.
-    if (changes.some((c) => c.plan.cut.length > 0 || !isDealt(c.have) || !isDealt(c.want))) this.#connections.changed();
+    if (changes.some((c) => cutOf(c).length > 0 || !isDealt(c.have) || !isDealt(c.want))) this.#connections.changed();
     this.#tellNews();
   }
   #nameOf(id: number): Named | undefined {
