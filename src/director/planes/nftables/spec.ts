@@ -1,5 +1,5 @@
 /** Tables of nf_tables as a plane describes them: with names for what a key is made of, addresses as text, and no bytes. */
-import { type IpAddress, ipBytes, ipFromBytes, unreachable } from '../../../base/index.ts';
+import { type IpAddress, ip4Number, ipBytes, ipFromBytes, unreachable } from '../../../base/index.ts';
 import {
   type ElementForm,
   type MacAddress,
@@ -85,7 +85,14 @@ function putValue(w: NetlinkWriter, f: Field, v: Value): void {
     case 'ether_addr':
       w.put(macBytes(v as MacAddress));
       break;
-    case 'ipv4_addr':
+    case 'ipv4_addr': {
+      const n = ip4Number(v as IpAddress);
+      w.u8(n >>> 24)
+        .u8(n >>> 16)
+        .u8(n >>> 8)
+        .u8(n);
+      break;
+    }
     case 'ipv6_addr':
       w.put(ipBytes(v as IpAddress));
       break;
