@@ -199,9 +199,9 @@ export const natMode: Mode = {
   rules: (k) => {
     const p = k.persistence;
     const client = p === undefined ? [] : [[jump(knownClient(p))]];
-    const next = p === undefined ? verdict('accept') : goto(learnClient(p));
-    if (isDrawn(k.choice)) return [...client, ...drawRules(k, ctMark, next)];
-    return [...client, ...countRule(k, ctMark), [next]];
+    const learn = p === undefined ? undefined : goto(learnClient(p));
+    if (isDrawn(k.choice)) return [...client, ...drawRules(k, ctMark, learn ?? verdict('accept'))];
+    return [...client, ...countRule(k, ctMark), ...(learn === undefined ? [] : [[learn]])];
   },
   entries: (s, id) => {
     const f = serviceFamily(s);
