@@ -1,5 +1,5 @@
 /** The plane: two tables of services, NAT's and direct routing's, the guard, and the connections that are cut by their mark. */
-import { err, familyOf, type IpAddress, ok, type Result, text } from '../../../base/index.ts';
+import { err, familyOf, type IpAddress, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type {
   Cancel,
   HostError,
@@ -51,6 +51,8 @@ export type NftPlaneOptions = {
   readonly interfaces?: readonly string[];
   /** NAT also hides the client behind the director. */
   readonly masquerade?: boolean;
+  /** Reads a sysctl; undefined: none can be read. */
+  readonly sysctl?: (name: string) => string | undefined;
   /** Hears of what failed beside a service's own change: connections that could not be cut. */
   readonly report?: (e: HostError) => void;
 };
@@ -405,9 +407,13 @@ export class NftPlane implements Plane {
 
   follow(news: () => void): void {
     const { netlink } = this.#o;
-    const opened = NatPeer.open({ netlink, half: this.#nat, addresses: () => this.#here().list, news });
+    const sysctl = this.#o.sysctl ?? (() => undefined);
+    const opened = NatPeer.open({ netlink, half: this.#nat, addresses: () => this.#here().list, sysctl, news });
     if (opened.ok) this.#natPeer = opened.value;
     else this.#o.report?.(opened.error);
+  }
+  late(): Text | undefined {
+    return this.#natPeer?.late;
   }
   takeChanges(): ExceptionChanges {
     return this.#natPeer?.takeChanges() ?? { set: [], gone: [] };
