@@ -31,7 +31,6 @@ import {
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
 import { isDrawn } from './kind.ts';
-import { any, both, counterSets, STICK_DEFAULT_MS, STICK_SIZE, vip } from './nat.ts';
 import {
   chooseRule,
   choosingSets,
@@ -44,23 +43,14 @@ import {
   type Persistence,
   stickChains,
 } from './pick.ts';
+import { any, both, counterSets, families, open, stick, vip } from './sets.ts';
 
 export type FlowTimeouts = { readonly tcpMs: number; readonly finMs: number; readonly udpMs: number };
 /** IPVS's own. */
 export const FLOW_TIMEOUTS: FlowTimeouts = { tcpMs: 900_000, finMs: 120_000, udpMs: 300_000 };
 /** Most flows that are remembered, for each family; a flow beyond that is hashed. */
 const FLOW_SIZE = 1_048_576;
-const families = [4, 6] as const;
 
-const open: SetSpec = { name: 'open', key: ['mark'] };
-const stick = both(
-  (f, a): SetSpec => ({
-    name: `stick${f}`,
-    key: ['mark', a],
-    data: ['mark'],
-    dynamic: { timeoutMs: STICK_DEFAULT_MS, size: STICK_SIZE },
-  }),
-);
 /** Client's address and port, and the service's mark. */
 export const flows = both(
   (f, a): SetSpec => ({
