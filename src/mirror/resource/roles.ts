@@ -249,6 +249,17 @@ export class Roles {
         );
         return;
       }
+      // With the peer's data alone it would go on without what only its own disk may have: what protocol A left here.
+      if (!force && (v.disk === 'Attaching' || v.disk === 'Negotiating') && v.connected) {
+        answer(
+          refused(
+            'in-transient',
+            `volume ${v.number} is ${v.disk}, and what it holds is not known yet: ask again, or use --force and go on with what the peer has`,
+            `卷 ${v.number} 为 ${v.disk}，尚不知其内容：请重试，或使用 --force 并以对端的数据继续`,
+          ),
+        );
+        return;
+      }
       const good =
         v.disk === 'UpToDate' ||
         (v.connected && v.peerDisk === 'UpToDate') ||
