@@ -84,7 +84,9 @@ export class Roles {
     this.#p.c.send('meta', { kind: 'P_STATE_CHG_REPLY', volume: p.volume, result });
   }
   #judge(p: StateRequestPacket, v: Volume | undefined): number {
-    if (this.#asked !== undefined && this.#p.link.resolver) return MIRROR_REFUSALS.concurrent;
+    // What the peer has agreed to is under way until it is whole: DRBD holds its state mutex so long.
+    const own = this.#asked !== undefined || this.#p.volumes.some((one) => one.promoting);
+    if (own && this.#p.link.resolver) return MIRROR_REFUSALS.concurrent;
     const want = decodeState(p.value);
     const touches = (f: readonly [number, number]): boolean => (p.mask & fieldMask(f)) !== 0;
     if (v === undefined) return MIRROR_REFUSALS['not-supported'];
@@ -189,7 +191,9 @@ export class Roles {
       return;
     }
     const disk = v.backing === undefined ? 'Failed' : v.disk;
-    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf(disk)), () => {
+    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf(disk)), (result) => {
+      // It has not looked at it.
+      if (result === MIRROR_REFUSALS.concurrent) return this.tellDisk(v, then);
       if (this.#p.link.established) this.#p.syncs.tell(v);
       then();
     });

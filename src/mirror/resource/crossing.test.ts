@@ -1,0 +1,53 @@
+/** Changes that both sides ask of each other at once, each on a socket of its own: what is agreed to holds, or is refused. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type DrbdPacket, STATE_BITS } from '../../wire/index.ts';
+import { MIRROR_REFUSALS } from '../status.ts';
+import { Rig } from './rig.fixture.ts';
+
+const [AT, BITS] = STATE_BITS.connection;
+/** The peer's `invalidate-remote`: it is the source, this side's data are thrown away. */
+const REFILL: DrbdPacket = {
+  kind: 'P_STATE_CHG_REQ',
+  volume: 0,
+  mask: ((1 << BITS) - 1) << AT,
+  value: 11 << AT,
+};
+const answered = (r: Rig): number[] => r.packets().flatMap((p) => (p.kind === 'P_STATE_CHG_REPLY' ? [p.result] : []));
+const AGREED: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 };
+const SETTLED = { kind: 'P_PING_ACK', volume: 0 } as const;
+
+test('the conflict resolver refuses another change until the promotion that was agreed to is whole', () => {
+  const r = new Rig();
+  r.connect();
+  r.holdDisk = () => true;
+  const id = r.ask({ verb: 'primary', force: false });
+  r.hear(REFILL);
+  assert.deepEqual(answered(r), [MIRROR_REFUSALS.concurrent], 'the peer has not answered');
+  r.hear(SETTLED, 'meta');
+  r.hear(AGREED, 'meta');
+  r.hear(REFILL);
+  assert.deepEqual(answered(r), [MIRROR_REFUSALS.concurrent], 'the role is being written');
+  r.holdDisk = () => false;
+  for (const finish of r.held.splice(0)) finish();
+  assert.equal(r.answers.get(id)?.ok, true);
+  assert.deepEqual([r.volume.role, r.volume.disk], ['Primary', 'UpToDate']);
+  r.hear(REFILL);
+  assert.deepEqual(
+    [answered(r), r.volume.connection],
+    [[1], 'WFSyncUUID'],
+    'a primary can be a target that reads from its source',
+  );
+});
+
+test('a disk that is gone is told of until the peer has looked at it: one in the midst of a change of its own has not', () => {
+  const r = new Rig();
+  r.connect();
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  const asks = (): string[] => r.packets().map((p) => p.kind);
+  assert.deepEqual(asks(), ['P_STATE', 'P_STATE_CHG_REQ']);
+  r.hear({ kind: 'P_STATE_CHG_REPLY', volume: 0, result: MIRROR_REFUSALS.concurrent }, 'meta');
+  assert.deepEqual(asks(), ['P_STATE_CHG_REQ']);
+  r.hear(AGREED, 'meta');
+  assert.deepEqual(asks(), ['P_STATE']);
+});
