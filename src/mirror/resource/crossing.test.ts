@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type DrbdPacket, STATE_BITS } from '../../wire/index.ts';
 import { MIRROR_REFUSALS } from '../status.ts';
-import { Rig } from './rig.fixture.ts';
+import { Rig, stateOf } from './rig.fixture.ts';
 
 const [AT, BITS] = STATE_BITS.connection;
 /** The peer's `invalidate-remote`: it is the source, this side's data are thrown away. */
@@ -50,4 +50,43 @@ test('a disk that is gone is told of until the peer has looked at it: one in the
   assert.deepEqual(asks(), ['P_STATE_CHG_REQ']);
   r.hear(AGREED, 'meta');
   assert.deepEqual(asks(), ['P_STATE']);
+});
+
+const FILLED: DrbdPacket = {
+  kind: 'P_STATE',
+  volume: 0,
+  state: stateOf('StartingSyncT', ['Primary', 'Secondary'], ['Inconsistent', 'UpToDate']),
+};
+const REFUSED: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: MIRROR_REFUSALS.concurrent };
+
+test('a state that tells of the full resync, and overtakes the agreement to it, begins no other resync', () => {
+  const r = new Rig();
+  r.connect();
+  const id = r.ask({ verb: 'invalidate-remote', volume: undefined });
+  r.packets();
+  r.hear(FILLED);
+  assert.equal(r.volume.connection, 'Connected');
+  r.hear(AGREED, 'meta');
+  assert.equal(r.answers.get(id)?.ok, true);
+  assert.deepEqual([r.volume.connection, r.volume.peerRole], ['SyncSource', 'Primary']);
+  assert.deepEqual(
+    r.packets().map((p) => p.kind),
+    ['P_SYNC_UUID'],
+  );
+});
+
+test('what waited for an answer goes on when that is a refusal, and is dropped with the connection', () => {
+  const r = new Rig();
+  r.connect();
+  r.ask({ verb: 'invalidate', volume: undefined });
+  r.hear(FILLED);
+  assert.equal(r.volume.connection, 'Connected');
+  r.hear(REFUSED, 'meta');
+  assert.equal(r.volume.connection, 'WFBitMapS', 'both compare');
+  const lost = new Rig();
+  lost.connect();
+  lost.ask({ verb: 'invalidate', volume: undefined });
+  lost.hear(FILLED);
+  lost.ask({ verb: 'disconnect', force: true });
+  assert.deepEqual([lost.volume.connection, lost.volume.peerDisk], ['StandAlone', 'DUnknown']);
 });
