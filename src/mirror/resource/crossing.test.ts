@@ -1,7 +1,9 @@
 /** Changes that both sides ask of each other at once, each on a socket of its own: what is agreed to holds, or is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type DrbdPacket, STATE_BITS } from '../../wire/index.ts';
+import { text, us } from '../../base/index.ts';
+import { DRBD_ROLES, type DrbdPacket, decodeState, STATE_BITS } from '../../wire/index.ts';
+import { MD_FLAG } from '../metadata/index.ts';
 import { MIRROR_REFUSALS } from '../status.ts';
 import { Rig, stateOf } from './rig.fixture.ts';
 
@@ -15,6 +17,7 @@ const REFILL: DrbdPacket = {
 };
 const answered = (r: Rig): number[] => r.packets().flatMap((p) => (p.kind === 'P_STATE_CHG_REPLY' ? [p.result] : []));
 const AGREED: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 };
+const UP = ['UpToDate', 'UpToDate'] as const;
 const SETTLED = { kind: 'P_PING_ACK', volume: 0 } as const;
 
 test('the conflict resolver refuses another change until the promotion that was agreed to is whole', () => {
@@ -89,4 +92,50 @@ test('what waited for an answer goes on when that is a refusal, and is dropped w
   lost.hear(FILLED);
   lost.ask({ verb: 'disconnect', force: true });
   assert.deepEqual([lost.volume.connection, lost.volume.peerDisk], ['StandAlone', 'DUnknown']);
+});
+
+/** This side was asked to be primary when it was good, has become a target since, and the peer has agreed to both. */
+function promotedAsTarget(r: Rig): number {
+  r.connect();
+  const id = r.ask({ verb: 'primary', force: false });
+  r.hear(SETTLED, 'meta');
+  r.packets();
+  // The peer has pulled ahead before it heard: what this side has is old.
+  r.hear({ kind: 'P_STATE', volume: 0, state: stateOf('Ahead', ['Secondary', 'Secondary'], UP) });
+  assert.deepEqual([r.volume.connection, r.volume.disk], ['Behind', 'Outdated']);
+  return id;
+}
+
+test('a promotion that the peer agrees to is none when its source is lost before it is durable', () => {
+  const r = new Rig();
+  const id = promotedAsTarget(r);
+  r.holdDisk = () => true;
+  r.hear(AGREED, 'meta');
+  assert.equal(r.answers.has(id), false);
+  r.resource.handle({ kind: 'closed', because: text('gone', '断开') }, us(r.now));
+  r.run();
+  r.holdDisk = () => false;
+  while (r.held.length > 0) r.held.shift()?.();
+  const answer = r.answers.get(id);
+  assert.equal(answer?.ok === false && answer.code, 'no-good-disk');
+  assert.equal(r.volume.role, 'Secondary');
+  assert.equal(r.volume.superblock().flags & MD_FLAG.primary, 0);
+});
+
+test('nor when the peer has agreed and lost its disk since, and it is told so', () => {
+  const r = new Rig();
+  const id = promotedAsTarget(r);
+  r.hear({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Secondary', 'Secondary'], ['Diskless', 'Outdated']),
+  });
+  r.packets();
+  r.hear(AGREED, 'meta');
+  const answer = r.answers.get(id);
+  assert.equal(answer?.ok === false && answer.code, 'no-good-disk');
+  assert.equal(r.volume.role, 'Secondary');
+  const [told] = r.packets();
+  assert.ok(told?.kind === 'P_STATE');
+  assert.equal(DRBD_ROLES[decodeState(told.state).role], 'Secondary');
 });

@@ -253,18 +253,9 @@ export class Roles {
         );
         return;
       }
-      const good =
-        v.disk === 'UpToDate' ||
-        (v.connected && v.peerDisk === 'UpToDate') ||
-        (v.disk === 'Consistent' && fencing.needed && !fenced);
+      const good = v.hasGoodData || (v.disk === 'Consistent' && fencing.needed && !fenced);
       if (!good && !(force && atLeast(v.disk, 'Inconsistent'))) {
-        answer(
-          refused(
-            'no-good-disk',
-            `volume ${v.number} is ${v.disk}, its data may be old or half copied: connect it, or use --force and lose what the peer has`,
-            `卷 ${v.number} 为 ${v.disk}，数据可能陈旧或不完整：请先连接，或使用 --force 并放弃对端的数据`,
-          ),
-        );
+        answer(notGood(v));
         return;
       }
     }
@@ -293,7 +284,7 @@ export class Roles {
       return;
     }
     this.#changing = true;
-    const raise = volumes.filter((v) => v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'));
+    const raise = volumes.filter((v) => !v.hasGoodData);
     if (!link.established) {
       this.#becomePrimary(raise, answer);
       return;
@@ -321,6 +312,12 @@ export class Roles {
     const { volumes, link, syncs, c, config } = this.#p;
     let left = volumes.length;
     const { era } = link;
+    // While the peer was asked it may have become a target here, or lost its disk there.
+    const worse = volumes.find((v) => !v.hasGoodData && !raise.includes(v));
+    if (worse !== undefined) {
+      this.#staySecondary(worse, answer);
+      return;
+    }
     for (const v of volumes) {
       v.promoting = true;
       const forced = raise.includes(v);
@@ -330,6 +327,12 @@ export class Roles {
       else v.uuids = withRole(v.uuids, true);
       v.persist(forced, () => {
         if (--left > 0) return;
+        // Nor is a target promoted whose source was lost while the role was being written.
+        const without = volumes.find((one) => !one.hasGoodData);
+        if (without !== undefined) {
+          this.#staySecondary(without, answer);
+          return;
+        }
         this.#changing = false;
         for (const one of volumes) {
           one.promoting = false;
@@ -344,6 +347,24 @@ export class Roles {
         const told = text(`${config.host} is primary`, `${config.host} 成为主节点`);
         c.reason('mirror.role', undefined, told);
         answer({ ok: true, changed: true, text: told });
+      });
+    }
+  }
+  /** The peer may have agreed, and think that this side is primary. */
+  #staySecondary(without: Volume, answer: Answer): void {
+    const { volumes, link, syncs } = this.#p;
+    const why = notGood(without);
+    let left = volumes.length;
+    for (const v of volumes) {
+      v.promoting = false;
+      v.uuids = withRole(v.uuids, false);
+      v.persist(false, () => {
+        if (--left > 0) return;
+        this.#changing = false;
+        // In a handshake it was told so, too, and will not be told otherwise.
+        if (link.negotiating) link.lose(why.text, true);
+        else if (link.established) for (const one of volumes) syncs.tell(one);
+        answer(why);
       });
     }
   }
@@ -467,3 +488,9 @@ export class Roles {
     );
   }
 }
+const notGood = (v: Volume): MirrorAnswer =>
+  refused(
+    'no-good-disk',
+    `volume ${v.number} is ${v.disk}, its data may be old or half copied: connect it, or use --force and lose what the peer has`,
+    `卷 ${v.number} 为 ${v.disk}，数据可能陈旧或不完整：请先连接，或使用 --force 并放弃对端的数据`,
+  );
