@@ -6,6 +6,7 @@ import { DRBD_ROLES, type DrbdPacket, decodeState, STATE_BITS } from '../../wire
 import { MD_FLAG } from '../metadata/index.ts';
 import { MIRROR_REFUSALS } from '../status.ts';
 import { Rig, stateOf } from './rig.fixture.ts';
+import { EIO } from './types.ts';
 
 const [AT, BITS] = STATE_BITS.connection;
 /** The peer's `invalidate-remote`: it is the source, this side's data are thrown away. */
@@ -138,4 +139,29 @@ test('nor when the peer has agreed and lost its disk since, and it is told so', 
   const [told] = r.packets();
   assert.ok(told?.kind === 'P_STATE');
   assert.equal(DRBD_ROLES[decodeState(told.state).role], 'Secondary');
+});
+
+test('a primary that is filled and loses its source answers no read of what it lacks, no write, and no flush of half a copy', () => {
+  const r = new Rig();
+  r.connect();
+  r.promote();
+  r.hear(REFILL);
+  assert.deepEqual(answered(r), [1]);
+  r.app({ op: 'write', tag: 1, offset: 0, bytes: new Uint8Array(4096), through: false });
+  const [sent] = r.packets();
+  assert.ok(sent?.kind === 'P_DATA');
+  const block = { volume: 0, sector: sent.sector, size: 4096, id: sent.id, seq: 1 };
+  r.hear({ kind: 'P_WRITE_ACK', ...block }, 'meta');
+  assert.equal(r.done.get(1), 0, 'its source has it');
+  r.resource.handle({ kind: 'closed', because: text('gone', '断开') }, us(r.now));
+  r.run();
+  assert.deepEqual([r.volume.role, r.volume.disk], ['Primary', 'Inconsistent']);
+  r.app({ op: 'flush', tag: 2 });
+  r.app({ op: 'read', tag: 3, offset: 0, into: new Uint8Array(4096) });
+  r.app({ op: 'write', tag: 4, offset: 0, bytes: new Uint8Array(4096), through: false });
+  assert.deepEqual(
+    [2, 3, 4].map((tag) => r.done.get(tag)),
+    [EIO, EIO, EIO],
+  );
+  assert.match(JSON.stringify(r.resource.status().reasons.at(-1)), /no good data/);
 });
