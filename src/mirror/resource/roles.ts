@@ -410,6 +410,21 @@ export class Roles {
       return false;
     }
     v.role = 'Secondary';
+    v.uuids = withRole(v.uuids, false);
+    v.yielded = true;
+    v.persist(true, () => {
+      v.yielded = false;
+      v.save(false);
+    });
+    const { host } = this.#p.config;
+    this.#p.c.reason(
+      'mirror.role',
+      v.number,
+      text(
+        `${host} is secondary: it lost the split brain, and nobody uses it (call-pri-lost-after-sb)`,
+        `${host} 成为从节点：在脑裂裁决中落败，且无人使用（call-pri-lost-after-sb）`,
+      ),
+    );
     return true;
   }
 
