@@ -73,7 +73,15 @@ test('whenever it crashes from then on, it finds what it had changed when it sta
   assert.equal(last.volume.crashedPrimary, false, 'in the end it is a secondary on its disk too');
 });
 
-test('somebody uses it: it stays primary and StandAlone, the administrator is called, and the request is answered', () => {
+test('somebody has it open, though nothing is under way: it stays primary all the same', () => {
+  const r = diverged((rig) => {
+    rig.used = true;
+  });
+  assert.deepEqual([r.volume.role, r.resource.connection], ['Primary', 'StandAlone']);
+  assert.ok(r.effects.some((e) => e.kind === 'run' && e.name === 'pri-lost-after-sb'));
+});
+
+test('a request is under way: it stays primary and StandAlone, the administrator is called, and the request is answered', () => {
   const r = diverged((rig) =>
     rig.app({ op: 'write', tag: 2, offset: 0, bytes: new Uint8Array(4096).fill(7), through: false }),
   );

@@ -36,8 +36,12 @@ export class Roles {
   #demoting: Answer[] | undefined;
   #changing = false;
 
-  constructor(p: Parts) {
+  readonly #used: () => boolean;
+
+  /** `used`: somebody has a volume open. */
+  constructor(p: Parts, used: () => boolean) {
     this.#p = p;
+    this.#used = used;
   }
   get primary(): boolean {
     return this.#p.volumes.some((v) => v.primary);
@@ -405,7 +409,7 @@ export class Roles {
   /** The verdict of a split brain is that this primary gives in. False: somebody is using it, and the administrator is told. */
   giveUp(v: Volume): boolean {
     if (!v.primary) return true;
-    if (this.#p.sender.inFlight > 0 || this.#changing) {
+    if (this.#used() || this.#p.sender.inFlight > 0 || this.#changing) {
       this.#p.handlers.call('pri-lost-after-sb', v.number);
       return false;
     }
