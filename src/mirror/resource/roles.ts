@@ -36,8 +36,12 @@ export class Roles {
   #demoting: Answer[] | undefined;
   #changing = false;
 
-  constructor(p: Parts) {
+  readonly #used: () => boolean;
+
+  /** `used`: somebody has a volume open. */
+  constructor(p: Parts, used: () => boolean) {
     this.#p = p;
+    this.#used = used;
   }
   get primary(): boolean {
     return this.#p.volumes.some((v) => v.primary);
@@ -450,11 +454,26 @@ export class Roles {
   /** The verdict of a split brain is that this primary gives in. False: somebody is using it, and the administrator is told. */
   giveUp(v: Volume): boolean {
     if (!v.primary) return true;
-    if (this.#p.sender.inFlight > 0 || this.#changing) {
+    if (this.#used() || this.#p.sender.inFlight > 0 || this.#changing) {
       this.#p.handlers.call('pri-lost-after-sb', v.number);
       return false;
     }
     v.role = 'Secondary';
+    v.uuids = withRole(v.uuids, false);
+    v.yielded = true;
+    v.persist(true, () => {
+      v.yielded = false;
+      v.save(false);
+    });
+    const { host } = this.#p.config;
+    this.#p.c.reason(
+      'mirror.role',
+      v.number,
+      text(
+        `${host} is secondary: it lost the split brain, and nobody uses it (call-pri-lost-after-sb)`,
+        `${host} 成为从节点：在脑裂裁决中落败，且无人使用（call-pri-lost-after-sb）`,
+      ),
+    );
     return true;
   }
 
