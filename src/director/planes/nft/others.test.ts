@@ -8,7 +8,7 @@ import { Others } from './others.ts';
 function world() {
   const w = { generation: 7 };
   const channel = {
-    ask: () => ok([{ payload: encodeNftGeneration({ id: w.generation } as never) }]),
+    ask: () => ok([{ payload: encodeNftGeneration({ id: w.generation }) }]),
   } as unknown as NetlinkChannel;
   return { w, others: new Others(channel) };
 }
