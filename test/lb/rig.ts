@@ -82,9 +82,9 @@ export class PlaneProcess {
     await program.line(/^"ready"$/, 20_000);
     return new PlaneProcess(program);
   }
-  async ask(verb: string, value?: unknown): Promise<unknown> {
+  async ask(verb: string, value?: unknown, patienceMs = 10_000): Promise<unknown> {
     this.#program.write(`${JSON.stringify({ verb, value })}\n`);
-    for (let tries = 0; tries < 2000; tries++) {
+    for (const end = performance.now() + patienceMs; performance.now() < end; ) {
       const lines = this.#program.lines.filter((l) => l.from === 'stdout');
       const line = lines[this.#seen];
       if (line !== undefined) {
@@ -96,12 +96,12 @@ export class PlaneProcess {
     }
     assert.fail(`no answer to ${verb}`);
   }
-  async apply(services: readonly WantedService[]): Promise<Applied> {
-    return (await this.ask('apply', { services, timeouts: {}, sync: [] } satisfies Wanted)) as Applied;
+  async apply(services: readonly WantedService[], patienceMs?: number): Promise<Applied> {
+    return (await this.ask('apply', { services, timeouts: {}, sync: [] } satisfies Wanted, patienceMs)) as Applied;
   }
   /** Applies, and demands that all is well. */
-  async holds(services: readonly WantedService[]): Promise<('kept' | 'changed')[]> {
-    const { refused, outcomes } = await this.apply(services);
+  async holds(services: readonly WantedService[], patienceMs?: number): Promise<('kept' | 'changed')[]> {
+    const { refused, outcomes } = await this.apply(services, patienceMs);
     assert.deepEqual(refused, []);
     return outcomes.map((o) => (o.result.ok ? o.result.value : assert.fail(JSON.stringify(o.result.error))));
   }
