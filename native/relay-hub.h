@@ -73,6 +73,7 @@ struct shared {
   uint32_t most;              /* connections at the same time */
   _Atomic uint32_t open;
   int64_t connect_ms, idle_ms;
+  bool batches;               /* through an io_uring, where the kernel has it */
   struct front **fronts;
   uint32_t front_places;
   struct server **servers;

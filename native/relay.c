@@ -1,8 +1,8 @@
 /*
  * TCP connections whose bytes go from a client to a server and back without being looked at, all in threads of their own:
  * JavaScript says where to listen, which servers there are and whose turn it is, and is asked only where no turns were
- * given or a server refused. Fronts, servers and questions are numbers. relay-hub.h has what is shared, relay-worker.h the
- * threads. Node-API only.
+ * given or a server refused. Fronts, servers and questions are numbers. relay-hub.h has what is shared,
+ * relay-worker.h the threads, which relay-opens.h, relay-moves.h, relay-ends.h and relay-batch.h serve. Node-API only.
  */
 #define _GNU_SOURCE
 #include "handles.h"
@@ -70,16 +70,18 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
 /* ------------------------------------------------------------------------------------------------ for JavaScript */
 
 /*
- * hub(workers, most, connectMs, idleMs): what all belongs to, or the negative errno. `most`: connections at the same time,
+ * hub(workers, batches, most, connectMs, idleMs): what all belongs to, or the negative errno. `batches`: many system calls
+ * in one, where the kernel has an io_uring. `most`: connections at the same time,
  * what comes beyond is reset. `connectMs`: for a server to take a connection, and for an answer to who takes it. `idleMs`:
  * a connection on which nothing moved for so long is cut.
  */
 static napi_value js_hub(napi_env env, napi_callback_info info) {
   struct arguments a;
   uint32_t workers, most, connect_ms, idle_ms;
-  if (!take_arguments(env, info, "hub", 4, &a) || !take_u32(&a, 0, 1, WORKERS, &workers) ||
-      !take_u32(&a, 1, 0, INT32_MAX, &most) || !take_u32(&a, 2, 1, INT32_MAX, &connect_ms) ||
-      !take_u32(&a, 3, 1, INT32_MAX, &idle_ms))
+  bool batches;
+  if (!take_arguments(env, info, "hub", 5, &a) || !take_u32(&a, 0, 1, WORKERS, &workers) ||
+      !take_bool(&a, 1, &batches) || !take_u32(&a, 2, 0, INT32_MAX, &most) ||
+      !take_u32(&a, 3, 1, INT32_MAX, &connect_ms) || !take_u32(&a, 4, 1, INT32_MAX, &idle_ms))
     return NULL;
   struct hub *h = calloc(1, sizeof *h);
   if (!h) return integer(env, -ENOMEM);
@@ -95,6 +97,7 @@ static napi_value js_hub(napi_env env, napi_callback_info info) {
   s->most = most;
   s->connect_ms = connect_ms;
   s->idle_ms = idle_ms;
+  s->batches = batches;
   h->handle.dismantle = dismantle_hub;
   for (uint32_t i = 0; i < workers; i++) {
     s->worker[i] = new_worker(s, i);

@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads';
 import { type IpAddress, seconds } from '../../base/index.ts';
 import type { RelayAnswer, RelayLimits, RelayQuestion, RelayServer } from '../index.ts';
 import { packageRoot } from './native.ts';
-import { linuxRelays } from './relays.ts';
+import { relaysWith } from './relays.ts';
 
 const HERE = '127.0.0.1' as IpAddress;
 const LIMITS: RelayLimits = { most: 1000, connectTimeout: seconds(1), idleTimeout: seconds(60) };
@@ -26,19 +26,24 @@ async function freePort(): Promise<number> {
   await once(free, 'close');
   return port;
 }
-function hubOf(t: TestContext, limits: Partial<RelayLimits> = {}) {
-  const hub = linuxRelays.open({ ...LIMITS, ...limits });
+/** Two threads; many calls in one, or one by one as on a kernel without io_uring. */
+const WAYS = [
+  { how: '', batches: true },
+  { how: ' (one call at a time)', batches: false },
+] as const;
+function hubOf(t: TestContext, limits: Partial<RelayLimits> = {}, batches = true) {
+  const hub = relaysWith(2, batches).open({ ...LIMITS, ...limits });
   assert.ok(hub.ok);
   t.after(() => hub.value.close());
   return hub.value;
 }
 /** A relay in front of a server of node:net. */
-async function relayed(t: TestContext, serve: (s: Socket) => void, limits: Partial<RelayLimits> = {}) {
+async function relayed(t: TestContext, batches: boolean, serve: (s: Socket) => void) {
   const server = createServer({ allowHalfOpen: true }, serve).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
   const port = await freePort();
-  const front = hubOf(t, limits).front({ port, backlog: 4096 }, () => undefined);
+  const front = hubOf(t, {}, batches).front({ port, backlog: 4096 }, () => undefined);
   assert.ok(front.ok);
   const behind = front.value.server({ address: HERE, port: (server.address() as AddressInfo).port }, undefined);
   assert.ok(behind.ok);
@@ -59,117 +64,138 @@ async function all(s: Socket): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-test('half-closed with megabytes on their way in both directions: every byte arrives, and the end behind it', async (t) => {
-  const up = randomBytes(5_000_001);
-  const down = randomBytes(7_000_003);
-  const got = Promise.withResolvers<Buffer>();
-  const { port, server } = await relayed(t, (s) => {
-    void all(s).then(got.resolve, got.reject);
-    // Later than the client has ended its side, and with a reader that is slow to begin.
-    setTimeout(() => s.end(down), 200);
+for (const { how, batches } of WAYS) {
+  test(`half-closed with megabytes on their way in both directions: every byte arrives, and the end behind it${how}`, async (t) => {
+    const up = randomBytes(5_000_001);
+    const down = randomBytes(7_000_003);
+    const got = Promise.withResolvers<Buffer>();
+    const { port, server } = await relayed(t, batches, (s) => {
+      void all(s).then(got.resolve, got.reject);
+      // Later than the client has ended its side, and with a reader that is slow to begin.
+      setTimeout(() => s.end(down), 200);
+    });
+    const c = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    c.pause();
+    c.end(up);
+    await sleep(500);
+    const back = await all(c);
+    assert.equal(hash(back), hash(down));
+    assert.equal(hash(await got.promise), hash(up));
+    await idle(server);
+    assert.deepEqual(server.tally(), { opened: 1, in: up.length, out: down.length, active: 0, opening: 0 });
   });
-  const c = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-  c.pause();
-  c.end(up);
-  await sleep(500);
-  const back = await all(c);
-  assert.equal(hash(back), hash(down));
-  assert.equal(hash(await got.promise), hash(up));
-  await idle(server);
-  assert.deepEqual(server.tally(), { opened: 1, in: up.length, out: down.length, active: 0, opening: 0 });
-});
-for (const side of ['client', 'server'] as const)
-  test(`a reset by the ${side} cuts the other, also where nothing was sent`, async (t) => {
+  for (const side of ['client', 'server'] as const)
+    test(`a reset by the ${side} cuts the other, also where nothing was sent${how}`, async (t) => {
+      const other = Promise.withResolvers<Socket>();
+      const { port, server } = await relayed(t, batches, (s) => {
+        s.on('error', () => {});
+        other.resolve(s);
+      });
+      const c = connect(port, '127.0.0.1');
+      c.on('error', () => {});
+      await once(c, 'connect');
+      const s = await other.promise;
+      const cut = side === 'client' ? s : c;
+      const error = once(cut, 'error');
+      (side === 'client' ? c : s).resetAndDestroy();
+      cut.resume();
+      assert.equal((await error)[0].code, 'ECONNRESET');
+      await closed(cut);
+      await idle(server);
+    });
+  test(`a reset behind an end that was passed on cuts too${how}`, async (t) => {
     const other = Promise.withResolvers<Socket>();
-    const { port, server } = await relayed(t, (s) => {
+    const { port, server } = await relayed(t, batches, (s) => {
       s.on('error', () => {});
+      s.resume();
       other.resolve(s);
     });
-    const c = connect(port, '127.0.0.1');
+    const c = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     c.on('error', () => {});
-    await once(c, 'connect');
+    c.resume();
+    c.end('x');
     const s = await other.promise;
-    const cut = side === 'client' ? s : c;
-    const error = once(cut, 'error');
-    (side === 'client' ? c : s).resetAndDestroy();
-    cut.resume();
-    assert.equal((await error)[0].code, 'ECONNRESET');
-    await closed(cut);
+    await once(s, 'end');
+    const gone = closed(s);
+    c.resetAndDestroy();
+    // Who has read the end looks no more: it finds out by writing.
+    const writing = setInterval(() => s.write('the rest'), 10);
+    await gone;
+    clearInterval(writing);
     await idle(server);
   });
-test('a reset behind an end that was passed on cuts too', async (t) => {
-  const other = Promise.withResolvers<Socket>();
-  const { port, server } = await relayed(t, (s) => {
-    s.on('error', () => {});
-    s.resume();
-    other.resolve(s);
-  });
-  const c = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-  c.on('error', () => {});
-  c.resume();
-  c.end('x');
-  const s = await other.promise;
-  await once(s, 'end');
-  const gone = closed(s);
-  c.resetAndDestroy();
-  // Who has read the end looks no more: it finds out by writing.
-  const writing = setInterval(() => s.write('the rest'), 10);
-  await gone;
-  clearInterval(writing);
-  await idle(server);
-});
-test('many small writes of either side are not held back by each other', async (t) => {
-  const { port } = await relayed(t, (s) => s.on('data', (d) => s.write(d)));
-  const c = connect({ port, host: '127.0.0.1', noDelay: true });
-  await once(c, 'connect');
-  let got = 0;
-  let more = (): void => {};
-  c.on('data', (d) => {
-    got += d.length;
-    more();
-  });
-  const begin = performance.now();
-  for (let i = 1; i <= 50; i++) {
-    c.write('a');
-    await sleep(1); // a segment of its own, behind one that is not yet acknowledged
-    c.write('b');
-    while (got < 2 * i) {
-      const next = Promise.withResolvers<void>();
-      more = next.resolve;
-      await next.promise;
+  test(`many small writes of either side are not held back by each other${how}`, async (t) => {
+    const { port } = await relayed(t, batches, (s) => s.on('error', () => {}).on('data', (d) => s.write(d)));
+    const c = connect({ port, host: '127.0.0.1', noDelay: true });
+    await once(c, 'connect');
+    let got = 0;
+    let more = (): void => {};
+    c.on('data', (d) => {
+      got += d.length;
+      more();
+    });
+    const begin = performance.now();
+    for (let i = 1; i <= 50; i++) {
+      c.write('a');
+      await sleep(1); // a segment of its own, behind one that is not yet acknowledged
+      c.write('b');
+      while (got < 2 * i) {
+        const next = Promise.withResolvers<void>();
+        more = next.resolve;
+        await next.promise;
+      }
     }
-  }
-  // Nagle's algorithm against a delayed acknowledgement: 40 ms each.
-  assert.ok(performance.now() - begin < 50 * 30);
-  c.destroy();
-});
-test('two thousand connections, cut in all ways: no descriptor is left', async (t) => {
-  const { port, server } = await relayed(t, (s) => {
-    s.on('error', () => {});
-    s.on('data', (d) => s.write(d));
-    s.on('end', () => s.end());
+    // Nagle's algorithm against a delayed acknowledgement: 40 ms each.
+    assert.ok(performance.now() - begin < 50 * 30);
+    c.destroy();
   });
-  const before = readdirSync('/proc/self/fd').length;
-  for (let round = 0; round < 20; round++)
-    await Promise.all(
-      Array.from({ length: 100 }, async (_, i) => {
-        const c = connect(port, '127.0.0.1');
-        c.on('error', () => {});
-        await once(c, 'connect');
-        const gone = closed(c);
-        c.write(Buffer.alloc(1 + ((i * 997) % 100_000)));
-        if (i % 4 !== 0) await once(c, 'data');
-        if (i % 4 === 1) c.end();
-        else if (i % 4 === 2) c.resetAndDestroy();
-        else c.destroy();
-        c.resume();
-        await gone;
-      }),
-    );
-  for (let i = 0; i < 100 && readdirSync('/proc/self/fd').length > before; i++) await sleep(50);
-  assert.ok(readdirSync('/proc/self/fd').length <= before);
-  await idle(server);
-});
+  test(`a thousand connections, cut in all ways: no descriptor is left${how}`, async (t) => {
+    const { port, server } = await relayed(t, batches, (s) => {
+      s.on('error', () => {});
+      s.on('data', (d) => s.write(d));
+      s.on('end', () => s.end());
+    });
+    await sleep(100); // the threads have what they need
+    const before = readdirSync('/proc/self/fd').length;
+    for (let round = 0; round < 10; round++)
+      await Promise.all(
+        Array.from({ length: 100 }, async (_, i) => {
+          const c = connect(port, '127.0.0.1');
+          c.on('error', () => {});
+          await once(c, 'connect');
+          const gone = closed(c);
+          c.write(Buffer.alloc(1 + ((i * 997) % 100_000)));
+          if (i % 4 !== 0) await once(c, 'data');
+          if (i % 4 === 1) c.end();
+          else if (i % 4 === 2) c.resetAndDestroy();
+          else c.destroy();
+          c.resume();
+          await gone;
+        }),
+      );
+    for (let i = 0; i < 100 && readdirSync('/proc/self/fd').length > before; i++) await sleep(50);
+    assert.ok(readdirSync('/proc/self/fd').length <= before);
+    await idle(server);
+  });
+
+  test(`forty connections at the same time, slow readers among them: every byte of each arrives in its order${how}`, async (t) => {
+    const { port, server } = await relayed(t, batches, (s) => s.on('error', () => {}).pipe(s));
+    const talk = async (i: number): Promise<void> => {
+      const words = randomBytes(200_000 + i);
+      const c = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      if (i % 4 === 0) c.pause();
+      for (let at = 0; at < words.length; at += 10_000) {
+        c.write(words.subarray(at, at + 10_000));
+        if (i % 3 === 0) await sleep(1);
+      }
+      c.end();
+      if (i % 4 === 0) await sleep(300);
+      assert.equal(hash(await all(c)), hash(words), `connection ${i}`);
+    };
+    await Promise.all(Array.from({ length: 40 }, (_, i) => talk(i)));
+    await idle(server);
+  });
+}
 
 /** A front that asks, with servers at these ports; what it was asked. */
 async function asking(
@@ -313,8 +339,8 @@ type Raw = Record<string, (...a: unknown[]) => unknown>;
 test('misuse throws, numbers of nobody are refused, and a closed hub too', () => {
   const raw = createRequire(import.meta.url)(ADDON) as Raw;
   const call = (name: string, ...a: unknown[]): unknown => (raw[name] as Raw[string])(...a);
-  assert.throws(() => call('hub', 0, 1, 1, 1), { code: 'ERR_OUT_OF_RANGE' });
-  const h = call('hub', 2, 100, 1000, 1000);
+  assert.throws(() => call('hub', 0, true, 1, 1, 1), { code: 'ERR_OUT_OF_RANGE' });
+  const h = call('hub', 2, true, 100, 1000, 1000);
   assert.throws(() => call('front', h), { code: 'ERR_NOT_WATCHED' });
   assert.throws(() => call('watch', {}, () => {}), { code: 'ERR_INVALID_ARG_TYPE' });
   assert.throws(() => call('watch', h, 1));
@@ -351,7 +377,7 @@ test('a worker that ends in the midst of it closes all its ends', async () => {
     const { connect } = require('node:net');
     const { parentPort } = require('node:worker_threads');
     const raw = require(${JSON.stringify(ADDON)});
-    const h = raw.hub(2, 100, 1000, 1000);
+    const h = raw.hub(2, true, 100, 1000, 1000);
     raw.watch(h, () => parentPort.postMessage('asked'));
     const f = raw.front(h);
     raw.turns(h, f, undefined);

@@ -29,7 +29,7 @@ declare const hub: unique symbol;
 type HubHandle = { readonly [hub]: true };
 /** native/relay.c. Fronts, servers and questions are numbers. Negative is the negative errno; misuse throws. */
 interface RelayAddon {
-  hub(workers: number, most: number, connectMs: number, idleMs: number): HubHandle | number;
+  hub(workers: number, batches: boolean, most: number, connectMs: number, idleMs: number): HubHandle | number;
   /** What is told, thirteen int32 each: kind, question, front, listener, server, errno, and the client's sockaddr. */
   watch(h: HubHandle, told: (n: number) => void): ArrayBuffer | number;
   keepAlive(h: HubHandle, yes: boolean): void;
@@ -200,13 +200,17 @@ class Server implements RelayServer {
   }
 }
 
-export const linuxRelays: Relays = {
-  open: (o) => {
-    const addon = loadNative<RelayAddon>('relay');
-    if (!addon.ok) return addon;
-    const workers = Math.min(availableParallelism(), MOST_WORKERS);
-    const handle = addon.value.hub(workers, o.most, milliseconds(o.connectTimeout), milliseconds(o.idleTimeout));
-    if (typeof handle === 'number') return err(hostError(handle, text('relay connections', '转发连接')));
-    return ok(new Hub(addon.value, handle));
-  },
-};
+/** `workers`: threads. `batches`: many system calls in one, where the kernel has an io_uring for it. */
+export function relaysWith(workers: number, batches: boolean): Relays {
+  return {
+    open: (o) => {
+      const addon = loadNative<RelayAddon>('relay');
+      if (!addon.ok) return addon;
+      const [connect, idle] = [milliseconds(o.connectTimeout), milliseconds(o.idleTimeout)];
+      const handle = addon.value.hub(workers, batches, o.most, connect, idle);
+      if (typeof handle === 'number') return err(hostError(handle, text('relay connections', '转发连接')));
+      return ok(new Hub(addon.value, handle));
+    },
+  };
+}
+export const linuxRelays: Relays = relaysWith(Math.min(availableParallelism(), MOST_WORKERS), true);
