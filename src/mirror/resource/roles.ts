@@ -229,7 +229,7 @@ export class Roles {
 
   /** `fenced`: fence-peer was asked already. */
   promote(force: boolean, answer: Answer, fenced = false): void {
-    const { volumes, link, config, fencing } = this.#p;
+    const { volumes, link, config, fencing, receiver } = this.#p;
     if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
       answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
       return;
@@ -285,6 +285,15 @@ export class Roles {
               v.save(false);
             }
         this.promote(force, answer, true);
+      });
+      return;
+    }
+    // What the peer's program was told of must not come behind the generation that says that all of it is here.
+    if (!link.established && receiver.landing) {
+      this.#changing = true;
+      receiver.afterLanding(() => {
+        this.#changing = false;
+        this.promote(force, answer, fenced);
       });
       return;
     }
