@@ -80,10 +80,16 @@ static void open_to(struct worker *w, struct relay *r) {
   const int on = 1;
   int fd = socket(v->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   r->server = (struct side){.watched = SIDE, .fd = fd, .relay = r};
-  r->state = CONNECTING;
-  r->since = w->now;
-  take_out(&w->opening, r);
-  append(&w->opening, r);
+  if (r->state != CONNECTING) { /* else it is tried again */
+    r->state = CONNECTING;
+    r->since = w->now;
+    take_out(&w->opening, r);
+    append(&w->opening, r);
+  }
+  if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+    w->crowded_until = w->now + CROWDED_MS;
+    return;
+  }
   if (fd < 0) {
     refused(w, r, errno);
     return;
@@ -185,9 +191,20 @@ static int listen_on(struct worker *w, struct listener *l) {
   struct epoll_event e = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = l};
   return epoll_ctl(w->epoll, EPOLL_CTL_ADD, l->fd, &e);
 }
-static void resume_listeners(struct worker *w) {
+static struct relay *without_socket(const struct worker *w) {
+  struct relay *r = w->opening.first;
+  while (r && (r->state != CONNECTING || r->server.fd >= 0)) r = r->next;
+  return r;
+}
+/* There may be descriptors again: first for those that were accepted. */
+static void resume(struct worker *w) {
   struct shared *s = w->shared;
   w->crowded_until = 0;
+  for (struct relay *r; w->crowded_until == 0 && (r = without_socket(w));) {
+    make_room(w);
+    if (r->state == CONNECTING) open_to(w, r);
+  }
+  if (w->crowded_until) return;
   pthread_mutex_lock(&s->lock);
   for (uint32_t i = 0; i < s->front_places; i++)
     for (struct listener *l = s->fronts[i] ? s->fronts[i]->listeners : NULL; l; l = l->next)

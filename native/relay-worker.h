@@ -90,7 +90,7 @@ static bool serve_inbox(struct worker *w) {
 static int expire(struct worker *w) {
   struct shared *s = w->shared;
   int64_t due = INT64_MAX;
-  if (w->crowded_until && w->crowded_until <= w->now) resume_listeners(w);
+  if (w->crowded_until && w->crowded_until <= w->now) resume(w);
   if (w->crowded_until) due = w->crowded_until;
   for (struct relay *r; (r = w->opening.first);) {
     if (r->since + s->connect_ms > w->now) {
@@ -130,6 +130,7 @@ static void *work(void *worker) {
     look_all(w);
     move_all(w);
     patience = expire(w);
+    look_all(w);
     close_all(w);
     bury(w);
   }

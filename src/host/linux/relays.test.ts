@@ -334,6 +334,42 @@ test('half a second of connections that come and go while servers come and go: n
   await idle(servers[0] as RelayServer);
 });
 
+test('while no descriptor is free, clients wait in the kernel and are served later; none hangs', async (t) => {
+  const behind = createServer((s) => s.on('error', () => {}).on('data', (d) => s.write(d))).listen(0, '127.0.0.1');
+  await once(behind, 'listening');
+  t.after(() => behind.close());
+  const port = await freePort();
+  const code = `
+    import { relaysWith } from ${JSON.stringify(join(import.meta.dirname, 'relays.ts'))};
+    const hub = relaysWith(2, true).open({ most: 1000, connectTimeout: 1e7, idleTimeout: 6e7 }).value;
+    const front = hub.front({ port: ${port}, backlog: 100 }, () => undefined).value;
+    front.turns([front.server({ address: '127.0.0.1', port: ${(behind.address() as AddressInfo).port} }, undefined).value]);
+    console.log(front.listen('127.0.0.1').ok);`;
+  const limited = ['-c', 'ulimit -n 80; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', code];
+  const child = spawn('sh', limited, { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  assert.equal(String((await once(child.stdout, 'data'))[0]), 'true\n');
+  let answered = 0;
+  let waiting = 0;
+  const talk = async (): Promise<void> => {
+    const c = connect({ port, host: '127.0.0.1' }).on('error', () => {});
+    const gone = closed(c);
+    waiting++;
+    c.once('data', () => {
+      answered++;
+      setTimeout(() => c.destroy(), 300);
+    });
+    c.write('x');
+    await gone;
+    waiting--;
+  };
+  const clients = Array.from({ length: 80 }, talk);
+  await sleep(250);
+  assert.ok(waiting > answered, 'some wait');
+  await Promise.all(clients);
+  assert.equal(answered, 80);
+});
+
 const ADDON = join(packageRoot(), 'build/native/relay.node');
 type Raw = Record<string, (...a: unknown[]) => unknown>;
 test('misuse throws, numbers of nobody are refused, and a closed hub too', () => {
