@@ -25,14 +25,14 @@ const here = (module: string): boolean =>
   existsSync(`/sys/module/${module}`) ||
   spawnSync('modprobe', ['-n', '-q', module], { env: { ...process.env, PATH } }).status === 0;
 
-const runner = (files: readonly string[]): string[] => [
+const runner = (file: string): string[] => [
   process.execPath,
   '--no-warnings',
   '--test',
   '--test-force-exit',
   '--test-isolation=none',
   `--test-reporter=${resolve(import.meta.dirname, 'json-reporter.ts')}`,
-  ...files.map((f) => resolve(import.meta.dirname, '../vm', f)),
+  resolve(import.meta.dirname, '../vm', file),
 ];
 /** `whole`: it came to its end by itself. */
 type Said = { readonly stdout: string; readonly stderr: string; readonly whole: boolean };
@@ -46,20 +46,19 @@ async function inNamespace(argv: readonly string[]): Promise<Said> {
   return { stdout: program.text('stdout'), stderr: program.text('stderr'), whole: signal === undefined };
 }
 
-/** Runs the files inside, all in one process, and each of their tests counts as one of `t`. */
+/** Runs the file inside, and each of its tests counts as one of `t`. */
 export async function runInside(
   t: TestContext,
-  files: string | readonly string[],
+  file: string,
   o: {
     readonly modules: readonly string[];
     /** What is tested is the guests' older kernel: this machine's is no place for it. */
     readonly guestOnly?: boolean;
   },
 ): Promise<void> {
-  const all = [files].flat();
   if (!o.guestOnly && o.modules.every(here) && process.getuid?.() === 0) {
     t.diagnostic('in a network namespace of this machine');
-    await tell(t, all.join(', '), await inNamespace(runner(all)));
+    await tell(t, file, await inNamespace(runner(file)));
     return;
   }
   const missing = await withoutGuests();
@@ -70,8 +69,8 @@ export async function runInside(
   t.diagnostic('in a guest');
   mkdirSync(COMPILED.host, { recursive: true });
   await using vm = await Vm.start({ memory: 1024, shares: [{ ...COMPILED, writable: true }] });
-  const r = await vm.run(runner(all), { timeout: INSIDE_MS, env: { NODE_COMPILE_CACHE: COMPILED.guest } });
-  await tell(t, all.join(', '), { ...r, whole: !r.timedOut && r.signal === undefined });
+  const r = await vm.run(runner(file), { timeout: INSIDE_MS, env: { NODE_COMPILE_CACHE: COMPILED.guest } });
+  await tell(t, file, { ...r, whole: !r.timedOut && r.signal === undefined });
 }
 /**
  * Runs the file in a network namespace of this machine, where it starts guests by itself (a tap device leads to them), and
@@ -81,7 +80,7 @@ export async function runBesideGuests(t: TestContext, file: string): Promise<voi
   const missing = await withoutGuests();
   const noTap = process.getuid?.() !== 0 || !existsSync('/dev/net/tun') ? 'needs root and /dev/net/tun' : false;
   if (missing !== false || noTap !== false) t.skip(missing || noTap || undefined);
-  else await tell(t, file, await inNamespace(runner([file])));
+  else await tell(t, file, await inNamespace(runner(file)));
 }
 async function tell(t: TestContext, file: string, said: Said): Promise<void> {
   const lines = said.stdout.split('\n').filter((l) => l.startsWith(MARK));
