@@ -58,9 +58,11 @@ async function idle(s: RelayServer): Promise<void> {
 }
 /** Not `once`: an error comes before it, and is expected. */
 const closed = (s: Socket): Promise<void> => new Promise((resolve) => void s.on('close', () => resolve()));
+/** Not `for await`, which destroys the socket at the end of reading, and what it has still to send with it. */
 async function all(s: Socket): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for await (const p of s) parts.push(p as Buffer);
+  s.on('data', (d) => parts.push(d)).resume();
+  await once(s, 'end');
   return Buffer.concat(parts);
 }
 
