@@ -9,7 +9,7 @@ const BLOCK = 4096;
 const BLOCKS = 5000;
 /** Coprime with BLOCKS: each block once in 5,000 writes. */
 const STRIDE = 1237;
-const place = (n: number): number => ((n * STRIDE) % BLOCKS) * BLOCK;
+const place = (n: number, blocks = BLOCKS): number => ((n * STRIDE) % blocks) * BLOCK;
 const byte = (n: number): number => 1 + (n % 255);
 
 /** Writes whose answer may be on its way to us yet: they lie where the oldest round was. */
@@ -31,21 +31,22 @@ export class NbdWriter {
   readonly #child: ChildProcess;
   #stopped = false;
 
-  constructor(uri: string) {
+  /** `blocks`: so many it changes at most, the first ones. */
+  constructor(uri: string, blocks = BLOCKS) {
     const p = spawn('qemu-io', ['-f', 'raw', uri], { stdio: ['pipe', 'pipe', 'ignore'] });
     this.#child = p;
     p.stdin.on('error', () => {}); // its export has died
     const next = (): void => {
       const n = this.acknowledged;
       if (this.#stopped) p.stdin.end('quit\n');
-      else p.stdin.write(`write -P ${byte(n)} ${place(n)} ${BLOCK}\n`);
+      else p.stdin.write(`write -P ${byte(n)} ${place(n, blocks)} ${BLOCK}\n`);
     };
     let rest = '';
     p.stdout.setEncoding('utf8').on('data', (words: string) => {
       const lines = (rest + words).split('\n');
       rest = lines.pop() ?? '';
       for (const l of lines) {
-        if (!l.includes(`wrote ${BLOCK}/${BLOCK} bytes at offset ${place(this.acknowledged)}`)) continue;
+        if (!l.includes(`wrote ${BLOCK}/${BLOCK} bytes at offset ${place(this.acknowledged, blocks)}`)) continue;
         this.acknowledged++;
         next();
       }

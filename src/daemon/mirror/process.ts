@@ -103,6 +103,8 @@ export class MirrorProcess {
   #planned = false;
   /** After each turn: the export server sends what is answered. */
   settle: () => void = () => {};
+  /** Whether a client has one of its volumes open. */
+  used: () => boolean = () => false;
   /** Its settings are others from now on. */
   adopted: (config: MirrorConfig) => void = () => {};
 
@@ -132,6 +134,7 @@ export class MirrorProcess {
       random64: () => randomBytes(8).readBigUInt64LE(),
       wall: () => h.clock.wall(),
       challenge: () => new Uint8Array(randomBytes(64)),
+      used: () => this.used(),
       secret: given.secret,
     });
     this.#peer = new PeerSockets(config, h.streams, {

@@ -183,6 +183,7 @@ async function run(
   mirror.adopted = (next) => turns.use(next);
   turns.use(config);
   const offered = new Offered(server.value, mirror, config);
+  mirror.used = () => offered.clients.length > 0;
   mirror.settle = () => {
     offered.look();
     stranded.look(mirror.primary);

@@ -287,6 +287,7 @@ function decide(
   const size = agreed.value;
   let connection: DrbdConnection = 'Connected';
   let decision: Decision | undefined;
+  let { primary } = mine;
   if (mine.disk !== 'Diskless' && peer.uuids !== undefined) {
     const { uuids, bits, flags } = peer.uuids;
     decision = decideHandshake({
@@ -316,12 +317,14 @@ function decide(
         effects: [{ kind: 'decided', volume: mine.volume, size, decision }, ...over.effects],
       };
     }
+    // If it cannot, nothing is sent behind the decision.
+    if (decision.outcome.do !== 'connect' && decision.outcome.demote) primary = false;
     if (decision.outcome.do === 'source') connection = 'WFBitMapS';
     if (decision.outcome.do === 'target') connection = 'WFBitMapT';
   }
   const state = stateWord(
     connection,
-    [roleOf(mine.primary), theirs.role],
+    [roleOf(primary), theirs.role],
     fittingDisks(connection, mine.disk, peerDisk),
     mine.pause,
   );

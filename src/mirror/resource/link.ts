@@ -410,7 +410,7 @@ const NOT_AS_IT_WAS = text(
   '对端曾离线，可能缺少最近的写入：将重新同步',
 );
 const IN_USE = text(
-  'this side lost the split brain and cannot become secondary: requests are under way',
-  '本机在脑裂裁决中落败，但仍有请求进行中，无法降为从节点',
+  'this side lost the split brain and cannot become secondary: it is in use',
+  '本机在脑裂裁决中落败，但正在使用，无法降为从节点',
 );
 const CONNECTING = text('the peer has just connected', '对端刚刚连接');

@@ -57,6 +57,8 @@ export type ResourceHost = {
   wall(): number;
   /** CHALLENGE_BYTES bytes that nobody can foresee. */
   challenge(): Uint8Array;
+  /** Somebody has one of the volumes open, whether or not a request is under way. */
+  used(): boolean;
   /** shared-secret, where the configuration has one. */
   readonly secret: Uint8Array | undefined;
 };
@@ -106,7 +108,7 @@ export class Resource implements Context {
     parts.syncs = new Syncs(parts);
     parts.steps = new ResyncSteps(parts, parts.syncs);
     parts.peerStates = new PeerStates(parts, parts.syncs);
-    parts.roles = new Roles(parts);
+    parts.roles = new Roles(parts, () => host.used());
     parts.two = new TwoPrimaries(parts);
     parts.verifies = new Verifies(parts);
     parts.fullSyncs = new FullSyncs(parts);

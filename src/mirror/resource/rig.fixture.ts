@@ -127,6 +127,8 @@ export class Rig {
   failDisk: (o: DiskOperation) => boolean = () => false;
   readonly held: (() => void)[] = [];
   now = 1_000_000;
+  /** Somebody has it open. */
+  used = false;
   #nextRequest = 1;
   readonly effects: ResourceEffect[] = [];
 
@@ -145,6 +147,7 @@ export class Rig {
       },
       wall: () => this.now / 1000,
       challenge: () => new Uint8Array(64),
+      used: () => this.used,
       secret: secret === undefined ? undefined : new TextEncoder().encode(secret),
     });
   }

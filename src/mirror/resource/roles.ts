@@ -36,8 +36,12 @@ export class Roles {
   #demoting: Answer[] | undefined;
   #changing = false;
 
-  constructor(p: Parts) {
+  readonly #used: () => boolean;
+
+  /** `used`: somebody has a volume open. */
+  constructor(p: Parts, used: () => boolean) {
     this.#p = p;
+    this.#used = used;
   }
   get primary(): boolean {
     return this.#p.volumes.some((v) => v.primary);
@@ -233,7 +237,7 @@ export class Roles {
 
   /** `fenced`: fence-peer was asked already. */
   promote(force: boolean, answer: Answer, fenced = false): void {
-    const { volumes, link, config, fencing } = this.#p;
+    const { volumes, link, config, fencing, receiver } = this.#p;
     if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
       answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
       return;
@@ -249,6 +253,17 @@ export class Roles {
             'two-primaries',
             `${config.peer} is primary: make it secondary first`,
             `${config.peer} 为主节点：请先将其降为从节点`,
+          ),
+        );
+        return;
+      }
+      // With the peer's data alone it would go on without what only its own disk may have: what protocol A left here.
+      if (!force && (v.disk === 'Attaching' || v.disk === 'Negotiating') && v.connected) {
+        answer(
+          refused(
+            'in-transient',
+            `volume ${v.number} is ${v.disk}, and what it holds is not known yet: ask again, or use --force and go on with what the peer has`,
+            `卷 ${v.number} 为 ${v.disk}，尚不知其内容：请重试，或使用 --force 并以对端的数据继续`,
           ),
         );
         return;
@@ -280,6 +295,15 @@ export class Roles {
               v.save(false);
             }
         this.promote(force, answer, true);
+      });
+      return;
+    }
+    // What the peer's program was told of must not come behind the generation that says that all of it is here.
+    if (!link.established && receiver.landing) {
+      this.#changing = true;
+      receiver.afterLanding(() => {
+        this.#changing = false;
+        this.promote(force, answer, fenced);
       });
       return;
     }
@@ -430,11 +454,26 @@ export class Roles {
   /** The verdict of a split brain is that this primary gives in. False: somebody is using it, and the administrator is told. */
   giveUp(v: Volume): boolean {
     if (!v.primary) return true;
-    if (this.#p.sender.inFlight > 0 || this.#changing) {
+    if (this.#used() || this.#p.sender.inFlight > 0 || this.#changing) {
       this.#p.handlers.call('pri-lost-after-sb', v.number);
       return false;
     }
     v.role = 'Secondary';
+    v.uuids = withRole(v.uuids, false);
+    v.yielded = true;
+    v.persist(true, () => {
+      v.yielded = false;
+      v.save(false);
+    });
+    const { host } = this.#p.config;
+    this.#p.c.reason(
+      'mirror.role',
+      v.number,
+      text(
+        `${host} is secondary: it lost the split brain, and nobody uses it (call-pri-lost-after-sb)`,
+        `${host} 成为从节点：在脑裂裁决中落败，且无人使用（call-pri-lost-after-sb）`,
+      ),
+    );
     return true;
   }
 

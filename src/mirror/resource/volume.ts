@@ -242,7 +242,7 @@ export class Volume implements Stored {
     if (disk === 'Consistent') flags |= s.flags & MD_FLAG.wasUpToDate;
     // The only disk of a primary has writes on their way as a primary's own has.
     const sole = this.connected && this.peerRole === 'Primary' && !atLeast(this.peerDisk, 'Inconsistent');
-    if (this.primary || this.promoting || sole) flags |= MD_FLAG.primary;
+    if (this.primary || this.promoting || this.yielded || sole) flags |= MD_FLAG.primary;
     if (this.connected) flags |= MD_FLAG.connected;
     if (atLeast(this.peerDisk, 'Inconsistent') && !atLeast(this.peerDisk, 'DUnknown')) flags |= MD_FLAG.peerOutdated;
     if (this.crashedPrimary) flags |= MD_FLAG.crashedPrimary;
@@ -297,6 +297,8 @@ export class Volume implements Stored {
   readonly pause = { user: false, peer: false, dependency: false };
   /** About to be primary: that is on disk before the first write may be. */
   promoting = false;
+  /** Secondary all at once, by a verdict: on disk it stays primary, so that its activity log counts, until the bitmap is durable. */
+  yielded = false;
 
   /** Calls when it is durable; at once where there is no disk. */
   save(pages: boolean, then: () => void = () => {}): void {

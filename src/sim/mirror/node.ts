@@ -106,6 +106,7 @@ export class SimNode {
       random64: () => (BigInt(r.u32()) << 32n) | BigInt(r.u32()),
       wall: () => Math.floor(this.#world.now / 1000),
       challenge: () => Uint8Array.from({ length: 64 }, () => r.u32() & 255),
+      used: () => false,
       secret: undefined,
     });
     this.#world.note(this.name, 'boots');
