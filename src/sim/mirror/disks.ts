@@ -64,6 +64,7 @@ export class DiskWorld extends MirrorWorld {
   }
   protected override promises(): void {
     if (this.nodes.filter((n) => n.resource?.primary).length > 1) throw new Broken('P1: one primary', 'both are');
+    this.promotions();
     for (const n of this.nodes) {
       const v = n.resource?.volumes[0];
       if (v === undefined) continue;

@@ -102,13 +102,13 @@ export class FenceWorld extends MirrorWorld {
     const v = n.resource?.volumes[0];
     if (other.resource?.primary && !this.together(n))
       throw new Broken('P1: one writer', `${n.name} acknowledges while ${other.name} is primary`);
-    if (v !== undefined && v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'))
-      throw new Broken('P3: a half copy is never taken for data', `${n.name} acknowledges on ${v.disk}`);
     if (v !== undefined && !v.connected && v.peerDisk !== 'Outdated' && v.peerDisk !== 'Inconsistent')
       throw new Broken('nothing is acknowledged before the peer is fenced', `${n.name}: the peer is ${v.peerDisk}`);
   }
-  /** A target may be promoted; when it loses its source it stays primary, and answers nothing: checked at each answer. */
-  protected override promises(): void {}
+  /** One writer: checked at each answer. */
+  protected override promises(): void {
+    this.promotions();
+  }
   /** Disks grow in the worlds of run.ts. */
   protected override works(): void {}
   protected override settle(): void {

@@ -218,7 +218,10 @@ export class MirrorWorld {
     if (kind === 0) {
       const done = this.ledger.flushing();
       n.app({ op: 'flush' }, (result) => {
-        if (result === 0) done();
+        if (result === 0) {
+          done();
+          this.answered(n);
+        }
         next();
       });
     } else if (kind < 5) this.readOne(n, next);
@@ -235,6 +238,7 @@ export class MirrorWorld {
       n.app({ op: 'write', offset: at, bytes, through }, (result) => {
         if (result === 0) {
           done();
+          this.answered(n);
           this.acknowledged(n);
         }
         next();
@@ -450,16 +454,34 @@ export class MirrorWorld {
   protected promises(): void {
     const primaries = this.nodes.filter((n) => n.resource?.primary);
     if (primaries.length > 1) throw new Broken('P1: one primary', 'both are');
-    for (const n of primaries) {
-      const v = n.resource?.volumes[0];
-      // Asked to be primary and to be filled at once, it is a target that reads from its source.
-      if (v !== undefined && v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'))
-        throw new Broken('P3: a half copy is never taken for data', `${n.name} is primary on ${v.disk}`);
-    }
+    this.promotions();
     const [p] = primaries;
     // Alone it begins a generation of its own, in A also before it knows: the other is left behind.
     if (p?.resource?.volumes[0]?.connected === false && this.good.has(p.index)) this.good.delete(1 - p.index);
     this.learn();
+  }
+  /** Who was primary after the event before. */
+  readonly #promoted = new Set<SimNode>();
+  /**
+   * Nobody becomes primary without good data. A target may be: it reads from its source. When that is lost it stays primary,
+   * as DRBD's does (pri-on-incon-degr), and answers nothing: see `answered`; what it reads the ledger knows.
+   */
+  protected promotions(): void {
+    for (const n of this.nodes)
+      if (!n.resource?.primary) this.#promoted.delete(n);
+      else if (!this.#promoted.has(n)) {
+        this.#promoted.add(n);
+        this.#hasGoodData(n, 'becomes primary');
+      }
+  }
+  /** A write or a flush of its application, with success. */
+  protected answered(n: SimNode): void {
+    this.#hasGoodData(n, 'answers');
+  }
+  #hasGoodData(n: SimNode, does: string): void {
+    const v = n.resource?.volumes[0];
+    if (v !== undefined && v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'))
+      throw new Broken('P3: a half copy is never taken for data', `${n.name} ${does} on ${v.disk}`);
   }
   /** Both say that they are equal: whoever was left behind is good again. */
   protected learn(): void {
