@@ -1,6 +1,7 @@
 /**
  * All tests. Types and lint first; then what needs only a processor, side by side; then what meets real kernels and
- * peers, one file after the other, since those measure time and must not disturb each other.
+ * peers, one file after the other, since those measure time and must not disturb each other; then what runs in guests,
+ * side by side again: a guest has one processor and a clock of its own.
  * Arguments are files or globs to run instead: `npm test -- test/lab/lab.test.ts`.
  */
 import { readdirSync } from 'node:fs';
@@ -26,8 +27,9 @@ const runner = (name: string, concurrency: number, files: readonly string[]): St
 });
 // Whatever else there is under test/ meets real hosts: a new folder is run without being named here.
 const pure = ['golden', 'sim'];
+const guests = 'vm';
 const onHosts = readdirSync(join(import.meta.dirname, '../test'), { withFileTypes: true })
-  .filter((e) => e.isDirectory() && !pure.includes(e.name))
+  .filter((e) => e.isDirectory() && !pure.includes(e.name) && e.name !== guests)
   .map((e) => `test/${e.name}/*.test.ts`);
 const all: readonly Step[] = [
   { name: 'types', argv: ['node_modules/.bin/tsc', '--noEmit'] },
@@ -38,5 +40,6 @@ const all: readonly Step[] = [
     ...pure.map((folder) => `test/${folder}/*.test.ts`),
   ]),
   runner('tests on hosts', 1, onHosts),
+  runner('tests in guests', availableParallelism(), [`test/${guests}/*.test.ts`]),
 ];
 process.exitCode = await runAll(chosen.length > 0 ? [runner('tests', 1, chosen)] : all);
