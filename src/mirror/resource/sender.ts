@@ -1,20 +1,16 @@
 /**
- * The application's writes: range lock, activity log, own disk and peer, and the epochs that they are sent in. A write
+ * The application's writes: range lock, activity log, own disk and peer. A write
  * stays in the log of this file until the peer has told that it is durable there (P_BARRIER_ACK), or until the peer is
  * lost and its blocks are marked out of sync; only then may its extents cool.
  */
-import { type Microseconds, type Text, text, us } from '../../base/index.ts';
+import type { Microseconds, Text } from '../../base/index.ts';
 import { type BarrierId, type BlockAckPacket, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
 import { bitsCovered, bitsTouched, EXTENT_BYTES } from './bits.ts';
 import type { FailedIo } from './disks.ts';
+import { SentEpochs } from './sent-epochs.ts';
 import { type AppRequest, type Context, EIO } from './types.ts';
 import type { Backing, Volume } from './volume.ts';
-import { type AppWrite, countOf, type Epoch, type Flush, isOf, type Write, writePacket } from './writes.ts';
-
-/** An epoch that has to end, and behind which nothing is sent, gets its barrier within so many microseconds. */
-const CLOSE_WITHIN = 5_000;
-/** An epoch with a collision whose acknowledgement has not come so many microseconds later is flushed by an epoch behind it. */
-const FLUSH_AFTER = 500_000;
+import { type AppWrite, type Flush, isOf, type Write, writePacket } from './writes.ts';
 
 export interface SenderOptions {
   /** 1 A, 2 B, 3 C. */
@@ -29,12 +25,9 @@ export class Sender {
   #o: SenderOptions;
   /** By their ids, which are small numbers. */
   readonly #log = new Map<number, Write>();
-  #epochs: Epoch[] = [];
-  #current: Epoch | undefined;
-  #nextBarrier = 0;
+  readonly #epochs: SentEpochs;
   #nextId = 1n;
   #flushes: Flush[] = [];
-  #due: Microseconds | undefined;
   /** Writes that wait for a slot of the activity log or for a hold to end, in order. */
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
@@ -43,13 +36,12 @@ export class Sender {
   /** A write is about to be sent: whether it is may change yet. An epoch was acknowledged. */
   beforeSend: (v: Volume) => void = () => {};
   onEpoch: () => void = () => {};
-  /** Bytes that were sent and whose epoch is not acknowledged. */
-  readonly #flying = new Map<Volume, number>();
 
   constructor(c: Context, o: SenderOptions, failed: (v: Volume, on: Backing, io: FailedIo) => void) {
     this.#c = c;
     this.#o = o;
     this.#failed = failed;
+    this.#epochs = new SentEpochs(c, () => this.#nextId++ as BlockId);
   }
   configure(o: SenderOptions): void {
     this.#o = o;
@@ -72,25 +64,19 @@ export class Sender {
     return n;
   }
   get epochs(): number {
-    return this.#epochs.length;
+    return this.#epochs.all.length;
   }
-
+  /** Bytes that were sent and whose epoch is not acknowledged. */
   flying(v: Volume): number {
-    return this.#flying.get(v) ?? 0;
+    return this.#epochs.flying(v);
   }
   /** When the oldest epoch that the peer has not acknowledged began. */
   get oldestEpoch(): number | undefined {
-    return this.#epochs[0]?.begun;
+    return this.#epochs.all[0]?.begun;
   }
   /** Since when the peer owes an acknowledgement: of the oldest write, or of the oldest epoch that was closed. */
   waitingSince(): number | undefined {
-    const [epoch] = this.#epochs;
-    let since = epoch?.closed;
-    for (const e of this.#epochs) {
-      const w = e.writes.find((one) => one.peer === 'sent');
-      if (w !== undefined && (since === undefined || w.sentAt < since)) since = w.sentAt;
-    }
-    return since;
+    return this.#epochs.waitingSince();
   }
   submit(v: Volume, r: AppWrite | Extract<AppRequest, { readonly op: 'flush' }>): void {
     if (v.held) {
@@ -160,7 +146,7 @@ export class Sender {
   }
   /** Extents are given back when the peer has what was written to them. */
   #choked(): void {
-    if (!this.#stuck || this.#current !== undefined) this.push();
+    if (!this.#stuck || this.#epochs.begun) this.push();
     this.#stuck = true;
   }
   #stuck = false;
@@ -270,105 +256,34 @@ export class Sender {
     if (syncing) flags |= DRBD_WRITE_FLAG.maySetInSync;
     if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
     else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
-    if (this.#current?.ends) this.close();
-    const epoch = this.#current ?? this.#open([]);
-    epoch.writes.push(w);
-    w.epoch = epoch;
-    w.sentAt = this.#c.now;
+    this.#epochs.take(w);
     const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: v.nextSeq() };
     this.#c.send('data', writePacket(r, { ...block, flags }, this.#o.features));
     v.counters.ns += w.length;
-    this.#flying.set(v, this.flying(v) + w.length);
     // In A it is complete when it is on its way.
     w.peer = (flags & (DRBD_WRITE_FLAG.sendWriteAck | DRBD_WRITE_FLAG.sendReceiveAck)) === 0 ? 'acked' : 'sent';
-    if (epoch.writes.length >= this.#o.maxEpochSize) this.close();
-  }
-  #open(carried: readonly Write[]): Epoch {
-    const barrier = this.#nextBarrier as BarrierId;
-    const epoch: Epoch = {
-      barrier,
-      writes: [],
-      carried,
-      begun: this.#c.now,
-      ends: false,
-      closed: undefined,
-      judged: 0,
-    };
-    this.#nextBarrier = (this.#nextBarrier + 1) >>> 0;
-    this.#epochs.push(epoch);
-    this.#current = epoch;
-    return epoch;
+    this.#epochs.closeAt(this.#o.maxEpochSize);
   }
   /** Ends the epoch: what is sent from now on may depend on what is in it. */
   close(): void {
-    const epoch = this.#current;
-    if (epoch === undefined) return;
-    this.#current = undefined;
-    this.#due = undefined;
-    epoch.closed = this.#c.now;
-    this.#c.send('data', { kind: 'P_BARRIER', volume: 0, barrier: epoch.barrier, pad: 0 });
+    this.#epochs.close();
   }
-
   /** Somebody waits until what was sent is durable at the peer: it is told to make it so now. */
   push(): void {
-    this.close();
-    if (this.#epochs.length > 0) this.#c.send('data', { kind: 'P_UNPLUG_REMOTE', volume: 0 });
+    this.#epochs.push();
   }
   get deadline(): Microseconds | undefined {
-    if (this.#due === undefined || this.#flushAt === undefined) return this.#due ?? this.#flushAt;
-    return us(Math.min(this.#due, this.#flushAt));
+    return this.#epochs.deadline;
   }
   tick(): void {
-    if (this.#due !== undefined && this.#c.now >= this.#due) this.close();
-    if (this.#flushAt !== undefined && this.#c.now >= this.#flushAt) this.#flushJudged();
-  }
-
-  // ------------------------------------------------------------------------------------------ epochs with a collision
-
-  #flushAt: Microseconds | undefined;
-  /**
-   * DRBD 8.4 as the peer that decides does not count a write that it has superseded as done: the epoch stays open there, those
-   * behind it are acknowledged without it. It waits for the writes of an epoch and flushes before it takes the next one.
-   */
-  #passedOver(barrier: BarrierId): Epoch[] {
-    const at = this.#epochs.findIndex((e) => e.barrier === barrier);
-    const before = this.#epochs.slice(0, Math.max(0, at));
-    const over = before.every(
-      (e) => e.judged > 0 && e.closed !== undefined && e.writes.every((w) => w.peer !== 'sent'),
-    );
-    return over ? before : [];
-  }
-  /** Where nothing else is sent whose acknowledgement would count for it too. */
-  #flushJudged(): void {
-    const [oldest] = this.#epochs;
-    const last = this.#epochs.at(-1);
-    this.#flushAt = undefined;
-    if (oldest === undefined || oldest.judged === 0 || last === undefined) return;
-    this.close();
-    if (last.judged > 0) this.#sendFlush(oldest.writes);
-    else this.#flushAt = us(this.#c.now + FLUSH_AFTER);
-  }
-  /** An epoch of its own that says of those writes too that they are durable. */
-  #sendFlush(carried: readonly Write[]): void {
-    const [first] = carried;
-    if (first === undefined) return;
-    const { volume: v } = first;
-    this.close();
-    this.#open(carried);
-    const id = this.#nextId++ as BlockId;
-    const flush = { sector: sector(0), id, seq: v.nextSeq(), flags: DRBD_WRITE_FLAG.flush };
-    this.#c.send('data', { kind: 'P_DATA', volume: v.number, ...flush, digest: NOTHING, data: NOTHING });
-    this.close();
+    this.#epochs.tick();
   }
 
   /** P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK and P_NEG_ACK of a write. False: nobody knows such a write. */
   acknowledged(v: Volume, p: BlockAckPacket): boolean {
     const w = this.#log.get(Number(p.id));
     if (w === undefined || w.volume !== v || p.sector !== w.offset / 512 || p.size !== w.length) return false;
-    if ((p.kind === 'P_RETRY_WRITE' || p.kind === 'P_SUPERSEDED') && w.epoch !== undefined) {
-      w.epoch.judged++;
-      this.#flushAt = us(this.#c.now + FLUSH_AFTER);
-    }
+    if (p.kind === 'P_RETRY_WRITE' || p.kind === 'P_SUPERSEDED') this.#epochs.judged(w);
     if (p.kind === 'P_NEG_ACK') {
       if (v.backing !== undefined) v.bitmap.set(bitsTouched(w.offset, w.length));
       w.peer = 'failed';
@@ -384,17 +299,9 @@ export class Sender {
   }
   /** Undefined: all is well. Else what does not fit, which ends the connection. */
   barrierAcknowledged(barrier: BarrierId, count: number): Text | undefined {
-    const over = this.#passedOver(barrier);
-    const epoch = this.#epochs[over.length];
-    if (epoch === undefined || epoch.closed === undefined || epoch.barrier !== barrier)
-      return text('the peer acknowledged an epoch that is not the oldest', '对端确认的并非最早的写入批次');
-    if (countOf(epoch) !== count)
-      return text(
-        `the peer counted ${count} writes in an epoch of ${countOf(epoch)}`,
-        `对端在含 ${countOf(epoch)} 次写入的批次中计得 ${count} 次`,
-      );
-    for (const e of this.#epochs.splice(0, over.length + 1)) {
-      for (const w of e.writes) this.#flying.set(w.volume, this.flying(w.volume) - w.length);
+    const durable = this.#epochs.acknowledged(barrier, count);
+    if (!durable.ok) return durable.error;
+    for (const e of durable.value) {
       for (const w of [...e.writes, ...e.carried]) {
         w.durable = true;
         if (w.peer === 'sent') w.peer = 'acked';
@@ -421,18 +328,11 @@ export class Sender {
       const good = w.peer === 'acked' || (w.local === 'done' && v.disk === 'UpToDate');
       v.counters.ap--;
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
-      this.#ends(w);
+      this.#epochs.answered(w);
       this.#unlock(w);
       this.onIdle();
     }
     this.#forget(w);
-  }
-  /** Later writes may depend on this one. */
-  #ends(w: Write): void {
-    const current = this.#current;
-    if (current === undefined || w.epoch !== current || current.ends) return;
-    current.ends = true;
-    this.#due = us(this.#c.now + CLOSE_WITHIN);
   }
   /** Ends it, when it is answered and its fate at the peer is known. */
   #forget(w: Write): void {
@@ -450,7 +350,7 @@ export class Sender {
     const f: Flush = { volume: v, tag, epochs: new Set(), local: false, failed: false };
     this.#flushes.push(f);
     this.push();
-    for (const e of this.#epochs) if (isOf(e, v)) f.epochs.add(e);
+    for (const e of this.#epochs.all) if (isOf(e, v)) f.epochs.add(e);
     const end = (): void => {
       f.local = true;
       this.#settleFlushes();
@@ -481,12 +381,7 @@ export class Sender {
 
   /** The peer is gone: what it has not told to be durable may differ. Call before a new generation begins. */
   lost(): void {
-    this.#epochs = [];
-    this.#current = undefined;
-    this.#due = undefined;
-    this.#flushAt = undefined;
-    this.#nextBarrier = 0;
-    this.#flying.clear();
+    this.#epochs.lost();
     for (const w of this.#log.values()) {
       if (w.peer === 'none' || w.peer === 'lost') continue;
       if (w.volume.holds.has('fencing') && w.peer !== 'failed') {
@@ -572,7 +467,7 @@ export class Sender {
   #resubmit(w: Write): void {
     const { volume: v } = w;
     this.#answered(w);
-    this.#ends(w);
+    this.#epochs.answered(w);
     this.#unlock(w);
     this.#forget(w);
     this.submit(v, w.request);
@@ -591,9 +486,9 @@ export class Sender {
   resend(v: Volume): void {
     const mine = [...this.#log.values()].filter((w) => w.volume === v);
     const carried = mine.filter((w) => w.peer === 'carried');
-    this.#sendFlush(carried);
+    this.#epochs.sendFlush(carried);
     for (const w of mine) if (w.peer === 'kept') this.#send(w);
-    for (const f of this.#flushes) if (f.volume === v) for (const e of this.#epochs) f.epochs.add(e);
+    for (const f of this.#flushes) if (f.volume === v) for (const e of this.#epochs.all) f.epochs.add(e);
     if (this.#flushes.some((f) => f.volume === v)) this.push();
   }
   /** Answers whatever can be answered now. */
@@ -602,4 +497,3 @@ export class Sender {
     this.#settleFlushes();
   }
 }
-const NOTHING = new Uint8Array(0);
