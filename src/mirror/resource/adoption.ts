@@ -46,7 +46,7 @@ export class Adoption {
 
   /** All of it, or nothing. */
   begin(a: Adjusted, answer: Answer): void {
-    const { link, roles, c } = this.#p;
+    const { link, leaving, c } = this.#p;
     if (link.negotiating) {
       answer(refused('in-transient', 'the two sides are just connecting: ask again', '两端正在建立连接：请重试'));
       return;
@@ -63,7 +63,7 @@ export class Adoption {
       answer(done('taken over', '已采用'));
       return;
     }
-    roles.disconnect(false, (left) => {
+    leaving.disconnect(false, (left) => {
       if (!left.ok) return answer(left);
       take();
       link.seek();

@@ -61,7 +61,7 @@ export class Disks {
     if (!this.#p.link.established) return;
     this.#p.receiver.unsure(v);
     this.#p.syncs.tell(v);
-    this.#p.roles.tellDisk(v, () => this.#p.receiver.told(v));
+    this.#p.agreements.tellDisk(v, () => this.#p.receiver.told(v));
   }
   /** At once: what is under way on it does not count any more. */
   drop(v: Volume): void {
@@ -77,7 +77,7 @@ export class Disks {
       receiver.detached(v);
       syncs.tell(v);
       // What was acknowledged here and not flushed does not count as durable before the peer knows.
-      this.#p.roles.tellDisk(v, () => receiver.told(v));
+      this.#p.agreements.tellDisk(v, () => receiver.told(v));
     }
     sender.released(v);
     reads.released(v);
@@ -239,7 +239,7 @@ export class Disks {
           if (!agreed && link.established) {
             // Meanwhile the peer's packets are worked off: it may be asking something itself, and is answered first.
             unblock();
-            return this.#p.roles.askDetach(v, (yes) => {
+            return this.#p.agreements.askDetach(v, (yes) => {
               if (over) return;
               if (!yes && link.established) return end('no-good-disk');
               agreed = true;

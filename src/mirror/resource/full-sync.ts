@@ -50,7 +50,7 @@ export class FullSyncs {
       for (const k of early()) k();
       answer(a);
     };
-    this.#p.roles.askConnection(v, side, refused, () => {
+    this.#p.agreements.askConnection(v, side, refused, () => {
       const now = this.#refusal(v, side);
       const kept = early();
       if (now !== undefined) {

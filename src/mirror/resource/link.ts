@@ -152,7 +152,8 @@ export class Link {
       if (hadPeer.has(v)) this.alone(v, finished.has(v));
     }
     for (const v of asked) v.beginGeneration();
-    this.#p.roles.lost();
+    this.#p.agreements.lost();
+    this.#p.roles.idle();
     this.#p.resizes.lost();
     this.#p.congestion.lost();
     for (const v of volumes) {

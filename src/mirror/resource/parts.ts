@@ -1,12 +1,14 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
 import type { Adoption } from './adoption.ts';
+import type { Agreements } from './agreements.ts';
 import type { Congestion } from './congestion.ts';
 import type { DiskTimeouts } from './disk-timeout.ts';
 import type { Disks } from './disks.ts';
 import type { Fencing } from './fencing.ts';
 import type { FullSyncs } from './full-sync.ts';
 import type { Handlers } from './handlers.ts';
+import type { Leaving } from './leaving.ts';
 import type { Link } from './link.ts';
 import type { Patience } from './patience.ts';
 import type { Pauses } from './pauses.ts';
@@ -36,6 +38,8 @@ export interface Parts {
   readonly steps: ResyncSteps;
   readonly peerStates: PeerStates;
   readonly roles: Roles;
+  readonly agreements: Agreements;
+  readonly leaving: Leaving;
   readonly handlers: Handlers;
   readonly fencing: Fencing;
   readonly disks: Disks;

@@ -8,6 +8,7 @@ import { type AdjustPlan, planAdjust } from '../adjust/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorAnswer, MirrorDifferences, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { Adoption } from './adoption.ts';
+import { Agreements } from './agreements.ts';
 import { eachVolume } from './asking.ts';
 import { Congestion } from './congestion.ts';
 import { differencesOf } from './differences-of.ts';
@@ -18,6 +19,7 @@ import { Fencing } from './fencing.ts';
 import { FullSyncs } from './full-sync.ts';
 import { Handlers } from './handlers.ts';
 import { signed, tampered } from './integrity.ts';
+import { Leaving } from './leaving.ts';
 import { Link } from './link.ts';
 import { Paces } from './paces.ts';
 import type { Parts } from './parts.ts';
@@ -109,6 +111,8 @@ export class Resource implements Context {
     parts.steps = new ResyncSteps(parts, parts.syncs);
     parts.peerStates = new PeerStates(parts, parts.syncs);
     parts.roles = new Roles(parts, () => host.used());
+    parts.agreements = new Agreements(parts);
+    parts.leaving = new Leaving(parts);
     parts.two = new TwoPrimaries(parts);
     parts.verifies = new Verifies(parts);
     parts.fullSyncs = new FullSyncs(parts);
@@ -312,7 +316,7 @@ export class Resource implements Context {
       case 'down':
         roles.demote((a) => {
           if (!a.ok) return answer(a);
-          roles.disconnect(false, (b) => {
+          this.#parts.leaving.disconnect(false, (b) => {
             if (!b.ok) return answer(b);
             for (const v of this.volumes) v.dropBacking();
             answer(done('down', '已停止'));
@@ -344,7 +348,7 @@ export class Resource implements Context {
         fencing.outdate(about, answer);
         return;
       case 'disconnect':
-        roles.disconnect(r.force, answer);
+        this.#parts.leaving.disconnect(r.force, answer);
         return;
       case 'primary':
         roles.promote(r.force, answer);

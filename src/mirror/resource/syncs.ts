@@ -127,7 +127,7 @@ export class Syncs {
       return;
     }
     if (p.kind === 'P_CONN_ST_CHG_REQ' || p.kind === 'P_CONN_ST_CHG_REPLY' || p.kind === 'P_STATE_CHG_REPLY') {
-      this.#p.roles.packet(p, undefined);
+      this.#p.agreements.packet(p, undefined);
       return;
     }
     if (p.kind === 'P_PROTOCOL_UPDATE') {
@@ -159,7 +159,7 @@ export class Syncs {
         this.#p.resizes.heard(v, p);
         return;
       case 'P_STATE_CHG_REQ':
-        this.#p.roles.packet(p, v);
+        this.#p.agreements.packet(p, v);
         return;
       case 'P_BITMAP':
       case 'P_COMPRESSED_BITMAP':

@@ -42,7 +42,7 @@ export class Verifies {
       answer(refused('not-supported', 'there is nothing between start and stop', '起点与终点之间没有数据'));
       return;
     }
-    this.#p.roles.askConnection(v, 'VerifyS', answer, () => {
+    this.#p.agreements.askConnection(v, 'VerifyS', answer, () => {
       const now = this.#refusal(v);
       if (now !== undefined) {
         this.#p.syncs.tell(v);
