@@ -1,4 +1,4 @@
-/** What issue 4 asks of every run: 1,000 crash rounds amid all the faults that the simulator has. */
+/** What every run must show: 1,000 crash rounds amid all the faults that the simulator has. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Outcome, runCrashes } from '../../src/sim/index.ts';
