@@ -1,6 +1,6 @@
 /**
- * A device that is there though this host is not primary: the host lost a split brain and was demoted by itself, or another
- * process of this mirror died as primary while the peer took over. Whoever uses the device waits, so it is told and shown.
+ * A device that is there though this host is not primary: another process of this mirror died as primary while the peer took
+ * over. Whoever uses the device waits, so it is told and shown.
  */
 import { type Text, text } from '../../base/index.ts';
 import type { MirrorConfig } from '../../mirror/index.ts';
