@@ -70,6 +70,14 @@ function targetOf(s: LbService, m: LbMatch): Result<ProbeTarget, Text> {
   return ok({ service: s.key, protocol: m.protocol, vip: m.from as IpAddress, port: m.port, servers });
 }
 
+const ofHost = (
+  severity: ProbeFinding['severity'],
+  f: { readonly code: ProbeFinding['code']; readonly text: Text },
+): ProbeFinding => ({
+  ...f,
+  severity,
+  server: undefined,
+});
 /** What of this host's own settings stands in the way of NAT by the kernel: no packet could tell it from a server's fault. */
 function ownFindings(s: LbService, host: Host): ProbeFinding[] {
   const { plane } = s;
@@ -87,19 +95,13 @@ function ownFindings(s: LbService, host: Host): ProbeFinding[] {
     (name) => host.sysctl.get(name),
     { shared: [...new Set(shared)], plane },
   );
-  return found.map(({ code, text: words }) => ({
-    severity: code === 'nat-forwarding' ? 'error' : 'warning',
-    code,
-    server: undefined,
-    text: words,
-  }));
+  return found.map((f) => ofHost(f.code === 'nat-forwarding' ? 'error' : 'warning', f));
 }
 
 /** What of this host's own settings keeps news of connections from the other director. */
 function newsFindings(s: LbService, sync: LbDocument['sync'], host: Host): ProbeFinding[] {
   if (s.plane !== 'ipvs' || sync.length === 0) return [];
-  const found = syncFindings((name) => host.sysctl.get(name));
-  return found.map(({ code, text: words }) => ({ severity: 'warning', code, server: undefined, text: words }));
+  return syncFindings((name) => host.sysctl.get(name)).map((f) => ofHost('warning', f));
 }
 
 /** `sync`: the synchronisation daemons that run here. One finding at least for each server. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { hash32, maglev, NOBODY, quotas, RING_SIZES, type RingServer, wrrSequence } from './index.ts';
+import { pool, shuffled } from './servers.fixture.ts';
 
 const named = (n: number, weight = 1): RingServer[] =>
   Array.from({ length: n }, (_, i) => ({ key: `10.0.${i >> 8}.${i & 255}:80`, weight }));
@@ -12,13 +13,6 @@ const counts = (table: Int32Array, n: number): number[] => {
   for (const i of table) if (i !== NOBODY) out[i] = (out[i] as number) + 1;
   return out;
 };
-const pool = fc.uniqueArray(
-  fc.record({
-    key: fc.integer({ min: 1, max: 5000 }).map((n) => `10.9.${n >> 8}.${n & 255}:80`),
-    weight: fc.integer({ min: 0, max: 40 }),
-  }),
-  { selector: (s) => s.key, minLength: 1, maxLength: 30 },
-);
 
 test('a ring has a server with a weight in every slot, and nobody only when there is none', () =>
   fc.assert(
@@ -33,11 +27,7 @@ test('a ring has a server with a weight in every slot, and nobody only when ther
 test('two directors that list the same servers in another order compute the same ring', () =>
   fc.assert(
     fc.property(pool, fc.infiniteStream(fc.nat()), (servers, noise) => {
-      const shuffled = servers
-        .map((s) => ({ s, at: noise.next().value }))
-        .sort((a, b) => a.at - b.at)
-        .map((x) => x.s);
-      assert.deepEqual(keysOf(shuffled, RING_SIZES.medium), keysOf(servers, RING_SIZES.medium));
+      assert.deepEqual(keysOf(shuffled(servers, noise), RING_SIZES.medium), keysOf(servers, RING_SIZES.medium));
     }),
   ));
 

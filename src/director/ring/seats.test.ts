@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { DRAWS, hash32, NOBODY, type RingServer, takeSeats } from './index.ts';
+import { pool, shuffled } from './servers.fixture.ts';
 
 const named = (weights: readonly number[], first = 0): RingServer[] =>
   weights.map((weight, i) => ({ key: `10.0.${(first + i) >> 8}.${(first + i) & 255}:80`, weight }));
@@ -17,13 +18,6 @@ function serverOf(seats: readonly (string | undefined)[], flow: number): string 
 }
 const FLOWS = 20_000;
 const flows = Array.from({ length: FLOWS }, (_, i) => i);
-const pool = fc.uniqueArray(
-  fc.record({
-    key: fc.integer({ min: 1, max: 5000 }).map((n) => `10.9.${n >> 8}.${n & 255}:80`),
-    weight: fc.integer({ min: 0, max: 40 }),
-  }),
-  { selector: (s) => s.key, minLength: 1, maxLength: 30 },
-);
 
 test('every server with a weight has a seat, no other has one, and the last is somebody where anybody is', () =>
   fc.assert(
@@ -38,11 +32,7 @@ test('every server with a weight has a seat, no other has one, and the last is s
 test('two directors that list the same servers in another order seat them alike', () =>
   fc.assert(
     fc.property(pool, fc.infiniteStream(fc.nat()), (servers, noise) => {
-      const shuffled = servers
-        .map((s) => ({ s, at: noise.next().value }))
-        .sort((a, b) => a.at - b.at)
-        .map((x) => x.s);
-      assert.deepEqual(keysOf(shuffled), keysOf(servers));
+      assert.deepEqual(keysOf(shuffled(servers, noise)), keysOf(servers));
     }),
   ));
 

@@ -14,6 +14,7 @@ import {
 } from '../../wire/index.ts';
 import type { MirrorAnswer } from '../status.ts';
 import { MIRROR_REFUSALS, type MirrorRefusal } from '../status.ts';
+import type { Answer } from './asking.ts';
 import type { Parts } from './parts.ts';
 import { refused } from './reasons.ts';
 import { atLeast, type Volume } from './volume.ts';
@@ -25,7 +26,6 @@ export const put = ([at]: readonly [number, number], n: number): number => n << 
 export const { role: ROLE, disk: DISK, connection: CONNECTION } = STATE_BITS;
 
 type Asked = { readonly volumes: readonly Volume[]; left: number; readonly then: (result: number) => void };
-export type Answer = (a: MirrorAnswer) => void;
 export const UNDER_WAY: MirrorAnswer = refused(
   'in-transient',
   'another change is under way: ask again',

@@ -259,8 +259,7 @@ export class Disks {
 }
 /** A primary, this one or the peer, would have nothing left to read. */
 function onlyGood(v: Volume): boolean {
-  const peerHas = v.connected && v.peerDisk === 'UpToDate';
-  return !peerHas && (v.primary || (v.connected && v.peerRole === 'Primary'));
+  return !v.peerHasGoodData && (v.primary || (v.connected && v.peerRole === 'Primary'));
 }
 const OLDER = text(
   'the disk has older data than the application of this primary has seen',

@@ -1,7 +1,8 @@
 /** An end of the connection in order: who leaves asks, and under fencing one side stays behind as Outdated. */
 import { DRBD_CONNECTIONS, DRBD_DISKS, decodeState, STATE_BITS, type StateRequestPacket } from '../../wire/index.ts';
 import { MIRROR_REFUSALS } from '../status.ts';
-import { type Answer, CONNECTION, DISK, fieldMask, put, SUCCESS, UNDER_WAY } from './agreements.ts';
+import { CONNECTION, DISK, fieldMask, put, SUCCESS, UNDER_WAY } from './agreements.ts';
+import type { Answer } from './asking.ts';
 import type { Parts } from './parts.ts';
 import { done } from './reasons.ts';
 import { atLeast, type Volume } from './volume.ts';

@@ -156,9 +156,12 @@ export class Volume implements Stored {
   get primary(): boolean {
     return this.role === 'Primary';
   }
+  get peerHasGoodData(): boolean {
+    return this.connected && this.peerDisk === 'UpToDate';
+  }
   /** Here or at the peer. */
   get hasGoodData(): boolean {
-    return this.disk === 'UpToDate' || (this.connected && this.peerDisk === 'UpToDate');
+    return this.disk === 'UpToDate' || this.peerHasGoodData;
   }
   get bits(): number {
     return this.backing?.bitmap.count ?? 0;

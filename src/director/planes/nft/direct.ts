@@ -29,7 +29,7 @@ import {
   type TableSpec,
   verdict,
 } from '../nftables/index.ts';
-import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
+import type { Entry, ImageServer, Mode } from './image.ts';
 import { isDrawn } from './kind.ts';
 import {
   chooseRule,
@@ -43,7 +43,7 @@ import {
   type Persistence,
   stickChains,
 } from './pick.ts';
-import { any, both, counterSets, families, open, stick, vip } from './sets.ts';
+import { any, both, counterSets, families, listenEntries, open, stick, vip } from './sets.ts';
 
 export type FlowTimeouts = { readonly tcpMs: number; readonly finMs: number; readonly udpMs: number };
 /** IPVS's own. */
@@ -248,13 +248,7 @@ export const directMode: Mode = {
     const nobody: NftExpression[] = [mark.get(0), masked(0, nativeBytes(SERVER_MASK)), equals(0, nativeBytes(0))];
     return [...client, ...countRule(k, mark, beginning), ...flowRule(k, mark, nobody), [next]];
   },
-  entries: (s, id) => {
-    const f = serviceFamily(s);
-    return listens(s).map((l): Entry => {
-      const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
-      return { set: l.port === 0 ? any[f] : vip[f], key, data: [serviceMark(id)] };
-    });
-  },
+  entries: (s, id) => listenEntries(s, serviceMark(id)),
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;
     const key = [serverMark(service, s.number)];

@@ -29,7 +29,7 @@ import {
   type TableSpec,
   verdict,
 } from '../nftables/index.ts';
-import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
+import { type Entry, type ImageServer, type Mode, serviceFamily } from './image.ts';
 import { isDrawn } from './kind.ts';
 import {
   chooseRule,
@@ -42,7 +42,7 @@ import {
   type Persistence,
   stickChains,
 } from './pick.ts';
-import { any, both, counterSets, families, open, stick, vip } from './sets.ts';
+import { any, both, counterSets, families, listenEntries, open, stick, vip } from './sets.ts';
 import type { SharedSpec } from './shared.ts';
 
 const fwm = both((f): SetSpec => ({ name: `fwmark${f}`, key: ['mark'], data: ['mark'] }));
@@ -178,13 +178,9 @@ export const natMode: Mode = {
     return [...client, ...countRule(k, ctMark), ...(learn === undefined ? [] : [[learn]])];
   },
   entries: (s, id) => {
-    const f = serviceFamily(s);
-    const data = [serviceMark(id)];
-    if (s.match.by === 'fwmark') return [{ set: fwm[f], key: [s.match.mark], data }];
-    return listens(s).map((l): Entry => {
-      const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
-      return { set: l.port === 0 ? any[f] : vip[f], key, data };
-    });
+    const mark = serviceMark(id);
+    if (s.match.by !== 'fwmark') return listenEntries(s, mark);
+    return [{ set: fwm[serviceFamily(s)], key: [s.match.mark], data: [mark] }];
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;

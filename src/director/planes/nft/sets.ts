@@ -1,5 +1,7 @@
-/** Sets that both tables have. */
+/** Sets that both tables have, and what of a service lies in them alike. */
+import type { WantedService } from '../../types.ts';
 import type { SetSpec } from '../nftables/index.ts';
+import { type Entry, listens, serviceFamily } from './image.ts';
 
 export type Families<T> = Record<4 | 6, T>;
 export const families = [4, 6] as const;
@@ -17,6 +19,16 @@ export const vip = both(
   (f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: ['mark'] }),
 );
 export const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: ['mark'] }));
+/** Where a service is listened to, in these two. */
+export const listenEntries = (s: WantedService, mark: number): Entry[] => {
+  const f = serviceFamily(s);
+  const data = [mark];
+  return listens(s).map(({ address, protocol, port }) =>
+    port === 0
+      ? { set: any[f], key: [address, protocol], data }
+      : { set: vip[f], key: [address, protocol, port], data },
+  );
+};
 /** Servers to which new connections may come by persistence. */
 export const open: SetSpec = { name: 'open', key: ['mark'] };
 /** Which server a client had, for each service. */
