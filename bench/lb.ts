@@ -8,12 +8,14 @@ import { bpfUpdateRows } from './lb/bpf-updates.ts';
 import { checkRows } from './lb/checks.ts';
 import { failoverRows } from './lb/failover.ts';
 import { packetRows } from './lb/packets.ts';
+import { proxyRows } from './lb/proxy.ts';
 import { throughputRows } from './lb/throughput.ts';
 import { updateRows } from './lb/updates.ts';
 
 /** In the order in which they are shown. */
 const groups: readonly ((o: BenchOptions) => AsyncIterable<Row>)[] = [
   throughputRows,
+  proxyRows,
   failoverRows,
   packetRows,
   updateRows,

@@ -1,355 +1,121 @@
 /*
- * TCP connections whose bytes go from one to another without being looked at, all moved here: JavaScript is told when one
- * came, stands, ended or is gone, and of no byte. One epoll, one call for each turn of the event loop. Ends and listeners
- * are numbers, never used for another while somebody may still know the old one. Node-API only.
- *
- * An end has at most one chunk waiting for it (64 KiB), allocated only while it does not take what came: nothing more is
- * read from the other end meanwhile.
+ * TCP connections whose bytes go from a client to a server and back without being looked at, all in threads of their own:
+ * JavaScript says where to listen, which servers there are and whose turn it is, and is asked only where no turns were
+ * given or a server refused. Fronts, servers and questions are numbers. relay-hub.h has what is shared,
+ * relay-worker.h the threads, which relay-opens.h, relay-moves.h, relay-ends.h and relay-batch.h serve. Node-API only.
  */
 #define _GNU_SOURCE
 #include "handles.h"
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "relay-worker.h"
 
-enum {
-  CHUNK = 64 * 1024,
-  ROUNDS = 4,        /* chunks of one direction in one turn, so that a fast sender takes no more than its share */
-  ACCEPTS = 64,      /* of one listener in one turn */
-  READY = 256,       /* sockets that one turn looks at */
-  ENDS = 1 << 20,    /* places; the other bits of a number say how often its place was used */
-  PLACE_BITS = 20,
-  USES = 1 << 11,
-  TOLD = 1024,       /* events that wait for JavaScript */
-  TOLD_PARTS = 5,    /* number, kind, value, bytes received and sent */
-  SPARE = 16         /* events that one socket makes at most in a step */
-};
-/* What JavaScript is told; the same numbers in src/host/linux/relays.ts. */
-enum { ACCEPTED = 1, CONNECTED, FAILED, ENDED, CLOSED, CROWDED };
-enum state { FREE, LISTENING, CONNECTING, STANDING, RELAYING, LEAVING };
+enum { TOLD = 1024 /* that JavaScript hears of in one call */, HEADER = 4096, TURNS = 1 << 16 };
 
-struct end {
-  int fd;
-  uint32_t number;
-  enum state state;
-  struct end *other;  /* while relaying, and neither is closed */
-  bool finished;      /* the peer sends no more, and it was all taken from it */
-  bool handed;        /* and handed on, with the end behind it */
-  bool shut;          /* it is told that no more comes */
-  bool shut_wanted;   /* when what waits has gone */
-  bool looked_at;     /* epoll has it */
-  uint8_t *waiting;   /* for it */
-  size_t from, to;
-  double received, sent;
-  struct end *next_free;
-};
 struct hub {
   struct handle handle;
-  int epoll;
-  struct end **ends; /* by place */
-  uint32_t places;
-  struct end *free;
-  double *told;
-  uint32_t count;
-  napi_ref memory;
-  uint8_t chunk[CHUNK];
+  struct shared shared;
+  int32_t *memory; /* of JavaScript */
+  napi_ref reference;
 };
-static const napi_type_tag HUB_TAG = {0x3c1f9a7be0d64215, 0xa84b6f0d92e15c37};
+static const napi_type_tag HUB_TAG = {0x3c1f9a7be0d64215, 0xa84b6f0d92e15c38};
 
-/* ------------------------------------------------------------------------------------------------------- places */
+/* ---------------------------------------------------------------------------------------------------------- taking away */
 
-static struct end *end_of(struct hub *h, uint32_t number) {
-  uint32_t place = number & (ENDS - 1);
-  struct end *e = place < h->places ? h->ends[place] : NULL;
-  return e && e->state != FREE && e->number == number ? e : NULL;
-}
-static struct end *new_end(struct hub *h, int fd, enum state state) {
-  struct end *e = h->free;
-  if (e) h->free = e->next_free;
-  else {
-    if (h->places == ENDS) return NULL;
-    if ((h->places & (h->places - 1)) == 0) { /* a power of two: full */
-      struct end **more = realloc(h->ends, (h->places ? h->places * 2 : 1) * sizeof *more);
-      if (!more) return NULL;
-      h->ends = more;
-    }
-    e = calloc(1, sizeof *e);
-    if (!e) return NULL;
-    e->number = h->places;
-    h->ends[h->places++] = e;
+static void free_front(struct front *f) {
+  for (struct listener *l = f->listeners, *next; l; l = next) {
+    next = l->next;
+    close(l->fd);
+    free(l);
   }
-  uint32_t number = e->number;
-  memset(e, 0, sizeof *e);
-  e->number = number;
-  e->fd = fd;
-  e->state = state;
-  return e;
+  free(f->turns);
+  free(f);
 }
-static void free_end(struct hub *h, struct end *e) {
-  close(e->fd);
-  free(e->waiting);
-  e->waiting = NULL;
-  e->state = FREE;
-  if (e->other) e->other->other = NULL;
-  e->other = NULL;
-  uint32_t uses = (e->number >> PLACE_BITS) + 1;
-  e->number = (uses % USES) << PLACE_BITS | (e->number & (ENDS - 1));
-  e->next_free = h->free;
-  h->free = e;
-}
-/* From now on; and when it is already: what is there is told anew. */
-static int look_at(struct hub *h, struct end *e) {
-  struct epoll_event v = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u32 = e->number};
-  if (e->state == LISTENING) v.events = EPOLLIN | EPOLLET;
-  int r = epoll_ctl(h->epoll, e->looked_at ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, e->fd, &v);
-  if (r == 0) e->looked_at = true;
-  return r;
+static void dismantle_hub(struct handle *handle) {
+  struct hub *h = (struct hub *)handle;
+  struct shared *s = &h->shared;
+  stop_workers(s);
+  for (uint32_t i = 0; i < s->front_places; i++)
+    if (s->fronts[i]) free_front(s->fronts[i]);
+  for (uint32_t i = 0; i < s->server_places; i++) free(s->servers[i]);
+  free(s->fronts);
+  free(s->servers);
+  free(s->questions);
+  free(s->told);
+  pthread_mutex_destroy(&s->lock);
+  pthread_cond_destroy(&s->swept);
+  close(s->bell);
+  if (h->handle.addon) drop_reference(h->handle.addon->env, &h->reference);
 }
 
-/* --------------------------------------------------------------------------------------------------------- telling */
-
-static void tell_with(struct hub *h, uint32_t number, int kind, double value, double received, double sent) {
-  double *at = h->told + (size_t)h->count++ * TOLD_PARTS;
-  at[0] = number;
-  at[1] = kind;
-  at[2] = value;
-  at[3] = received;
-  at[4] = sent;
-}
-static void tell(struct hub *h, uint32_t number, int kind, double value) { tell_with(h, number, kind, value, 0, 0); }
-/* Whatever is called may close anything, the hub too. */
-static void say(struct hub *h) {
-  uint32_t n = h->count;
-  if (n == 0) return;
-  h->count = 0;
-  call_back(&h->handle, n);
-}
-
-/* ---------------------------------------------------------------------------------------------------------- moving */
-
-static void broken(struct hub *h, struct end *e) {
-  uint32_t number = e->number;
-  bool known = e->state != LEAVING;
-  free_end(h, e);
-  if (known) tell_with(h, number, CLOSED, 0, e->received, e->sent);
-}
-/* Both directions are over: there is nothing more to do for it. True: it is gone. */
-static bool over(struct hub *h, struct end *e) {
-  if (!e->finished || !e->handed || !e->shut) return false;
-  broken(h, e);
-  return true;
-}
-/* No more comes for it: the end of its other is handed on. */
-static void shut(struct hub *h, struct end *e) {
-  struct end *source = e->other;
-  shutdown(e->fd, SHUT_WR);
-  e->shut = true;
-  if (source && source->finished && !source->handed) {
-    source->handed = true;
-    tell(h, source->number, ENDED, 0);
-  }
-}
-/* What waits for it. False: it broke, or does not take all. */
-static bool flush(struct hub *h, struct end *e) {
-  while (e->waiting) {
-    ssize_t n = send(e->fd, e->waiting + e->from, e->to - e->from, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      if (errno != EAGAIN) broken(h, e);
-      return false;
-    }
-    e->from += (size_t)n;
-    e->sent += (double)n;
-    if (e->from < e->to) return false; /* told when there is room */
-    free(e->waiting);
-    e->waiting = NULL;
-  }
-  if (e->shut_wanted && !e->shut) shut(h, e);
-  return true;
-}
-/* Bytes for it, behind what waits. False: it broke, or there is no memory to keep them in. */
-static bool give(struct hub *h, struct end *e, const uint8_t *bytes, size_t length) {
-  size_t done = 0;
-  if (!e->waiting) {
-    ssize_t n;
-    do n = send(e->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN) {
-      broken(h, e);
-      return false;
-    }
-    done = n > 0 ? (size_t)n : 0;
-    e->sent += (double)done;
-    if (done == length) return true;
-  }
-  size_t before = e->waiting ? e->to - e->from : 0, rest = length - done;
-  uint8_t *kept = malloc(before + rest);
-  if (!kept) {
-    broken(h, e);
-    return false;
-  }
-  if (before) memcpy(kept, e->waiting + e->from, before);
-  memcpy(kept + before, bytes + done, rest);
-  free(e->waiting);
-  e->waiting = kept;
-  e->from = 0;
-  e->to = before + rest;
-  return true;
-}
-/* From one to its other, as long as the one has something and the other takes it. `ending`: its end may stand behind. */
-static void pump(struct hub *h, struct end *from, bool ending) {
-  uint32_t number = from->number;
-  for (int i = 0; i < ROUNDS; i++) {
-    struct end *to = from->other;
-    if (!to || from->finished || to->waiting) return;
-    ssize_t n = recv(from->fd, h->chunk, CHUNK, MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      if (errno != EAGAIN) broken(h, from);
-      return;
-    }
-    if (n == 0) {
-      from->finished = true;
-      to->shut_wanted = true;
-      if (flush(h, to)) over(h, to);
-      if ((from = end_of(h, number))) over(h, from);
-      return;
-    }
-    from->received += (double)n;
-    if (!give(h, to, h->chunk, (size_t)n)) return;
-    if (n < CHUNK && !ending) return; /* told when more is there */
-  }
-  look_at(h, from); /* told anew: there may be more */
-}
-
-static void accept_all(struct hub *h, struct end *listener) {
-  uint32_t number = listener->number;
-  for (int i = 0; i < ACCEPTS; i++) {
-    if (h->count > TOLD - SPARE) break;
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-      if (errno == EAGAIN) return;
-      if (errno == EINTR || errno == ECONNABORTED) continue;
-      tell(h, number, CROWDED, errno); /* it waits in the kernel's queue until resume() */
-      return;
-    }
-    struct end *e = new_end(h, fd, STANDING);
-    if (!e) {
-      close(fd);
-      tell(h, number, CROWDED, ENOMEM);
-      return;
-    }
-    tell(h, number, ACCEPTED, e->number);
-  }
-  look_at(h, listener);
-}
-static void connected(struct hub *h, struct end *e) {
-  int error = 0;
-  socklen_t n = sizeof error;
-  getsockopt(e->fd, SOL_SOCKET, SO_ERROR, &error, &n);
-  if (error != 0) {
-    uint32_t number = e->number;
-    free_end(h, e);
-    tell(h, number, FAILED, -error);
-    return;
-  }
-  e->state = STANDING;
-  tell(h, e->number, CONNECTED, 0);
-}
-static void step(struct hub *h, struct end *e, uint32_t events) {
-  bool gone = events & (EPOLLERR | EPOLLHUP);
-  uint32_t number = e->number;
-  switch (e->state) {
-    case LISTENING:
-      accept_all(h, e);
-      return;
-    case CONNECTING:
-      connected(h, e);
-      return;
-    case STANDING:
-      if (events & EPOLLERR) broken(h, e);
-      return;
-    case LEAVING:
-      if (gone || flush(h, e)) free_end(h, e);
-      return;
-    case RELAYING:
-      break;
-    case FREE:
-      return;
-  }
-  struct end *source = e->other;
-  uint32_t feeding = source ? source->number : 0;
-  if (events & EPOLLOUT && (e->waiting || (e->shut_wanted && !e->shut)) && flush(h, e)) {
-    if (over(h, e)) return;
-    /* What was left with the sender. */
-    if (source && (source = end_of(h, feeding)) && source->state == RELAYING) {
-      if (!over(h, source)) pump(h, source, true);
-    }
-  }
-  if ((e = end_of(h, number)) && events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
-    pump(h, e, gone || events & EPOLLRDHUP);
-  /* Cut, and nothing is read from it any more that would say so. */
-  if (events & EPOLLERR && (e = end_of(h, number)) && (e->finished || !e->other)) broken(h, e);
-}
+/* ------------------------------------------------------------------------------------------------------- being told */
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
   (void)status;
   (void)events;
   struct hub *h = (struct hub *)uv_handle_get_data((uv_handle_t *)poll);
-  struct epoll_event ready[READY];
-  int n;
-  do n = epoll_wait(h->epoll, ready, READY, 0);
-  while (n < 0 && errno == EINTR);
-  h->handle.owners++; /* what is called may close it */
-  for (int i = 0; i < n && h->handle.open; i++) {
-    struct end *e = end_of(h, ready[i].data.u32);
-    if (e) step(h, e, ready[i].events);
-    if (h->count > TOLD - SPARE) say(h);
+  struct shared *s = &h->shared;
+  uint64_t rings;
+  if (read(s->bell, &rings, sizeof rings) < 0) return;
+  pthread_mutex_lock(&s->lock);
+  uint32_t n = s->told_count < TOLD ? s->told_count : TOLD;
+  memcpy(h->memory, s->told, (size_t)n * TOLD_INTS * sizeof *s->told);
+  s->told_count -= n;
+  if (s->told_count > 0) {
+    memmove(s->told, s->told + (size_t)n * TOLD_INTS, (size_t)s->told_count * TOLD_INTS * sizeof *s->told);
+    ring(s->bell);
   }
-  if (h->handle.open) say(h);
-  release_handle(&h->handle);
+  pthread_mutex_unlock(&s->lock);
+  if (n > 0) call_back(&h->handle, n);
 }
 
 /* ------------------------------------------------------------------------------------------------ for JavaScript */
 
-static void dismantle_hub(struct handle *handle) {
-  struct hub *h = (struct hub *)handle;
-  for (uint32_t i = 0; i < h->places; i++) {
-    if (h->ends[i]->state != FREE) {
-      close(h->ends[i]->fd);
-      free(h->ends[i]->waiting);
-    }
-    free(h->ends[i]);
-  }
-  free(h->ends);
-  h->ends = NULL;
-  h->places = 0;
-  close(h->epoll);
-  if (h->handle.addon) drop_reference(h->handle.addon->env, &h->memory);
-}
-
-/* hub(): what all ends belong to, or the negative errno */
+/*
+ * hub(workers, batches, most, connectMs, idleMs): what all belongs to, or the negative errno. `batches`: many system calls
+ * in one, where the kernel has an io_uring. `most`: connections at the same time,
+ * what comes beyond is reset. `connectMs`: for a server to take a connection, and for an answer to who takes it. `idleMs`:
+ * a connection on which nothing moved for so long is cut.
+ */
 static napi_value js_hub(napi_env env, napi_callback_info info) {
   struct arguments a;
-  if (!take_arguments(env, info, "hub", 0, &a)) return NULL;
+  uint32_t workers, most, connect_ms, idle_ms;
+  bool batches;
+  if (!take_arguments(env, info, "hub", 5, &a) || !take_u32(&a, 0, 1, WORKERS, &workers) ||
+      !take_bool(&a, 1, &batches) || !take_u32(&a, 2, 0, INT32_MAX, &most) ||
+      !take_u32(&a, 3, 1, INT32_MAX, &connect_ms) || !take_u32(&a, 4, 1, INT32_MAX, &idle_ms))
+    return NULL;
   struct hub *h = calloc(1, sizeof *h);
   if (!h) return integer(env, -ENOMEM);
-  h->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (h->epoll < 0) {
+  struct shared *s = &h->shared;
+  s->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (s->bell < 0) {
     int failed = errno;
     free(h);
     return integer(env, -failed);
   }
+  pthread_mutex_init(&s->lock, NULL);
+  pthread_cond_init(&s->swept, NULL);
+  s->most = most;
+  s->connect_ms = connect_ms;
+  s->idle_ms = idle_ms;
+  s->batches = batches;
   h->handle.dismantle = dismantle_hub;
-  return adopt_handle(env, &h->handle, &HUB_TAG, h->epoll);
+  for (uint32_t i = 0; i < workers; i++) {
+    s->worker[i] = new_worker(s, i);
+    if (!s->worker[i]) {
+      int failed = errno;
+      dismantle_hub(&h->handle);
+      free(h);
+      return integer(env, -failed);
+    }
+    s->workers++;
+  }
+  return adopt_handle(env, &h->handle, &HUB_TAG, s->bell);
 }
 static struct hub *take_hub(const struct arguments *a) { return (struct hub *)take_open_handle(a, &HUB_TAG); }
 
 /*
- * watch(hub, callback): the ArrayBuffer of what is told, five doubles each: number, kind, value, bytes received, bytes
- * sent. `callback` is called with how many there are. Once.
+ * watch(hub, callback): the ArrayBuffer of what is told, thirteen int32 each: kind, question, front, listener, server,
+ * errno, and the client's sockaddr. `callback` is called with how many there are. Once.
  */
 static napi_value js_watch(napi_env env, napi_callback_info info) {
   struct arguments a;
@@ -357,21 +123,21 @@ static napi_value js_watch(napi_env env, napi_callback_info info) {
   napi_value memory;
   void *told;
   if (!take_arguments(env, info, "watch", 2, &a) || !(h = take_hub(&a)) || !take_function(&a, 1)) return NULL;
-  if (h->told) {
+  if (h->memory) {
     type_error(&a, "ERR_WATCHED", "this is watched already");
     return NULL;
   }
-  if (napi_create_arraybuffer(env, TOLD * TOLD_PARTS * sizeof(double), &told, &memory) != napi_ok ||
-      napi_create_reference(env, memory, 1, &h->memory) != napi_ok)
+  if (napi_create_arraybuffer(env, TOLD * TOLD_INTS * sizeof(int32_t), &told, &memory) != napi_ok ||
+      napi_create_reference(env, memory, 1, &h->reference) != napi_ok)
     return NULL;
-  h->told = told;
+  h->memory = told;
   int r = watch_handle(&h->handle, a.value[0], UV_READABLE, a.value[1], on_ready);
   return r < 0 ? integer(env, r) : memory;
 }
-/* The hub, once it is watched: what happens must be told to somebody. */
+/* The hub, once it is watched: what is asked must be asked of somebody. */
 static struct hub *take_watched(const struct arguments *a) {
   struct hub *h = take_hub(a);
-  if (!h || h->told) return h;
+  if (!h || h->memory) return h;
   type_error(a, "ERR_NOT_WATCHED", "watch() was not called");
   return NULL;
 }
@@ -386,6 +152,32 @@ static napi_value js_keep_alive(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
+/* front(hub): the number of what listens; nobody takes its connections until turns() says who. */
+static napi_value js_front(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct hub *h;
+  if (!take_arguments(env, info, "front", 1, &a) || !(h = take_watched(&a))) return NULL;
+  struct shared *s = &h->shared;
+  struct front *f = calloc(1, sizeof *f);
+  pthread_mutex_lock(&s->lock);
+  int64_t at = f ? place_of((void ***)&s->fronts, &s->front_places, f) : -1;
+  if (at >= 0) f->number = (uint32_t)at;
+  pthread_mutex_unlock(&s->lock);
+  if (at >= 0) return integer(env, at);
+  free(f);
+  return integer(env, -ENOMEM);
+}
+/* NULL with *good: there is none of this number. */
+static struct front *take_front(const struct arguments *a, struct hub *h, int i, bool *good) {
+  uint32_t number;
+  *good = take_u32(a, i, 0, UINT32_MAX, &number);
+  return *good && number < h->shared.front_places ? h->shared.fronts[number] : NULL;
+}
+static struct server *take_server(const struct arguments *a, struct hub *h, int i, bool *good) {
+  uint32_t number;
+  *good = take_u32(a, i, 0, UINT32_MAX, &number);
+  return *good && number < h->shared.server_places ? h->shared.servers[number] : NULL;
+}
 static bool take_sockaddr(const struct arguments *a, int i, struct sockaddr_storage *name, socklen_t *length) {
   uint8_t *bytes;
   size_t n;
@@ -395,177 +187,220 @@ static bool take_sockaddr(const struct arguments *a, int i, struct sockaddr_stor
   *length = (socklen_t)n;
   return true;
 }
-/* A socket with its number, looked at from now on; or the negative errno, and it is closed. */
-static int64_t take_in(struct hub *h, int fd, enum state state) {
-  struct end *e = new_end(h, fd, state);
-  if (!e) {
-    close(fd);
-    return -ENOMEM;
+/* A socket that listens, or -1. Nagle's algorithm is off for what it accepts, which inherits that. */
+static int listening(const struct sockaddr_storage *name, socklen_t length, int backlog) {
+  const int on = 1;
+  int fd = socket(name->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (r == 0) r = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (r == 0 && name->ss_family == AF_INET) r = setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+  if (r == 0 && name->ss_family == AF_INET6) {
+    r = setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
+    if (r == 0) r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
-  if (look_at(h, e) < 0) {
-    int failed = errno;
-    free_end(h, e);
-    return -failed;
-  }
-  return e->number;
+  if (r == 0) r = bind(fd, (const struct sockaddr *)name, length);
+  if (r == 0) r = listen(fd, backlog);
+  if (r == 0) return fd;
+  int failed = errno;
+  close(fd);
+  errno = failed;
+  return -1;
 }
-
-/*
- * listen(hub, sockaddr, backlog): a listener's number, or the negative errno. The address need not be on this host yet
- * (IP_FREEBIND). What it accepts is told, and never delayed by Nagle's algorithm, which it inherits.
- */
+/* listen(hub, front, sockaddr, backlog): the listener's number within the front, or the negative errno. The address need not be on this host yet (IP_FREEBIND). */
 static napi_value js_listen(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct hub *h;
   struct sockaddr_storage name;
   socklen_t length;
   int backlog;
-  const int on = 1;
-  if (!take_arguments(env, info, "listen", 3, &a) || !(h = take_watched(&a)) || !take_sockaddr(&a, 1, &name, &length) ||
-      !take_int(&a, 2, 0, INT32_MAX, &backlog))
-    return NULL;
-  int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return outcome(env, -1);
-  int r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (r == 0) r = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (r == 0 && name.ss_family == AF_INET) r = setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
-  if (r == 0 && name.ss_family == AF_INET6) {
-    r = setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
-    if (r == 0) r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  bool good;
+  if (!take_arguments(env, info, "listen", 4, &a) || !(h = take_watched(&a))) return NULL;
+  struct front *f = take_front(&a, h, 1, &good);
+  if (!good || !take_sockaddr(&a, 2, &name, &length) || !take_int(&a, 3, 0, INT32_MAX, &backlog)) return NULL;
+  if (!f) return integer(env, -EBADF);
+  struct listener *l = calloc(1, sizeof *l);
+  if (!l) return integer(env, -ENOMEM);
+  l->fd = listening(&name, length, backlog);
+  if (l->fd < 0) {
+    int failed = errno;
+    free(l);
+    return integer(env, -failed);
   }
-  if (r == 0) r = bind(fd, (struct sockaddr *)&name, length);
-  if (r == 0) r = listen(fd, backlog);
-  if (r == 0) return integer(env, take_in(h, fd, LISTENING));
-  int failed = errno;
-  close(fd);
-  return integer(env, -failed);
-}
-/* resume(hub, listener): after it was told that there is no room (CROWDED) */
-static napi_value js_resume(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct hub *h;
-  uint32_t number;
-  if (!take_arguments(env, info, "resume", 2, &a) || !(h = take_watched(&a)) || !take_u32(&a, 1, 0, UINT32_MAX, &number))
-    return NULL;
-  struct end *e = end_of(h, number);
-  if (!e || e->state != LISTENING) return integer(env, -EBADF);
-  return outcome(env, look_at(h, e));
-}
-/* connect(hub, sockaddr, source or undefined): a number, of which is told whether it stands; or the negative errno */
-static napi_value js_connect(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct hub *h;
-  struct sockaddr_storage name, source;
-  socklen_t length, source_length = 0;
-  const int on = 1;
-  if (!take_arguments(env, info, "connect", 3, &a) || !(h = take_watched(&a)) ||
-      !take_sockaddr(&a, 1, &name, &length) ||
-      (!is_undefined(&a, 2) && !take_sockaddr(&a, 2, &source, &source_length)))
-    return NULL;
-  int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return outcome(env, -1);
-  int r = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (r == 0 && source_length > 0) {
-    /* The port is the kernel's choice once the peer is known: the pair of both must be new, not the port alone. */
-    r = setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (r == 0) r = bind(fd, (struct sockaddr *)&source, source_length);
-  }
-  if (r == 0) r = connect(fd, (struct sockaddr *)&name, length);
-  if (r == 0 || errno == EINPROGRESS) return integer(env, take_in(h, fd, CONNECTING));
-  int failed = errno;
-  close(fd);
-  return integer(env, -failed);
+  struct shared *s = &h->shared;
+  l->watched = LISTENER;
+  l->front = f;
+  pthread_mutex_lock(&s->lock);
+  l->next = f->listeners;
+  l->number = l->next ? l->next->number + 1 : 0;
+  f->listeners = l;
+  pthread_mutex_unlock(&s->lock);
+  int r = 0; /* of the last one: those before it listen, and closing the front ends that */
+  for (uint32_t i = 0; i < s->workers && r == 0; i++) r = listen_on(s->worker[i], l);
+  return outcome(env, r < 0 ? r : (int64_t)l->number);
 }
 
-static struct end *take_end(const struct arguments *a, struct hub *h, int i, bool *good) {
-  uint32_t number;
-  *good = take_u32(a, i, 0, UINT32_MAX, &number);
-  return *good ? end_of(h, number) : NULL;
-}
-/* write(hub, number, bytes): before what will be relayed to it. -EBADF: it is gone. */
-static napi_value js_write(napi_env env, napi_callback_info info) {
+/* server(hub, front, sockaddr, source or undefined): its number, or the negative errno */
+static napi_value js_server(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct hub *h;
+  struct server made = {0}, *v = NULL;
   bool good;
+  if (!take_arguments(env, info, "server", 4, &a) || !(h = take_watched(&a))) return NULL;
+  struct front *f = take_front(&a, h, 1, &good);
+  if (!good || !take_sockaddr(&a, 2, &made.to, &made.to_length) ||
+      (!is_undefined(&a, 3) && !take_sockaddr(&a, 3, &made.source, &made.source_length)))
+    return NULL;
+  if (!f) return integer(env, -EBADF);
+  struct shared *s = &h->shared;
+  int64_t at = -1;
+  if ((v = calloc(1, sizeof *v))) {
+    v->front = f;
+    v->to = made.to;
+    v->to_length = made.to_length;
+    v->source = made.source;
+    v->source_length = made.source_length;
+    pthread_mutex_lock(&s->lock);
+    at = place_of((void ***)&s->servers, &s->server_places, v);
+    v->number = (uint32_t)at;
+    pthread_mutex_unlock(&s->lock);
+  }
+  if (at >= 0) return integer(env, at);
+  free(v);
+  return integer(env, -ENOMEM);
+}
+/*
+ * turns(hub, front, servers or undefined): uint32 numbers in the processor's order, one connection to each in a circle;
+ * none: what comes is reset; undefined: JavaScript is asked for each.
+ */
+static napi_value js_turns(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct hub *h;
   uint8_t *bytes;
   size_t n;
-  if (!take_arguments(env, info, "write", 3, &a) || !(h = take_watched(&a))) return NULL;
-  struct end *e = take_end(&a, h, 1, &good);
-  if (!good || !take_bytes(&a, 2, 1, CHUNK, &bytes, &n)) return NULL;
-  if (!e || e->state != STANDING) return integer(env, -EBADF);
-  if (!give(h, e, bytes, n)) return integer(env, -EPIPE);
+  bool good;
+  if (!take_arguments(env, info, "turns", 3, &a) || !(h = take_watched(&a))) return NULL;
+  struct front *f = take_front(&a, h, 1, &good);
+  if (!good || !take_optional_bytes(&a, 2, 0, TURNS * sizeof(uint32_t), &bytes, &n)) return NULL;
+  if (!f) return integer(env, -EBADF);
+  struct shared *s = &h->shared;
+  uint32_t count = (uint32_t)(n / sizeof(uint32_t));
+  struct server **turns = count ? malloc(count * sizeof *turns) : NULL;
+  if (count && !turns) return integer(env, -ENOMEM);
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t number;
+    memcpy(&number, bytes + i * sizeof number, sizeof number);
+    turns[i] = number < s->server_places ? s->servers[number] : NULL;
+    if (turns[i] && turns[i]->front == f) continue;
+    free(turns);
+    return integer(env, -EBADF);
+  }
+  pthread_mutex_lock(&s->lock);
+  free(f->turns);
+  f->turns = turns;
+  f->count = count;
+  f->at = 0;
+  f->asks = is_undefined(&a, 2);
+  pthread_mutex_unlock(&s->lock);
   return integer(env, 0);
 }
-/* relay(hub, one, other): from now on what comes from either goes to the other. -EBADF: one of them is gone. */
-static napi_value js_relay(napi_env env, napi_callback_info info) {
+/* take(hub, question, server or undefined, header or undefined): who takes it, and what it is told first; undefined: nobody, and it is reset. -EBADF: it is gone. */
+static napi_value js_take(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct hub *h;
-  bool good;
-  if (!take_arguments(env, info, "relay", 3, &a) || !(h = take_watched(&a))) return NULL;
-  struct end *one = take_end(&a, h, 1, &good);
-  struct end *other = good ? take_end(&a, h, 2, &good) : NULL;
-  if (!good) return NULL;
-  if (!one || !other || one == other || one->state != STANDING || other->state != STANDING) return integer(env, -EBADF);
-  struct end *both[] = {one, other};
-  for (int i = 0; i < 2; i++) {
-    both[i]->state = RELAYING;
-    both[i]->other = both[1 - i];
-    if (look_at(h, both[i]) < 0) return outcome(env, -1);
+  uint32_t number;
+  uint8_t *bytes;
+  size_t n;
+  bool good = true;
+  if (!take_arguments(env, info, "take", 4, &a) || !(h = take_watched(&a)) || !take_u32(&a, 1, 0, UINT32_MAX, &number))
+    return NULL;
+  struct server *v = is_undefined(&a, 2) ? NULL : take_server(&a, h, 2, &good);
+  if (!good || !take_optional_bytes(&a, 3, 0, HEADER, &bytes, &n)) return NULL;
+  if (!v && !is_undefined(&a, 2)) return integer(env, -EBADF);
+  struct shared *s = &h->shared;
+  uint8_t *header = n ? malloc(n) : NULL;
+  if (n && !header) return integer(env, -ENOMEM);
+  if (n) memcpy(header, bytes, n);
+  pthread_mutex_lock(&s->lock);
+  struct relay *r = asked_by(s, number);
+  bool waits = r && r->state == ASKING && !r->in_inbox && (!v || r->listener->front == v->front);
+  if (waits) {
+    r->answer = v;
+    if (v) atomic_fetch_add_explicit(&v->opening, 1, memory_order_relaxed);
+    free(r->header);
+    r->header = header;
+    r->header_length = (uint32_t)n;
+    put_into_inbox(r->worker, r);
   }
-  return integer(env, 0);
+  pthread_mutex_unlock(&s->lock);
+  if (waits) return integer(env, 0);
+  free(header);
+  return integer(env, -EBADF);
 }
-/* names(hub, number, room): sockaddr of the socket itself, and from half of `room` on that of its peer; 0 or the negative errno */
-static napi_value js_names(napi_env env, napi_callback_info info) {
+/* tally(hub, server, room): connections that stood, bytes to the server and from it, connections that stand and that are being opened */
+static napi_value js_tally(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct hub *h;
   bool good;
   uint8_t *room;
   size_t n;
-  if (!take_arguments(env, info, "names", 3, &a) || !(h = take_watched(&a))) return NULL;
-  struct end *e = take_end(&a, h, 1, &good);
-  if (!good || !take_bytes(&a, 2, 2 * sizeof(struct sockaddr_in6), 2 * sizeof(struct sockaddr_storage), &room, &n))
-    return NULL;
-  if (!e) return integer(env, -EBADF);
-  socklen_t local = (socklen_t)(n / 2), peer = (socklen_t)(n / 2);
-  int r = getsockname(e->fd, (struct sockaddr *)room, &local);
-  if (r == 0) r = getpeername(e->fd, (struct sockaddr *)(room + n / 2), &peer);
-  return outcome(env, r);
+  if (!take_arguments(env, info, "tally", 3, &a) || !(h = take_watched(&a))) return NULL;
+  struct server *v = take_server(&a, h, 1, &good);
+  if (!good || !take_bytes(&a, 2, 5 * sizeof(double), 5 * sizeof(double), &room, &n)) return NULL;
+  if (!v) return integer(env, -EBADF);
+  const double all[] = {(double)v->opened, (double)v->in, (double)v->out, (double)v->active, (double)v->opening};
+  memcpy(room, all, sizeof all);
+  return integer(env, 0);
 }
-/* received(hub, number), sent(hub, number): bytes; -EBADF when it is gone */
-static napi_value bytes_moved(napi_env env, napi_callback_info info, const char *function, bool received) {
+
+/* dropServer(hub, server): its connections are cut when this returns. The turns of its front were set anew before. */
+static napi_value js_drop_server(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct hub *h;
   bool good;
-  if (!take_arguments(env, info, function, 2, &a) || !(h = take_watched(&a))) return NULL;
-  struct end *e = take_end(&a, h, 1, &good);
+  if (!take_arguments(env, info, "dropServer", 2, &a) || !(h = take_watched(&a))) return NULL;
+  struct server *v = take_server(&a, h, 1, &good);
   if (!good) return NULL;
-  return number(env, !e ? -EBADF : received ? e->received : e->sent);
-}
-static napi_value js_received(napi_env env, napi_callback_info info) { return bytes_moved(env, info, "received", true); }
-static napi_value js_sent(napi_env env, napi_callback_info info) { return bytes_moved(env, info, "sent", false); }
-
-/* end(hub, number, reset): nothing is told of it any more. With `reset` its peer sees that it was cut; else what waits for it is still sent. */
-static napi_value js_end(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct hub *h;
-  bool good, reset;
-  if (!take_arguments(env, info, "end", 3, &a) || !(h = take_watched(&a))) return NULL;
-  struct end *e = take_end(&a, h, 1, &good);
-  if (!good || !take_bool(&a, 2, &reset)) return NULL;
-  if (!e || e->state == LEAVING) return integer(env, -EBADF);
-  if (reset) {
-    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(e->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  }
-  if (reset || !e->waiting) free_end(h, e);
-  else {
-    if (e->other) e->other->other = NULL;
-    e->other = NULL;
-    e->state = LEAVING;
-  }
+  if (!v) return integer(env, -EBADF);
+  for (uint32_t i = 0; i < v->front->count; i++)
+    if (v->front->turns[i] == v) return integer(env, -EBUSY);
+  atomic_store(&v->gone, true);
+  sweep_all(&h->shared);
+  h->shared.servers[v->number] = NULL;
+  free(v);
   return integer(env, 0);
 }
-/* close(hub): all its ends with it. Again is harmless. */
+/* dropFront(hub, front): nothing listens any more, and all its connections are cut, when this returns; its servers are gone with it. */
+static napi_value js_drop_front(napi_env env, napi_callback_info info) {
+  struct arguments a;
+  struct hub *h;
+  bool good;
+  if (!take_arguments(env, info, "dropFront", 2, &a) || !(h = take_watched(&a))) return NULL;
+  struct front *f = take_front(&a, h, 1, &good);
+  if (!good) return NULL;
+  if (!f) return integer(env, -EBADF);
+  struct shared *s = &h->shared;
+  pthread_mutex_lock(&s->lock);
+  atomic_store(&f->gone, true);
+  f->asks = false;
+  f->count = 0;
+  pthread_mutex_unlock(&s->lock);
+  for (struct listener *l = f->listeners; l; l = l->next)
+    for (uint32_t i = 0; i < s->workers; i++) epoll_ctl(s->worker[i]->epoll, EPOLL_CTL_DEL, l->fd, NULL);
+  sweep_all(s); /* now nobody accepts from it */
+  sweep_all(s); /* and what one worker had handed to another has arrived, and was cut */
+  pthread_mutex_lock(&s->lock);
+  s->fronts[f->number] = NULL;
+  pthread_mutex_unlock(&s->lock);
+  for (uint32_t i = 0; i < s->server_places; i++)
+    if (s->servers[i] && s->servers[i]->front == f) {
+      free(s->servers[i]);
+      s->servers[i] = NULL;
+    }
+  free_front(f);
+  return integer(env, 0);
+}
+/* close(hub): all that belongs to it is cut. Again is harmless. */
 static napi_value js_close(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct handle *h;
@@ -576,10 +411,9 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   static const struct exported functions[] = {
-      {"hub", js_hub},     {"watch", js_watch}, {"keepAlive", js_keep_alive}, {"listen", js_listen},
-      {"resume", js_resume}, {"connect", js_connect}, {"write", js_write},    {"relay", js_relay},
-      {"names", js_names}, {"received", js_received}, {"sent", js_sent},      {"end", js_end},
-      {"close", js_close},
+      {"hub", js_hub},     {"watch", js_watch}, {"keepAlive", js_keep_alive},   {"front", js_front},
+      {"listen", js_listen}, {"server", js_server}, {"turns", js_turns},        {"take", js_take},
+      {"tally", js_tally}, {"close", js_close}, {"dropServer", js_drop_server}, {"dropFront", js_drop_front},
   };
   return export_addon(env, exports, functions, sizeof functions / sizeof *functions);
 }

@@ -4,14 +4,10 @@
  * data cross as the raw bytes of the kernel's structures. Conventions: arguments.h, handles.h.
  */
 #define _GNU_SOURCE
-#include "handles.h"
+#include "epoll.h"
+#include "timer.h"
 #include <fcntl.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
   MAX_SLOTS = 1024,          /* UIO_MAXIOV, the most that recvmmsg takes */
@@ -23,70 +19,7 @@ enum {
   MAX_OPTION = 65536,
   IOCTL_BYTES = 256,
   MAX_FAILURES = 16,
-  MAX_READY = 4096,          /* sockets that one wake of an epoll may tell of */
-  READY_INTS = 2,            /* per ready socket: its number, its EPOLL* events */
 };
-
-enum kind { SOCKET, TIMER, EPOLL };
-
-struct endpoint {
-  struct handle handle;
-  enum kind kind;
-  int fd; /* -1 once closed */
-  napi_ref memory; /* the ArrayBuffer of the batch, or of the ready sockets */
-  struct mmsghdr *headers;
-  struct iovec *vectors;
-  uint32_t slots, slot_bytes, control_bytes;
-  int receive_flags;
-  unsigned failures; /* wakes in a row whose receive failed although no error was pending */
-};
-
-static const napi_type_tag TAG = {0x9d4f0c3be1a84c02, 0xa1f35b7702d94e6c};
-
-static void dismantle(struct handle *h) {
-  struct endpoint *e = (struct endpoint *)h;
-  if (e->fd >= 0) close(e->fd);
-  e->fd = -1;
-  if (e->memory) drop_reference(h->addon->env, &e->memory);
-  free(e->headers);
-  free(e->vectors);
-  e->headers = NULL;
-  e->vectors = NULL;
-}
-
-/* Takes `fd` over, also where it fails: then an exception stands, and `*made` is NULL. */
-static napi_value new_endpoint(napi_env env, enum kind kind, int fd, struct endpoint **made) {
-  struct endpoint *e = calloc(1, sizeof *e);
-  *made = NULL;
-  if (!e) {
-    close(fd);
-    napi_throw_error(env, "ERR_NO_MEMORY", "a handle could not be made");
-    return NULL;
-  }
-  e->kind = kind;
-  e->fd = fd;
-  e->handle.dismantle = dismantle;
-  napi_value object = adopt_handle(env, &e->handle, &TAG, fd);
-  if (object) *made = e;
-  return object;
-}
-
-enum wanted { ANY, ONLY_SOCKET, ONLY_TIMER, ONLY_EPOLL };
-
-/* The handle of argument i + 1, open or not. */
-static struct endpoint *take_endpoint(const struct arguments *a, int i, enum wanted wanted) {
-  static const char *const expected[] = {
-      "a handle was expected", "a socket was expected", "a timer was expected", "an epoll was expected"};
-  struct endpoint *e = tagged(a, i, &TAG);
-  if (e && (wanted == ANY || e->kind == (enum kind)(wanted - ONLY_SOCKET))) return e;
-  type_error(a, "ERR_INVALID_ARG_TYPE", expected[wanted]);
-  return NULL;
-}
-static struct endpoint *take_open_at(const struct arguments *a, int i, enum wanted wanted) {
-  struct endpoint *e = take_endpoint(a, i, wanted);
-  return e && only_open(a, &e->handle) ? e : NULL;
-}
-static struct endpoint *take_open(const struct arguments *a, enum wanted wanted) { return take_open_at(a, 0, wanted); }
 
 /* open(family, type, protocol): handle. Close-on-exec and non-blocking. */
 static napi_value js_open(napi_env env, napi_callback_info info) {
@@ -385,85 +318,6 @@ static napi_value js_detach(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* epoll(): handle. Watches many sockets with one handle of the event loop and one call for each wake. */
-static napi_value js_epoll(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct endpoint *h;
-  if (!take_arguments(env, info, "epoll", 0, &a)) return NULL;
-  int fd = epoll_create1(EPOLL_CLOEXEC);
-  return fd < 0 ? outcome(env, fd) : new_endpoint(env, EPOLL, fd, &h);
-}
-
-/* epollMemory(epoll, slots): ArrayBuffer of two int32 for each ready socket, its number and its EPOLL* events. */
-static napi_value js_epoll_memory(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct endpoint *h;
-  int slots;
-  napi_value memory;
-  void *data;
-  napi_ref reference;
-  if (!take_arguments(env, info, "epollMemory", 2, &a) || !(h = take_open(&a, ONLY_EPOLL)) ||
-      !take_int(&a, 1, 1, MAX_READY, &slots))
-    return NULL;
-  if (napi_create_arraybuffer(env, (size_t)slots * READY_INTS * sizeof(int32_t), &data, &memory) != napi_ok ||
-      napi_create_reference(env, memory, 1, &reference) != napi_ok)
-    return NULL;
-  drop_reference(env, &h->memory);
-  h->memory = reference;
-  h->slots = (uint32_t)slots;
-  return memory;
-}
-
-/*
- * epollSet(epoll, socket, number, events): watch the socket for these EPOLL* events from now on, under a number of the
- * caller's, and tell once of each change (edge-triggered); set again, it tells anew of what is so. 0 events: no more.
- * A socket that is closed leaves by itself.
- */
-static napi_value js_epoll_set(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct endpoint *h, *s;
-  int number, events;
-  if (!take_arguments(env, info, "epollSet", 4, &a) || !(h = take_open(&a, ONLY_EPOLL)) ||
-      !(s = take_open_at(&a, 1, ONLY_SOCKET)) || !take_int(&a, 2, 0, INT32_MAX, &number) ||
-      !take_int(&a, 3, 0, INT32_MAX, &events))
-    return NULL;
-  struct epoll_event e = {.events = (uint32_t)events | EPOLLET, .data.u32 = (uint32_t)number};
-  int r = epoll_ctl(h->fd, events ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, s->fd, &e);
-  if (r < 0 && errno == EEXIST && events) r = epoll_ctl(h->fd, EPOLL_CTL_MOD, s->fd, &e);
-  return outcome(env, r);
-}
-
-/* Number of ready sockets now in the memory, or the negative errno. */
-static int take_ready(struct endpoint *h) {
-  napi_env env = h->handle.addon->env;
-  struct epoll_event ready[MAX_READY];
-  napi_value memory;
-  int32_t *out = NULL;
-  size_t total = 0;
-  /* Asked for again each time, as in receive(). */
-  if (!h->memory || napi_get_reference_value(env, h->memory, &memory) != napi_ok ||
-      napi_get_arraybuffer_info(env, memory, (void **)&out, &total) != napi_ok || !out ||
-      total < h->slots * READY_INTS * sizeof(int32_t))
-    return -ENOBUFS;
-  int n;
-  do n = epoll_wait(h->fd, ready, (int)h->slots, 0);
-  while (n < 0 && errno == EINTR);
-  if (n < 0) return -errno;
-  for (int i = 0; i < n; i++) {
-    *out++ = (int32_t)ready[i].data.u32;
-    *out++ = (int32_t)ready[i].events;
-  }
-  return n;
-}
-
-/* epollTake(epoll): sockets ready right now, in the memory; what watch() would tell of at the next turn. */
-static napi_value js_epoll_take(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct endpoint *h;
-  if (!take_arguments(env, info, "epollTake", 1, &a) || !(h = take_open(&a, ONLY_EPOLL))) return NULL;
-  return integer(env, take_ready(h));
-}
-
 /* ------------------------------------------------------------------------------------------ watching */
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
@@ -533,48 +387,6 @@ static napi_value js_keep_alive(napi_env env, napi_callback_info info) {
     return NULL;
   if (h->handle.poll) (yes ? uv_ref : uv_unref)((uv_handle_t *)h->handle.poll);
   return undefined(env);
-}
-
-/* ------------------------------------------------------------------------------------------ time */
-
-static double microseconds(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (double)t.tv_sec * 1e6 + (double)(t.tv_nsec / 1000);
-}
-
-/* now(): whole microseconds of CLOCK_MONOTONIC */
-static napi_value js_now(napi_env env, napi_callback_info info) {
-  (void)info;
-  return number(env, microseconds(CLOCK_MONOTONIC));
-}
-
-/* wallOffset(): CLOCK_REALTIME - CLOCK_MONOTONIC in microseconds, now */
-static napi_value js_wall_offset(napi_env env, napi_callback_info info) {
-  (void)info;
-  return number(env, microseconds(CLOCK_REALTIME) - microseconds(CLOCK_MONOTONIC));
-}
-
-/* timer(): handle of a timerfd on CLOCK_MONOTONIC */
-static napi_value js_timer(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct endpoint *h;
-  if (!take_arguments(env, info, "timer", 0, &a)) return NULL;
-  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  return fd < 0 ? outcome(env, fd) : new_endpoint(env, TIMER, fd, &h);
-}
-
-/* arm(timer, deadline): fires once when now() has reached `deadline` (microseconds); 0 disarms. */
-static napi_value js_arm(napi_env env, napi_callback_info info) {
-  struct arguments a;
-  struct endpoint *h;
-  double deadline;
-  if (!take_arguments(env, info, "arm", 2, &a) || !(h = take_open(&a, ONLY_TIMER)) ||
-      !take_number(&a, 1, 0, 9007199254740991.0, &deadline))
-    return NULL;
-  int64_t us = (int64_t)deadline;
-  struct itimerspec t = {.it_value = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}};
-  return outcome(env, timerfd_settime(h->fd, TFD_TIMER_ABSTIME, &t, NULL));
 }
 
 /* ------------------------------------------------------------------------------------------ module */

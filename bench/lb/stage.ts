@@ -1,7 +1,7 @@
 /** A client, directors and real servers on one switch, with one way for packets between them: what throughput and failover share. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { IpAddress } from '../../src/base/index.ts';
+import { type IpAddress, type Text, text } from '../../src/base/index.ts';
 import type { WantedService } from '../../src/director/types.ts';
 import { type Host, type HostDefinition, Lab, startProbe } from '../../src/lab/index.ts';
 import { RemotePlane, run } from '../../test/lb/bpf-rig.ts';
@@ -32,6 +32,12 @@ export const ways: readonly Way[] = [
   { name: 'proxy', mode: 'proxy' },
   { name: 'HAProxy TCP', mode: 'proxy' },
   { name: 'keepalived IPVS DR', mode: 'DR' },
+];
+export type Mode = { readonly name: Text; readonly argv: readonly string[] };
+/** How wrk asks. */
+export const modes: readonly Mode[] = [
+  { name: text('keep-alive', '长连接'), argv: [] },
+  { name: text('one connection per request', '每请求一个连接'), argv: ['-H', 'Connection: close'] },
 ];
 export const hasIpvs = existsSync('/proc/net/ip_vs');
 

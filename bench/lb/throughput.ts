@@ -4,16 +4,12 @@
  */
 import { type Text, text } from '../../src/base/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
-import { hasIpvs, readWrk, Stage, type Way, ways } from './stage.ts';
+import { hasIpvs, modes, readWrk, Stage, type Way, ways } from './stage.ts';
 
 const RUNS = 3;
 const CONNECTIONS = 64;
 /** Of each side, a second each, in every run. */
 const SLICES = 4;
-const modes = [
-  { name: text('keep-alive', '长连接'), argv: [] },
-  { name: text('one connection per request', '每请求一个连接'), argv: ['-H', 'Connection: close'] },
-] as const;
 /** Requests per second of every slice. */
 type Sides = { readonly way: number[]; readonly direct: number[] };
 
@@ -43,12 +39,14 @@ async function once(way: Way, straight: Way): Promise<readonly Sides[]> {
 const workOf = (mode: Text, way: Way): Text => text(`${mode.en}: ${way.name}`, `${mode.zh}：${way.name}`);
 const fits = (work: Text, only: string | undefined): boolean =>
   only === undefined || work.en.includes(only) || work.zh.includes(only);
-const isPeer = (w: Way): boolean => w.name === 'HAProxy TCP' || w.name === 'keepalived IPVS DR';
+const isPeer = (w: Way): boolean => w.name === 'keepalived IPVS DR';
+/** They have a comparison of their own: proxy.ts. */
+const isProxy = (w: Way): boolean => w.mode === 'proxy';
 
 export async function* throughputRows(o: BenchOptions): AsyncGenerator<Row> {
   const straight = ways.find((w) => w.name === 'direct') as Way;
   for (const way of ways) {
-    if (way === straight || !modes.some((m) => fits(workOf(m.name, way), o.only))) continue;
+    if (way === straight || isProxy(way) || !modes.some((m) => fits(workOf(m.name, way), o.only))) continue;
     const here = hasIpvs || way.name !== 'keepalived IPVS DR';
     const runs = here ? (o.runs ?? RUNS) : 0;
     const all: (readonly Sides[])[] = [];

@@ -7,7 +7,12 @@ import { type BenchOptions, median, type Row } from '../bench.ts';
 import type { UpdateLoad, UpdateTimes } from './updates-main.ts';
 
 const SERVICES = 10_000;
-const SERVERS = 3;
+/** Direct routing hashes: each service has seats for its servers. */
+const LOADS: readonly Omit<UpdateLoad, 'services' | 'changes'>[] = [
+  { method: 'nat', servers: 3 },
+  { method: 'direct-routing', servers: 3 },
+  { method: 'direct-routing', servers: 10 },
+];
 const CHANGES = 50;
 const RUNS = 3;
 
@@ -40,9 +45,9 @@ const figures: readonly Figure[] = [
 ];
 
 export async function* updateRows(o: BenchOptions): AsyncGenerator<Row> {
-  for (const method of ['nat', 'direct-routing'] as const) {
-    const mode = method === 'nat' ? 'NAT' : 'DR';
-    const [en, zh] = [`nft ${mode}, ${SERVICES} x ${SERVERS}`, `nft ${mode}，${SERVICES} × ${SERVERS}`];
+  for (const load of LOADS) {
+    const mode = load.method === 'nat' ? 'NAT' : 'DR';
+    const [en, zh] = [`nft ${mode}, ${SERVICES} x ${load.servers}`, `nft ${mode}，${SERVICES} × ${load.servers}`];
     const rows = figures.map((f) => ({ ...f, work: text(`${en}: ${f.title.en}`, `${zh}：${f.title.zh}`) }));
     const wanted = rows.filter((r) => o.only === undefined || r.work.en.includes(o.only) || r.work.zh.includes(o.only));
     if (wanted.length === 0) continue;
@@ -50,7 +55,7 @@ export async function* updateRows(o: BenchOptions): AsyncGenerator<Row> {
     const times: UpdateTimes[] = [];
     for (let i = 0; i < runs; i++) {
       o.progress(text(`${en}, run ${i + 1}`, `${zh}，第 ${i + 1} 次`));
-      times.push(await measure({ services: SERVICES, servers: SERVERS, method, changes: CHANGES }));
+      times.push(await measure({ ...load, services: SERVICES, changes: CHANGES }));
     }
     for (const w of wanted) {
       const samples = { ours: times.flatMap((t) => w.of(t).ours), peer: times.flatMap((t) => w.of(t).peer) };

@@ -104,6 +104,8 @@ export type LbPeer = {
   readonly leftOut: number;
   /** Messages that were not the peer's. */
   readonly refused: number;
+  /** Why the other hears of connections later than it should; undefined: it does not. */
+  readonly late: Text | undefined;
 };
 export type LbDocument = {
   readonly schema: 1;

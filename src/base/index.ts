@@ -12,6 +12,7 @@ export {
   hostLength,
   type IpAddress,
   type IpPrefix,
+  ip4Number,
   ipBytes,
   ipFromBytes,
   isLinkLocal,

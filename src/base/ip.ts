@@ -34,19 +34,21 @@ export function ipBytes(a: IpAddress): Uint8Array {
   return out;
 }
 
-/** Without intermediate strings: tables of a hundred thousand addresses are written with it. */
-function quadBytes(a: IpAddress): Uint8Array {
-  const out = new Uint8Array(4);
-  let [at, value] = [0, 0];
+/** An IPv4 address as a number of 32 bits, without anything in between: tables of a hundred thousand addresses are written with it. */
+export function ip4Number(a: IpAddress): number {
+  let [number, value] = [0, 0];
   for (let i = 0; i < a.length; i++) {
     const c = a.charCodeAt(i);
     if (c === DOT) {
-      out[at++] = value;
+      number = (number << 8) | value;
       value = 0;
     } else value = value * 10 + c - ZERO;
   }
-  out[at] = value;
-  return out;
+  return ((number << 8) | value) >>> 0;
+}
+function quadBytes(a: IpAddress): Uint8Array {
+  const n = ip4Number(a);
+  return Uint8Array.of(n >>> 24, n >>> 16, n >>> 8, n);
 }
 const [DOT, ZERO] = [0x2e, 0x30];
 

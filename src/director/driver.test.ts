@@ -42,7 +42,13 @@ class Desk {
 
   constructor(
     config: DirectorConfig,
-    options: Partial<DirectorOptions> & { names?: PlaneName[]; addresses?: string[]; gateway?: string } = {},
+    options: Partial<DirectorOptions> & {
+      names?: PlaneName[];
+      addresses?: string[];
+      gateway?: string;
+      /** Told before it starts. */
+      master?: string;
+    } = {},
   ) {
     this.addresses = options.addresses ?? [];
     this.gateway = options.gateway;
@@ -79,6 +85,7 @@ class Desk {
         },
       },
     );
+    if (options.master) this.director.vrrpState(options.master, { master: true, virtualRouterId: 33 });
     this.director.start();
   }
   #network(): Network {
@@ -335,9 +342,17 @@ test('the synchronisation daemons are wanted of IPVS alone and follow the instan
   const desk = new Desk(exampleDirector([pair()], { syncDaemon }), { names: ['ipvs', 'bpf'] });
   const roles = (name: PlaneName): string[] | undefined =>
     desk.told.findLast(([n]) => n === name)?.[1].sync.map((s) => `${s.role} ${s.id}`);
-  assert.deepEqual([roles('ipvs'), roles('bpf')], [['backup 0'], []]);
+  assert.deepEqual([roles('ipvs'), roles('bpf')], [[], []]);
   desk.director.vrrpState('VI_1', { master: true, virtualRouterId: 33 });
   assert.deepEqual([roles('ipvs'), roles('bpf')], [['master 33'], []]);
+
+  const next = new Desk(exampleDirector([pair()], { syncDaemon }), { names: ['ipvs'], master: 'VI_1' });
+  assert.deepEqual(
+    next.told.map(([, w]) => w.sync.map((s) => s.role)),
+    [['master']],
+    'a process that starts on the master begins with its role, and with all its services',
+  );
+  assert.equal(next.told[0]?.[1].services.length, 1);
 });
 
 test('a process that hands over leaves the planes alone, and the next one goes on from what is remembered', () => {

@@ -196,9 +196,10 @@ export class Director {
 
   // ------------------------------------------------------------------------------------------ the host
 
-  /** The connection-synchronisation daemons follow the instance. */
+  /** The connection-synchronisation daemons follow the instance. What is told before `start` is what it begins with. */
   vrrpState(instance: string, view: InstanceView): void {
     this.#instances.set(instance, view);
+    if (this.#checks === undefined) return;
     this.#share();
     this.#placement.apply();
   }

@@ -36,6 +36,7 @@ export {
   type LvsCounters,
   type LvsServerRow,
   type LvsServiceRow,
+  syncFindings,
 } from './planes/ipvs/index.ts';
 export { NftPlane, type NftPlaneOptions, natFindings } from './planes/nft/index.ts';
 export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './planes/proxy/index.ts';

@@ -135,6 +135,8 @@ export interface Plane {
    * Asked once, before all else of another director.
    */
   follow?(news: () => void): void;
+  /** Why another director hears of them later than it should; undefined: it does not. */
+  late?(): Text | undefined;
   /** What came and went since it was last asked. */
   takeChanges?(): ExceptionChanges;
   /** Another director's exceptions, to be kept at their servers should they come by. What is not wanted here is ignored; repeating does no harm. */

@@ -130,15 +130,13 @@ export class Talks {
   private constructor(program: Program) {
     this.#program = program;
   }
-  static async start(client: Host, address: string, n: number): Promise<Talks> {
-    const argv = [
-      process.execPath,
-      join(import.meta.dirname, 'bpf-talk-main.ts'),
-      'client',
-      address,
-      String(TALK),
-      String(n),
-    ];
+  static async start(
+    client: Host,
+    address: string,
+    n: number,
+    main: 'bpf-talk-main.ts' | 'udp-talk-main.ts' = 'bpf-talk-main.ts',
+  ): Promise<Talks> {
+    const argv = [process.execPath, join(import.meta.dirname, main), 'client', address, String(TALK), String(n)];
     const program = client.spawn(argv, { input: 'pipe' });
     await program.line(/^all$/, 20_000);
     return new Talks(program);

@@ -23,14 +23,15 @@ const SERVERS = [11, 12, 13] as const;
 const wan = (last: number) => ({ to: 'wan', addresses: [`10.7.1.${last}/24`, `fd00:7:1::${last}/64`] });
 const lan = (last: number) => ({ to: 'lan', addresses: [`10.7.2.${last}/24`, `fd00:7:2::${last}/64`] });
 
-const virtualServer = (vip: string, net: string): string => `
+type Protocol = 'TCP' | 'UDP';
+const virtualServer = (vip: string, net: string, protocol: Protocol): string => `
 virtual_server ${vip} ${TALK} {
   lb_algo rr
   lb_kind NAT
-  protocol TCP
+  protocol ${protocol}
 ${SERVERS.map((n) => `  real_server ${net}${n} ${TALK} {\n    weight 1\n    TCP_CHECK { connect_timeout 2 }\n  }`).join('\n')}
 }`;
-const conf = (priority: number): string => `
+const conf = (priority: number, protocol: Protocol): string => `
 vrrp_instance a {
   state BACKUP
   interface eth0
@@ -48,8 +49,8 @@ vrrp_instance a {
     ${GATEWAY[6]}/64 dev eth1
   }
 }
-${virtualServer(VIP[4], '10.7.2.')}
-${virtualServer(VIP[6], 'fd00:7:2::')}
+${virtualServer(VIP[4], '10.7.2.', protocol)}
+${virtualServer(VIP[6], 'fd00:7:2::', protocol)}
 `;
 
 async function until<T>(what: string, look: () => Promise<T | undefined | false>, limitMs = 60_000): Promise<T> {
@@ -64,6 +65,13 @@ async function document(h: Host): Promise<LbDocument | undefined> {
   return r.code === 0 || r.code === 8 ? (JSON.parse(r.stdout) as LbDocument) : undefined;
 }
 
+type PairOptions = {
+  readonly linked: boolean;
+  readonly protocol?: Protocol;
+  /** Of the first director. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+};
+
 /** Connections that the kernel of a host follows for a service, and that are not over. */
 async function entries(h: Host): Promise<number> {
   const { stdout } = await h.run(['cat', '/proc/net/nf_conntrack']);
@@ -74,25 +82,28 @@ class Pair {
   readonly lab: Lab;
   readonly daemons: Program[] = [];
   readonly #linked: boolean;
-  private constructor(lab: Lab, linked: boolean) {
+  readonly #protocol: Protocol;
+  private constructor(lab: Lab, o: PairOptions) {
     this.lab = lab;
-    this.#linked = linked;
+    this.#linked = o.linked;
+    this.#protocol = o.protocol ?? 'TCP';
   }
-  static async start(o: { readonly linked: boolean }): Promise<Pair> {
-    const director = (last: number, priority: number) => ({
+  static async start(o: PairOptions): Promise<Pair> {
+    const director = (last: number, priority: number, more: PairOptions['sysctls'] = {}) => ({
       links: { eth0: wan(last), eth1: lan(last) },
       sysctls: {
         'net.ipv4.ip_forward': '1',
         'net.ipv6.conf.all.forwarding': '1',
         // Nothing is picked up in its middle: what goes on has an entry.
         'net.netfilter.nf_conntrack_tcp_loose': '0',
+        ...more,
       },
-      files: { '/etc/k.conf': conf(priority), '/etc/lb.key': 'a key that both of them have\n' },
+      files: { '/etc/k.conf': conf(priority, o.protocol ?? 'TCP'), '/etc/lb.key': 'a key that both of them have\n' },
     });
     const lab = await Lab.start({
       switches: ['wan', 'lan'],
       hosts: {
-        d1: director(1, 200),
+        d1: director(1, 200, o.sysctls),
         d2: director(2, 100),
         client: { links: { eth0: wan(100) } },
         ...Object.fromEntries(
@@ -103,7 +114,7 @@ class Pair {
         ),
       },
     });
-    const pair = new Pair(lab, o.linked);
+    const pair = new Pair(lab, o);
     try {
       await pair.#begin();
     } catch (e) {
@@ -117,6 +128,9 @@ class Pair {
     for (const n of SERVERS) {
       const argv = [process.execPath, join(import.meta.dirname, 'bpf-talk-main.ts'), 'server', String(TALK)];
       await lab.host(`s${n}`).spawn(argv).line(/ready/, 20_000);
+      if (this.#protocol === 'TCP') continue;
+      const udp = [process.execPath, join(import.meta.dirname, 'udp-talk-main.ts'), 'server', String(TALK)];
+      await lab.host(`s${n}`).spawn(udp).line(/ready/, 20_000);
     }
     for (const name of ['d1', 'd2'] as const) this.daemons.push(this.run(name));
     for (const d of this.directors) await this.carries(d);
@@ -201,6 +215,29 @@ test('the active director loses its power: with a link between the directors eve
   await pair.peer(d1, 'the first director has none', (x) => x.own === 0);
   await pair.peer(d2, 'nor has the second', (x) => x.held === 0);
   for (const d of pair.directors) assert.equal(await entries(d), 0, d.name);
+});
+
+test('conversations over UDP go on at their servers too, also where the kernel tells nothing of connections; and that is said', {
+  skip,
+}, async () => {
+  await using pair = await Pair.start({
+    linked: true,
+    protocol: 'UDP',
+    sysctls: { 'net.netfilter.nf_conntrack_events': '0' },
+  });
+  const [d1, d2] = pair.directors;
+  const talks = await Talks.start(pair.lab.host('client'), VIP[4], 30, 'udp-talk-main.ts');
+  const before = await talks.now();
+  assert.deepEqual(before, { broken: 0, by: { s11: 10, s12: 10, s13: 10 } });
+  const late = /nf_conntrack_events is 0: the kernel tells nothing of connections/;
+  await pair.peer(d1, 'the first director says that it hears late', (x) => late.test(x.late?.en ?? ''));
+  assert.match((await d1.run([holdfast, 'lb', 'status', '--lang=en', '-p', '/run/a.pid'])).stdout, late);
+  assert.equal(pair.said.match(new RegExp(late, 'g'))?.length, 1, pair.said);
+  await pair.peer(d2, 'the second director holds them', (x) => x.held === 30 && x.late === undefined);
+  await d1.powerCut();
+  await until('the second director has the addresses', () => pair.holds('d2'));
+  assert.deepEqual(await talks.settled(before), before, pair.said);
+  await pair.peer(d2, 'the second director claims them', (x) => x.own === 30);
 });
 
 test('without the link all of them break', { skip }, async () => {

@@ -96,16 +96,20 @@ export class DrbdRig {
     return new DrbdRig(folder, vm, volumes);
   }
   /** And both hosts are secondary, connected and equal. */
-  static async started(volumes: 1 | 2 = 1): Promise<DrbdRig> {
+  static async started(volumes: 1 | 2 = 1, both: Settings = {}): Promise<DrbdRig> {
     const rig = await DrbdRig.start(volumes);
-    await rig.configure({});
-    await rig.create({ ours: 0x10, kern: 0x20 });
-    await rig.up();
-    await rig.connected();
-    await rig.order({ verb: 'primary', force: true });
-    await rig.settled();
-    await rig.order({ verb: 'secondary' });
+    await rig.founded(both);
     return rig;
+  }
+  /** A new mirror, of which both hosts are secondary, connected and equal. */
+  async founded(both: Settings, way: 'straight' | 'relay' = 'straight'): Promise<void> {
+    await this.configure(both, {}, 'own', way);
+    await this.create({ ours: 0x10, kern: 0x20 });
+    await this.up();
+    await this.connected();
+    await this.order({ verb: 'primary', force: true });
+    await this.settled();
+    await this.order({ verb: 'secondary' });
   }
   async stop(): Promise<void> {
     this.kill();

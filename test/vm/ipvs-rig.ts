@@ -12,7 +12,8 @@ assert.ok(addon.ok);
 export const LEDGER = '/run/holdfast-test.ipvs';
 /** Requests that change something, and tables read. */
 export const told = { changes: 0, dumps: 0 };
-const real = linuxNetlink(addon.value);
+const native = addon.value;
+const real = linuxNetlink(native);
 const netlink: Netlink = {
   open: (family) => {
     const opened = real.open(family);
@@ -39,7 +40,19 @@ const netlink: Netlink = {
 };
 export const said: string[] = [];
 const log = { write: (e: { readonly text: { readonly en: string } }) => void said.push(e.text.en) };
-export const newPlane = (): IpvsPlane => new IpvsPlane({ netlink, ledger: fileLedger(linuxFiles, LEDGER), log });
+export const newPlane = (ledger = LEDGER): IpvsPlane =>
+  new IpvsPlane({ netlink, ledger: fileLedger(linuxFiles, ledger), log });
+/** Sockets that are opened meanwhile are in this network namespace, and stay there. */
+export async function inNamespace<T>(name: string, open: () => T): Promise<T> {
+  assert.equal(native.enterNetwork(`/run/netns/${name}`), 0);
+  try {
+    const opened = open();
+    await new Promise((next) => setImmediate(next)); // an outgoing socket is made in the next turn
+    return opened;
+  } finally {
+    assert.equal(native.enterNetwork('/proc/1/ns/net'), 0);
+  }
+}
 export const ipvsadm = (...args: string[]): string => execFileSync('ipvsadm', args, { encoding: 'utf8' });
 
 export const ip = (s: string): IpAddress => s as IpAddress;

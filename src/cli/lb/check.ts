@@ -29,7 +29,7 @@ async function service(a: LbArguments, name: string): Promise<Result<readonly Lb
   if (!d.ok) return d;
   const s = findService(d.value, name);
   if (!s.ok) return err({ text: s.error, code: EXIT.wrong });
-  const found = await (await lbProbe()).probeService(s.value);
+  const found = await (await lbProbe()).probeService(s.value, d.value.sync);
   return found.ok ? found : failed(found.error);
 }
 async function thisHost(vip: string): Promise<Result<readonly LbFinding[], Failure>> {

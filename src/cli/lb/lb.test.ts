@@ -91,6 +91,24 @@ const sorry = server(13, {
 });
 const good = document([service([server(11), server(12), sorry])]);
 
+test('a host that hears late of connections needs somebody, and is told why', () => {
+  const peer = {
+    address: '192.168.1.2',
+    port: 1,
+    state: 'heard',
+    heardAt: NOW,
+    own: 3,
+    acknowledged: 3,
+    held: 0,
+    leftOut: 0,
+    refused: 0,
+    late: { en: 'it is late', zh: '迟了' },
+  } as const;
+  assert.match(renderLb({ ...good, peer }, 'en'), /^director: degraded\n(.|\n)*Needs you \(1\)\n 1\. it is late\n$/);
+  assert.match(renderLb({ ...good, peer }, 'zh'), / 1\. 迟了\n$/);
+  assert.match(renderLb({ ...good, peer: { ...peer, late: undefined } }, 'en'), /Nothing needs you/);
+});
+
 test('a healthy director needs nobody, in both languages', () => {
   assert.equal(
     renderLb(good, 'en'),

@@ -66,6 +66,7 @@ export function lbTroubles(d: LbDocument): readonly Text[] {
         `${d.peer.leftOut} 个连接（NAT 的或已排空服务器的）因过多而未通知另一台调度器`,
       ),
     );
+  if (d.peer?.late) out.push(d.peer.late);
   return out;
 }
 

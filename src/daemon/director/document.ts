@@ -44,6 +44,7 @@ export function lbDocument(s: DirectorStatus, f: Facts): LbDocument {
       held: f.peer.held,
       leftOut: f.peer.leftOut,
       refused: f.peer.refused,
+      late: f.peer.late,
       heardAt: f.peer.heardAt === undefined ? undefined : Math.round(f.wall - (s.at - f.peer.heardAt) / 1000),
     },
     sync: s.sync.map(({ role, interface: link, id }) => ({ role, interface: link, id })),

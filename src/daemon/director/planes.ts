@@ -31,7 +31,8 @@ export function openPlanes(o: PlaneSettings): Planes {
   const planes: Plane[] = [ipvs];
   const report = (e: HostError): void =>
     log.write({ level: 'warning', code: 'director.nft', text: e.doing, fields: { code: e.code } });
-  const nft = NftPlane.open({ netlink, network, report, ...guard });
+  const sysctl = (name: string): string | undefined => o.host.sysctl.get(name);
+  const nft = NftPlane.open({ netlink, network, report, sysctl, ...guard });
   if (nft.ok) planes.push(nft.value);
   else lacking(nft.error);
   const bpf = linuxBpf(netlink);

@@ -1,5 +1,5 @@
 /** `holdfast lb check` on this host: as root, in the network namespace of whoever calls. */
-import type { LbFinding, LbMatch, LbService } from '../../api/index.ts';
+import type { LbDocument, LbFinding, LbMatch, LbService } from '../../api/index.ts';
 import {
   err,
   familyOf,
@@ -21,6 +21,7 @@ import {
   type ProbeTarget,
   probe,
   type Scheduler,
+  syncFindings,
 } from '../../director/index.ts';
 import type { Host } from '../../host/index.ts';
 import { linuxHost, loadAddon, openNetwork } from '../../host/linux/index.ts';
@@ -94,11 +95,21 @@ function ownFindings(s: LbService, host: Host): ProbeFinding[] {
   }));
 }
 
-/** One finding at least for each server. */
-export async function probeService(s: LbService): Promise<Result<readonly LbFinding[], Text>> {
+/** What of this host's own settings keeps news of connections from the other director. */
+function newsFindings(s: LbService, sync: LbDocument['sync'], host: Host): ProbeFinding[] {
+  if (s.plane !== 'ipvs' || sync.length === 0) return [];
+  const found = syncFindings((name) => host.sysctl.get(name));
+  return found.map(({ code, text: words }) => ({ severity: 'warning', code, server: undefined, text: words }));
+}
+
+/** `sync`: the synchronisation daemons that run here. One finding at least for each server. */
+export async function probeService(
+  s: LbService,
+  sync: LbDocument['sync'],
+): Promise<Result<readonly LbFinding[], Text>> {
   const host = openHost();
   if (!host.ok) return host;
-  const found = ownFindings(s, host.value);
+  const found = [...ownFindings(s, host.value), ...newsFindings(s, sync, host.value)];
   for (const m of s.matches) {
     const t = targetOf(s, m);
     if (!t.ok) found.push({ severity: 'warning', code: 'not-probed', server: undefined, text: t.error });

@@ -181,6 +181,8 @@ export class DirectorProcess {
     );
     const peer = m.peer && openPeer(m.peer, host, planes);
     this.#works = { host, director, planes, guard, checks, peer, config: m.config };
+    // What VRRP is at is told before the configuration: a daemon that runs in the right role goes on.
+    for (const early of this.#early) if (early.kind === 'instance') director.vrrpState(early.name, early.view);
     director.start();
     peer?.start();
     return { ok: true, value: undefined };

@@ -23,6 +23,8 @@ export type PeerStatus = HandoffStatus & {
   readonly address: IpAddress;
   readonly port: number;
   readonly refused: number;
+  /** Why the peer hears of connections later than it should. */
+  readonly late: Text | undefined;
 };
 
 const SECOND = 1_000_000;
@@ -46,6 +48,7 @@ export class PeerLink {
   #failing = false;
   #refused = 0;
   #warned = false;
+  #wasLate = false;
 
   constructor(options: PeerOptions, ports: PeerPorts) {
     this.#options = options;
@@ -68,7 +71,22 @@ export class PeerLink {
   }
   status(): PeerStatus {
     const { address, port } = this.#options;
-    return { ...this.#machine.status(), address, port, refused: this.#refused };
+    return { ...this.#machine.status(), address, port, refused: this.#refused, late: this.#late() };
+  }
+
+  #late(): Text | undefined {
+    for (const p of this.#ports.planes) {
+      const late = p.late?.();
+      if (late !== undefined) return late;
+    }
+    return undefined;
+  }
+  /** Told when it begins. */
+  #tellLate(): void {
+    const late = this.#late();
+    if (late !== undefined && !this.#wasLate)
+      this.#ports.log.write({ level: 'warning', code: 'lb.peer-late', text: late });
+    this.#wasLate = late !== undefined;
   }
 
   #feed(e: HandoffEvent): void {
@@ -161,6 +179,7 @@ export class PeerLink {
     if (!plane) {
       this.#feed({ kind: 'found', flows });
       this.#offerAgain();
+      this.#tellLate();
       this.#lookLater(SECOND);
       return;
     }

@@ -154,7 +154,8 @@ test('the synchronisation daemons follow the instance; without one both run', ()
   const s: SyncDaemon = { interface: 'eth0', instance: 'VI_1', port: 8848, group: ip('224.0.0.81') };
   const roles = (x: SyncDaemon, view?: { master: boolean; virtualRouterId: number }): string[] =>
     syncOf(x, view).map((w) => `${w.role} ${w.id}`);
-  assert.deepEqual(roles(s), ['backup 0']);
+  assert.deepEqual(roles(s), [], 'not with an id that is not known yet');
+  assert.deepEqual(roles({ ...s, id: 7 }), ['backup 7']);
   assert.deepEqual(roles(s, { master: false, virtualRouterId: 33 }), ['backup 33']);
   assert.deepEqual(roles(s, { master: true, virtualRouterId: 33 }), ['master 33']);
   assert.deepEqual(roles({ ...s, id: 7 }, { master: true, virtualRouterId: 33 }), ['master 7']);

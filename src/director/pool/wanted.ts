@@ -161,7 +161,10 @@ function familiesOf(c: PoolConfig): Family[] {
 
 export type InstanceView = { readonly master: boolean; readonly virtualRouterId: number };
 
-/** The daemons follow the instance as keepalived's do: master where it is master, else backup; without an instance both run. */
+/**
+ * The daemons follow the instance as keepalived's do: master where it is master, else backup; without an instance both run.
+ * None before the instance has spoken where its VRID is to be the id: with id 0 a daemon believes every other one.
+ */
 export function syncOf(s: SyncDaemon | undefined, instance: InstanceView | undefined): WantedSync[] {
   if (!s) return [];
   const one = (role: 'master' | 'backup'): WantedSync => ({
@@ -174,5 +177,6 @@ export function syncOf(s: SyncDaemon | undefined, instance: InstanceView | undef
     ...(s.ttl === undefined ? {} : { ttl: s.ttl }),
   });
   if (s.instance === undefined) return [one('master'), one('backup')];
+  if (s.id === undefined && instance === undefined) return [];
   return [one(instance?.master ? 'master' : 'backup')];
 }

@@ -91,7 +91,8 @@ export type FindingCode =
   | 'tunnel-down'
   | 'nat-forwarding'
   | 'nat-redirects'
-  | 'nat-loose';
+  | 'nat-loose'
+  | 'sync-news';
 /** `hint`: the way out. */
 export type ProbeFinding = {
   readonly severity: 'good' | 'warning' | 'error';

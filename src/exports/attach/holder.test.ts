@@ -98,3 +98,24 @@ test('however often the server dies, each request is answered once, and what was
     ),
     { numRuns: 300 },
   ));
+
+test('what is asked from within an answer, as the next piece of a long read, goes out though nobody submits it', async () => {
+  const disk = new Uint8Array(TAGS * BLOCK).fill(7);
+  const offer = { size: disk.length, flags: FLAGS, minimumBlock: BLOCK, preferredBlock: BLOCK };
+  const holder = new Holder(new Uint8Array(BLOCK), 1, offer, { settle: () => {}, broken: () => {} });
+  const answered: number[] = [];
+  holder.onDone((tag) => {
+    answered.push(tag);
+    if (answered.length === 1) holder.read(tag, 0, BLOCK, BLOCK);
+  });
+  const wire = new Wire();
+  wire.watch(holder.connect(wire));
+  holder.read(0, 0, BLOCK, 0);
+  holder.submit();
+  assert.ok(serveOne(wire, disk, true));
+  wire.wake();
+  await Promise.resolve();
+  assert.ok(serveOne(wire, disk, true), 'the second piece was never asked for');
+  wire.wake();
+  assert.deepEqual([answered, holder.held], [[0, 0], 0]);
+});

@@ -65,6 +65,8 @@ export class Holder implements ExportBackend {
   /** Tags that were not sent on this connection yet, in order. */
   #queue: number[] = [];
   #queued = 0;
+  /** What is queued goes out at the end of this turn. */
+  #soon = false;
   #held = 0;
   /** The read whose data are coming, -1 for none. */
   #reading = -1;
@@ -141,6 +143,13 @@ export class Holder implements ExportBackend {
     this.#asked[tag] = this.#sequence++;
     this.#held++;
     this.#queue.push(tag);
+    // Who asks from within an answer, for the next piece of a long request, does not submit.
+    if (this.#soon) return;
+    this.#soon = true;
+    queueMicrotask(() => {
+      this.#soon = false;
+      this.submit();
+    });
   }
   #refuse(tag: number, errno: number): void {
     queueMicrotask(() => {

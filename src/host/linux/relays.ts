@@ -1,254 +1,216 @@
-/** Relays through native/relay.c: of the bytes that are relayed none comes here. */
-import { err, formatEndpoint, invariant, ipFromBytes, ok, type Result, type Text, text } from '../../base/index.ts';
-import type { HostError, RelayEnd, RelayEvents, RelayStream, Relays } from '../index.ts';
+/** Relays through native/relay.c: threads of their own move the bytes, and none of them comes here. */
+import { availableParallelism } from 'node:os';
+import {
+  err,
+  formatEndpoint,
+  type IpAddress,
+  invariant,
+  ipFromBytes,
+  ok,
+  type Result,
+  text,
+} from '../../base/index.ts';
+import type {
+  HostError,
+  RelayAnswer,
+  RelayEnd,
+  RelayFront,
+  RelayHub,
+  RelayQuestion,
+  RelayServer,
+  Relays,
+  RelayTally,
+} from '../index.ts';
 import { hostError } from './addon.ts';
 import { loadNative } from './native.ts';
-import { AF_INET6, LITTLE, sockaddrIp, sockaddrPort } from './sockaddr.ts';
+import { AF_INET6, LITTLE, sockaddrIp } from './sockaddr.ts';
 
 declare const hub: unique symbol;
 type HubHandle = { readonly [hub]: true };
-/** native/relay.c. Ends and listeners are numbers. Negative is the negative errno; misuse throws. */
+/** native/relay.c. Fronts, servers and questions are numbers. Negative is the negative errno; misuse throws. */
 interface RelayAddon {
-  hub(): HubHandle | number;
-  /** What is told, five doubles each: number, kind, value, bytes received, bytes sent. */
+  hub(workers: number, batches: boolean, most: number, connectMs: number, idleMs: number): HubHandle | number;
+  /** What is told, thirteen int32 each: kind, question, front, listener, server, errno, and the client's sockaddr. */
   watch(h: HubHandle, told: (n: number) => void): ArrayBuffer | number;
   keepAlive(h: HubHandle, yes: boolean): void;
-  listen(h: HubHandle, name: Uint8Array, backlog: number): number;
-  resume(h: HubHandle, listener: number): number;
-  connect(h: HubHandle, name: Uint8Array, source: Uint8Array | undefined): number;
-  write(h: HubHandle, end: number, bytes: Uint8Array): number;
-  relay(h: HubHandle, one: number, other: number): number;
-  names(h: HubHandle, end: number, room: Uint8Array): number;
-  received(h: HubHandle, end: number): number;
-  sent(h: HubHandle, end: number): number;
-  end(h: HubHandle, end: number, reset: boolean): number;
+  front(h: HubHandle): number;
+  listen(h: HubHandle, front: number, name: Uint8Array, backlog: number): number;
+  server(h: HubHandle, front: number, name: Uint8Array, source: Uint8Array | undefined): number;
+  turns(h: HubHandle, front: number, servers: Uint8Array | undefined): number;
+  take(h: HubHandle, question: number, server: number | undefined, header: Uint8Array | undefined): number;
+  tally(h: HubHandle, server: number, room: Uint8Array): number;
+  dropServer(h: HubHandle, server: number): number;
+  dropFront(h: HubHandle, front: number): number;
+  close(h: HubHandle): void;
 }
-const PARTS = 5;
-const KIND = { accepted: 1, connected: 2, failed: 3, ended: 4, closed: 5, crowded: 6 } as const;
-/** Room for a sockaddr_in6. */
-const NAME = 28;
-/** A listener that found no descriptor free looks again after so long. Milliseconds. */
-const CROWDED_MS = 100;
+const PARTS = 13;
+const NAME = 6;
+const KIND = { asked: 1, refused: 2, settled: 3 } as const;
+/** One for each processor, as the kernel's own share of each connection is done on it too; beyond this the network is full. */
+const MOST_WORKERS = 8;
+const milliseconds = (micro: number): number => Math.max(1, Math.round(micro / 1000));
 
-const endOf = (name: Uint8Array): RelayEnd => {
-  const family = new DataView(name.buffer, name.byteOffset, name.length).getUint16(0, LITTLE);
-  return {
-    address: ipFromBytes(family === AF_INET6 ? name.slice(8, 24) : name.slice(4, 8)),
-    port: sockaddrPort(name),
-  };
-};
+function endAt(told: DataView, at: number): RelayEnd {
+  const v6 = told.getUint16(at, LITTLE) === AF_INET6;
+  const bytes = new Uint8Array(told.buffer, told.byteOffset + at + (v6 ? 8 : 4), v6 ? 16 : 4);
+  return { address: ipFromBytes(bytes), port: told.getUint16(at + 2) };
+}
 
-type Pending = { readonly done: (r: Result<RelayStream, HostError>) => void; readonly doing: Text };
-
-/** All of one thread. */
-class Hub {
+class Hub implements RelayHub {
   readonly addon: RelayAddon;
   readonly handle: HubHandle;
-  readonly #told: Float64Array;
-  readonly #listeners = new Map<number, (s: RelayStream) => void>();
-  readonly #pending = new Map<number, Pending>();
-  readonly #ends = new Map<number, End>();
-  #alive = false;
+  readonly #told: DataView;
+  readonly #fronts = new Map<number, Front>();
+  #open = true;
 
-  private constructor(addon: RelayAddon, handle: HubHandle) {
+  constructor(addon: RelayAddon, handle: HubHandle) {
     this.addon = addon;
     this.handle = handle;
     const memory = addon.watch(handle, (n) => this.#hear(n));
-    invariant(typeof memory !== 'number', 'the event loop watches an epoll');
-    this.#told = new Float64Array(memory);
+    invariant(typeof memory !== 'number', 'the event loop watches an eventfd');
+    this.#told = new DataView(memory);
     addon.keepAlive(handle, false);
   }
-  static open(): Result<Hub, HostError> {
-    const addon = loadNative<RelayAddon>('relay');
-    if (!addon.ok) return addon;
-    const handle = addon.value.hub();
-    if (typeof handle === 'number') return err(hostError(handle, text('watch connections', '监视连接')));
-    return ok(new Hub(addon.value, handle));
-  }
-  /** What is called may close any of those that are told of later: they are not known then. */
+  /** What is asked may close anything, this too; the memory is filled anew only by the next call. */
   #hear(n: number): void {
-    // Copied first: whatever is called may cause the memory to be filled anew.
-    const told = this.#told.slice(0, n * PARTS);
-    for (let i = 0; i < told.length; i += PARTS) {
-      const [number, value] = [told[i] as number, told[i + 2] as number];
-      switch (told[i + 1]) {
-        case KIND.accepted: {
-          const accepted = this.#listeners.get(number);
-          if (accepted === undefined) this.addon.end(this.handle, value, true);
-          else accepted(this.#stream(value));
-          break;
-        }
-        case KIND.connected: {
-          const p = this.#take(number);
-          p?.done(ok(this.#stream(number)));
-          break;
-        }
-        case KIND.failed: {
-          const p = this.#take(number);
-          p?.done(err(hostError(value, p.doing)));
-          break;
-        }
-        case KIND.ended:
-          this.#ends.get(number)?.ended();
-          break;
-        case KIND.closed: {
-          const end = this.#ends.get(number);
-          this.forget(number);
-          end?.closed(told[i + 3] as number, told[i + 4] as number);
-          break;
-        }
-        case KIND.crowded:
-          setTimeout(() => this.addon.resume(this.handle, number), CROWDED_MS).unref();
-          break;
-      }
+    const word = (i: number, part: number): number => this.#told.getInt32((i * PARTS + part) * 4, LITTLE);
+    for (let i = 0; i < n && this.#open; i++) {
+      const front = this.#fronts.get(word(i, 2));
+      const question = word(i, 1) >>> 0;
+      if (word(i, 0) === KIND.settled) front?.settled(question);
+      else front?.asked(question, word(i, 3), endAt(this.#told, (i * PARTS + NAME) * 4), word(i, 4));
     }
-    this.#live();
   }
-  #stream(number: number): RelayStream {
-    const end = new End(this, number);
-    this.#ends.set(number, end);
-    return end;
+  front(
+    o: { readonly port: number; readonly backlog: number },
+    who: (q: RelayQuestion) => RelayAnswer | undefined,
+  ): Result<RelayFront, HostError> {
+    const number = this.addon.front(this.handle);
+    if (number < 0) return err(hostError(number, text(`relay port ${o.port}`, `转发端口 ${o.port}`)));
+    const front = new Front(this, number, o, who);
+    this.#fronts.set(number, front);
+    this.addon.keepAlive(this.handle, true);
+    return ok(front);
   }
-  #take(number: number): Pending | undefined {
-    const p = this.#pending.get(number);
-    this.#pending.delete(number);
-    return p;
+  forget(front: number): void {
+    this.#fronts.delete(front);
+    if (this.#fronts.size === 0 && this.#open) this.addon.keepAlive(this.handle, false);
   }
-  #live(): void {
-    const alive = this.#listeners.size + this.#pending.size + this.#ends.size > 0;
-    if (alive === this.#alive) return;
-    this.#alive = alive;
-    this.addon.keepAlive(this.handle, alive);
-  }
-  forget(number: number): void {
-    this.#ends.delete(number);
-    this.#live();
-  }
-  listen(name: Uint8Array, backlog: number, accepted: (s: RelayStream) => void): number {
-    const number = this.addon.listen(this.handle, name, backlog);
-    if (number < 0) return number;
-    this.#listeners.set(number, accepted);
-    this.#live();
-    return number;
-  }
-  dismiss(number: number): void {
-    if (!this.#listeners.delete(number)) return;
-    this.addon.end(this.handle, number, false);
-    this.#live();
-  }
-  connect(to: Uint8Array, source: Uint8Array | undefined, p: Pending): number {
-    const number = this.addon.connect(this.handle, to, source);
-    if (number < 0) return number;
-    this.#pending.set(number, p);
-    this.#live();
-    return number;
-  }
-  abandon(number: number): void {
-    if (!this.#pending.delete(number)) return;
-    this.addon.end(this.handle, number, true);
-    this.#live();
+  close(): void {
+    if (!this.#open) return;
+    for (const f of [...this.#fronts.values()]) f.close();
+    this.#open = false;
+    this.addon.close(this.handle);
   }
 }
 
-class End implements RelayStream {
+class Front implements RelayFront {
   readonly #hub: Hub;
   readonly #number: number;
-  #names: { readonly local: RelayEnd; readonly remote: RelayEnd } | undefined;
-  #events: RelayEvents | undefined;
-  /** Once it is gone. */
-  #moved: { readonly received: number; readonly sent: number } | undefined;
+  readonly #o: { readonly port: number; readonly backlog: number };
+  readonly #who: (q: RelayQuestion) => RelayAnswer | undefined;
+  readonly #servers = new Map<number, Server>();
+  /** Of each connection that was refused, until it stands or is gone. */
+  readonly #tried = new Map<number, Set<RelayServer>>();
+  readonly #locals: IpAddress[] = [];
+  #open = true;
 
-  constructor(hub: Hub, number: number) {
+  constructor(
+    hub: Hub,
+    number: number,
+    o: { readonly port: number; readonly backlog: number },
+    who: (q: RelayQuestion) => RelayAnswer | undefined,
+  ) {
     this.#hub = hub;
     this.#number = number;
+    this.#o = o;
+    this.#who = who;
   }
-  #named(): { readonly local: RelayEnd; readonly remote: RelayEnd } {
-    if (this.#names !== undefined) return this.#names;
-    const room = new Uint8Array(2 * NAME);
-    // Of one that was cut already all is zero: nobody will be relayed.
-    this.#hub.addon.names(this.#hub.handle, this.#number, room);
-    this.#names = { local: endOf(room.subarray(0, NAME)), remote: endOf(room.subarray(NAME)) };
-    return this.#names;
+  listen(address: IpAddress): Result<void, HostError> {
+    const { addon, handle } = this.#hub;
+    const r = addon.listen(handle, this.#number, sockaddrIp(address, this.#o.port, 0), this.#o.backlog);
+    if (r >= 0) this.#locals[r] = address;
+    const at = formatEndpoint(address, this.#o.port);
+    return r < 0 ? err(hostError(r, text(`listen on ${at}`, `监听 ${at}`))) : ok(undefined);
   }
-  get local(): RelayEnd {
-    return this.#named().local;
+  server(at: RelayEnd, source: IpAddress | undefined): Result<RelayServer, HostError> {
+    const { addon, handle } = this.#hub;
+    const from = source === undefined ? undefined : sockaddrIp(source, 0, 0);
+    const number = addon.server(handle, this.#number, sockaddrIp(at.address, at.port, 0), from);
+    const to = formatEndpoint(at.address, at.port);
+    if (number < 0) return err(hostError(number, text(`relay to ${to}`, `转发到 ${to}`)));
+    const made = new Server(this.#hub, number, at, () => this.#servers.delete(number));
+    this.#servers.set(number, made);
+    return ok(made);
   }
-  get remote(): RelayEnd {
-    return this.#named().remote;
+  turns(order: readonly RelayServer[] | 'ask'): void {
+    const { addon, handle } = this.#hub;
+    const numbers = order === 'ask' ? undefined : Uint32Array.from(order, (s) => (s as Server).number);
+    const r = addon.turns(handle, this.#number, numbers && new Uint8Array(numbers.buffer));
+    invariant(r === 0, 'a turn is of a server of the same front');
   }
-  get received(): number {
-    return this.#moved?.received ?? Math.max(0, this.#hub.addon.received(this.#hub.handle, this.#number));
+  asked(question: number, listener: number, client: RelayEnd, refusedBy: number): void {
+    const refused = this.#servers.get(refusedBy);
+    if (refused !== undefined) this.#tried.set(question, (this.#tried.get(question) ?? new Set()).add(refused));
+    const local = { address: this.#locals[listener] as IpAddress, port: this.#o.port };
+    const answer = this.#who({ client, local, tried: this.#tried.get(question) ?? new Set() });
+    const { addon, handle } = this.#hub;
+    if (this.#open) addon.take(handle, question, (answer?.server as Server | undefined)?.number, answer?.header);
   }
-  get sent(): number {
-    return this.#moved?.sent ?? Math.max(0, this.#hub.addon.sent(this.#hub.handle, this.#number));
+  settled(question: number): void {
+    this.#tried.delete(question);
   }
-  on(events: RelayEvents): void {
-    this.#events = events;
-  }
-  ended(): void {
-    this.#events?.ended();
-  }
-  closed(received: number, sent: number): void {
-    this.#moved = { received, sent };
-    this.#events?.closed();
-  }
-  write(bytes: Uint8Array): void {
-    this.#hub.addon.write(this.#hub.handle, this.#number, bytes);
-  }
-  relayWith(other: RelayStream): void {
-    this.#hub.addon.relay(this.#hub.handle, this.#number, (other as End).#number);
-  }
-  destroy(how: 'reset' | 'close'): void {
-    this.#events = undefined;
-    if (this.#moved !== undefined) return;
-    this.#moved = { received: this.received, sent: this.sent };
-    this.#hub.addon.end(this.#hub.handle, this.#number, how === 'reset');
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const s of this.#servers.values()) s.gone();
+    this.#hub.addon.dropFront(this.#hub.handle, this.#number);
     this.#hub.forget(this.#number);
   }
 }
 
-let opened: Hub | undefined;
-function open(): Result<Hub, HostError> {
-  if (opened !== undefined) return ok(opened);
-  const h = Hub.open();
-  if (h.ok) opened = h.value;
-  return h;
+class Server implements RelayServer {
+  readonly #hub: Hub;
+  readonly number: number;
+  readonly at: RelayEnd;
+  readonly #dropped: () => void;
+  readonly #room = new Float64Array(5);
+  #there = true;
+
+  constructor(hub: Hub, number: number, at: RelayEnd, dropped: () => void) {
+    this.#hub = hub;
+    this.number = number;
+    this.at = at;
+    this.#dropped = dropped;
+  }
+  tally(): RelayTally {
+    if (this.#there) this.#hub.addon.tally(this.#hub.handle, this.number, new Uint8Array(this.#room.buffer));
+    const [opened = 0, received = 0, sent = 0, active = 0, opening = 0] = this.#room;
+    return { opened, in: received, out: sent, active, opening };
+  }
+  drop(): void {
+    if (!this.#there) return;
+    this.gone();
+    this.#hub.addon.dropServer(this.#hub.handle, this.number);
+    this.#dropped();
+  }
+  /** With its front. */
+  gone(): void {
+    this.#there = false;
+  }
 }
 
-export const linuxRelays: Relays = {
-  listen: (o, accepted) => {
-    const at = formatEndpoint(o.address, o.port);
-    const doing = text(`listen on ${at}`, `监听 ${at}`);
-    const h = open();
-    if (!h.ok) return h;
-    const number = h.value.listen(sockaddrIp(o.address, o.port, 0), o.backlog, accepted);
-    return number < 0 ? err(hostError(number, doing)) : ok({ close: () => h.value.dismiss(number) });
-  },
-  connect: (o, done) => {
-    const to = formatEndpoint(o.to.address, o.to.port);
-    const doing = text(`connect to ${to}`, `连接 ${to}`);
-    const h = open();
-    const over = (): void => clearTimeout(timer);
-    const finished = (r: Result<RelayStream, HostError>): void => {
-      over();
-      done(r);
-    };
-    const source = o.source === undefined ? undefined : sockaddrIp(o.source, 0, 0);
-    const number = h.ok
-      ? h.value.connect(sockaddrIp(o.to.address, o.to.port, 0), source, { done: finished, doing })
-      : undefined;
-    const failed = !h.ok ? h.error : (number as number) < 0 ? hostError(number as number, doing) : undefined;
-    // What failed at once is told later too.
-    const timer = setTimeout(
-      () => {
-        if (failed === undefined && h.ok) h.value.abandon(number as number);
-        done(err(failed ?? { code: 'ETIMEDOUT', doing }));
-      },
-      failed === undefined ? o.timeout / 1000 : 0,
-    );
-    return () => {
-      over();
-      if (failed === undefined && h.ok) h.value.abandon(number as number);
-    };
-  },
-};
+/** `workers`: threads. `batches`: many system calls in one, where the kernel has an io_uring for it. */
+export function relaysWith(workers: number, batches: boolean): Relays {
+  return {
+    open: (o) => {
+      const addon = loadNative<RelayAddon>('relay');
+      if (!addon.ok) return addon;
+      const [connect, idle] = [milliseconds(o.connectTimeout), milliseconds(o.idleTimeout)];
+      const handle = addon.value.hub(workers, batches, o.most, connect, idle);
+      if (typeof handle === 'number') return err(hostError(handle, text('relay connections', '转发连接')));
+      return ok(new Hub(addon.value, handle));
+    },
+  };
+}
+export const linuxRelays: Relays = relaysWith(Math.min(availableParallelism(), MOST_WORKERS), true);

@@ -90,8 +90,7 @@ export class Disks {
   /** After whatever may have changed it: a primary that reaches no good data anywhere, or does again. */
   check(v: Volume): void {
     const { config, handlers, c, sender } = this.#p;
-    const good = v.disk === 'UpToDate' || (v.connected && v.peerDisk === 'UpToDate');
-    const without = v.primary && !good;
+    const without = v.primary && !v.hasGoodData;
     if (without === this.#without.has(v)) {
       if (without && config.onNoDataAccessible === 'suspend-io' && !v.failing) v.hold('no-data', NO_DATA);
       return;

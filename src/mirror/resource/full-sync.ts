@@ -13,7 +13,7 @@ type Side = 'StartingSyncS' | 'StartingSyncT';
 
 export class FullSyncs {
   readonly #p: Parts;
-  /** Volumes whose peer is being asked to be the source, and what came from it before its answer did. */
+  /** Volumes whose peer is being asked, and what came from it before its answer did, which travels on the other socket. */
   readonly #asked = new Map<Volume, (() => void)[]>();
 
   constructor(p: Parts) {
@@ -40,14 +40,14 @@ export class FullSyncs {
       answer({ ok: false, ...not });
       return;
     }
-    if (side === 'StartingSyncT') this.#asked.set(v, []);
+    this.#asked.set(v, []);
     const early = (): readonly (() => void)[] => {
       const kept = this.#asked.get(v) ?? [];
       this.#asked.delete(v);
       return kept;
     };
     const refused: Answer = (a) => {
-      early();
+      for (const k of early()) k();
       answer(a);
     };
     this.#p.roles.askConnection(v, side, refused, () => {
@@ -72,13 +72,15 @@ export class FullSyncs {
     this.#become(v, side, () => {});
     return undefined;
   }
-  /** P_SYNC_UUID came on the other socket before the peer's agreement: `later` is called behind that. */
+  /** P_SYNC_UUID or a P_STATE that tells of a resync came before the peer's answer: `later` is called behind that. */
   asked(v: Volume, later: () => void): boolean {
     const kept = this.#asked.get(v);
     if (kept === undefined) return false;
-    const unblock = this.#p.link.block();
+    const { link } = this.#p;
+    const unblock = link.block();
+    const { era } = link;
     kept.push(() => {
-      later();
+      if (era === link.era) later();
       unblock();
     });
     return true;

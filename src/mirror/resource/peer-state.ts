@@ -22,6 +22,9 @@ export class PeerStates {
     const { link } = this.#p;
     const told = decodeState(p.state);
     const theirs = DRBD_CONNECTIONS[told.connection] ?? 'StandAlone';
+    // It tells of the full resync that it was asked for, on this socket; that it agrees may still be on its way on the other.
+    const begun = v.connection === 'Connected' && theirs !== 'Connected';
+    if (begun && this.#p.fullSyncs.asked(v, () => this.heard(v, p))) return;
     const disk = v.peerDiskOf(told.disk);
     const before = v.peerDisk;
     this.#p.peerDisks.roleIs(v, DRBD_ROLES[told.role] ?? 'Unknown');

@@ -1,6 +1,7 @@
 /** Epochs of the peer's writes: what waits for what, which flush serves them, and what is not acknowledged. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { text } from '../../base/index.ts';
 import { type BarrierId, type BlockId, DRBD_WRITE_FLAG, sector } from '../../wire/index.ts';
 import { Rig, rigConfig } from './rig.fixture.ts';
 import type { DiskOperation } from './types.ts';
@@ -108,4 +109,19 @@ test('epochs on a disk that failed count when the peer has told that it knows, n
   r.hear({ kind: 'P_PING_ACK', volume: 0 }, 'meta');
   r.hear({ kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 }, 'meta');
   assert.deepEqual(acked(r), [0, 1]);
+});
+
+test('who becomes primary without the peer waits for what came from it: a new generation without it would be taken for the better data', () => {
+  const r = secondary();
+  r.holdDisk = isData;
+  write(r, 0, DRBD_WRITE_FLAG.sendReceiveAck);
+  assert.ok(r.packets().some((p) => p.kind === 'P_RECV_ACK'));
+  r.resource.handle({ kind: 'closed', because: text('the peer died', '对端崩溃') }, r.resource.now);
+  r.run();
+  const { current } = r.volume.uuids;
+  const asked = r.ask({ verb: 'primary', force: false });
+  assert.deepEqual([r.answers.get(asked), r.volume.uuids.current === current], [undefined, true]);
+  r.held.shift()?.();
+  assert.equal(r.answers.get(asked)?.ok, true);
+  assert.notEqual(r.volume.uuids.current, current);
 });

@@ -66,6 +66,9 @@ export class Receiver {
   /** Which connection: what is done for an older one is not acknowledged. */
   #era = 0;
   #held = 0;
+  /** Writes that have begun and not ended, of all connections. */
+  #landing = 0;
+  readonly #afterLanding: (() => void)[] = [];
 
   /** Disks that are gone, of which the peer may not know: nothing on them counts as durable. */
   readonly #gone = new Set<Volume>();
@@ -93,6 +96,17 @@ export class Receiver {
   }
   get epochs(): number {
     return this.#epochs.length;
+  }
+  /** Whether some of the peer's writes are on their way to a disk, of whichever connection. */
+  get landing(): boolean {
+    return this.#landing > 0;
+  }
+  /** `then`, when none is any more. */
+  afterLanding(then: () => void): void {
+    this.#afterLanding.push(then);
+  }
+  #land(): void {
+    if (--this.#landing === 0) for (const then of this.#afterLanding.splice(0)) then();
   }
   /** Bytes of writes that came and are not on the disk. */
   get held(): number {
@@ -205,6 +219,7 @@ export class Receiver {
     const offset = p.sector * 512;
     const length = sizeOf(p);
     epoch.active++;
+    this.#landing++;
     epoch.volumes.add(v);
     const { backing } = v;
     const end = (good: boolean): void => {
@@ -221,6 +236,7 @@ export class Receiver {
           this.#ack(v, p, syncing && (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 ? 'P_RS_WRITE_ACK' : 'P_WRITE_ACK');
       }
       if (lock !== undefined) v.locks.release(lock);
+      this.#land();
       if (era !== this.#era) return;
       epoch.active--;
       if (isEarly(p)) {

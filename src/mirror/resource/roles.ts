@@ -88,7 +88,9 @@ export class Roles {
     this.#p.c.send('meta', { kind: 'P_STATE_CHG_REPLY', volume: p.volume, result });
   }
   #judge(p: StateRequestPacket, v: Volume | undefined): number {
-    if (this.#asked !== undefined && this.#p.link.resolver) return MIRROR_REFUSALS.concurrent;
+    // What the peer has agreed to is under way until it is whole: DRBD holds its state mutex so long.
+    const own = this.#asked !== undefined || this.#p.volumes.some((one) => one.promoting);
+    if (own && this.#p.link.resolver) return MIRROR_REFUSALS.concurrent;
     const want = decodeState(p.value);
     const touches = (f: readonly [number, number]): boolean => (p.mask & fieldMask(f)) !== 0;
     if (v === undefined) return MIRROR_REFUSALS['not-supported'];
@@ -193,7 +195,9 @@ export class Roles {
       return;
     }
     const disk = v.backing === undefined ? 'Failed' : v.disk;
-    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf(disk)), () => {
+    this.#ask('P_STATE_CHG_REQ', [v], fieldMask(DISK), put(DISK, DRBD_DISKS.indexOf(disk)), (result) => {
+      // It has not looked at it.
+      if (result === MIRROR_REFUSALS.concurrent) return this.tellDisk(v, then);
       if (this.#p.link.established) this.#p.syncs.tell(v);
       then();
     });
@@ -233,7 +237,7 @@ export class Roles {
 
   /** `fenced`: fence-peer was asked already. */
   promote(force: boolean, answer: Answer, fenced = false): void {
-    const { volumes, link, config, fencing } = this.#p;
+    const { volumes, link, config, fencing, receiver } = this.#p;
     if (this.#changing || this.#asked !== undefined || this.demoting || link.negotiating) {
       answer(refused('in-transient', 'another change is under way: ask again', '另一状态变更正在进行：请重试'));
       return;
@@ -253,18 +257,20 @@ export class Roles {
         );
         return;
       }
-      const good =
-        v.disk === 'UpToDate' ||
-        (v.connected && v.peerDisk === 'UpToDate') ||
-        (v.disk === 'Consistent' && fencing.needed && !fenced);
-      if (!good && !(force && atLeast(v.disk, 'Inconsistent'))) {
+      // With the peer's data alone it would go on without what only its own disk may have: what protocol A left here.
+      if (!force && (v.disk === 'Attaching' || v.disk === 'Negotiating') && v.connected) {
         answer(
           refused(
-            'no-good-disk',
-            `volume ${v.number} is ${v.disk}, its data may be old or half copied: connect it, or use --force and lose what the peer has`,
-            `卷 ${v.number} 为 ${v.disk}，数据可能陈旧或不完整：请先连接，或使用 --force 并放弃对端的数据`,
+            'in-transient',
+            `volume ${v.number} is ${v.disk}, and what it holds is not known yet: ask again, or use --force and go on with what the peer has`,
+            `卷 ${v.number} 为 ${v.disk}，尚不知其内容：请重试，或使用 --force 并以对端的数据继续`,
           ),
         );
+        return;
+      }
+      const good = v.hasGoodData || (v.disk === 'Consistent' && fencing.needed && !fenced);
+      if (!good && !(force && atLeast(v.disk, 'Inconsistent'))) {
+        answer(notGood(v));
         return;
       }
     }
@@ -292,8 +298,17 @@ export class Roles {
       });
       return;
     }
+    // What the peer's program was told of must not come behind the generation that says that all of it is here.
+    if (!link.established && receiver.landing) {
+      this.#changing = true;
+      receiver.afterLanding(() => {
+        this.#changing = false;
+        this.promote(force, answer, fenced);
+      });
+      return;
+    }
     this.#changing = true;
-    const raise = volumes.filter((v) => v.disk !== 'UpToDate' && !(v.connected && v.peerDisk === 'UpToDate'));
+    const raise = volumes.filter((v) => !v.hasGoodData);
     if (!link.established) {
       this.#becomePrimary(raise, answer);
       return;
@@ -321,6 +336,12 @@ export class Roles {
     const { volumes, link, syncs, c, config } = this.#p;
     let left = volumes.length;
     const { era } = link;
+    // While the peer was asked it may have become a target here, or lost its disk there.
+    const worse = volumes.find((v) => !v.hasGoodData && !raise.includes(v));
+    if (worse !== undefined) {
+      this.#staySecondary(worse, answer);
+      return;
+    }
     for (const v of volumes) {
       v.promoting = true;
       const forced = raise.includes(v);
@@ -330,6 +351,12 @@ export class Roles {
       else v.uuids = withRole(v.uuids, true);
       v.persist(forced, () => {
         if (--left > 0) return;
+        // Nor is a target promoted whose source was lost while the role was being written.
+        const without = volumes.find((one) => !one.hasGoodData);
+        if (without !== undefined) {
+          this.#staySecondary(without, answer);
+          return;
+        }
         this.#changing = false;
         for (const one of volumes) {
           one.promoting = false;
@@ -344,6 +371,24 @@ export class Roles {
         const told = text(`${config.host} is primary`, `${config.host} 成为主节点`);
         c.reason('mirror.role', undefined, told);
         answer({ ok: true, changed: true, text: told });
+      });
+    }
+  }
+  /** The peer may have agreed, and think that this side is primary. */
+  #staySecondary(without: Volume, answer: Answer): void {
+    const { volumes, link, syncs } = this.#p;
+    const why = notGood(without);
+    let left = volumes.length;
+    for (const v of volumes) {
+      v.promoting = false;
+      v.uuids = withRole(v.uuids, false);
+      v.persist(false, () => {
+        if (--left > 0) return;
+        this.#changing = false;
+        // In a handshake it was told so, too, and will not be told otherwise.
+        if (link.negotiating) link.lose(why.text, true);
+        else if (link.established) for (const one of volumes) syncs.tell(one);
+        answer(why);
       });
     }
   }
@@ -482,3 +527,9 @@ export class Roles {
     );
   }
 }
+const notGood = (v: Volume): MirrorAnswer =>
+  refused(
+    'no-good-disk',
+    `volume ${v.number} is ${v.disk}, its data may be old or half copied: connect it, or use --force and lose what the peer has`,
+    `卷 ${v.number} 为 ${v.disk}，数据可能陈旧或不完整：请先连接，或使用 --force 并放弃对端的数据`,
+  );

@@ -470,9 +470,11 @@ export class Sender {
     for (const f of [...this.#flushes]) {
       if (!f.local || f.epochs.size > 0 || f.volume.held) continue;
       this.#flushes.splice(this.#flushes.indexOf(f), 1);
-      f.volume.counters.ap--;
-      const good = (f.volume.backing !== undefined && !f.failed) || f.volume.peerDisk === 'UpToDate';
-      this.#c.emit({ kind: 'done', volume: f.volume.number, tag: f.tag, result: good ? 0 : EIO });
+      const { volume: v } = f;
+      v.counters.ap--;
+      // As for a write: what only half a copy has will be overwritten with what the peer has.
+      const good = (v.disk === 'UpToDate' && !f.failed) || v.peerDisk === 'UpToDate';
+      this.#c.emit({ kind: 'done', volume: v.number, tag: f.tag, result: good ? 0 : EIO });
       this.onIdle();
     }
   }

@@ -156,6 +156,10 @@ export class Volume implements Stored {
   get primary(): boolean {
     return this.role === 'Primary';
   }
+  /** Here or at the peer. */
+  get hasGoodData(): boolean {
+    return this.disk === 'UpToDate' || (this.connected && this.peerDisk === 'UpToDate');
+  }
   get bits(): number {
     return this.backing?.bitmap.count ?? 0;
   }

@@ -77,9 +77,17 @@ export class NetlinkWriter extends ByteWriter {
   }
   /** An attribute whose content `inside` writes. */
   nest(type: number, inside: () => void): this {
+    const start = this.begin(type);
+    inside();
+    return this.end(start);
+  }
+  /** The same without a function for each, where there are a million: begins an attribute, for `end`. */
+  begin(type: number): number {
     const start = this.length;
     this.u16(0).u16(type);
-    inside();
+    return start;
+  }
+  end(start: number): this {
     const length = this.length - start;
     if (length > 0xffff) throw new Error(`bug: a netlink nest of ${length} bytes`);
     return this.patchU16(start, length).align();

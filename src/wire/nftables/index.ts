@@ -31,9 +31,11 @@ export {
 export {
   decodeNftElements,
   decodeNftSet,
+  type ElementForm,
   encodeNftElements,
   encodeNftSet,
   writeNftElements,
+  writeNftElementsOf,
   writeNftSet,
   writeNftSetKey,
 } from './sets.ts';

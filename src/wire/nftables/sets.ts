@@ -125,6 +125,38 @@ export function writeNftElements(w: NetlinkWriter, e: NftElements): void {
     for (const x of e.elements) writeElement(w, x);
   });
 }
+/** How a caller's own elements are written: in place, since of many each byte counts. */
+export type ElementForm<T> = {
+  readonly key: (w: NetlinkWriter, x: T) => void;
+  readonly data?: (w: NetlinkWriter, x: T) => void;
+  /** The chain to go on in. */
+  readonly goto?: (x: T) => string;
+};
+/** As `writeNftElements`, of elements that have a key, and a value or a chain to go on in. */
+export function writeNftElementsOf<T>(
+  w: NetlinkWriter,
+  e: Omit<NftElements, 'elements'>,
+  elements: readonly T[],
+  form: ElementForm<T>,
+): void {
+  writeHead(w, e.family).attrText(A.elements.table, e.table).attrText(A.elements.set, e.set);
+  const list = w.begin(A.elements.elements);
+  for (const x of elements) {
+    const element = w.begin(A.list.element);
+    const key = w.begin(A.element.key);
+    const value = w.begin(A.data.value);
+    form.key(w, x);
+    w.end(value).end(key);
+    if (form.data !== undefined) {
+      const data = w.begin(A.element.data);
+      const bytes = w.begin(A.data.value);
+      form.data(w, x);
+      w.end(bytes).end(data);
+    } else if (form.goto !== undefined) writeVerdict(w, A.element.data, { code: 'goto', chain: form.goto(x) });
+    w.end(element);
+  }
+  w.end(list);
+}
 export const encodeNftElements = (e: NftElements): Uint8Array => encodeWith((w) => writeNftElements(w, e));
 export const decodeNftElements = (b: Uint8Array): Result<NftElements, NetlinkError> =>
   decodeWith(b, (a, family) => {

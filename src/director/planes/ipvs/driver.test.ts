@@ -55,6 +55,28 @@ function rig(o: { readonly kernel?: FakeIpvs; readonly keys?: string[] } = {}) {
   return { kernel, plane, written, said, keys: () => [...kept], fail };
 }
 
+test('a daemon that cannot start yet is told of once, tried again, and runs when its interface has come', () => {
+  const { kernel, plane, said } = rig();
+  const ENODEV = 19;
+  kernel.deny = (command) => (command === IPVS_CMD.newDaemon ? ENODEV : 0);
+  const sync = [{ role: 'backup', interface: 'eth7', id: 7, port: 8848, group: ip('224.0.0.81') }] as const;
+  const outcomes = plane.apply({ ...wanted(service(1)), sync });
+  assert.ok(outcomes[0]?.result.ok, 'its failure is not that of a service');
+  plane.tick();
+  plane.tick();
+  assert.equal(said.length, 1);
+  assert.match(said[0] ?? '', /there is no interface eth7: ENODEV$/);
+  kernel.deny = () => 0;
+  plane.tick();
+  assert.deepEqual(
+    kernel.daemons.map((d) => `${d.role} ${d.interface}`),
+    ['backup eth7'],
+  );
+  kernel.changes.length = 0;
+  plane.tick();
+  assert.deepEqual(kernel.changes, []);
+});
+
 test('a kernel without the module refuses in one line, and takes the service once the module has come', () => {
   const { kernel, plane, said } = rig();
   kernel.module = false;

@@ -43,6 +43,8 @@ export class IpvsPlane implements Plane {
   /** Undefined until read, and again when it cannot be trusted. */
   #table: OwnTable | undefined;
   #wanted = NOTHING;
+  /** A command that is no service's own failed (a daemon, timeouts): nobody else would try it again. */
+  #owed = false;
   #complaint = '';
 
   constructor(o: IpvsPlaneOptions) {
@@ -88,6 +90,7 @@ export class IpvsPlane implements Plane {
   #reconcile(family: IpvsFamily, wanted: Wanted): Result<ReadonlyMap<ServiceKey, Outcome>, HostError> {
     const outcomes = new Map<ServiceKey, Outcome>();
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      this.#owed = false;
       const fresh = this.#table === undefined;
       if (fresh) this.#claims.forgetAll();
       const { changed, released, clashes } = this.#claims.compare(wanted.services);
@@ -158,7 +161,9 @@ export class IpvsPlane implements Plane {
       const key = s.key === undefined ? undefined : this.#claims.owner(s.key);
       const failure = failures.get(s);
       if (key === undefined) {
-        if (failure !== undefined) this.#complain(withCode(commandError(s.command, failure)));
+        if (failure === undefined) continue;
+        this.#owed = true;
+        this.#complain(withCode(commandError(s.command, failure)));
       } else if (!failed.has(key)) {
         outcomes.set(key, failure === undefined ? ok('changed') : err(commandError(s.command, failure)));
         if (failure !== undefined) failed.add(key); // what comes behind it fails for the same reason
@@ -223,10 +228,10 @@ export class IpvsPlane implements Plane {
     const reader = this.#reader();
     return reader.ok ? reader.value.info() : reader;
   }
-  /** A module that was missing may have come; what somebody else changed is put right. */
+  /** A module that was missing may have come, or the interface of a daemon; what somebody else changed is put right. */
   tick(): void {
     if (this.#family?.ok === false) this.#family = undefined;
-    else if (this.#table === undefined && this.#wanted.services.length > 0) this.apply(this.#wanted);
+    else if (this.#owed || (this.#table === undefined && this.#wanted.services.length > 0)) this.apply(this.#wanted);
   }
   close(o: { readonly keep: boolean }): void {
     if (!o.keep) this.apply(NOTHING);

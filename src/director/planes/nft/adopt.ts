@@ -2,8 +2,8 @@
 import type { IpAddress } from '../../../base/index.ts';
 import { isOurMark, serverMark, serverOfMark, serviceMark, serviceOfMark } from '../marks.ts';
 import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
-import { type Entry, entryKey, type ImageServer, type Mode, type ServiceImage } from './image.ts';
-import { type Kind, kindOfChain } from './kind.ts';
+import { type Entry, entryText, type ImageServer, type Mode, type ServiceImage } from './image.ts';
+import { type Kind, kindOfChain, slotsOf } from './kind.ts';
 import { kinds, slots, turns } from './pick.ts';
 
 /** The sets of a mode that tell of services, beside those that both modes have. */
@@ -40,7 +40,7 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
   const debris: Entry[] = [];
   const each = (set: SetSpec, take: (e: ElementSpec, entry: Entry) => boolean): void => {
     for (const element of content.get(set) ?? []) {
-      const entry = { set, element };
+      const entry: Entry = { set, ...element };
       if (!take(element, entry)) debris.push(entry);
     }
   };
@@ -88,7 +88,7 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
       debris.push(...s.entries);
       return [];
     });
-    const filled = new Uint16Array(d.slots.length);
+    const filled = new Uint16Array(slotsOf(d.kind));
     const whole = d.slots.every(({ slot, mark }) => {
       if (slot >= filled.length || mark !== serverMark(id, serverOfMark(mark))) return false;
       filled[slot] = serverOfMark(mark);
@@ -97,13 +97,11 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
     if (!whole) debris.push(...d.slots.map((s) => s.entry));
     return { id, kind: d.kind, slots: whole ? filled : new Uint16Array(0), servers, entries: d.entries };
   });
-  return { images, debris: debris.map((e) => ({ do: 'elements-remove', set: e.set, elements: [e.element] })) };
+  return { images, debris: debris.map((e) => ({ do: 'elements-remove', set: e.set, elements: [e] })) };
 }
-const entryText = (e: Entry): string => `${entryKey(e)} ${(e.element.data ?? []).join(' ')}`;
-
 /** What a target says: an address, behind a device (DR) or with a port (NAT). */
 function readServer(sets: Adoption, number: number, target: Entry, entries: readonly Entry[]): ImageServer | undefined {
-  const values = target.element.data ?? [];
+  const values = target.data ?? [];
   const named = (field: string): number => (values[target.set.data?.indexOf(field as never) ?? -1] ?? 0) as number;
   const address = values.find((v): v is IpAddress => typeof v === 'string');
   if (address === undefined) return undefined;

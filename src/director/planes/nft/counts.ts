@@ -7,7 +7,7 @@ import { MARK_MASK, MARK_TAG, serverMark } from '../marks.ts';
 import { readValues } from '../nftables/index.ts';
 import { flows } from './direct.ts';
 import type { Half } from './half.ts';
-import { counterSets } from './nat.ts';
+import { counterSets } from './sets.ts';
 
 export type Active = { active: number; inactive: number };
 /** By mark. */

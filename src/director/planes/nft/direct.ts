@@ -30,35 +30,27 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
-import { any, both, counterSets, STICK_DEFAULT_MS, STICK_SIZE, vip } from './nat.ts';
+import { isDrawn } from './kind.ts';
 import {
   chooseRule,
   choosingSets,
-  flowSlotRule,
+  countRule,
+  drawRules,
+  flowRule,
   knownClient,
   learnClient,
   type MarkPort,
   type Persistence,
-  slotRule,
   stickChains,
 } from './pick.ts';
+import { any, both, counterSets, families, open, stick, vip } from './sets.ts';
 
 export type FlowTimeouts = { readonly tcpMs: number; readonly finMs: number; readonly udpMs: number };
 /** IPVS's own. */
 export const FLOW_TIMEOUTS: FlowTimeouts = { tcpMs: 900_000, finMs: 120_000, udpMs: 300_000 };
 /** Most flows that are remembered, for each family; a flow beyond that is hashed. */
 const FLOW_SIZE = 1_048_576;
-const families = [4, 6] as const;
 
-const open: SetSpec = { name: 'open', key: ['mark'] };
-const stick = both(
-  (f, a): SetSpec => ({
-    name: `stick${f}`,
-    key: ['mark', a],
-    data: ['mark'],
-    dynamic: { timeoutMs: STICK_DEFAULT_MS, size: STICK_SIZE },
-  }),
-);
 /** Client's address and port, and the service's mark. */
 export const flows = both(
   (f, a): SetSpec => ({
@@ -249,31 +241,30 @@ export const directMode: Mode = {
     const f = k.family;
     const p = k.persistence;
     const client = p === undefined ? [] : [[jump(knownClient(p))]];
-    const last = (chain: string): RuleSpec => [goto(p === undefined ? chain : learnClient(p))];
     // With persistence the flow is remembered too: what is left out is only the look for it.
-    if (k.transport === 'one-packet') return [...client, ...slotRule(k, mark), last(single(f))];
-    if (k.transport === 'other') return [...client, ...slotRule(k, mark), last(begun(f))];
-    if (k.choice !== 'turn' && k.choice !== 'chance') return [...client, ...slotRule(k, mark), last(begun(f))];
+    const next = goto(p !== undefined ? learnClient(p) : k.transport === 'one-packet' ? single(f) : begun(f));
+    if (isDrawn(k.choice)) return [...client, ...drawRules(k, mark, next)];
+    if (k.transport !== 'tcp') return [...client, ...countRule(k, mark), [next]];
     const nobody: NftExpression[] = [mark.get(0), masked(0, nativeBytes(SERVER_MASK)), equals(0, nativeBytes(0))];
-    return [...client, ...slotRule(k, mark, beginning), ...flowSlotRule(k, mark, nobody), last(begun(f))];
+    return [...client, ...countRule(k, mark, beginning), ...flowRule(k, mark, nobody), [next]];
   },
   entries: (s, id) => {
     const f = serviceFamily(s);
     return listens(s).map((l): Entry => {
       const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
-      return { set: l.port === 0 ? any[f] : vip[f], element: { key, data: [serviceMark(id)] } };
+      return { set: l.port === 0 ? any[f] : vip[f], key, data: [serviceMark(id)] };
     });
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;
     const key = [serverMark(service, s.number)];
-    return [
-      s.device === 0
-        ? { set: here[f], element: { key, data: [s.address] } }
-        : { set: target[f], element: { key, data: [s.device, s.address] } },
-      ...Object.values(counters).map((set): Entry => ({ set, element: { key } })),
-      ...(s.open ? [{ set: open, element: { key } }] : []),
+    const entries: Entry[] = [
+      s.device === 0 ? { set: here[f], key, data: [s.address] } : { set: target[f], key, data: [s.device, s.address] },
+      { set: counters.connections, key },
+      { set: counters.in, key },
     ];
+    if (s.open) entries.push({ set: open, key });
+    return entries;
   },
 };
 export const directAdoption = {

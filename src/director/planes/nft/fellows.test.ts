@@ -4,7 +4,7 @@ import { type IpAddress, ok } from '../../../base/index.ts';
 import type { Netlink, Network } from '../../../host/index.ts';
 import type { WantedService } from '../../types.ts';
 import { serviceMark } from '../marks.ts';
-import { type ElementSpec, type TableCommand, wireElement } from '../nftables/index.ts';
+import { type ElementSpec, type TableCommand, valueBytes } from '../nftables/index.ts';
 import { fellows } from './direct.ts';
 import { Fellows } from './fellows.ts';
 import type { ServiceImage } from './image.ts';
@@ -37,8 +37,8 @@ class World {
     services: [] as WantedService[],
     image: (key: string) => this.images.get(key),
     kernel: {
-      elements: (_: string, take: (e: ReturnType<typeof wireElement>) => void) => {
-        for (const e of this.set.values()) take(wireElement(fellows, e, false));
+      elements: (_: string, take: (e: { key: Uint8Array }) => void) => {
+        for (const e of this.set.values()) take({ key: valueBytes(fellows.key, e.key) });
         return ok(undefined);
       },
       apply: (commands: readonly TableCommand[]) => {

@@ -15,29 +15,17 @@ import {
   type TableSpec,
 } from '../nftables/index.ts';
 import { type Adoption, adopt, adoptedSets } from './adopt.ts';
-import {
-  type Change,
-  commandsOf,
-  entryKey,
-  imageOf,
-  isNothing,
-  type Mode,
-  planService,
-  type ServiceImage,
-} from './image.ts';
+import { entryKey, imageOf, type Mode, type ServiceImage } from './image.ts';
 import { KindChains } from './kinds.ts';
+import { type Change, commandsOf, cutOf, isNothing, planService, type ServicePlan } from './service-plan.ts';
+import { SharedElements, type SharedSpec } from './shared.ts';
 
 export type HalfOptions = {
   readonly mode: Mode;
   readonly adoption: Adoption;
   readonly device: (a: IpAddress) => number;
-  /** Commands about what services share, from those that change. */
-  readonly shared?: SharedElements;
-};
-/** Elements that several services may need at once: each is there while anybody needs it. */
-export type SharedElements = {
-  readonly sets: readonly SetSpec[];
-  readonly of: (s: WantedService) => readonly { readonly set: SetSpec; readonly element: ElementSpec }[];
+  /** Elements that services have in common. */
+  readonly shared?: SharedSpec;
 };
 type Held = { readonly service: WantedService; readonly weights: readonly number[] | undefined; image: ServiceImage };
 type PendingChange = Change & {
@@ -47,12 +35,13 @@ type PendingChange = Change & {
   readonly before: WantedService | undefined;
   readonly weights: readonly number[] | undefined;
 };
+type Planned = PendingChange & { readonly plan: ServicePlan };
 export type Comparison = {
   readonly changes: readonly PendingChange[];
   readonly failed: readonly (readonly [ServiceKey, HostError])[];
 };
 /** So many services are changed in one transaction: its size, and how long the kernel is busy with it, stay bounded. */
-const SERVICES_AT_ONCE = 4000;
+const SERVICES_AT_ONCE = 1000;
 
 export class Half {
   readonly #kernel: KernelTable;
@@ -69,14 +58,14 @@ export class Half {
   #remembered: ReadonlyMap<ServiceKey, ServiceImage> = new Map();
   #nextId = 1;
   #readings = 0;
-  /** Shared elements in the kernel, and how many services need each. */
-  readonly #shared = new Map<string, { readonly set: SetSpec; readonly element: ElementSpec; users: number }>();
+  readonly #shared: SharedElements;
   #strays: TableCommand[] = [];
 
   constructor(channel: NetlinkChannel, table: TableSpec, o: HalfOptions) {
     this.#kernel = new KernelTable(channel, table);
     this.#o = o;
     this.#kinds = new KindChains(o.mode);
+    this.#shared = new SharedElements(o.shared);
   }
 
   /** The parts that are always there, and what an earlier process left. Harmless when nothing differs. */
@@ -129,9 +118,9 @@ export class Half {
     this.#shared.clear();
   }
   #adopt(found: TableFound): Result<void, HostError> {
-    const { adoption, mode, shared } = this.#o;
+    const { adoption, mode } = this.#o;
     const elements = new Map<SetSpec, ElementSpec[]>();
-    for (const set of [...adoptedSets(adoption), ...(shared?.sets ?? [])]) {
+    for (const set of [...adoptedSets(adoption), ...this.#shared.sets]) {
       const list: ElementSpec[] = [];
       const done = this.#kernel.elements(set.name, (e) => {
         const element = readElement(set, e);
@@ -141,9 +130,7 @@ export class Half {
       elements.set(set, list);
     }
     const { images, debris } = adopt(mode, adoption, elements);
-    for (const set of shared?.sets ?? [])
-      for (const element of elements.get(set) ?? [])
-        this.#shared.set(sharedKey(set, element), { set, element, users: 0 });
+    for (const set of this.#shared.sets) this.#shared.adopt(set, elements.get(set) ?? []);
     for (const image of images) {
       this.#ids.add(image.id);
       this.#adopted.set(image.id, image);
@@ -167,6 +154,9 @@ export class Half {
     return undefined;
   }
 
+  get size(): number {
+    return this.#held.size;
+  }
   get services(): readonly WantedService[] {
     return [...this.#held.values()].map((h) => h.service);
   }
@@ -177,11 +167,11 @@ export class Half {
     return this.#held.get(key)?.image;
   }
 
-  /** What `apply` would change; nothing is sent. With `whole`, what is not wanted goes. Services that are as they were are found by their identity. */
+  /** What `apply` would change; nothing is sent. What is `gone` goes, and with `whole` all that is not wanted. Services that are as they were are found by their identity. */
   compare(
     wanted: readonly WantedService[],
     weights: (s: WantedService) => readonly number[] | undefined,
-    o: { readonly whole: boolean; readonly redo: boolean },
+    o: { readonly whole: boolean; readonly redo: boolean; readonly gone: readonly ServiceKey[] },
   ): Comparison {
     const changes: PendingChange[] = [];
     const failed: (readonly [ServiceKey, HostError])[] = [];
@@ -202,15 +192,17 @@ export class Half {
       }
       const { device, mode } = this.#o;
       const want = imageOf(mode, service, id, old ?? have, { device, weights: w });
-      const plan = planService(mode, have, want);
-      changes.push({ have, want, plan, key: service.key, service, before: held?.service, weights: w });
+      changes.push({ have, want, key: service.key, service, before: held?.service, weights: w });
+    }
+    const leave = (key: ServiceKey, have: ServiceImage, before: WantedService | undefined): void => {
+      changes.push({ have, want: undefined, key, service: undefined, before, weights: undefined });
+    };
+    for (const key of o.gone) {
+      const h = this.#held.get(key);
+      if (h !== undefined) leave(key, h.image, h.service);
     }
     if (o.whole && (known < this.#held.size || this.#adopted.size > 0)) {
       const keys = new Set(wanted.map((s) => s.key));
-      const leave = (key: ServiceKey, have: ServiceImage, before: WantedService | undefined): void => {
-        const plan = planService(this.#o.mode, have, undefined);
-        changes.push({ have, want: undefined, plan, key, service: undefined, before, weights: undefined });
-      };
       for (const [id, have] of this.#adopted) if (!claimed.has(id)) leave(`left ${id}`, have, undefined);
       for (const [key, h] of this.#held) if (!keys.has(key)) leave(key, h.image, h.service);
     }
@@ -225,7 +217,9 @@ export class Half {
     const outcomes = new Map<ServiceKey, Result<'kept' | 'changed', HostError>>(c.failed.map(([k, e]) => [k, err(e)]));
     const cut: number[] = [];
     for (let at = 0; at < c.changes.length; at += SERVICES_AT_ONCE) {
-      const part = c.changes.slice(at, at + SERVICES_AT_ONCE);
+      const part = c.changes
+        .slice(at, at + SERVICES_AT_ONCE)
+        .map((p): Planned => ({ ...p, plan: planService(this.#o.mode, p.have, p.want) }));
       const whole = this.#send(part);
       // One that the kernel refuses must not stop the others: each by itself.
       const failed = whole.ok
@@ -242,33 +236,33 @@ export class Half {
           continue;
         }
         this.#settle(p);
-        cut.push(...p.plan.cut);
+        cut.push(...cutOf(p));
         if (p.service !== undefined && !isNothing(p.plan)) outcomes.set(p.key, CHANGED);
       }
     }
     return { outcomes, cut };
   }
-  #sendEach(part: readonly PendingChange[]): (readonly [PendingChange, HostError])[] {
+  #sendEach(part: readonly Planned[]): (readonly [Planned, HostError])[] {
     return part.flatMap((c) => {
       const done = this.#send([c]);
       return done.ok ? [] : [[c, done.error] as const];
     });
   }
-  #send(part: readonly PendingChange[]): Result<void, HostError> {
-    const { add, remove, settle } = this.#planShared(part);
+  #send(part: readonly Planned[]): Result<void, HostError> {
+    const shared = this.#shared.plan(part);
     const kinds = this.#kinds.plan(part);
     const done = this.#kernel.apply([
       ...this.#strays,
       ...kinds.before,
-      ...commandsOf(part),
+      ...commandsOf(part.map((p) => p.plan)),
       ...kinds.after,
-      ...remove,
-      ...add,
+      ...shared.remove,
+      ...shared.add,
     ]);
     if (!done.ok) return err(done.error.error);
     this.#strays = [];
     kinds.settle();
-    settle();
+    shared.settle();
     return ok(undefined);
   }
   /** Numbers of services that went meanwhile are free again. */
@@ -285,56 +279,11 @@ export class Half {
     this.#held.delete(c.key);
     if (c.have !== undefined) this.#ids.delete(c.have.id);
   }
-  /** Elements that services share: what nobody used before comes, what nobody uses after goes. */
-  #planShared(part: readonly PendingChange[]): {
-    add: TableCommand[];
-    remove: TableCommand[];
-    settle: () => void;
-  } {
-    const shared = this.#o.shared;
-    if (shared === undefined) return { add: [], remove: [], settle: () => {} };
-    const delta = new Map<string, { readonly set: SetSpec; readonly element: ElementSpec; by: number }>();
-    const count = (s: WantedService | undefined, by: number): void => {
-      for (const { set, element } of s === undefined ? [] : shared.of(s)) {
-        const key = sharedKey(set, element);
-        const d = delta.get(key);
-        if (d === undefined) delta.set(key, { set, element, by });
-        else d.by += by;
-      }
-    };
-    for (const c of part) {
-      count(c.before, -1);
-      count(c.service, 1);
-    }
-    const add: TableCommand[] = [];
-    const remove: TableCommand[] = [];
-    for (const [key, d] of delta) {
-      const have = this.#shared.get(key);
-      const users = (have?.users ?? 0) + d.by;
-      if (have === undefined && users > 0) add.push({ do: 'elements-add', set: d.set, elements: [d.element] });
-      if (have !== undefined && users <= 0) remove.push({ do: 'elements-remove', set: d.set, elements: [d.element] });
-    }
-    return {
-      add,
-      remove,
-      settle: () => {
-        for (const [key, d] of delta) {
-          const users = (this.#shared.get(key)?.users ?? 0) + d.by;
-          if (users > 0) this.#shared.set(key, { set: d.set, element: d.element, users });
-          else this.#shared.delete(key);
-        }
-      },
-    };
-  }
-  /** Shared elements that an earlier process left and nobody claimed; to be called when everything wanted is there. */
+  /** What an earlier process left of shared elements and nobody claimed goes; to be called when everything wanted is there. */
   sweep(): void {
     if (this.#remembered.size > 0) this.#recall();
-    const idle = [...this.#shared].filter(([, s]) => s.users <= 0);
-    if (idle.length === 0) return;
-    const done = this.#kernel.apply(
-      idle.map(([, s]) => ({ do: 'elements-remove', set: s.set, elements: [s.element] })),
-    );
-    if (done.ok) for (const [key] of idle) this.#shared.delete(key);
+    const { remove, settle } = this.#shared.sweep();
+    if (remove.length > 0 && this.#kernel.apply(remove).ok) settle();
   }
   #freeId(): number | undefined {
     for (let tries = 1; tries < MAX_SERVICES; tries++) {
@@ -367,6 +316,5 @@ const NO_NUMBER = text(
   `为新的服务编号：最多 ${MAX_SERVICES} 个`,
 );
 const CHANGED: Result<'kept' | 'changed', HostError> = ok('changed');
-const sharedKey = (set: SetSpec, e: ElementSpec): string => `${set.name} ${e.key.join(' ')}`;
 const sameWeights = (a: readonly number[] | undefined, b: readonly number[] | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && a.length === b.length && a.every((w, i) => w === b[i]));

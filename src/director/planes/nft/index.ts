@@ -1,3 +1,2 @@
 export { natFindings } from './findings.ts';
 export { NftPlane, type NftPlaneOptions } from './plane.ts';
-export { ingressInterfaces, neighbourDevice } from './reach.ts';

@@ -19,7 +19,7 @@ export type Kind = {
   readonly family: 4 | 6;
   readonly choice: Choice;
   readonly transport: Transport;
-  /** 0: nobody takes anything new. */
+  /** Counted through, where 0 is that nobody takes anything new; or seats of a hash, without the one for who draws in vain. */
   readonly slots: number;
   /** The number of the service whose turn is counted; 0 where the chain is shared. */
   readonly own: number;
@@ -31,21 +31,36 @@ export type Kind = {
  * every second slot only.
  */
 export const COUNTERS = 512;
-/** The form that is always known, whatever the servers. */
+/** By a hash, not by counting. */
+export const isDrawn = (c: Choice): boolean => c !== 'turn' && c !== 'chance';
+/** Elements that a service of this kind has in the set of slots at most. */
+export const slotsOf = (k: Kind): number => (isDrawn(k.choice) ? k.slots + 1 : k.slots);
+
+/** `slots`: as many as `fillSlots` gives. */
 export function kindOf(s: WantedService, id: number, slots: number, alike: boolean): Kind {
   const chosen = choiceOf(s.scheduler, alike && !s.onePacket);
   // A client that keeps its server is hashed whole: what another director does not remember, it guesses.
   const choice = chosen === 'flow' ? (s.persistence === undefined ? 'source-port' : 'source') : chosen;
   const port = s.flags.some((f) => f === 'sh-port' || f === 'mh-port' || f === 'flag-2'); // IPVS's flag-2 of sh, mh
   const turn = choice === 'count' && id <= COUNTERS && slots > 0;
-  return {
+  return one({
     family: serviceFamily(s),
     choice: choice === 'count' ? (turn ? 'turn' : 'chance') : choice === 'source' && port ? 'source-port' : choice,
     transport: s.onePacket ? 'one-packet' : s.match.by === 'address' && s.match.protocol === 'tcp' ? 'tcp' : 'other',
-    slots,
+    slots: choice === 'count' ? slots : slots - 1,
     own: turn ? id : 0,
     persistence: persistenceOf(s),
-  };
+  });
+}
+
+/** Thousands of services have few kinds: each is one object, whose words and name are made once. */
+const known = new Map<string, Kind>();
+const names = new WeakMap<Kind, string>();
+function one(k: Kind): Kind {
+  const words = kindWords(k).join();
+  const found = known.get(words);
+  if (found === undefined) known.set(words, k);
+  return found ?? k;
 }
 
 /** 3 bits of choice, 2 of transport, 1 of family, 13 of slots, 10 of a service; 24 of seconds, 8 of a prefix length. */
@@ -75,9 +90,13 @@ export function kindOfWords(low: number, high: number): Kind | undefined {
 const CHAIN = /^by-.*-([0-9a-f]{8})([0-9a-f]{8})$/;
 /** Readable in `nft list`, and unique: `by-source-1021-0000ff4200000000`. */
 export function kindChain(k: Kind): string {
+  const name = names.get(k);
+  if (name !== undefined) return name;
   const [low, high] = kindWords(k);
   const hex = (n: number): string => n.toString(16).padStart(8, '0');
-  return `by-${k.choice}-${k.slots}-${hex(low)}${hex(high)}`;
+  const made = `by-${k.choice}-${k.slots}-${hex(low)}${hex(high)}`;
+  names.set(k, made);
+  return made;
 }
 export function kindOfChain(name: string): Kind | undefined {
   const m = CHAIN.exec(name);

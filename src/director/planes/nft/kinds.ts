@@ -1,7 +1,8 @@
 /** The chains of kinds in one table: there while a service goes through them. */
 import { fingerprint, foundFingerprint, type TableCommand, type TableFound } from '../nftables/index.ts';
-import type { Change, Mode } from './image.ts';
+import type { Mode } from './image.ts';
 import { type Kind, kindChain, kindOfChain } from './kind.ts';
+import type { Change } from './service-plan.ts';
 
 type Known = { readonly kind: Kind; users: number };
 export type KindPlan = {

@@ -7,6 +7,7 @@
  * schedulers choose the same server on every director, and replies that come before the client's next packet are dropped,
  * or they would begin an entry the wrong way round and leave with the server's own address.
  */
+import { familyOf } from '../../../base/index.ts';
 import type { NftExpression } from '../../../wire/index.ts';
 import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark, serviceMark, TOLD_TAG, UNTOLD_MASK } from '../marks.ts';
 import {
@@ -29,33 +30,21 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import { type Entry, type ImageServer, listens, type Mode, serviceFamily } from './image.ts';
+import { isDrawn } from './kind.ts';
 import {
   chooseRule,
   choosingSets,
+  countRule,
+  drawRules,
   knownClient,
   learnClient,
   type MarkPort,
   type Persistence,
-  slotRule,
   stickChains,
 } from './pick.ts';
+import { any, both, counterSets, families, open, stick, vip } from './sets.ts';
+import type { SharedSpec } from './shared.ts';
 
-export type Families<T> = Record<4 | 6, T>;
-const families = [4, 6] as const;
-export const both = <T>(make: (f: 4 | 6, address: 'ipv4_addr' | 'ipv6_addr') => T): Families<T> => ({
-  4: make(4, 'ipv4_addr'),
-  6: make(6, 'ipv6_addr'),
-});
-/** Most clients that persistence remembers, for each family. */
-export const STICK_SIZE = 262_144;
-/** Each service sets its own. */
-export const STICK_DEFAULT_MS = 300_000;
-
-/** From where a packet goes to the mark of its service. */
-export const vip = both(
-  (f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: ['mark'] }),
-);
-export const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: ['mark'] }));
 const fwm = both((f): SetSpec => ({ name: `fwmark${f}`, key: ['mark'], data: ['mark'] }));
 /** Looked at once for each connection: so many it counts. */
 export const to = both(
@@ -63,19 +52,6 @@ export const to = both(
 );
 /** Where the port stays as the client asked. */
 export const toAddress = both((f, a): SetSpec => ({ name: `to${f}-address`, key: ['mark'], data: [a], counter: true }));
-const open: SetSpec = { name: 'open', key: ['mark'] };
-const stick = both(
-  (f, a): SetSpec => ({
-    name: `stick${f}`,
-    key: ['mark', a],
-    data: ['mark'],
-    dynamic: { timeoutMs: STICK_DEFAULT_MS, size: STICK_SIZE },
-  }),
-);
-export const counterSets = {
-  in: { name: 'packets-in', key: ['mark'], counter: true },
-  out: { name: 'packets-out', key: ['mark'], counter: true },
-} as const satisfies Record<string, SetSpec>;
 /** Real servers' sockets: shared by the services that have the same ones. */
 export const replies = both((f, a): SetSpec => ({ name: `replies${f}`, key: [a, 'inet_service'] }));
 
@@ -195,31 +171,31 @@ export const natMode: Mode = {
   portOf: (s) => s.port,
   alike: false,
   rules: (k) => {
-    const pick = slotRule(k, ctMark);
-    if (k.persistence === undefined) return pick;
-    return [[jump(knownClient(k.persistence))], ...pick, [goto(learnClient(k.persistence))]];
+    const p = k.persistence;
+    const client = p === undefined ? [] : [[jump(knownClient(p))]];
+    const learn = p === undefined ? undefined : goto(learnClient(p));
+    if (isDrawn(k.choice)) return [...client, ...drawRules(k, ctMark, learn ?? verdict('accept'))];
+    return [...client, ...countRule(k, ctMark), ...(learn === undefined ? [] : [[learn]])];
   },
   entries: (s, id) => {
     const f = serviceFamily(s);
     const data = [serviceMark(id)];
-    if (s.match.by === 'fwmark') return [{ set: fwm[f], element: { key: [s.match.mark], data } }];
+    if (s.match.by === 'fwmark') return [{ set: fwm[f], key: [s.match.mark], data }];
     return listens(s).map((l): Entry => {
       const key = l.port === 0 ? [l.address, l.protocol] : [l.address, l.protocol, l.port];
-      return { set: l.port === 0 ? any[f] : vip[f], element: { key, data } };
+      return { set: l.port === 0 ? any[f] : vip[f], key, data };
     });
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;
-    const mark = serverMark(service, s.number);
-    const target: Entry =
-      s.port === 0
-        ? { set: toAddress[f], element: { key: [mark], data: [s.address] } }
-        : { set: to[f], element: { key: [mark], data: [s.address, s.port] } };
-    return [
-      target,
-      ...Object.values(counterSets).map((set): Entry => ({ set, element: { key: [mark] } })),
-      ...(s.open ? [{ set: open, element: { key: [mark] } }] : []),
+    const key = [serverMark(service, s.number)];
+    const entries: Entry[] = [
+      s.port === 0 ? { set: toAddress[f], key, data: [s.address] } : { set: to[f], key, data: [s.address, s.port] },
+      { set: counterSets.in, key },
+      { set: counterSets.out, key },
     ];
+    if (s.open) entries.push({ set: open, key });
+    return entries;
   },
 };
 /** Sets from which an earlier process's services are read back. */
@@ -230,3 +206,14 @@ export const natAdoption = {
   open,
   connections: [to[4], to[6], toAddress[4], toAddress[6]],
 } as const;
+/** Real servers of NAT by TCP: their answers are not to begin an entry. */
+export const natShared: SharedSpec = {
+  sets: [replies[4], replies[6]],
+  of: (s) =>
+    s.match.by === 'address' && s.match.protocol !== 'tcp'
+      ? []
+      : s.servers.flatMap((x) => {
+          const port = x.port === 0 && s.match.by === 'address' ? s.match.port : x.port;
+          return port === 0 ? [] : [{ set: replies[familyOf(x.address)], key: [x.address, port] }];
+        }),
+};

@@ -1,5 +1,6 @@
 /** Choosing a server, which NAT and direct routing have in common: the mark is the connection's there, the packet's here. */
 import type { NftExpression, NftRegister } from '../../../wire/index.ts';
+import { DRAWS } from '../../ring/index.ts';
 import type { WantedService } from '../../types.ts';
 import { SERVICE_MASK } from '../marks.ts';
 import {
@@ -20,28 +21,52 @@ export type MarkPort = {
   readonly get: (to: NftRegister) => NftExpression;
   readonly set: (from: NftRegister) => NftExpression;
 };
-/** Both directors hash alike. */
+/** Both directors hash alike: a flow's first draw, and with the next number the next. */
 export const SEED = 0x484f4c44;
 
-/** Register 1: which slot. What is hashed lies in words above 4, clear of the result. */
-function slotNumber(k: Pick<Kind, 'family' | 'slots'>, choice: Choice): NftExpression[] {
-  if (choice === 'turn' || choice === 'chance')
-    return [{ is: 'numgen', to: 1, random: choice === 'chance', modulus: k.slots, offset: 0 }];
-  const words = addressWords(k.family);
+/** Register 1: a hash of the packet. What is hashed lies in words above 4, clear of the result. */
+function hashed(
+  family: 4 | 6,
+  choice: Choice,
+  o: { readonly modulus: number; readonly seed: number; readonly offset: number },
+): NftExpression[] {
+  const words = addressWords(family);
   const port = choice === 'source-port';
   return [
-    choice === 'destination' ? load.daddr[k.family](4) : load.saddr[k.family](4),
+    choice === 'destination' ? load.daddr[family](4) : load.saddr[family](4),
     ...(port ? [load.sport(4 + words)] : []),
-    { is: 'jhash', from: 4, length: words * 4 + (port ? 4 : 0), to: 1, modulus: k.slots, seed: SEED, offset: 0 },
+    { is: 'jhash', from: 4, length: words * 4 + (port ? 4 : 0), to: 1, ...o },
   ];
 }
-const slotsOf = (k: Pick<Kind, 'own'>): SetSpec => (k.own === 0 ? slots : turns);
-const take = (k: Kind, choice: Choice, mark: MarkPort, only: RuleSpec): RuleSpec[] =>
-  k.slots === 0 ? [] : [[...only, mark.get(0), ...slotNumber(k, choice), lookup(slotsOf(k).name, 0, 0), mark.set(0)]];
-/** From the service's mark to that of the server in a slot; no rule where no slot is. */
-export const slotRule = (k: Kind, mark: MarkPort, only: RuleSpec = []): RuleSpec[] => take(k, k.choice, mark, only);
+/** From the service's mark to that of the server in the slot whose number is put into register 1. */
+const take = (k: Kind, mark: MarkPort, only: RuleSpec, number: readonly NftExpression[]): RuleSpec => [
+  ...only,
+  mark.get(0),
+  ...number,
+  lookup((k.own === 0 ? slots : turns).name, 0, 0),
+  mark.set(0),
+];
+/** By counting; no rule where no slot is. */
+export const countRule = (k: Kind, mark: MarkPort, only: RuleSpec = []): RuleSpec[] => {
+  if (k.slots === 0) return [];
+  return [take(k, mark, only, [{ is: 'numgen', to: 1, random: k.choice === 'chance', modulus: k.slots, offset: 0 }])];
+};
+/** Seats are drawn until one is taken, the last one otherwise; then `next`. Where no server has a seat nothing is done. */
+export function drawRules(k: Kind, mark: MarkPort, next: NftExpression): RuleSpec[] {
+  const draw = (o: { readonly modulus: number; readonly seed: number; readonly offset: number }): RuleSpec => [
+    ...take(k, mark, [], hashed(k.family, k.choice, o)),
+    next,
+  ];
+  return [
+    ...Array.from({ length: DRAWS }, (_, i) => draw({ modulus: k.slots, seed: SEED + i, offset: 0 })),
+    draw({ modulus: 1, seed: SEED, offset: k.slots }),
+  ];
+}
 /** For a flow in the middle that nobody remembers, where servers are dealt in turn: the same server on every director, and the right one by chance. */
-export const flowSlotRule = (k: Kind, mark: MarkPort, only: RuleSpec): RuleSpec[] => take(k, 'source-port', mark, only);
+export const flowRule = (k: Kind, mark: MarkPort, only: RuleSpec): RuleSpec[] => {
+  if (k.slots === 0) return [];
+  return [take(k, mark, only, hashed(k.family, 'source-port', { modulus: k.slots, seed: SEED, offset: 0 }))];
+};
 
 /** Service and slot to server. Services with a counter have a set of their own: a rule that is made walks its maps. */
 export const slots: SetSpec = { name: 'slots', key: ['mark', 'mark'], data: ['mark'] };

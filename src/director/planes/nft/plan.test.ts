@@ -8,12 +8,13 @@ import { describeCommands, type ElementSpec, planTable, type SetSpec, type Table
 import { type Adoption, adopt } from './adopt.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS } from './direct.ts';
 import { natFindings } from './findings.ts';
-import { commandsOf, type Entry, imageOf, isNothing, type Mode, planService, type ServiceImage } from './image.ts';
+import { type Entry, imageOf, type Mode, type ServiceImage } from './image.ts';
 import { type Kind, kindChain, kindOfChain, kindOfWords, kindWords } from './kind.ts';
 import { KindChains } from './kinds.ts';
 import { natAdoption, natMode, natTable } from './nat.ts';
 import { persistences } from './pick.ts';
 import { refusesNft } from './refuse.ts';
+import { commandsOf, cutOf, isNothing, planService } from './service-plan.ts';
 
 type Weights = readonly number[];
 const service = (
@@ -51,11 +52,10 @@ function story(mode: Mode, table: TableSpec, steps: readonly (readonly [string, 
     const have = last;
     const want = s && image(mode, s, have);
     const plan = planService(mode, have, want);
-    out.push(
-      `# ${title}${plan.cut.length === 0 ? '' : `; cut ${plan.cut.map((m) => `0x${m.toString(16)}`).join(' ')}`}`,
-    );
-    const { before, after, settle } = kinds.plan([{ have, want, plan }]);
-    out.push(...describeCommands(table, [...before, ...commandsOf([{ have, want, plan }]), ...after], table.sets));
+    const cut = cutOf({ have, want });
+    out.push(`# ${title}${cut.length === 0 ? '' : `; cut ${cut.map((m) => `0x${m.toString(16)}`).join(' ')}`}`);
+    const { before, after, settle } = kinds.plan([{ have, want }]);
+    out.push(...describeCommands(table, [...before, ...commandsOf([plan]), ...after], table.sets));
     settle();
     last = want;
   }
@@ -87,7 +87,7 @@ test('direct routing, as nft would take it', (t) => {
 type Kernel = Map<string, Map<string, { readonly set: SetSpec; readonly element: ElementSpec }>>;
 function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: ServiceImage | undefined): number {
   let touched = 0;
-  for (const c of commandsOf([{ have, want, plan: planService(mode, have, want) }])) {
+  for (const c of commandsOf([planService(mode, have, want)])) {
     if (c.do !== 'elements-add' && c.do !== 'elements-remove') continue;
     const set = kernel.get(c.set.name) ?? new Map();
     kernel.set(c.set.name, set);
@@ -98,7 +98,7 @@ function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: S
         assert.ok(set.delete(key), `${c.set.name} has no ${key}`); // ENOENT
       else {
         assert.ok(!set.has(key), `${c.set.name} has ${key} already`); // EBUSY, EEXIST
-        set.set(key, { set: c.set, element });
+        set.set(key, { set: c.set, element: { ...element } });
       }
     }
   }
@@ -152,7 +152,7 @@ test('a server keeps its number while others come and go, and the number of one 
     second.servers.map((s) => s.number),
     [2, 3],
   );
-  assert.deepEqual(planService(natMode, first, second).cut, [0xa000_5001]);
+  assert.deepEqual(cutOf({ have: first, want: second }), [0xa000_5001]);
   const third = image(natMode, { ...service([]), servers: [...all.slice(1), all[0] as (typeof all)[0]] }, second);
   assert.deepEqual(
     third.servers.map((s) => s.number),
@@ -201,7 +201,7 @@ test('ten thousand services of one kind share one chain, and it goes with the la
   const kinds = new KindChains(natMode);
   const changes = Array.from({ length: 600 }, (_, i) => {
     const want = imageOf(natMode, service([1, 1]), i + 1, undefined, { device });
-    return { have: undefined, want, plan: planService(natMode, undefined, want) };
+    return { have: undefined, want };
   });
   const chainsOf = (commands: readonly { readonly do: string }[]) =>
     commands.filter((c) => c.do === 'chain-add').length;
@@ -210,7 +210,7 @@ test('ten thousand services of one kind share one chain, and it goes with the la
   come.settle();
   const again = kinds.plan(changes.map((c) => ({ ...c, have: c.want })));
   assert.deepEqual([again.before, again.after], [[], []]);
-  const leave = changes.map((c) => ({ have: c.want, want: undefined, plan: planService(natMode, c.want, undefined) }));
+  const leave = changes.map((c) => ({ have: c.want, want: undefined }));
   const most = kinds.plan(leave.slice(0, -1));
   most.settle();
   assert.equal(most.after.filter((c) => c.do === 'chain-remove').length, 512);

@@ -1,9 +1,8 @@
 /** The plane: two tables of services, NAT's and direct routing's, the guard, and the connections that are cut by their mark. */
-import { err, familyOf, type IpAddress, ok, type Result, text } from '../../../base/index.ts';
+import { err, type IpAddress, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type {
   Cancel,
   HostError,
-  Link,
   LinkAddress,
   NetChange,
   Netlink,
@@ -12,7 +11,6 @@ import type {
   Network,
 } from '../../../host/index.ts';
 import { CT_MSG, writeConntrackFilter } from '../../../wire/index.ts';
-import { emulate, type Load } from '../../ring/index.ts';
 import type {
   ExceptionChanges,
   FlowException,
@@ -25,20 +23,21 @@ import type {
   WantedService,
 } from '../../types.ts';
 import { Guard, type GuardEntry, guardEntries } from '../guard/index.ts';
-import { serverMark, UNTOLD_MASK } from '../marks.ts';
-import { errnoText, generationOf, type TableSpec } from '../nftables/index.ts';
-import { type ActiveCounts, countActive, countersOf } from './counts.ts';
-import { directAdoption, directMode, directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
+import { UNTOLD_MASK } from '../marks.ts';
+import { errnoText, type TableSpec } from '../nftables/index.ts';
+import { type Changes, fewChanged } from './changes.ts';
+import { directAdoption, directMode, FLOW_TIMEOUTS } from './direct.ts';
 import { DirectPeer } from './direct-peer.ts';
 import { Fellows } from './fellows.ts';
-import { Half, type SharedElements } from './half.ts';
-import { natAdoption, natMode, natTable, replies } from './nat.ts';
+import { Half } from './half.ts';
+import { Loads, needsLoads } from './loads.ts';
+import { natAdoption, natMode, natShared } from './nat.ts';
 import { NatPeer } from './nat-peer.ts';
-import { type Persistence, persistences } from './pick.ts';
+import { disturbed, Others } from './others.ts';
 import { probe } from './probe.ts';
-import { ingressInterfaces, neighbourDevice } from './reach.ts';
+import { neighbourDevices } from './reach.ts';
 import { refusesNft } from './refuse.ts';
-import { isEmulated } from './slots.ts';
+import { flowTimeouts, Tables } from './tables.ts';
 
 export type NftPlaneOptions = {
   readonly netlink: Netlink & NetlinkEvents;
@@ -49,6 +48,8 @@ export type NftPlaneOptions = {
   readonly interfaces?: readonly string[];
   /** NAT also hides the client behind the director. */
   readonly masquerade?: boolean;
+  /** Reads a sysctl; undefined: none can be read. */
+  readonly sysctl?: (name: string) => string | undefined;
   /** Hears of what failed beside a service's own change: connections that could not be cut. */
   readonly report?: (e: HostError) => void;
 };
@@ -59,33 +60,19 @@ const UNKNOWN_DEVICE = 0;
 
 /** What the kernel answers when the table is not as this plane believes. */
 const DISTURBED: ReadonlySet<string> = new Set(['ENOENT', 'EEXIST', 'EBUSY']);
-/** So many services are read at every change of somebody's; more of them after so many ticks. */
-const FEW_SERVICES = 500;
-const LOOK_AGAIN = 60;
 
 const KEPT: ServiceOutcome['result'] = ok('kept');
+const kept = ({ key }: WantedService): ServiceOutcome => ({ key, result: KEPT });
 
 /** More changed services than this are looked for among all. */
 const FEW = 100;
-/** `whole`: the services are all there shall be; `redo`: the kernel's devices may be others. */
-export type Extent = { readonly whole: boolean; readonly redo: boolean };
+/** `whole`: the services are all there shall be, else all but those `gone` stay; `redo`: the kernel's devices may be others. */
+export type Extent = { readonly whole: boolean; readonly redo: boolean; readonly gone: readonly ServiceKey[] };
+
+/** This host's addresses, and what follows from them. */
+type Here = { readonly list: readonly LinkAddress[]; readonly device: (a: IpAddress) => number | undefined };
 
 const isDirect = (s: WantedService): boolean => s.servers[0]?.forwarding.method === 'direct-routing';
-const needsLoads = (s: WantedService): boolean =>
-  isEmulated(s.scheduler) || s.servers.some((x) => (x.upperThreshold ?? 0) > 0);
-
-/** Real servers of NAT by TCP: their answers are not to begin an entry. */
-const sharedReplies: SharedElements = {
-  sets: [replies[4], replies[6]],
-  of: (s) =>
-    s.match.by === 'address' && s.match.protocol !== 'tcp'
-      ? []
-      : s.servers.flatMap((x) => {
-          const port = x.port === 0 && s.match.by === 'address' ? s.match.port : x.port;
-          return port === 0 ? [] : [{ set: replies[familyOf(x.address)], element: { key: [x.address, port] } }];
-        }),
-};
-
 export class NftPlane implements Plane {
   readonly name = 'nft';
   readonly #o: NftPlaneOptions;
@@ -98,11 +85,12 @@ export class NftPlane implements Plane {
   #fellows: Fellows | undefined;
   /** Undefined: there is no other director, or no connection tracking. */
   #natPeer: NatPeer | undefined;
-  #natSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
-  #directSpec: { readonly key: string; readonly spec: TableSpec } | undefined;
+  readonly #tables: Tables;
+  readonly #loads: Loads;
+  readonly #others: Others;
   readonly #lacks: { readonly nat: HostError | undefined; readonly direct: HostError | undefined };
   readonly #unwatch: Cancel;
-  #addresses: readonly LinkAddress[] | undefined;
+  #addresses: Here | undefined;
   /** Links or addresses are others than when direct routing was last told. */
   #moved = false;
   #wanted: Wanted | undefined;
@@ -110,21 +98,9 @@ export class NftPlane implements Plane {
   #settled = false;
   /** Outcomes of an `apply` that changes nothing. */
   #kept: readonly ServiceOutcome[] = [];
-  /** By mark, from the last look. */
-  #active: ActiveCounts = new Map();
-  /** Shares by which slots are filled; which servers are over their limit; connections at the last look. */
-  readonly #weights = new Map<ServiceKey, readonly number[]>();
-  readonly #overloaded = new Map<ServiceKey, readonly boolean[]>();
-  readonly #connections = new Map<ServiceKey, number>();
   #pause = 0;
-  /** Of nf_tables, when this plane was last done with it. */
-  #generation: number | undefined;
-  #suspicious = false;
   /** The guard as a whole was not as it should be when it was last looked at. */
   #guardChanged = false;
-  /** Ticks since the tables were read. */
-  #sinceRead = 0;
-  readonly #persistence = new Map<string, Persistence>();
   /** What is known of each table: somebody needs it, or it is surely not there. */
   readonly #table: Record<'nat' | 'direct', 'unknown' | 'there' | 'gone'> = { nat: 'unknown', direct: 'unknown' };
 
@@ -133,10 +109,14 @@ export class NftPlane implements Plane {
     this.#channel = channel;
     this.#guard = guard;
     const device = (a: IpAddress): number => this.#device(a) ?? UNKNOWN_DEVICE;
-    const nat = { mode: natMode, adoption: natAdoption, device: () => 0, shared: sharedReplies };
-    this.#nat = new Half(channel, this.#natTable([]), nat);
-    const spec = this.#directTable([]);
-    this.#direct = new Half(channel, spec, { mode: directMode, adoption: directAdoption, device });
+    this.#tables = new Tables(o);
+    this.#others = new Others(channel);
+    const nat = { mode: natMode, adoption: natAdoption, device: () => 0, shared: natShared };
+    this.#nat = new Half(channel, this.#tables.nat([]), nat);
+    const direct = { mode: directMode, adoption: directAdoption, device };
+    this.#direct = new Half(channel, this.#tables.direct([], { timeouts: FLOW_TIMEOUTS, fellows: false }), direct);
+    const finMs = (): number => flowTimeouts(this.#wanted?.timeouts).finMs;
+    this.#loads = new Loads({ channel, nat: this.#nat, direct: this.#direct, finMs });
     this.#directPeer = new DirectPeer(o.netlink, this.#direct);
     const [n, d] = [probe(channel, 'nat'), probe(channel, 'direct')];
     this.#lacks = { nat: n.ok ? undefined : n.error, direct: d.ok ? undefined : d.error };
@@ -158,39 +138,21 @@ export class NftPlane implements Plane {
     return ok(new NftPlane(o, channel.value, guard.value));
   }
 
+  #here(): Here {
+    if (this.#addresses === undefined) {
+      const list = this.#o.network.addresses();
+      this.#addresses = { list, device: neighbourDevices(list) };
+    }
+    return this.#addresses;
+  }
   #device(a: IpAddress): number | undefined {
-    this.#addresses ??= this.#o.network.addresses();
-    return neighbourDevice(a, this.#addresses);
-  }
-  /** Kinds of persistence that there ever were: their chains stay, since a service may still go through them. */
-  #kinds(services: readonly WantedService[]): readonly Persistence[] {
-    for (const p of persistences(services)) this.#persistence.set(JSON.stringify(p), p);
-    return [...this.#persistence.values()];
-  }
-  #natTable(services: readonly WantedService[]): TableSpec {
-    const o = { masquerade: this.#o.masquerade ?? false, persistence: this.#kinds(services) };
-    const key = JSON.stringify(o);
-    if (this.#natSpec?.key !== key) this.#natSpec = { key, spec: natTable(o) };
-    return this.#natSpec.spec;
-  }
-  #timeouts(): FlowTimeouts {
-    const t = this.#wanted?.timeouts;
-    return {
-      tcpMs: t?.tcp ? t.tcp * 1000 : FLOW_TIMEOUTS.tcpMs,
-      finMs: t?.tcpfin ? t.tcpfin * 1000 : FLOW_TIMEOUTS.finMs,
-      udpMs: t?.udp ? t.udp * 1000 : FLOW_TIMEOUTS.udpMs,
-    };
+    return this.#here().device(a);
   }
   #directTable(services: readonly WantedService[]): TableSpec {
-    const interfaces = this.#o.interfaces ?? ingressInterfaces(this.#o.network.links() as readonly Link[]);
-    const timeouts = this.#timeouts();
     if (this.#fellows === undefined && services.some((s) => this.#isFellow(s)))
       this.#fellows = new Fellows(this.#direct, this.#o.network, this.#o.netlink);
-    const fellows = this.#fellows !== undefined;
-    const o = { interfaces, timeouts, persistence: this.#kinds(services), fellows };
-    const key = JSON.stringify(o);
-    if (this.#directSpec?.key !== key) this.#directSpec = { key, spec: directTable(o) };
-    return this.#directSpec.spec;
+    const timeouts = flowTimeouts(this.#wanted?.timeouts);
+    return this.#tables.direct(services, { timeouts, fellows: this.#fellows !== undefined });
   }
 
   /** This host is a real server of it, and not the only one. */
@@ -203,75 +165,92 @@ export class NftPlane implements Plane {
   }
 
   apply(wanted: Wanted): readonly ServiceOutcome[] {
-    this.#suspect();
+    this.#others.suspect();
     const outcomes = this.#applyOnce(wanted);
     // A refusal that shows that somebody else was at the table: once more, from what is really there.
     const disturbed = outcomes.some((x) => !x.result.ok && DISTURBED.has(x.result.error.code));
     const again = disturbed && this.#heal() ? this.#applyOnce(wanted) : outcomes;
-    this.#generation = generationOf(this.#channel);
+    this.#others.done();
     return again;
   }
   #applyOnce(wanted: Wanted): readonly ServiceOutcome[] {
     const few = this.#fewChanged(wanted);
     this.#wanted = wanted;
-    if (few !== undefined) return this.#reconcileFew(few);
-    return this.#applyAll(wanted);
+    return few === undefined ? this.#applyAll(wanted) : this.#applyFew(wanted, few);
   }
   #applyAll(wanted: Wanted): readonly ServiceOutcome[] {
     const watched = wanted.services.filter(needsLoads);
-    const keys = new Set(watched.map((s) => s.key));
-    for (const key of this.#weights.keys()) if (!keys.has(key)) this.#unweigh(key);
+    this.#loads.only(watched);
     for (const s of watched) this.#weigh(s);
     return this.#reconcile();
   }
-  /**
-   * The places of services that are others than at the last `apply`, where these are few and stand where they stood: of
-   * ten thousand services nothing is looked at but their identity. Undefined: everything must be looked at.
-   */
-  #fewChanged(wanted: Wanted): readonly number[] | undefined {
-    const [before, now] = [this.#wanted?.services, wanted.services];
-    if (!this.#settled || this.#moved || before?.length !== now.length) return undefined;
-    if (JSON.stringify(wanted.timeouts) !== JSON.stringify(this.#wanted?.timeouts)) return undefined;
-    const places: number[] = [];
-    for (let i = 0; i < now.length; i++) {
-      const [a, b] = [before[i] as WantedService, now[i] as WantedService];
-      if (a === b) continue;
-      if (a.key !== b.key || isDirect(a) !== isDirect(b) || places.length === FEW) return undefined;
-      places.push(i);
-    }
-    return places;
-  }
-  #reconcileFew(places: readonly number[]): readonly ServiceOutcome[] {
-    const outcomes = this.#kept.slice();
-    const services = places.map((i) => this.#wanted?.services[i] as WantedService);
-    for (const s of services)
-      if (needsLoads(s)) this.#weigh(s);
-      else this.#unweigh(s.key);
-    const results = this.#tell(services, false);
-    this.#settled = [...results.values()].every((r) => r.ok);
-    places.forEach((i) => {
-      const key = outcomes[i]?.key as ServiceKey;
-      outcomes[i] = { key, result: results.get(key) ?? KEPT };
+  /** Undefined: everything must be looked at. */
+  #fewChanged(wanted: Wanted): Changes | undefined {
+    const before = this.#wanted;
+    if (before === undefined || !this.#settled || this.#moved) return undefined;
+    if (JSON.stringify(wanted.timeouts) !== JSON.stringify(before.timeouts)) return undefined;
+    const few = fewChanged(before.services, wanted.services, FEW);
+    if (few === undefined) return undefined;
+    const otherMode = few.places.some((i) => {
+      const s = wanted.services[i] as WantedService;
+      return (isDirect(s) ? this.#nat : this.#direct).service(s.key) !== undefined;
     });
+    // A table that comes or goes is more than its services.
+    const last = [this.#nat, this.#direct].some((h) => h.size > 0 && h.size <= few.gone.length);
+    return otherMode || last ? undefined : few;
+  }
+  #applyFew(wanted: Wanted, few: Changes): readonly ServiceOutcome[] {
+    const services = few.places.map((i) => wanted.services[i] as WantedService);
+    for (const s of few.gone) this.#loads.forget(s.key);
+    for (const s of services) this.#weigh(s);
+    const results = this.#tell(services, { whole: false, gone: few.gone });
+    this.#settled = [...results.values()].every((r) => r.ok);
+    const { from, before, now } = few.part;
+    if (before !== now || few.gone.length > 0)
+      this.#kept = this.#kept.toSpliced(from, before - from, ...wanted.services.slice(from, now).map(kept));
+    const outcomes = this.#kept.slice();
+    for (const i of few.places) {
+      const { key } = wanted.services[i] as WantedService;
+      outcomes[i] = { key, result: results.get(key) ?? KEPT };
+    }
     return outcomes;
   }
   #reconcile(): ServiceOutcome[] {
     const wanted = this.#wanted?.services ?? [];
-    const results = this.#tell(wanted, true);
+    const results = this.#tell(wanted, { whole: true, gone: [] });
     this.#settled = [...results.values()].every((r) => r.ok);
-    this.#kept = wanted.map(({ key }) => ({ key, result: KEPT }));
+    this.#kept = wanted.map(kept);
+    if (results.size === 0) return this.#kept.slice();
     return wanted.map(({ key }) => ({ key, result: results.get(key) ?? KEPT }));
   }
-  /** What came of those that are not as they were. `whole`: these are all, and what else is there goes. */
-  #tell(services: readonly WantedService[], whole: boolean): Map<ServiceKey, ServiceOutcome['result']> {
+  /** What came of those that are not as they were. */
+  #tell(
+    services: readonly WantedService[],
+    o: Pick<Extent, 'whole'> & { readonly gone: readonly WantedService[] },
+  ): Map<ServiceKey, ServiceOutcome['result']> {
     const direct: WantedService[] = [];
     const nat: WantedService[] = [];
     for (const s of services) (isDirect(s) ? direct : nat).push(s);
-    const moved = whole && this.#moved;
-    if (whole) this.#moved = false;
+    const redo = o.whole && this.#moved;
+    if (o.whole) this.#moved = false;
+    const gone = (direct: boolean): ServiceKey[] => o.gone.filter((s) => isDirect(s) === direct).map((s) => s.key);
     const results = new Map<ServiceKey, ServiceOutcome['result']>();
-    this.#run(this.#nat, 'nat', () => this.#natTable(nat), nat, { whole, redo: false }, results);
-    this.#run(this.#direct, 'direct', () => this.#directTable(direct), direct, { whole, redo: moved }, results);
+    this.#run(
+      this.#nat,
+      'nat',
+      () => this.#tables.nat(nat),
+      nat,
+      { whole: o.whole, redo: false, gone: gone(false) },
+      results,
+    );
+    this.#run(
+      this.#direct,
+      'direct',
+      () => this.#directTable(direct),
+      direct,
+      { whole: o.whole, redo, gone: gone(true) },
+      results,
+    );
     return results;
   }
   #run(
@@ -282,7 +261,7 @@ export class NftPlane implements Plane {
     o: Extent,
     results: Map<ServiceKey, ServiceOutcome['result']>,
   ): void {
-    if (services.length === 0 && !o.whole) return;
+    if (services.length + o.gone.length === 0 && !o.whole) return;
     const failed = this.#carry(half, mode, spec, services, o, results);
     if (failed !== undefined) for (const s of services) results.set(s.key, err(failed));
   }
@@ -298,7 +277,7 @@ export class NftPlane implements Plane {
     const lacks = this.#lacks[mode];
     if (lacks !== undefined) return lacks;
     // A table that nobody needs is not made; one that was left, or is no longer needed, goes.
-    if (services.length === 0) {
+    if (services.length === 0 && o.whole) {
       if (this.#table[mode] === 'gone') return undefined;
       half.remove();
       if (mode === 'direct') this.#guard.set('nft', []);
@@ -309,7 +288,7 @@ export class NftPlane implements Plane {
     const ready = half.prepare(spec());
     if (!ready.ok) return ready.error;
     this.#table[mode] = 'there';
-    const pending = half.compare(services, (s) => this.#weights.get(s.key), o);
+    const pending = half.compare(services, (s) => this.#loads.weights(s), o);
     // The guard stands before the first packet, and until after the last.
     const guarded = (list: readonly (WantedService | undefined)[]): GuardEntry[] =>
       mode === 'nat' ? [] : guardEntries(list.filter((s) => s !== undefined));
@@ -350,36 +329,20 @@ export class NftPlane implements Plane {
   // ------------------------------------------------------------------------------------------ counters
 
   counters(): Result<readonly ServiceCounters[], HostError> {
-    const look = this.#look();
-    if (!look.ok) return look;
-    const nat = countersOf(this.#nat, true, this.#active);
-    if (!nat.ok) return nat;
-    const direct = countersOf(this.#direct, false, this.#active);
-    return direct.ok ? ok([...nat.value, ...direct.value]) : direct;
-  }
-  /** Counts what is established now; tells how many entries were read. */
-  #look(): Result<number, HostError> {
-    const found = countActive(this.#channel, {
-      nat: this.#nat.services.length > 0,
-      direct: this.#direct.services.length > 0 ? this.#direct : undefined,
-      finMs: this.#timeouts().finMs,
-    });
-    if (!found.ok) return found;
-    this.#active = found.value.active;
-    return ok(found.value.read);
+    return this.#loads.counters();
   }
 
   // ------------------------------------------------------------------------------------------ another director
 
   follow(news: () => void): void {
     const { netlink } = this.#o;
-    const addresses = (): readonly LinkAddress[] => {
-      this.#addresses ??= this.#o.network.addresses();
-      return this.#addresses;
-    };
-    const opened = NatPeer.open({ netlink, half: this.#nat, addresses, news });
+    const sysctl = this.#o.sysctl ?? (() => undefined);
+    const opened = NatPeer.open({ netlink, half: this.#nat, addresses: () => this.#here().list, sysctl, news });
     if (opened.ok) this.#natPeer = opened.value;
     else this.#o.report?.(opened.error);
+  }
+  late(): Text | undefined {
+    return this.#natPeer?.late;
   }
   takeChanges(): ExceptionChanges {
     return this.#natPeer?.takeChanges() ?? { set: [], gone: [] };
@@ -402,53 +365,17 @@ export class NftPlane implements Plane {
   }
   /** What this changes is no sign that somebody else is at the tables. */
   #ourselves(change: () => void): void {
-    this.#suspect();
+    this.#others.suspect();
     change();
-    this.#generation = generationOf(this.#channel);
+    this.#others.done();
   }
-
-  // ------------------------------------------------------------------------------------------ emulation
 
   #weigh(s: WantedService): void {
-    const half = isDirect(s) ? this.#direct : this.#nat;
-    const image = half.image(s.key);
-    const loads = s.servers.map((x): Load => {
-      const number = image?.servers.find((y) => y.address === x.address && (y.port === 0 || y.port === x.port))?.number;
-      const now = image && number !== undefined ? this.#active.get(serverMark(image.id, number)) : undefined;
-      return {
-        weight: x.weight,
-        active: now?.active ?? 0,
-        inactive: now?.inactive ?? 0,
-        ...(x.upperThreshold !== undefined && { upperThreshold: x.upperThreshold }),
-        ...(x.lowerThreshold !== undefined && { lowerThreshold: x.lowerThreshold }),
-      };
-    });
-    const total = loads.reduce((n, l) => n + l.active + l.inactive, 0);
-    const arrivals = Math.max(loads.length, total - (this.#connections.get(s.key) ?? 0));
-    const before = this.#overloaded.get(s.key);
-    const { shares, overloaded } = emulate(s.scheduler, loads, {
-      arrivals,
-      ...(before?.length === loads.length && { overloaded: before }),
-    });
-    this.#connections.set(s.key, total);
-    this.#overloaded.set(s.key, overloaded);
-    this.#weights.set(s.key, shares);
-  }
-  #unweigh(key: ServiceKey): void {
-    this.#weights.delete(key);
-    this.#overloaded.delete(key);
-    this.#connections.delete(key);
+    this.#loads.weigh(s, (isDirect(s) ? this.#direct : this.#nat).image(s.key));
   }
 
   // ------------------------------------------------------------------------------------------ other programs
 
-  /** Something changed in some table of nf_tables, and not by us: whether it was one of ours is to be looked at. */
-  #suspect(): void {
-    const now = generationOf(this.#channel);
-    if (now === this.#generation || this.#generation === undefined) return;
-    this.#generation = now;
-    this.#suspicious = true;
-  }
   /** Forgets what it believes of its tables; false where it has none. */
   #heal(): boolean {
     let any = false;
@@ -464,42 +391,30 @@ export class NftPlane implements Plane {
     this.#settled = false;
     return any;
   }
-  /** Elements are read at once where they are few, else after a minute: what others do to their own tables is no reason to read a million of ours each second. */
   #inspect(): void {
-    const halves = [this.#nat, this.#direct].filter((h) => h.services.length > 0);
-    const services = halves.reduce((n, h) => n + h.services.length, 0);
+    const halves = [this.#nat, this.#direct].filter((h) => h.size > 0);
+    const services = halves.reduce((n, h) => n + h.size, 0);
     const broken = halves.some((h) => !h.stands());
-    this.#sinceRead++;
-    if (!broken && services > FEW_SERVICES && this.#sinceRead < LOOK_AGAIN) return;
-    this.#suspicious = false;
-    this.#sinceRead = 0;
+    if (!this.#others.mayRead({ services, broken })) return;
     this.#guardChanged = false;
     if (!this.#heal()) return;
     const changed = this.#reconcile().filter((x) => x.result.ok && x.result.value === 'changed');
     if (!broken && !this.#guardChanged && changed.length === 0) return;
-    const names = changed.slice(0, 3).map((x) => x.key);
-    const list = names.join(', ') + (changed.length > names.length ? ', …' : '');
-    this.#o.report?.({
-      code: 'nft-disturbed',
-      doing: text(
-        `another program changed table holdfast-lb or holdfast-guard of nf_tables; put back for ${changed.length} services (${list}); \`nft monitor\` shows which program, and \`nft flush ruleset\` in its scripts should name its own tables`,
-        `其他程序改动了 nf_tables 的表 holdfast-lb 或 holdfast-guard；已为 ${changed.length} 个服务恢复（${list}）；用 \`nft monitor\` 可查看是哪个程序，其脚本中的 \`nft flush ruleset\` 应改为只清空它自己的表`,
-      ),
-    });
+    this.#o.report?.({ code: 'nft-disturbed', doing: disturbed(changed) });
   }
   tick(): void {
-    this.#suspect();
-    if (this.#suspicious) this.#inspect();
+    this.#others.suspect();
+    if (this.#others.suspicious) this.#inspect();
     this.#tick();
     this.#directPeer.tick();
     if (this.#table.direct === 'there') this.#fellows?.tick();
     this.#natPeer?.tick();
-    this.#generation = generationOf(this.#channel);
+    this.#others.done();
   }
   #tick(): void {
     const watched = (this.#wanted?.services ?? []).filter(needsLoads);
     if (watched.length > 0 && --this.#pause < 0) {
-      const look = this.#look();
+      const look = this.#loads.look();
       this.#pause = look.ok ? Math.floor(look.value / READ_IN_TICK) : 10;
       for (const s of watched) this.#weigh(s);
       this.#reconcile();

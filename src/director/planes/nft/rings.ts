@@ -1,5 +1,6 @@
-/** What the rules would say of a flow that nobody remembers: the same slot, by the same hash over the same words. */
+/** What the rules would say of a flow that nobody remembers: the same draws, by the same hash over the same words. */
 import { type IpAddress, ipBytes, unreachable } from '../../../base/index.ts';
+import { DRAWS } from '../../ring/index.ts';
 import type { WantedService } from '../../types.ts';
 import { listens, type ServiceImage } from './image.ts';
 import { jhash, scaled } from './jhash.ts';
@@ -8,14 +9,20 @@ import { SEED } from './pick.ts';
 /** As the client's packets have it. */
 export type FlowEnds = { readonly client: IpAddress; readonly clientPort: number };
 
-/** The key that `slotNumber` of pick.ts hashes. */
-function slotOf(address: IpAddress, port: number | undefined, slots: number): number {
+/** As `drawRules` of pick.ts does it: the number of the server, 0 where nobody has a seat. */
+function drawn(slots: Uint16Array, address: IpAddress, port?: number): number {
   const bytes = ipBytes(address);
   const key = new Uint8Array(bytes.length + (port === undefined ? 0 : 4));
   key.set(bytes);
   // What a field does not fill of its register's word is zero.
   if (port !== undefined) new DataView(key.buffer).setUint16(bytes.length, port);
-  return scaled(jhash(key, SEED), slots);
+  const seats = slots.length - 1;
+  if (seats < 0) return 0; // what an earlier process left in pieces
+  for (let i = 0; i < DRAWS; i++) {
+    const server = slots[scaled(jhash(key, SEED + i), seats)] as number;
+    if (server !== 0) return server;
+  }
+  return slots[seats] as number;
 }
 
 /**
@@ -24,7 +31,7 @@ function slotOf(address: IpAddress, port: number | undefined, slots: number): nu
  */
 export function slotsFind(s: WantedService, image: ServiceImage): (f: FlowEnds, server: number) => boolean {
   const { kind, slots } = image;
-  const at = (address: IpAddress, port?: number): number | undefined => slots[slotOf(address, port, slots.length)];
+  const at = (address: IpAddress, port?: number): number => drawn(slots, address, port);
   switch (kind?.choice) {
     case undefined:
     case 'turn':

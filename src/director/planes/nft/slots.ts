@@ -1,9 +1,9 @@
 /**
- * Slots: what `numgen` counts through, or a hash falls into. Each holds a server, and a scheduler is a way to fill them.
- * Where counting goes in order, the order of the slots is the order of the servers.
+ * Slots: what `numgen` counts through, or seats that a hash draws (`../../ring/seats.ts`). Each holds a server, and a scheduler
+ * is a way to fill them. Where counting goes in order, the order of the slots is the order of the servers.
  */
 import type { Scheduler } from '../../config.ts';
-import { looksAtLoad, maglev, NOBODY, RING_SIZES, wrrSequence } from '../../ring/index.ts';
+import { looksAtLoad, NOBODY, takeSeats, wrrSequence } from '../../ring/index.ts';
 
 export type SlotServer = { readonly key: string; readonly weight: number };
 
@@ -36,27 +36,16 @@ const MOST_COUNTED = 1020;
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /**
- * Slots of a hash, by the number of servers alone: so both directors of a pair compute the same ring, also one that has
- * just started. An element of a map takes the kernel a microsecond or two, so that 1021 slots for everybody would make
- * a thousand services as slow to put as a million elements. About twenty slots for each server are the least.
+ * For each slot the index of its server. Of a hash: its seats, `NOBODY` in those that are free, and one more entry for flows
+ * that draw in vain. Counted slots are all taken, and none is there where no server has a weight.
  */
-export function ringSlots(servers: number): number {
-  const { small, medium, large } = RING_SIZES;
-  return servers <= 12 ? small : servers <= 32 ? medium : large;
-}
-
-/** For each slot the index of its server; empty where no server has a weight. */
 export function fillSlots(
   scheduler: Scheduler,
   servers: readonly SlotServer[],
   o: { readonly away?: readonly SlotServer[]; readonly alike: boolean },
 ): Int32Array {
+  if (choiceOf(scheduler, o.alike) !== 'count') return takeSeats(servers, o);
   if (!servers.some((s) => s.weight > 0)) return new Int32Array(0);
-  if (choiceOf(scheduler, o.alike) !== 'count') {
-    const { away = [] } = o;
-    const serving = servers.filter((s) => s.weight > 0).length;
-    return maglev(servers, ringSlots(serving + away.length), { away });
-  }
   if (looksAtLoad(scheduler))
     return wrrSequence(
       servers.map((s) => s.weight),

@@ -6,7 +6,7 @@ import {
   NLM_F,
   writeNftChain,
   writeNftChainKey,
-  writeNftElements,
+  writeNftElementsOf,
   writeNftRule,
   writeNftRulesKey,
   writeNftSet,
@@ -15,10 +15,10 @@ import {
 import {
   type ChainSpec,
   type ElementSpec,
+  elementForm,
   type RuleSpec,
   type SetSpec,
   type TableName,
-  wireElement,
   wireSet,
 } from './spec.ts';
 
@@ -74,15 +74,13 @@ export function requestsOf(t: TableName, c: TableCommand, setId: number): Netlin
     case 'elements-add':
     case 'elements-remove': {
       const remove = c.do === 'elements-remove';
+      const form = elementForm(c.set, remove);
+      const of = { ...table, set: c.set.name };
       const out: NetlinkRequest[] = [];
       for (const part of chunks(c.elements, ELEMENTS_IN_MESSAGE))
         out.push(
           request(remove ? NFT_MSG.delElements : NFT_MSG.newElements, remove ? 0 : NLM_F.create, (w) =>
-            writeNftElements(w, {
-              ...table,
-              set: c.set.name,
-              elements: part.map((e) => wireElement(c.set, e, remove)),
-            }),
+            writeNftElementsOf(w, of, part, form),
           ),
         );
       return out;

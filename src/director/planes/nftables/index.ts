@@ -33,5 +33,4 @@ export {
   type TableSpec,
   type Value,
   valueBytes,
-  wireElement,
 } from './spec.ts';

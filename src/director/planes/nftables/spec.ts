@@ -1,9 +1,11 @@
 /** Tables of nf_tables as a plane describes them: with names for what a key is made of, addresses as text, and no bytes. */
-import { type IpAddress, ipBytes, ipFromBytes } from '../../../base/index.ts';
+import { type IpAddress, ip4Number, ipBytes, ipFromBytes, unreachable } from '../../../base/index.ts';
 import {
+  type ElementForm,
   type MacAddress,
   macBytes,
   macFromBytes,
+  NetlinkWriter,
   NFT_DATA_VERDICT,
   NFT_SET_FLAG,
   NFT_TYPE,
@@ -61,19 +63,47 @@ const typeOf = (fields: readonly Field[]): number => fields.reduce((n, f) => (n 
 const LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** The bytes that a packet's fields are compared with: each part of a concatenation begins at a word. */
+function putValues(w: NetlinkWriter, fields: readonly Field[], values: readonly Value[]): void {
+  for (let i = 0; i < fields.length; i++) {
+    const f = fields[i] as Field;
+    putValue(w, f, values[i] as Value);
+    if (fields.length > 1) w.zeros(padded(f) - LENGTH[f]);
+  }
+}
+function putValue(w: NetlinkWriter, f: Field, v: Value): void {
+  switch (f) {
+    case 'mark':
+    case 'iface_index':
+      w.u32(v as number);
+      break;
+    case 'inet_service':
+      w.u8((v as number) >>> 8).u8(v as number);
+      break;
+    case 'inet_proto':
+      w.u8(v as number);
+      break;
+    case 'ether_addr':
+      w.put(macBytes(v as MacAddress));
+      break;
+    case 'ipv4_addr': {
+      const n = ip4Number(v as IpAddress);
+      w.u8(n >>> 24)
+        .u8(n >>> 16)
+        .u8(n >>> 8)
+        .u8(n);
+      break;
+    }
+    case 'ipv6_addr':
+      w.put(ipBytes(v as IpAddress));
+      break;
+    default:
+      unreachable(f);
+  }
+}
 export function valueBytes(fields: readonly Field[], values: readonly Value[]): Uint8Array {
-  const out = new Uint8Array(lengthOf(fields));
-  const view = new DataView(out.buffer);
-  let at = 0;
-  fields.forEach((f, i) => {
-    const v = values[i];
-    if (typeof v === 'string') out.set(f === 'ether_addr' ? macBytes(v as MacAddress) : ipBytes(v as IpAddress), at);
-    else if (f === 'inet_proto') view.setUint8(at, v as number);
-    else if (f === 'inet_service') view.setUint16(at, v as number);
-    else view.setUint32(at, v as number, LITTLE);
-    at += padded(f);
-  });
-  return out;
+  const w = new NetlinkWriter(lengthOf(fields));
+  putValues(w, fields, values);
+  return w.done();
 }
 /** Undefined where the bytes are not of these fields. */
 export function readValues(fields: readonly Field[], bytes: Uint8Array): Value[] | undefined {
@@ -110,11 +140,16 @@ export function wireSet(t: TableName, s: SetSpec): NftSet {
     ...(s.counter && { counter: true }),
   };
 }
-export function wireElement(s: SetSpec, e: ElementSpec, keyOnly: boolean): NftElement {
-  const key = valueBytes(s.key, e.key);
-  if (keyOnly || s.data === undefined) return { key };
-  if (s.data === 'verdict') return { key, verdict: { code: 'goto', chain: e.goto ?? '' } };
-  return { key, data: valueBytes(s.data, e.data ?? []) };
+/** How elements of a set are written; `keyOnly` to remove them. */
+export function elementForm(s: SetSpec, keyOnly: boolean): ElementForm<ElementSpec> {
+  const { key, data } = s;
+  return {
+    key: (w, e) => putValues(w, key, e.key),
+    ...(!keyOnly && data === 'verdict' && { goto: (e: ElementSpec) => e.goto ?? '' }),
+    ...(!keyOnly &&
+      data !== undefined &&
+      data !== 'verdict' && { data: (w: NetlinkWriter, e: ElementSpec) => putValues(w, data, e.data ?? []) }),
+  };
 }
 /** Undefined for an element that is not of this set's form. */
 export function readElement(s: SetSpec, e: NftElement): ElementSpec | undefined {

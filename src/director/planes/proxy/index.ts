@@ -1,2 +1,2 @@
 export { PROXY_DEFAULTS, type ProxyOptions, ProxyPlane } from './plane.ts';
-export type { HeaderKind } from './relay.ts';
+export type { HeaderKind } from './service.ts';

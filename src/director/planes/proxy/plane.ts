@@ -4,7 +4,7 @@
  * everything ends with this process.
  */
 import { ok, type Result, seconds } from '../../../base/index.ts';
-import type { HostError } from '../../../host/index.ts';
+import type { HostError, RelayHub, RelayLimits, Relays } from '../../../host/index.ts';
 import type {
   Plane,
   Refusal,
@@ -15,13 +15,10 @@ import type {
   WantedService,
 } from '../../types.ts';
 import { proxyRefuses } from './refusals.ts';
-import type { RelaySettings } from './relay.ts';
-import { type Admission, ProxyService, type ServiceHost } from './service.ts';
+import { ProxyService, type ServiceHost, type ServiceSettings } from './service.ts';
 
-export type ProxyOptions = RelaySettings & {
-  /** Connections at the same time; what comes beyond is reset. */
-  readonly most: number;
-};
+/** `most` is for all services together: each connection takes two file descriptors. */
+export type ProxyOptions = ServiceSettings & RelayLimits;
 export const PROXY_DEFAULTS: ProxyOptions = {
   header: 'none',
   source: undefined,
@@ -33,25 +30,15 @@ export const PROXY_DEFAULTS: ProxyOptions = {
 
 export class ProxyPlane implements Plane {
   readonly name = 'proxy';
-  readonly #host: ServiceHost;
+  readonly #host: ServiceHost & { readonly relays: Relays };
   readonly #options: ProxyOptions;
   readonly #services = new Map<ServiceKey, { readonly where: string; readonly service: ProxyService }>();
-  readonly #admission: Admission;
+  /** While there are services. */
+  #hub: RelayHub | undefined;
 
-  constructor(host: ServiceHost, options: ProxyOptions = PROXY_DEFAULTS) {
+  constructor(host: ServiceHost & { readonly relays: Relays }, options: ProxyOptions = PROXY_DEFAULTS) {
     this.#host = host;
     this.#options = options;
-    let open = 0;
-    this.#admission = {
-      enter: () => {
-        if (open >= options.most) return false;
-        open++;
-        return true;
-      },
-      leave: () => {
-        open--;
-      },
-    };
   }
   refuses(service: WantedService): Refusal | undefined {
     return proxyRefuses(service);
@@ -64,27 +51,34 @@ export class ProxyPlane implements Plane {
         service.close();
         this.#services.delete(key);
       }
-    return wanted.services.map((s) => ({ key: s.key, result: this.#one(s) }));
+    const outcomes = wanted.services.map((s) => ({ key: s.key, result: this.#one(s) }));
+    if (this.#services.size === 0) this.#closeHub();
+    return outcomes;
   }
   counters(): Result<readonly ServiceCounters[], HostError> {
     return ok([...this.#services.values()].map(({ service }) => service.counters()));
   }
   tick(): void {
-    for (const { service } of this.#services.values()) {
-      service.listen(); // what was refused at first may go now
-      service.look();
-    }
+    for (const { service } of this.#services.values()) service.listen(); // what was refused at first may go now
   }
   /** Nothing of it outlives the process: `keep` makes no difference. */
   close(): void {
-    for (const { service } of this.#services.values()) service.close();
     this.#services.clear();
+    this.#closeHub();
+  }
+  #closeHub(): void {
+    this.#hub?.close();
+    this.#hub = undefined;
   }
   #one(s: WantedService): Result<'kept' | 'changed', HostError> {
     const there = this.#services.get(s.key);
     if (there) return there.service.apply(s);
-    const service = new ProxyService(s, this.#host, this.#options, this.#admission);
-    this.#services.set(s.key, { where: JSON.stringify(s.match), service });
-    return service.apply(s);
+    const hub = this.#hub === undefined ? this.#host.relays.open(this.#options) : ok(this.#hub);
+    if (!hub.ok) return hub;
+    this.#hub = hub.value;
+    const service = ProxyService.open(s, this.#host, this.#options, hub.value);
+    if (!service.ok) return service;
+    this.#services.set(s.key, { where: JSON.stringify(s.match), service: service.value });
+    return service.value.apply(s);
   }
 }

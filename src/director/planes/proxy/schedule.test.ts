@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { IpAddress } from '../../../base/index.ts';
 import type { Scheduler } from '../../config.ts';
 import { hash32 } from '../../ring/index.ts';
-import { type Arrival, type Candidate, Chooser } from './schedule.ts';
+import { type Arrival, type Candidate, Chooser, turnsOf } from './schedule.ts';
 
 const servers = (...weights: number[]): Candidate[] =>
   weights.map((weight, i) => ({ key: `10.0.0.${i + 1}:80`, weight, active: 0 }));
@@ -119,4 +119,30 @@ test('no scheduler ever gives a server of weight 0, one that was tried, or one t
       else assert.ok(may.some((c) => c.key === got));
     }),
   );
+});
+test('a circle of turns, gone through twice, is what would have been chosen one by one', () => {
+  const scheduler = fc.constantFrom<Scheduler>('rr', 'wrr', 'fo');
+  fc.assert(
+    fc.property(scheduler, fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 6 }), (s, weights) => {
+      const all = servers(...weights);
+      const turns = turnsOf(s, all);
+      const chooser = new Chooser();
+      const twice = [...(turns ?? []), ...(turns ?? [])];
+      assert.deepEqual(
+        twice,
+        twice.map(() => chooser.choose(s, [], all, arrival())),
+      );
+      assert.equal(
+        twice.length > 0,
+        weights.some((w) => w > 0),
+      );
+    }),
+  );
+});
+test('no circle where the moment decides, or where it would be too long; an empty one where nobody may', () => {
+  assert.equal(turnsOf('wlc', servers(1, 2)), undefined);
+  assert.equal(turnsOf('rr', [{ key: 'a', weight: 1, upperThreshold: 5 }]), undefined);
+  assert.equal(turnsOf('wrr', servers(4096, 4095)), undefined);
+  assert.equal(turnsOf('wrr', servers(60_000, 40_000))?.length, 5);
+  assert.deepEqual(turnsOf('wlc', servers(0, 0)), []);
 });

@@ -107,6 +107,39 @@ export class Chooser {
   }
 }
 
+/** A circle of more turns than this is no circle worth keeping: each connection is chosen for then. */
+const MOST_TURNS = 4096;
+/** Who takes the next connections, in a circle, where nothing but the servers decides it; undefined: the moment decides. */
+export function turnsOf(
+  scheduler: Scheduler,
+  servers: readonly Omit<Candidate, 'active'>[],
+): readonly ServerKey[] | undefined {
+  const open = servers.filter((s) => s.weight > 0);
+  if (open.some((s) => s.upperThreshold !== undefined)) return undefined;
+  const common = open.reduce((d, s) => divisor(d, s.weight), 0) || 1;
+  const length = {
+    rr: open.length,
+    wrr: open.reduce((n, s) => n + s.weight, 0) / common,
+    fo: Math.min(1, open.length),
+  };
+  if (!(scheduler in length)) return open.length === 0 ? [] : undefined;
+  const turns = length[scheduler as keyof typeof length];
+  if (turns > MOST_TURNS) return undefined;
+  const chooser = new Chooser();
+  const arrival: Arrival = {
+    client: '0.0.0.0' as IpAddress,
+    clientPort: 0,
+    destination: '0.0.0.0' as IpAddress,
+    tried: new Set(),
+    random: 0,
+  };
+  const idle = open.map((s): Candidate => ({ ...s, active: 0 }));
+  return Array.from({ length: turns }, () => chooser.choose(scheduler, [], idle, arrival)).filter(
+    (k) => k !== undefined,
+  );
+}
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+
 const withPort = (flags: readonly SchedulerFlag[]): boolean => flags.includes('sh-port') || flags.includes('mh-port');
 
 /** The first of the smallest. */

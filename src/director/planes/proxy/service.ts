@@ -1,174 +1,196 @@
-/** One proxied service: its listening sockets, its connections, and what each server has carried. */
+/** One proxied service: where it listens, its servers, and who takes the next connection. */
 import { err, type IpAddress, ok, type Result } from '../../../base/index.ts';
-import type { Entropy, HostError, RelayEnd, RelayListener, RelayStream } from '../../../host/index.ts';
-import type { ServerCounters, ServerKey, ServiceCounters, WantedService } from '../../types.ts';
+import type {
+  Clock,
+  Entropy,
+  HostError,
+  RelayAnswer,
+  RelayEnd,
+  RelayFront,
+  RelayHub,
+  RelayQuestion,
+  RelayServer,
+} from '../../../host/index.ts';
+import { encodeProxyHeader, encodeProxyLine } from '../../../wire/index.ts';
+import type { ServerCounters, ServerKey, ServiceCounters, WantedServer, WantedService } from '../../types.ts';
 import { Affinity } from './affinity.ts';
 import { addressesOf } from './refusals.ts';
-import { Relay, type RelayOwner, type RelaySettings } from './relay.ts';
-import { type Candidate, Chooser } from './schedule.ts';
+import { type Candidate, Chooser, turnsOf } from './schedule.ts';
 
-export type ServiceHost = RelayOwner['host'] & { readonly entropy: Entropy };
-/** Connections of all services together: each takes two file descriptors. */
-export type Admission = { readonly enter: () => boolean; readonly leave: () => void };
-
-type Tally = { connections: number; bytesIn: number; bytesOut: number };
+/** What each server is told first: nothing, or whom the relay speaks for. */
+export type HeaderKind = 'none' | 'v1' | 'v2';
+export type ServiceSettings = {
+  readonly header: HeaderKind;
+  /** Undefined: as the route to the server has it. */
+  readonly source: IpAddress | undefined;
+};
+export type ServiceHost = { readonly clock: Pick<Clock, 'now'>; readonly entropy: Entropy };
 const BACKLOG = 1024;
 
 export class ProxyService {
   #wanted: WantedService;
+  /** The order that stands, as text; undefined: none was given yet. */
+  #turns: string | undefined;
   readonly #host: ServiceHost;
-  readonly #owner: RelayOwner;
-  readonly #admission: Admission;
-  readonly #listeners = new Map<IpAddress, RelayListener>();
-  readonly #relays = new Set<Relay>();
-  /** Connections of each server, those that are being opened too. */
-  readonly #active = new Map<ServerKey, number>();
-  readonly #tallies = new Map<ServerKey, Tally>();
+  readonly #settings: ServiceSettings;
+  readonly #front: RelayFront;
+  readonly #listening = new Set<IpAddress>();
+  readonly #servers = new Map<ServerKey, RelayServer>();
+  readonly #keys = new Map<RelayServer, ServerKey>();
   readonly #chooser = new Chooser();
   readonly #affinity = new Affinity();
 
-  constructor(wanted: WantedService, host: ServiceHost, settings: RelaySettings, admission: Admission) {
+  private constructor(wanted: WantedService, host: ServiceHost, settings: ServiceSettings, front: RelayFront) {
     this.#wanted = wanted;
     this.#host = host;
-    this.#admission = admission;
-    this.#owner = {
-      host,
-      settings,
-      whereIs: (key) => this.#whereIs(key),
-      nextAfter: () => undefined,
-      opened: (key) => {
-        this.#tally(key).connections++;
-      },
-      moved: (from, to) => this.#moved(from, to),
-      over: (r) => this.#over(r),
-    };
+    this.#settings = settings;
+    this.#front = front;
+  }
+  static open(
+    wanted: WantedService,
+    host: ServiceHost,
+    settings: ServiceSettings,
+    hub: RelayHub,
+  ): Result<ProxyService, HostError> {
+    const port = wanted.match.by === 'address' ? wanted.match.port : 0; // others were refused before
+    let service: ProxyService | undefined;
+    const front = hub.front({ port, backlog: BACKLOG }, (q) => (service === undefined ? undefined : service.#who(q)));
+    if (!front.ok) return front;
+    service = new ProxyService(wanted, host, settings, front.value);
+    return ok(service);
   }
   /** Sockets for what is to be listened on and is not yet; the first refusal of the kernel. */
   apply(wanted: WantedService): Result<'kept' | 'changed', HostError> {
     const same = JSON.stringify(wanted) === JSON.stringify(this.#wanted);
     this.#wanted = wanted;
-    const keys = new Set(wanted.servers.map((s) => s.key));
-    for (const r of [...this.#relays]) if (!keys.has(r.server)) r.cut();
-    for (const key of this.#tallies.keys()) if (!keys.has(key)) this.#tallies.delete(key);
-    this.#chooser.forget(keys);
+    const added = this.#add();
+    this.#order();
+    this.#remove();
     const listened = this.listen();
+    if (!added.ok) return added;
     return listened.ok ? ok(same && listened.value === 0 ? 'kept' : 'changed') : listened;
   }
   /** How many were opened now. */
   listen(): Result<number, HostError> {
     const { match } = this.#wanted;
-    if (match.by !== 'address') return ok(0); // refused before
+    if (match.by !== 'address') return ok(0);
     let opened = 0;
     let failed: HostError | undefined;
     for (const address of addressesOf(match.ranges)) {
-      if (this.#listeners.has(address)) continue;
-      const made = this.#host.relays.listen({ address, port: match.port, backlog: BACKLOG }, (c) => this.#accept(c));
+      if (this.#listening.has(address)) continue;
+      const made = this.#front.listen(address);
       if (!made.ok) failed ??= made.error;
       else {
-        this.#listeners.set(address, made.value);
+        this.#listening.add(address);
         opened++;
       }
     }
     return failed ? err(failed) : ok(opened);
   }
-  look(): void {
-    for (const r of [...this.#relays]) r.look();
-  }
   close(): void {
-    for (const l of this.#listeners.values()) l.close();
-    this.#listeners.clear();
-    for (const r of [...this.#relays]) r.cut();
+    this.#front.close();
   }
   counters(): ServiceCounters {
-    const running = new Map<ServerKey, { active: number; opening: number; in: number; out: number }>();
-    for (const r of this.#relays) {
-      const sum = running.get(r.server) ?? { active: 0, opening: 0, in: 0, out: 0 };
-      if (r.established) sum.active++;
-      else sum.opening++;
-      sum.in += r.bytes.in;
-      sum.out += r.bytes.out;
-      running.set(r.server, sum);
-    }
     const servers = this.#wanted.servers.map(({ key }): ServerCounters => {
-      const tally = this.#tallies.get(key);
-      const now = running.get(key);
+      const t = this.#servers.get(key)?.tally();
       return {
         key,
-        connections: tally?.connections ?? 0,
+        connections: t?.opened ?? 0,
         packetsIn: 0,
-        bytesIn: (tally?.bytesIn ?? 0) + (now?.in ?? 0),
+        bytesIn: t?.in ?? 0,
         packetsOut: 0,
-        bytesOut: (tally?.bytesOut ?? 0) + (now?.out ?? 0),
-        active: now?.active ?? 0,
-        inactive: now?.opening ?? 0,
+        bytesOut: t?.out ?? 0,
+        active: t?.active ?? 0,
+        inactive: t?.opening ?? 0,
       };
     });
     return { key: this.#wanted.key, servers };
   }
 
-  #whereIs(key: ServerKey): RelayEnd | undefined {
-    const { match, servers } = this.#wanted;
-    const found = servers.find((s) => s.key === key);
+  #endOf(s: WantedServer): RelayEnd {
+    const { match } = this.#wanted;
     const asked = match.by === 'address' ? match.port : 0;
-    return found && { address: found.address, port: found.port === 0 ? asked : found.port };
+    return { address: s.address, port: s.port === 0 ? asked : s.port };
   }
-  #accept(client: RelayStream): void {
-    if (!this.#admission.enter()) {
-      client.destroy('reset');
-      return;
+  #add(): Result<void, HostError> {
+    for (const s of this.#wanted.servers) {
+      if (this.#servers.has(s.key)) continue;
+      const made = this.#front.server(this.#endOf(s), this.#settings.source);
+      if (!made.ok) return made;
+      this.#servers.set(s.key, made.value);
+      this.#keys.set(made.value, s.key);
     }
-    const nextAfter = (tried: ReadonlySet<ServerKey>): ServerKey | undefined => this.#choose(client, tried);
-    const first = nextAfter(new Set());
-    if (first === undefined) {
-      this.#admission.leave();
-      client.destroy('reset');
-      return;
-    }
-    this.#relays.add(new Relay(client, first, { ...this.#owner, nextAfter }));
+    return ok(undefined);
   }
-  #choose(client: RelayStream, tried: ReadonlySet<ServerKey>): ServerKey | undefined {
+  #remove(): void {
+    const kept = new Set(this.#wanted.servers.map((s) => s.key));
+    for (const [key, server] of [...this.#servers]) {
+      if (kept.has(key)) continue;
+      this.#servers.delete(key);
+      this.#keys.delete(server);
+      server.drop();
+    }
+    this.#chooser.forget(kept);
+  }
+  /** Turns where nothing but the servers decides; else each connection is asked about. */
+  #order(): void {
+    const { scheduler, servers, persistence } = this.#wanted;
+    const asks = persistence !== undefined || this.#settings.header !== 'none';
+    const keys = asks ? undefined : turnsOf(scheduler, servers);
+    const text = JSON.stringify(keys ?? 'ask');
+    if (text === this.#turns) return;
+    this.#turns = text;
+    const known = (keys ?? []).map((k) => this.#servers.get(k)).filter((s) => s !== undefined);
+    this.#front.turns(keys === undefined ? 'ask' : known);
+  }
+  #who(q: RelayQuestion): RelayAnswer | undefined {
+    const tried = new Set([...q.tried].map((s) => this.#keys.get(s)).filter((k) => k !== undefined));
+    const key = this.#choose(q, tried);
+    const server = key === undefined ? undefined : this.#servers.get(key);
+    if (server === undefined) return undefined;
+    const header = this.#header(q);
+    return { server, ...(header && { header }) };
+  }
+  #choose({ client, local }: RelayQuestion, tried: ReadonlySet<ServerKey>): ServerKey | undefined {
     const { scheduler, flags, servers, persistence } = this.#wanted;
     const now = this.#host.clock.now();
-    const { address, port } = client.remote;
-    const known = this.#affinity.find(persistence, address, now);
+    const known = this.#affinity.find(persistence, client.address, now);
     const stays = known !== undefined && !tried.has(known) && servers.some((s) => s.key === known && s.weight > 0);
-    const candidates = servers.map((s): Candidate => ({ ...s, active: this.#active.get(s.key) ?? 0 }));
     const key = stays
       ? known
-      : this.#chooser.choose(scheduler, flags, candidates, {
-          client: address,
-          clientPort: port,
-          destination: client.local.address,
-          tried,
-          random: this.#host.entropy.u32(),
-        });
-    if (key !== undefined) this.#affinity.remember(persistence, address, key, now);
+      : this.#chooser.choose(
+          scheduler,
+          flags,
+          servers.map((s) => this.#candidate(s)),
+          {
+            client: client.address,
+            clientPort: client.port,
+            destination: local.address,
+            tried,
+            random: this.#host.entropy.u32(),
+          },
+        );
+    if (key !== undefined) this.#affinity.remember(persistence, client.address, key, now);
     return key;
   }
-  #moved(from: ServerKey | undefined, to: ServerKey): void {
-    if (from !== undefined) this.#count(from, -1);
-    this.#count(to, 1);
+  #candidate(s: WantedServer): Candidate {
+    const t = this.#servers.get(s.key)?.tally();
+    return { ...s, active: t === undefined ? 0 : t.active + t.opening };
   }
-  #count(key: ServerKey, by: number): void {
-    const n = (this.#active.get(key) ?? 0) + by;
-    if (n > 0) this.#active.set(key, n);
-    else this.#active.delete(key);
-  }
-  #tally(key: ServerKey): Tally {
-    let tally = this.#tallies.get(key);
-    if (tally === undefined) {
-      tally = { connections: 0, bytesIn: 0, bytesOut: 0 };
-      this.#tallies.set(key, tally);
+  #header({ client, local }: RelayQuestion): Uint8Array | undefined {
+    const path = {
+      source: client.address,
+      destination: local.address,
+      sourcePort: client.port,
+      destinationPort: local.port,
+    };
+    switch (this.#settings.header) {
+      case 'none':
+        return undefined;
+      case 'v1':
+        return encodeProxyLine({ path });
+      case 'v2':
+        return encodeProxyHeader({ command: 'proxy', transport: 'stream', path, tlvs: [] });
     }
-    return tally;
-  }
-  #over(r: Relay): void {
-    this.#relays.delete(r);
-    this.#count(r.server, -1);
-    this.#admission.leave();
-    const tally = this.#tallies.get(r.server);
-    if (tally === undefined) return; // its server is gone
-    tally.bytesIn += r.bytes.in;
-    tally.bytesOut += r.bytes.out;
   }
 }

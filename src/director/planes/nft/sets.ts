@@ -1,0 +1,34 @@
+/** Sets that both tables have. */
+import type { SetSpec } from '../nftables/index.ts';
+
+export type Families<T> = Record<4 | 6, T>;
+export const families = [4, 6] as const;
+export const both = <T>(make: (f: 4 | 6, address: 'ipv4_addr' | 'ipv6_addr') => T): Families<T> => ({
+  4: make(4, 'ipv4_addr'),
+  6: make(6, 'ipv6_addr'),
+});
+/** Most clients that persistence remembers, for each family. */
+const STICK_SIZE = 262_144;
+/** Each service sets its own. */
+const STICK_DEFAULT_MS = 300_000;
+
+/** From where a packet goes to the mark of its service. */
+export const vip = both(
+  (f, a): SetSpec => ({ name: `vip${f}`, key: [a, 'inet_proto', 'inet_service'], data: ['mark'] }),
+);
+export const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: ['mark'] }));
+/** Servers to which new connections may come by persistence. */
+export const open: SetSpec = { name: 'open', key: ['mark'] };
+/** Which server a client had, for each service. */
+export const stick = both(
+  (f, a): SetSpec => ({
+    name: `stick${f}`,
+    key: ['mark', a],
+    data: ['mark'],
+    dynamic: { timeoutMs: STICK_DEFAULT_MS, size: STICK_SIZE },
+  }),
+);
+export const counterSets = {
+  in: { name: 'packets-in', key: ['mark'], counter: true },
+  out: { name: 'packets-out', key: ['mark'], counter: true },
+} as const satisfies Record<string, SetSpec>;
