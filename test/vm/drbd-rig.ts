@@ -142,16 +142,27 @@ export class DrbdRig {
     const relay = way === 'relay' ? ADDRESS.relay : undefined;
     const conf = (a: Addresses, s?: Settings): string => confOf(places, a, both, s);
     this.#forKernel = conf({ ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, sides.kern);
-    writeFileSync(
-      join(this.folder, 'drbd.conf'),
-      conf({ ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, sides.ours),
-    );
+    this.#ourFile = (s) => conf({ ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, s);
+    writeFileSync(join(this.folder, 'drbd.conf'), this.#ourFile(sides.ours));
     // The kernel refuses to go down in the midst of a handshake: it is asked until it has.
     const down = 'drbdadm down r0 2>/dev/null || true';
     const gone = `for i in $(seq 100); do ${down}; grep -q '^ *0:' /proc/drbd || break; sleep 0.2; done`;
     await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vd?`, this.#forKernel);
   }
   #forKernel = '';
+  #ourFile = (_: Settings | undefined): string => '';
+  /** The file of our side alone says something else now, and our process takes that over as it runs. Returns what was said of it. */
+  async adjustOurs(ours: Settings): Promise<string> {
+    writeFileSync(join(this.folder, 'drbd.conf'), this.#ourFile(ours));
+    const { promise, resolve: end } = Promise.withResolvers<{ code: unknown; said: string }>();
+    const env = { ...process.env, HOLDFAST_LANG: 'en' };
+    execFile(holdfast, ['mirror', 'adjust', 'r0', '--socket', this.#socket], { env }, (e, out, err) =>
+      end({ code: e === null ? 0 : e.code, said: out + err }),
+    );
+    const { code, said } = await promise;
+    assert.equal(code, 0, said);
+    return said;
+  }
   /** After a power cut, up to the resource that looks for us. */
   async powerOn(): Promise<void> {
     await this.vm.powerOn();
