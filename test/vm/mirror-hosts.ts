@@ -19,6 +19,7 @@ const PATIENCE = 60_000;
 
 /** A program that must succeed; what it printed. It may wait for a device, so this process never waits for it. */
 export async function sh(script: string): Promise<string> {
+  if (process.env['TRACE']) console.error(performance.now() | 0, script.slice(0, 90));
   const p = start([], ['sh', '-e', '-c', script]);
   const { code } = await p.exited;
   assert.equal(code, 0, `${script}: ${p.text('stdout')}${p.text('stderr')}`);
@@ -105,6 +106,7 @@ ${on('ha1')}${on('ha2')}}
   }
   /** It must be agreed to. */
   async order(h: HostName, request: MirrorRequest): Promise<void> {
+    if (process.env['TRACE']) console.error(performance.now() | 0, h, request.verb);
     const a = await this.ask(h, request);
     assert.ok(a.ok, `${h} ${request.verb}: ${a.text.en}\n${this.said(h)}`);
   }
@@ -114,6 +116,7 @@ ${on('ha1')}${on('ha2')}}
   }
   /** Rejects with what both say of themselves. */
   async until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+    if (process.env['TRACE']) console.error(performance.now() | 0, what);
     const end = Date.now() + PATIENCE;
     while (!(await holds())) {
       if (Date.now() > end) {

@@ -103,6 +103,7 @@ export class MirrorProcess {
   #config: MirrorConfig;
   readonly #file: string | undefined;
   #secret: Uint8Array | undefined;
+  #adjusting = false;
   /** Of volumes that were added, by their numbers. */
   readonly #queues = new Map<number, BlockQueue>();
   /** Volumes whose disks are open, and that are about to be adopted. */
@@ -193,6 +194,10 @@ export class MirrorProcess {
   }
   /** All of it, or nothing. */
   adjust(change: Omit<Adjusted, 'devices'>, then: (a: MirrorAnswer) => void): void {
+    if (this.#adjusting) {
+      then({ ok: false, code: 'in-transient', text: text('it is just being adjusted', '正在调整') });
+      return;
+    }
     const { local } = change.config;
     const moved = local.address !== this.#config.local.address || local.port !== this.#config.local.port;
     if (moved) {
@@ -204,8 +209,10 @@ export class MirrorProcess {
       }
       this.#listener = listener.value;
     }
+    this.#adjusting = true;
     const opened = this.#openNew(change.config);
     const end = (a: MirrorAnswer): void => {
+      this.#adjusting = false;
       if (a.ok) this.#secret = change.secret;
       else this.#listener?.close();
       this.#listener = undefined;
