@@ -26,6 +26,7 @@ import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
+  MirrorAdjustment,
   MirrorAnswer,
   MirrorAsk,
   MirrorDocument,
@@ -140,18 +141,33 @@ export class DrbdRig {
         : { ours: this.image('kern'), kern: '/dev/vdb' };
     const places = [first, { ours: this.image('ours', 1), kern: '/dev/vdc' }].slice(0, this.#volumes);
     const relay = way === 'relay' ? ADDRESS.relay : undefined;
-    const conf = (a: Addresses, s?: Settings): string => confOf(places, a, both, s);
-    this.#forKernel = conf({ ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, sides.kern);
-    writeFileSync(
-      join(this.folder, 'drbd.conf'),
-      conf({ ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, sides.ours),
-    );
+    const conf = (volumes: number, a: Addresses, s?: Settings): string => confOf(places.slice(0, volumes), a, both, s);
+    this.#confFor = {
+      kern: (n) => conf(n, { ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, sides.kern),
+      ours: (n) => conf(n, { ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, sides.ours),
+    };
+    this.#forKernel = this.#confFor.kern(places.length);
+    writeFileSync(join(this.folder, 'drbd.conf'), this.#confFor.ours(places.length));
     // The kernel refuses to go down in the midst of a handshake: it is asked until it has.
     const down = 'drbdadm down r0 2>/dev/null || true';
     const gone = `for i in $(seq 100); do ${down}; grep -q '^ *0:' /proc/drbd || break; sleep 0.2; done`;
     await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vd?`, this.#forKernel);
   }
   #forKernel = '';
+  #confFor: Record<'ours' | 'kern', (volumes: number) => string> = { ours: () => '', kern: () => '' };
+  /** The file of that side names so many volumes from now on, which is taken over while it runs. */
+  async adjust(host: 'ours' | 'kern', volumes: number): Promise<void> {
+    const conf = this.#confFor[host](volumes);
+    if (host === 'kern') {
+      await this.sh('cat > /etc/drbd.conf; drbdadm adjust r0', conf);
+      return;
+    }
+    writeFileSync(join(this.folder, 'drbd.conf'), conf);
+    const question = { ask: 'adjust', name: 'r0', file: undefined } as const;
+    const { plan } = (await this.#ask({ ...question, plan: undefined })) as MirrorAdjustment;
+    const a = (await this.#ask({ ...question, plan })) as MirrorAdjustment;
+    assert.ok(a.ok, a.text.en);
+  }
   /** After a power cut, up to the resource that looks for us. */
   async powerOn(): Promise<void> {
     await this.vm.powerOn();
