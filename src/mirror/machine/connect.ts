@@ -295,7 +295,7 @@ export function decideVolume(
   const theirs = decodeState(word);
   const peerDisk = DRBD_DISKS[theirs.disk] ?? 'DUnknown';
   if (peer.sizes === undefined) return [close(text('P_STATE came before P_SIZES', 'P_STATE 先于 P_SIZES 到达'), true)];
-  const agreed = agreeSize(mine, peer.sizes);
+  const agreed = agreeSize(mine, peer.sizes, peerDisk);
   if (!agreed.ok) return [close(agreed.error, false)];
   const size = agreed.value;
   let connection: DrbdConnection = 'Connected';
