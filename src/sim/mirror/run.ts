@@ -4,7 +4,7 @@
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
 import { bytes, type Text } from '../../base/index.ts';
-import type { MirrorConfig } from '../../mirror/index.ts';
+import type { MirrorConfig, MirrorRequest } from '../../mirror/index.ts';
 import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
@@ -367,7 +367,7 @@ export class MirrorWorld {
         this.verify(n);
         return;
       case 13:
-        this.#invalidate(n);
+        this.invalidate(n);
         return;
       case 14:
         n.ask({ verb: r.chance(0.5) ? 'pause-sync' : 'resume-sync', volume: undefined }, () => {});
@@ -401,8 +401,9 @@ export class MirrorWorld {
       if (v?.promoting && !v.connected && this.good.has(n.index)) this.good.delete(1 - n.index);
       // In A what the program was told may still be on its way.
       if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
-    } else if (power || this.options.protocol !== 'C') {
-      // It loses what nobody had flushed. Who alone has all does not become worse than any disk that loses its power.
+    } else if (n.met ? power || this.options.protocol !== 'C' : power && n.disk.pending(power) > 0) {
+      // Of what the peer wrote it loses what nobody had flushed, below C also what it had not written yet. Who alone has
+      // all does not become worse than any disk that loses its power.
       if (this.good.has(1 - n.index)) this.good.delete(n.index);
       else if (this.good.has(n.index) && n.disk.pending(power) > 0) this.ledger.powerCut();
     }
@@ -410,7 +411,7 @@ export class MirrorWorld {
     n.kill(power);
   }
   /** Throws a copy away that is not needed: the other one is good, and the primary's is kept. */
-  #invalidate(n: SimNode): void {
+  protected invalidate(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     if (this.options.bytes > 4 * MIB || !this.good.has(n.index) || other.resource?.primary || !other.alive) return;
     const v = other.resource?.volumes[0];
@@ -431,6 +432,10 @@ export class MirrorWorld {
     const n = r.pick(this.nodes);
     this.promote(n);
   }
+  /** What it is asked for. */
+  protected role(_: SimNode): MirrorRequest {
+    return { verb: 'primary', force: false };
+  }
   protected promote(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     const v = n.resource?.volumes[0];
@@ -443,7 +448,7 @@ export class MirrorWorld {
       if (n.resource?.connection === 'Connected') return;
     }
     const life = other.resource;
-    n.ask({ verb: 'primary', force: false }, (a) => {
+    n.ask(this.role(n), (a) => {
       if (a.ok && life !== other.resource && other.resource?.primary)
         throw new Broken('P1: one primary', `${n.name} while ${other.name} is`);
     });
@@ -502,7 +507,7 @@ export class MirrorWorld {
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
       const ask = (): void =>
-        n.ask({ verb: 'primary', force: false }, (a) => {
+        n.ask(this.role(n), (a) => {
           if (a.ok || this.primary !== undefined) return;
           // One that was asked for in trouble may just be going on.
           if (a.code === 'in-transient' || a.code === 'concurrent') this.world.at(this.world.now + 100_000, ask);
