@@ -15,10 +15,12 @@ after(() => rig?.stop());
 
 const standAlone = (host: Host): Promise<void> =>
   rig.until(`${host} is StandAlone`, async () => (await connectionOf(rig, host)) === 'StandAlone');
-/** The one that has the data, and our side where it is the other. */
+/** The one that has the data does not try again, nor does ours where it is the other; a kernel that is the other does. */
 async function refused(good: Host): Promise<void> {
   await standAlone(good);
   await standAlone('ours');
+  if (good === 'ours')
+    await rig.until('the kernel has let go', async () => (await connectionOf(rig, 'kern')) === 'WFConnection');
   await rig.told(good === 'ours' ? /the peer's disk is too small/ : /the own disk is too small/);
 }
 
@@ -81,15 +83,17 @@ for (const asked of HOSTS)
     await rig.order({ verb: 'disconnect', force: false });
     await g.write(asked, ++byte, 0, 3072);
     await g.connect('ours');
-    const runs = (host: Host): Promise<void> =>
-      rig.until(`a resync runs, says ${host}`, async () => /^Sync/.test(await connectionOf(rig, host)));
-    for (const host of HOSTS) await runs(host);
+    const runs = (): Promise<void> =>
+      rig.until('a resync runs, on both sides', async () =>
+        [(await rig.volume()).connection, (await rig.proc()).cs].every((cs) => cs.startsWith('Sync')),
+      );
+    await runs();
     await g.disks();
     if (asked === 'ours') {
       const a = await rig.ask(RESIZE);
       assert.ok(!a.ok && a.code === 'resync-running', a.text.en);
     } else await assert.rejects(g.resize('kern'), /Resize not allowed during resync/);
-    for (const host of HOSTS) await runs(host);
+    await runs();
     await rig.adjustOurs({ disk: 'resync-rate 100M;' });
     await rig.settled();
     assert.deepEqual(await g.sizes(), [before, before]);
