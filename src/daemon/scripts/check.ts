@@ -1,7 +1,7 @@
 /** Finds scripts that cannot or must not be run, before anything is started. */
 import { lstatSync, readlinkSync } from 'node:fs';
 import { type Diagnostic, text } from '../../base/index.ts';
-import type { KeepalivedConfig } from '../../config/index.ts';
+import type { KeepalivedConfig } from '../../config/keepalived/index.ts';
 import type { Script } from '../../vrrp/index.ts';
 import { type Accounts, credentialsOf } from './accounts.ts';
 import { type PathReader, scriptFinding } from './security.ts';

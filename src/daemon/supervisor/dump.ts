@@ -1,7 +1,7 @@
 /** The dumps that signals ask for: data and statistics as text, and everything as JSON. */
 import type { StatusDocument } from '../../api/index.ts';
 import { text } from '../../base/index.ts';
-import type { GlobalConfig } from '../../config/index.ts';
+import type { GlobalConfig } from '../../config/keepalived/index.ts';
 import type { Log } from '../../host/index.ts';
 import type { BeatSnapshot } from '../messages.ts';
 import { replaceFile } from '../safe-file.ts';
