@@ -1,12 +1,13 @@
 export { SimHost, type SimPorts } from './host.ts';
 export type { LbOptions } from './lb/options.ts';
 export { LbWorld, runLb } from './lb/run.ts';
+export type { MirrorWorldOptions } from './mirror/config.ts';
 export { runCrashes } from './mirror/crashes.ts';
 export { runDisks } from './mirror/disks.ts';
 export { runFence } from './mirror/fence.ts';
 export { type SimHandler, SimNode } from './mirror/node.ts';
 export { MirrorPair } from './mirror/pair.ts';
-export { MirrorWorld, type MirrorWorldOptions, runMirror } from './mirror/run.ts';
+export { MirrorWorld, runMirror } from './mirror/run.ts';
 export { runTwo } from './mirror/two.ts';
 export { Broken, type Outcome } from './outcome.ts';
 export { SIMULATIONS } from './registry.ts';

@@ -4,8 +4,9 @@
  */
 import type { Outcome } from '../outcome.ts';
 import { outcomeOf } from '../outcome.ts';
+import { describe } from './config.ts';
 import type { SimNode } from './node.ts';
-import { describe, MirrorWorld } from './run.ts';
+import { MirrorWorld } from './run.ts';
 
 const SECOND = 1_000_000;
 /** Times of trouble, each with a dozen crashes or so; what the first copy costs is paid once. */

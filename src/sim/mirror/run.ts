@@ -9,7 +9,7 @@ import type { GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
 import { compareDisks } from './comparing.ts';
-import { type SimMirrorOptions, simConfig } from './config.ts';
+import { describe, drawnOptions, type MirrorWorldOptions, simConfig } from './config.ts';
 import { growAndUse } from './growing.ts';
 import { Ledger } from './ledger.ts';
 import type { Wire } from './line.ts';
@@ -22,17 +22,6 @@ const SECOND = 1_000_000;
 const MIB = 1 << 20;
 /** By what name worlds count them. */
 const CRASH_ROUNDS = 'crash rounds';
-
-export type MirrorWorldOptions = SimMirrorOptions & {
-  readonly bytes: number;
-  readonly rounds: number;
-  /** Blocks that the program writes to, at most so many places. */
-  readonly places: number;
-  /** New disks, which are copied first; else both hold the same from the beginning. */
-  readonly fresh: boolean;
-  /** Changes what simConfig says. */
-  readonly settings?: (c: MirrorConfig) => MirrorConfig;
-};
 
 export class MirrorWorld {
   readonly world: World;
@@ -49,19 +38,7 @@ export class MirrorWorld {
   constructor(seed: number, options?: MirrorWorldOptions) {
     this.world = new World(seed);
     const { random: r } = this.world;
-    const large = r.chance(0.03);
-    this.options = options ?? {
-      protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
-      checksums: r.chance(0.3),
-      integrity: r.chance(0.2),
-      onCongestion: r.pick(['block', 'pull-ahead', 'pull-ahead', 'disconnect'] as const),
-      alExtents: 67,
-      planAhead: r.pick([0, 500, 2000] as const),
-      bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
-      rounds: r.between(1, 2),
-      places: r.pick([4, 30, 300] as const),
-      fresh: !large,
-    };
+    this.options = options ?? drawnOptions(r);
     this.wire = {
       cut: false,
       waiting: [],
@@ -439,8 +416,4 @@ export class MirrorWorld {
 export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
   const w = new MirrorWorld(seed, options);
   return outcomeOf(seed, describe(w.options), w.world, () => w.run());
-}
-export function describe(o: MirrorWorldOptions): string {
-  const { protocol, checksums, integrity, onCongestion, planAhead, bytes, rounds, places } = o;
-  return `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, congestion ${onCongestion}, plan ${planAhead}`;
 }
