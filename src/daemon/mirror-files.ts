@@ -39,7 +39,7 @@ export type Checked = {
   readonly mirrors: readonly MirrorConfig[];
 };
 /** By what a file says, not by its name: comments and blank lines are passed over. */
-export function formatOf(source: string): Format | undefined {
+function formatOf(source: string): Format | undefined {
   for (const raw of source.split('\n')) {
     const line = raw.replace(/[#!].*/, '').trim();
     if (line === '' || line === '---') continue;

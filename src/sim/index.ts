@@ -1,6 +1,6 @@
 export { SimHost, type SimPorts } from './host.ts';
 export type { LbOptions } from './lb/options.ts';
-export { LbWorld, runLb } from './lb/run.ts';
+export { runLb } from './lb/run.ts';
 export type { MirrorWorldOptions } from './mirror/config.ts';
 export { runCrashes } from './mirror/crashes.ts';
 export { runDisks } from './mirror/disks.ts';
@@ -13,5 +13,5 @@ export { Broken, type Outcome } from './outcome.ts';
 export { SIMULATIONS } from './registry.ts';
 export { type Carried, type Port, Segment } from './segment.ts';
 export type { VrrpOptions } from './vrrp/options.ts';
-export { runVrrp, VrrpWorld } from './vrrp/run.ts';
+export { runVrrp } from './vrrp/run.ts';
 export { World } from './world.ts';

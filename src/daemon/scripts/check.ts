@@ -22,7 +22,7 @@ export const systemPaths: PathReader = {
 type Scripted = Pick<KeepalivedConfig, 'global' | 'vrrp' | 'director'>;
 type Used = { readonly script: Script; readonly of: string };
 /** Every script of VRRP, of the director and of the daemon. */
-export function scriptsOf(c: Scripted): readonly Used[] {
+function scriptsOf(c: Scripted): readonly Used[] {
   const out: Used[] = [];
   const add = (script: Script | undefined, of: string): void => {
     if (script) out.push({ script, of });

@@ -12,7 +12,7 @@ const SECOND = 1_000_000;
 /** Times of trouble, each with a dozen crashes or so; what the first copy costs is paid once. */
 const TROUBLES = 4;
 
-export class CrashWorld extends MirrorWorld {
+class CrashWorld extends MirrorWorld {
   override run(): void {
     this.begin();
     for (let i = 0; i < TROUBLES; i++) {
