@@ -1,6 +1,6 @@
 export { invariant, unreachable } from './assert.ts';
 export { ByteReader, ByteWriter } from './bytes.ts';
-export { internetChecksum, sumWords } from './checksum.ts';
+export { internetChecksum } from './checksum.ts';
 export { crc32c, crc32cRaw } from './crc32c.ts';
 export { cellWidth, type Diagnostic, type Place, renderDiagnostic } from './diagnostic.ts';
 export {
