@@ -7,18 +7,15 @@
  */
 #define _GNU_SOURCE
 #include "handles.h"
+#include "io-ring.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <linux/io_uring.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #ifndef RWF_DSYNC
 #define RWF_DSYNC 2
@@ -48,7 +45,7 @@ struct memory {
 struct ring {
   struct handle handle;
   struct memory *memory;
-  int fd;
+  struct io_ring io;
   int event;
   int32_t *descriptors, *completions;
   uint8_t *slab;
@@ -60,12 +57,6 @@ struct ring {
    * locked is served by plain reads and writes. */
   uint8_t *locks;
   bool plain; /* some request went by one */
-  uint8_t *sq_map, *cq_map;
-  size_t sq_bytes, cq_bytes, sqe_bytes;
-  unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
-  unsigned sq_mask, cq_mask;
-  struct io_uring_sqe *sqes;
-  struct io_uring_cqe *cqes;
 };
 
 static const napi_type_tag RING_TAG = {0x3b1c9f6e50d24a17, 0x8d20c7716a9e4f3b};
@@ -121,56 +112,18 @@ static napi_value js_pages(napi_env env, napi_callback_info info) {
 
 /* ------------------------------------------------------------------------------------------ the ring */
 
-static int setup(unsigned entries, struct io_uring_params *p) {
-  return (int)syscall(__NR_io_uring_setup, entries, p);
-}
-static int enter(struct ring *r, unsigned submit, unsigned flags) {
-  return (int)syscall(__NR_io_uring_enter, r->fd, submit, 0, flags, NULL, 0);
-}
-
 static void dismantle_ring(struct handle *h) {
   struct ring *r = (struct ring *)h;
-  if (r->sqes) munmap(r->sqes, r->sqe_bytes);
-  if (r->cq_map && r->cq_map != r->sq_map) munmap(r->cq_map, r->cq_bytes);
-  if (r->sq_map) munmap(r->sq_map, r->sq_bytes);
   /* What is in flight goes on in pages that the registration keeps. Outside of it the memory stays mapped for ever, as a
    * late read would find whatever is mapped there next. */
   if (r->memory && r->plain && r->in_flight > 0) r->memory->owners++;
-  if (r->fd >= 0) close(r->fd);
+  close_io_ring(&r->io);
   if (r->event >= 0) close(r->event);
   if (r->memory) release_memory(r->memory);
   free(r->locks);
   r->locks = NULL;
-  r->sqes = NULL;
-  r->sq_map = r->cq_map = NULL;
-  r->fd = r->event = -1;
+  r->event = -1;
   r->memory = NULL;
-}
-
-static int map_rings(struct ring *r, const struct io_uring_params *p) {
-  r->sq_bytes = p->sq_off.array + p->sq_entries * sizeof(unsigned);
-  r->cq_bytes = p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe);
-  r->sqe_bytes = p->sq_entries * sizeof(struct io_uring_sqe);
-  if (!(p->features & IORING_FEAT_SINGLE_MMAP)) return -ENOSYS; /* Linux 5.4 */
-  if (r->cq_bytes > r->sq_bytes) r->sq_bytes = r->cq_bytes;
-  void *map = mmap(NULL, r->sq_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQ_RING);
-  if (map == MAP_FAILED) return -errno;
-  r->sq_map = r->cq_map = map;
-  void *sqes = mmap(NULL, r->sqe_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQES);
-  if (sqes == MAP_FAILED) return -errno;
-  r->sqes = sqes;
-  r->sq_head = (unsigned *)(r->sq_map + p->sq_off.head);
-  r->sq_tail = (unsigned *)(r->sq_map + p->sq_off.tail);
-  r->sq_flags = (unsigned *)(r->sq_map + p->sq_off.flags);
-  r->sq_mask = *(unsigned *)(r->sq_map + p->sq_off.ring_mask);
-  r->cq_head = (unsigned *)(r->cq_map + p->cq_off.head);
-  r->cq_tail = (unsigned *)(r->cq_map + p->cq_off.tail);
-  r->cq_flags = p->cq_off.flags ? (unsigned *)(r->cq_map + p->cq_off.flags) : NULL;
-  r->cq_mask = *(unsigned *)(r->cq_map + p->cq_off.ring_mask);
-  r->cqes = (struct io_uring_cqe *)(r->cq_map + p->cq_off.cqes);
-  unsigned *array = (unsigned *)(r->sq_map + p->sq_off.array);
-  for (unsigned i = 0; i < p->sq_entries; i++) array[i] = i;
-  return 0;
 }
 
 static size_t chunks_of(const struct ring *r) { return (r->slab_bytes + CHUNK - 1) / CHUNK; }
@@ -185,7 +138,7 @@ static int make_lock_table(struct ring *r) {
     return -ENOMEM;
   }
   /* Linux 5.13 */
-  if (syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_BUFFERS, none, (unsigned)chunks) < 0)
+  if (syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_BUFFERS, none, (unsigned)chunks) < 0)
     memset(r->locks, REFUSED, chunks);
   free(none);
   return 0;
@@ -199,34 +152,27 @@ static bool is_locked(struct ring *r, uint32_t at, uint32_t length) {
     const size_t from = (size_t)chunk * CHUNK, rest = r->slab_bytes - from;
     struct iovec memory = {.iov_base = r->slab + from, .iov_len = rest < CHUNK ? rest : CHUNK};
     struct io_uring_rsrc_update2 u = {.offset = chunk, .data = (uint64_t)(uintptr_t)&memory, .nr = 1};
-    long done = syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_BUFFERS_UPDATE, &u, sizeof u);
+    long done = syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_BUFFERS_UPDATE, &u, sizeof u);
     r->locks[chunk] = done == 1 ? LOCKED : REFUSED;
   }
   return r->locks[chunk] == LOCKED;
 }
 
-static int start_ring(struct ring *r, unsigned entries) {
+static int start_ring(struct ring *r) {
   static const unsigned wishes[] = {
       IORING_SETUP_CLAMP | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
       IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
       IORING_SETUP_CLAMP,
   };
-  struct io_uring_params p;
-  for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
-    memset(&p, 0, sizeof p);
-    p.flags = wishes[i];
-    r->fd = setup(entries, &p);
+  int failed = -EINVAL;
+  for (size_t i = 0; i < sizeof wishes / sizeof *wishes && failed == -EINVAL; i++) {
+    failed = open_io_ring(&r->io, r->entries, wishes[i]);
     r->can_defer = i == 0;
-    if (r->fd >= 0 || errno != EINVAL) break;
   }
-  if (r->fd < 0) return -errno;
-  fcntl(r->fd, F_SETFD, FD_CLOEXEC);
-  if (p.sq_entries < entries) return -ENOSPC;
-  int failed = map_rings(r, &p);
   if (failed) return failed;
   r->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (r->event < 0) return -errno;
-  if (syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_EVENTFD, &r->event, 1) < 0) return -errno;
+  if (syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_EVENTFD, &r->event, 1) < 0) return -errno;
   return make_lock_table(r);
 }
 
@@ -241,7 +187,7 @@ static napi_value js_ring(napi_env env, napi_callback_info info) {
     return NULL;
   struct ring *r = calloc(1, sizeof *r);
   if (!r) return integer(env, -ENOMEM);
-  r->fd = r->event = -1;
+  r->io.fd = r->event = -1;
   r->handle.dismantle = dismantle_ring;
   r->entries = (unsigned)entries;
   r->room = (unsigned)entries * 2;
@@ -254,7 +200,7 @@ static napi_value js_ring(napi_env env, napi_callback_info info) {
     r->descriptors = (int32_t *)r->memory->at;
     r->completions = (int32_t *)(r->memory->at + descriptors);
     r->slab = r->memory->at + descriptors + completions;
-    failed = start_ring(r, r->entries);
+    failed = start_ring(r);
   }
   if (failed) {
     dismantle_ring(&r->handle);
@@ -273,21 +219,21 @@ static napi_value js_memory(napi_env env, napi_callback_info info) {
 }
 
 static int32_t *reap(struct ring *r, int32_t *out, const int32_t *end) {
-  unsigned head = *r->cq_head;
-  unsigned tail = __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE);
+  unsigned head = *r->io.cq_head;
+  unsigned tail = __atomic_load_n(r->io.cq_tail, __ATOMIC_ACQUIRE);
   for (; head != tail && out < end; head++, out += COMPLETION_INTS) {
-    const struct io_uring_cqe *c = &r->cqes[head & r->cq_mask];
+    const struct io_uring_cqe *c = &r->io.cqes[head & r->io.cq_mask];
     out[0] = (int32_t)(uint32_t)c->user_data;
     out[1] = c->res;
     r->in_flight--;
   }
-  __atomic_store_n(r->cq_head, head, __ATOMIC_RELEASE);
+  __atomic_store_n(r->io.cq_head, head, __ATOMIC_RELEASE);
   return out;
 }
 
 static bool more_to_reap(const struct ring *r) {
-  return (__atomic_load_n(r->sq_flags, __ATOMIC_SEQ_CST) & IORING_SQ_TASKRUN) ||
-         *r->cq_head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE);
+  return (__atomic_load_n(r->io.sq_flags, __ATOMIC_SEQ_CST) & IORING_SQ_TASKRUN) ||
+         *r->io.cq_head != __atomic_load_n(r->io.cq_tail, __ATOMIC_ACQUIRE);
 }
 
 static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
@@ -341,33 +287,33 @@ static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
 
 /* Does the submitting. Wakes are off meanwhile: what is finished at once is reaped here, and needs none. */
 static int32_t *run(struct ring *r, unsigned submit, int32_t *out, const int32_t *end) {
-  if (r->cq_flags) __atomic_store_n(r->cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
-  unsigned tail = *r->sq_tail + submit, idle = 0;
+  if (r->io.cq_flags) __atomic_store_n(r->io.cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
+  unsigned tail = *r->io.sq_tail + submit, idle = 0;
   r->in_flight += submit;
-  __atomic_store_n(r->sq_tail, tail, __ATOMIC_RELEASE);
+  __atomic_store_n(r->io.sq_tail, tail, __ATOMIC_RELEASE);
   for (;;) {
-    unsigned waiting = tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
-    int n = enter(r, waiting, IORING_ENTER_GETEVENTS);
+    unsigned waiting = tail - __atomic_load_n(r->io.sq_head, __ATOMIC_ACQUIRE);
+    int n = enter_io_ring(&r->io, waiting, 0);
     int failed = n < 0 ? errno : 0;
     int32_t *before = out;
     out = reap(r, out, end);
-    unsigned left = tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
+    unsigned left = tail - __atomic_load_n(r->io.sq_head, __ATOMIC_ACQUIRE);
     idle = left == waiting && out == before ? idle + 1 : 0;
     if (left > 0 && idle < 8 && (!failed || failed == EAGAIN || failed == EBUSY || failed == EINTR) && out < end) continue;
     /* The kernel has no room for these: they fail one by one, and nothing is submitted late. */
     for (unsigned i = tail - left; i != tail && out < end; i++, out += COMPLETION_INTS) {
-      out[0] = (int32_t)(uint32_t)r->sqes[i & r->sq_mask].user_data;
+      out[0] = (int32_t)(uint32_t)r->io.sqes[i & r->io.sq_mask].user_data;
       out[1] = -(failed ? failed : EAGAIN);
     }
-    if (left > 0) __atomic_store_n(r->sq_tail, tail - left, __ATOMIC_RELEASE);
+    if (left > 0) __atomic_store_n(r->io.sq_tail, tail - left, __ATOMIC_RELEASE);
     r->in_flight -= left;
     break;
   }
-  if (r->cq_flags) __atomic_store_n(r->cq_flags, 0, __ATOMIC_SEQ_CST);
+  if (r->io.cq_flags) __atomic_store_n(r->io.cq_flags, 0, __ATOMIC_SEQ_CST);
   /* What came while wakes were off. */
   while (out < end && more_to_reap(r)) {
     int32_t *before = out;
-    enter(r, 0, IORING_ENTER_GETEVENTS);
+    enter_io_ring(&r->io, 0, 0);
     out = reap(r, out, end);
     if (out == before) break;
   }
@@ -382,9 +328,9 @@ static napi_value js_submit(napi_env env, napi_callback_info info) {
   if (!take_arguments(env, info, "submit", 2, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
   struct ring *r = (struct ring *)h;
   if (!take_int(&a, 1, 0, (int)r->entries, &n)) return NULL;
-  unsigned tail = *r->sq_tail;
+  unsigned tail = *r->io.sq_tail;
   for (int i = 0; i < n; i++)
-    if (!prepare(r, r->descriptors + i * DESCRIPTOR_INTS, &r->sqes[(tail + (unsigned)i) & r->sq_mask])) {
+    if (!prepare(r, r->descriptors + i * DESCRIPTOR_INTS, &r->io.sqes[(tail + (unsigned)i) & r->io.sq_mask])) {
       char message[80];
       snprintf(message, sizeof message, "submit: descriptor %d is out of range", i);
       napi_throw_range_error(env, "ERR_OUT_OF_RANGE", message);

@@ -83,6 +83,21 @@ test('the table itself has no cycle', () => {
   for (const part of Object.keys(mayImport)) visit(part, []);
 });
 
+test('no file imports itself by way of others; but the parts of one mirror name the types of each other', () => {
+  const knot = join(src, 'mirror/resource/');
+  const known = (i: Import): boolean => i.typesOnly && i.from.startsWith(knot) && i.to.startsWith(knot);
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const begun = path.indexOf(file);
+    const circle = [...path.slice(begun), file].map((f) => relative(src, f));
+    assert.ok(begun < 0, `cycle: ${circle.join(' -> ')}`);
+    if (done.has(file)) return;
+    for (const i of importsOf(file)) if (!known(i)) visit(i.to, [...path, file]);
+    done.add(file);
+  };
+  for (const file of sources(src)) visit(file, []);
+});
+
 test('no part but host/linux, daemon, cli, lab and the console touches a socket, a process or the clock by itself', () => {
   const free = new Set(['host/linux', 'daemon', 'cli', 'lab']);
   const forbidden =

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import type { Language } from '../../base/index.ts';
 import type { KeepalivedConfig } from '../../config/index.ts';
-import { type Reading, readFile, render } from '../reader/read.ts';
+import { readFile, render } from '../reader/read.ts';
+import type { Reading } from '../reader/reading.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { runsUnguarded, systemPaths } from '../scripts/check.ts';
 import { EXIT, KEEPALIVED_TEST } from './exit-codes.ts';

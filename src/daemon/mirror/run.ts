@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { MIRROR_SOCKET, type MirrorAsk, type MirrorDocument } from '../../api/index.ts';
 import { languageOf, renderDiagnostic, type Text, text } from '../../base/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
+import type { HostError } from '../../host/index.ts';
 import {
   linuxBlocks,
   linuxClock,
@@ -129,15 +130,14 @@ async function run(
   const { refused, idle } = unsupported(config);
   for (const words of [...refused, ...idle]) say(`holdfast mirror: ${config.name}: ${words[language]}`);
   if (refused.length > 0) return EXIT.refused;
-  const addon = loadAddon();
-  const streams = linuxStreamServer();
-  if (!addon.ok || !streams.ok) {
-    const { doing, code } = !addon.ok
-      ? addon.error
-      : (streams as { error: { doing: ReturnType<typeof text>; code: string } }).error;
+  const failed = ({ doing, code }: HostError): number => {
     say(`holdfast mirror: ${doing[language]}: ${code}`);
     return EXIT.failed;
-  }
+  };
+  const addon = loadAddon();
+  if (!addon.ok) return failed(addon.error);
+  const streams = linuxStreamServer();
+  if (!streams.ok) return failed(streams.error);
   const needs = requirementsOf(DEFAULT_OPTIONS);
   const disks = config.volumes.reduce((n, v) => n + (v.metadata.kind === 'internal' ? 1 : 2), 0);
   const blocks = linuxBlocks({
@@ -145,10 +145,7 @@ async function run(
     slabBytes: needs.slabBytes + disks * DISK_NEEDS.bytes + (1 << 20),
     engine: 'auto',
   });
-  if (!blocks.ok) {
-    say(`holdfast mirror: ${blocks.error.doing[language]}: ${blocks.error.code}`);
-    return EXIT.failed;
-  }
+  if (!blocks.ok) return failed(blocks.error);
   const clock = linuxClock(addon.value);
   const log = linuxLog(addon.value, { language, least: 'notice', console: { fd: 2, details: false } });
   const opened = MirrorProcess.open(
@@ -156,16 +153,10 @@ async function run(
     config,
     { secret: secretOf(config), file },
   );
-  if (!opened.ok) {
-    say(`holdfast mirror: ${opened.error.doing[language]}: ${opened.error.code}`);
-    return EXIT.failed;
-  }
+  if (!opened.ok) return failed(opened.error);
   const mirror = opened.value;
   const server = ExportServer.open({ blocks: blocks.value, streams: streams.value, clock, log }, DEFAULT_OPTIONS);
-  if (!server.ok) {
-    say(`holdfast mirror: ${server.error.doing[language]}: ${server.error.code}`);
-    return EXIT.failed;
-  }
+  if (!server.ok) return failed(server.error);
   const stranded = new Stranded(config, devices, (t) =>
     log.write({ level: 'warning', code: 'mirror.stranded', text: t }),
   );

@@ -1,13 +1,8 @@
 /** How large the volume is that two sides can offer together. */
 import { err, ok, type Result, type Text, text } from '../../base/index.ts';
-import { DRBD_DISKS, type DrbdDisk, type Sector, type SizesPacket, sector } from '../../wire/index.ts';
-import type { VolumeFacts } from './types.ts';
+import { DRBD_DISKS, type DrbdDisk, type SizesPacket, sector } from '../../wire/index.ts';
+import type { AgreedSize, VolumeFacts } from './types.ts';
 
-export type AgreedSize = {
-  readonly size: Sector;
-  /** The user's limit as both sides have it from now on: the smaller one; 0 for none. */
-  readonly userSize: Sector;
-};
 const smallerLimit = (a: number, b: number): number => (a === 0 ? b : b === 0 ? a : Math.min(a, b));
 /** Data that would be lost by cutting the device. */
 const holdsData = (d: DrbdDisk): boolean => DRBD_DISKS.indexOf(d) >= DRBD_DISKS.indexOf('Outdated') && d !== 'DUnknown';

@@ -12,10 +12,8 @@ import {
   encodeState,
 } from '../../wire/index.ts';
 import { protocolPacket } from './agreement.ts';
-import type { ConnectConfig } from './types.ts';
+import type { ConnectConfig, PauseFlags } from './types.ts';
 
-/** Who keeps a resync standing still. */
-export type PauseFlags = { readonly user: boolean; readonly peer: boolean; readonly dependency: boolean };
 export const stateWord = (
   connection: DrbdConnection,
   roles: readonly [number, number],

@@ -2,8 +2,7 @@
  * Resync of one volume by its bitmap. The target asks, in the order of the bitmap, for what its rate allows; the source
  * answers from its disk; both clear the bits when the target has written.
  */
-import { createHash } from 'node:crypto';
-import { crc32c, type Microseconds, SpareMemory, us } from '../../base/index.ts';
+import { type Microseconds, SpareMemory, us } from '../../base/index.ts';
 import {
   type BlockAckPacket,
   type BlockRangePacket,
@@ -14,6 +13,7 @@ import {
   sector,
 } from '../../wire/index.ts';
 import { BIT_BYTES, BIT_SECTORS, bitsCovered } from './bits.ts';
+import { digestOf } from './digest.ts';
 import type { RangeLock } from './range-locks.ts';
 import { RateController } from './rate.ts';
 import type { Context } from './types.ts';
@@ -27,13 +27,6 @@ const TICK = 100_000;
 const EINVAL = -22;
 /** Bytes on their way at once, unless `c-fill-target` wants more: what keeps disks and network busy, and little memory. */
 const WINDOW = 4 << 20;
-
-export function digestOf(algorithm: string, data: Uint8Array): Uint8Array {
-  if (algorithm !== 'crc32c') return new Uint8Array(createHash(algorithm).update(data).digest());
-  const out = new Uint8Array(4);
-  new DataView(out.buffer).setUint32(0, crc32c(data), true);
-  return out;
-}
 
 /** How far a request from `bit` on goes: merged while the bits are set, with growing alignment. Bits. */
 export function mergedBits(v: Volume, from: number, most: number): number {

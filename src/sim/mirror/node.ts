@@ -50,6 +50,8 @@ export class SimNode {
   /** Of each socket; often the same for both. */
   lines: Partial<Record<DrbdSocket, LineEnd>> = {};
   seeking = false;
+  /** In this life it agreed with its peer on a protocol: what the peer wrote since may be in its memory alone. */
+  met = false;
   /** A machine that is stopped for a while does nothing, and its peer hears nothing. */
   pausedUntil = 0;
   #inbox: (ResourceEvent | (() => void))[] = [];
@@ -127,6 +129,7 @@ export class SimNode {
     this.#cancel();
     this.resource = undefined;
     this.seeking = false;
+    this.met = false;
     this.#inbox = [];
     this.#life++;
     this.#asked.clear();
@@ -199,6 +202,7 @@ export class SimNode {
             e.sent?.();
             break;
           case 'agree':
+            this.met = true;
             for (const l of this.#lines()) l.line.agree(l.end, e.dialect);
             this.#meet.agreed?.(this);
             break;

@@ -401,8 +401,9 @@ export class MirrorWorld {
       if (v?.promoting && !v.connected && this.good.has(n.index)) this.good.delete(1 - n.index);
       // In A what the program was told may still be on its way.
       if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
-    } else if (power || this.options.protocol !== 'C') {
-      // It loses what nobody had flushed. Who alone has all does not become worse than any disk that loses its power.
+    } else if (n.met ? power || this.options.protocol !== 'C' : power && n.disk.pending(power) > 0) {
+      // Of what the peer wrote it loses what nobody had flushed, below C also what it had not written yet. Who alone has
+      // all does not become worse than any disk that loses its power.
       if (this.good.has(1 - n.index)) this.good.delete(n.index);
       else if (this.good.has(n.index) && n.disk.pending(power) > 0) this.ledger.powerCut();
     }

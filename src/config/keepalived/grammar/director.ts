@@ -1,5 +1,6 @@
 import { familyOf, type IpAddress, ipBytes, ipFromBytes, parseIp, text } from '../../../base/index.ts';
 import { type Forwarding, type GroupMember, SCHEDULERS } from '../../../director/config.ts';
+import { wholeNumber } from '../text/numbers.ts';
 import {
   type Args,
   bool,
@@ -15,7 +16,6 @@ import {
   takeInt,
   takeIp,
   time,
-  wholeNumber,
 } from './args.ts';
 import { checkerWords } from './checkers.ts';
 import { block, headedLines, nested, word } from './spec.ts';

@@ -1,4 +1,5 @@
 import { type IpAddress, text } from '../../../base/index.ts';
+import { wholeNumber } from '../text/numbers.ts';
 import {
   type Args,
   bool,
@@ -17,7 +18,6 @@ import {
   takeUser,
   time,
   userAndGroup,
-  wholeNumber,
 } from './args.ts';
 import { block, names, type Options, word } from './spec.ts';
 
