@@ -4,7 +4,7 @@
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
 import { bytes, type Text } from '../../base/index.ts';
-import type { MirrorConfig } from '../../mirror/index.ts';
+import type { MirrorConfig, MirrorRequest } from '../../mirror/index.ts';
 import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
@@ -367,7 +367,7 @@ export class MirrorWorld {
         this.verify(n);
         return;
       case 13:
-        this.#invalidate(n);
+        this.invalidate(n);
         return;
       case 14:
         n.ask({ verb: r.chance(0.5) ? 'pause-sync' : 'resume-sync', volume: undefined }, () => {});
@@ -411,7 +411,7 @@ export class MirrorWorld {
     n.kill(power);
   }
   /** Throws a copy away that is not needed: the other one is good, and the primary's is kept. */
-  #invalidate(n: SimNode): void {
+  protected invalidate(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     if (this.options.bytes > 4 * MIB || !this.good.has(n.index) || other.resource?.primary || !other.alive) return;
     const v = other.resource?.volumes[0];
@@ -432,6 +432,10 @@ export class MirrorWorld {
     const n = r.pick(this.nodes);
     this.promote(n);
   }
+  /** What it is asked for. */
+  protected role(_: SimNode): MirrorRequest {
+    return { verb: 'primary', force: false };
+  }
   protected promote(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     const v = n.resource?.volumes[0];
@@ -444,7 +448,7 @@ export class MirrorWorld {
       if (n.resource?.connection === 'Connected') return;
     }
     const life = other.resource;
-    n.ask({ verb: 'primary', force: false }, (a) => {
+    n.ask(this.role(n), (a) => {
       if (a.ok && life !== other.resource && other.resource?.primary)
         throw new Broken('P1: one primary', `${n.name} while ${other.name} is`);
     });
@@ -503,7 +507,7 @@ export class MirrorWorld {
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
       const ask = (): void =>
-        n.ask({ verb: 'primary', force: false }, (a) => {
+        n.ask(this.role(n), (a) => {
           if (a.ok || this.primary !== undefined) return;
           // One that was asked for in trouble may just be going on.
           if (a.code === 'in-transient' || a.code === 'concurrent') this.world.at(this.world.now + 100_000, ask);
