@@ -26,7 +26,6 @@ import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
-  MirrorAdjustment,
   MirrorAnswer,
   MirrorAsk,
   MirrorDocument,
@@ -143,8 +142,8 @@ export class DrbdRig {
     const relay = way === 'relay' ? ADDRESS.relay : undefined;
     const conf = (volumes: number, a: Addresses, s?: Settings): string => confOf(places.slice(0, volumes), a, both, s);
     this.#confFor = {
-      kern: (n) => conf(n, { ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, sides.kern),
-      ours: (n) => conf(n, { ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, sides.ours),
+      kern: (n, s) => conf(n, { ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, s ?? sides.kern),
+      ours: (n, s) => conf(n, { ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, s ?? sides.ours),
     };
     this.#forKernel = this.#confFor.kern(places.length);
     writeFileSync(join(this.folder, 'drbd.conf'), this.#confFor.ours(places.length));
@@ -154,19 +153,27 @@ export class DrbdRig {
     await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vd?`, this.#forKernel);
   }
   #forKernel = '';
-  #confFor: Record<'ours' | 'kern', (volumes: number) => string> = { ours: () => '', kern: () => '' };
+  #confFor: Record<'ours' | 'kern', (volumes: number, s?: Settings) => string> = { ours: () => '', kern: () => '' };
   /** The file of that side names so many volumes from now on, which is taken over while it runs. */
   async adjust(host: 'ours' | 'kern', volumes: number): Promise<void> {
     const conf = this.#confFor[host](volumes);
-    if (host === 'kern') {
-      await this.sh('cat > /etc/drbd.conf; drbdadm adjust r0', conf);
-      return;
-    }
+    if (host === 'kern') await this.sh('cat > /etc/drbd.conf; drbdadm adjust r0', conf);
+    else await this.#takeOver(conf);
+  }
+  /** The file of our side alone says something else now, and our process takes that over as it runs. Returns what was said of it. */
+  adjustOurs(ours: Settings): Promise<string> {
+    return this.#takeOver(this.#confFor.ours(this.#volumes, ours));
+  }
+  async #takeOver(conf: string): Promise<string> {
     writeFileSync(join(this.folder, 'drbd.conf'), conf);
-    const question = { ask: 'adjust', name: 'r0', file: undefined } as const;
-    const { plan } = (await this.#ask({ ...question, plan: undefined })) as MirrorAdjustment;
-    const a = (await this.#ask({ ...question, plan })) as MirrorAdjustment;
-    assert.ok(a.ok, a.text.en);
+    const { promise, resolve: end } = Promise.withResolvers<{ code: unknown; said: string }>();
+    const env = { ...process.env, HOLDFAST_LANG: 'en' };
+    execFile(holdfast, ['mirror', 'adjust', 'r0', '--socket', this.#socket], { env }, (e, out, err) =>
+      end({ code: e === null ? 0 : e.code, said: out + err }),
+    );
+    const { code, said } = await promise;
+    assert.equal(code, 0, said);
+    return said;
   }
   /** After a power cut, up to the resource that looks for us. */
   async powerOn(): Promise<void> {

@@ -41,7 +41,7 @@ const MAX_VERSION = 101;
 /** Below it there are three more forms of header and no volumes: not spoken by this machine. */
 const LEAST_SPOKEN = 100;
 /** Bytes of our challenge; the peer's may have up to twice as many. */
-export const CHALLENGE_BYTES = 64;
+const CHALLENGE_BYTES = 64;
 
 export const startConnect = (): ConnectState => ({
   phase: { is: 'sockets', data: false, meta: false },
@@ -295,7 +295,7 @@ export function decideVolume(
   const theirs = decodeState(word);
   const peerDisk = DRBD_DISKS[theirs.disk] ?? 'DUnknown';
   if (peer.sizes === undefined) return [close(text('P_STATE came before P_SIZES', 'P_STATE 先于 P_SIZES 到达'), true)];
-  const agreed = agreeSize(mine, peer.sizes);
+  const agreed = agreeSize(mine, peer.sizes, peerDisk);
   if (!agreed.ok) return [close(agreed.error, false)];
   const size = agreed.value;
   let connection: DrbdConnection = 'Connected';
