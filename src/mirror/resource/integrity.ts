@@ -4,7 +4,7 @@
  */
 import { type Text, text } from '../../base/index.ts';
 import type { DataPacket, DrbdPacket, WriteSamePacket } from '../../wire/index.ts';
-import { digestOf } from './resync.ts';
+import { digestOf } from './digest.ts';
 
 const carries = (p: DrbdPacket): p is DataPacket | WriteSamePacket =>
   p.kind === 'P_DATA' || p.kind === 'P_DATA_REPLY' || p.kind === 'P_RS_DATA_REPLY' || p.kind === 'P_WSAME';

@@ -10,7 +10,7 @@ import {
   sector,
   VERIFY_VERDICT,
 } from '../../wire/index.ts';
-import { digestOf } from './resync.ts';
+import { digestOf } from './digest.ts';
 import { Rig, rigConfig, stateOf } from './rig.fixture.ts';
 
 const NAME = '06-online-verify-mismatch';

@@ -16,9 +16,9 @@ import {
   VERIFY_VERDICT,
 } from '../../wire/index.ts';
 import { BIT_BYTES, BIT_SECTORS, bitsTouched } from './bits.ts';
+import { digestOf } from './digest.ts';
 import type { RangeLock } from './range-locks.ts';
 import { RateController } from './rate.ts';
-import { digestOf } from './resync.ts';
 import type { Context } from './types.ts';
 import type { Volume } from './volume.ts';
 

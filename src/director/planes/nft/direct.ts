@@ -8,7 +8,8 @@
  * Fragments behind the first carry no ports and are not balanced.
  */
 import type { NftExpression } from '../../../wire/index.ts';
-import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, SERVER_MASK, SERVICE_MASK, serverMark, serviceMark } from '../marks.ts';
+import { MARK_MASK, MARK_TAG, SERVER_MASK, SERVICE_MASK, serverMark, serviceMark } from '../marks.ts';
+import { PROTOCOL_NUMBER } from '../matches.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -30,7 +31,7 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import type { Entry, ImageServer, Mode } from './image.ts';
-import { isDrawn } from './kind.ts';
+import { isDrawn, type Persistence } from './kind.ts';
 import {
   chooseRules,
   choosingSets,
@@ -41,7 +42,6 @@ import {
   knownClient,
   learnClient,
   type MarkPort,
-  type Persistence,
   stickChains,
 } from './pick.ts';
 import { any, both, counterSets, families, listenEntries, open, stick, vip } from './sets.ts';

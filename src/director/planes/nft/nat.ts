@@ -9,7 +9,8 @@
  */
 import { familyOf } from '../../../base/index.ts';
 import type { NftExpression } from '../../../wire/index.ts';
-import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark, serviceMark, TOLD_TAG, UNTOLD_MASK } from '../marks.ts';
+import { MARK_MASK, MARK_TAG, serverMark, serviceMark, TOLD_TAG, UNTOLD_MASK } from '../marks.ts';
+import { familyOfMatch, PROTOCOL_NUMBER } from '../matches.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -29,8 +30,8 @@ import {
   type TableSpec,
   verdict,
 } from '../nftables/index.ts';
-import { type Entry, type ImageServer, type Mode, serviceFamily } from './image.ts';
-import { isDrawn } from './kind.ts';
+import type { Entry, ImageServer, Mode } from './image.ts';
+import { isDrawn, type Persistence } from './kind.ts';
 import {
   chooseRules,
   choosingSets,
@@ -40,7 +41,6 @@ import {
   knownClient,
   learnClient,
   type MarkPort,
-  type Persistence,
   stickChains,
 } from './pick.ts';
 import { any, both, counterSets, families, listenEntries, open, stick, vip } from './sets.ts';
@@ -181,7 +181,7 @@ export const natMode: Mode = {
   entries: (s, id) => {
     const mark = serviceMark(id);
     if (s.match.by !== 'fwmark') return listenEntries(s, mark);
-    return [{ set: fwm[serviceFamily(s)], key: [s.match.mark], data: [mark] }];
+    return [{ set: fwm[familyOfMatch(s.match)], key: [s.match.mark], data: [mark] }];
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;

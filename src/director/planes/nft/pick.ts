@@ -13,8 +13,7 @@ import {
   type RuleSpec,
   type SetSpec,
 } from '../nftables/index.ts';
-import { serviceFamily } from './image.ts';
-import type { Choice, Kind } from './kind.ts';
+import { type Choice, type Kind, type Persistence, persistenceOf } from './kind.ts';
 
 /** How a mode reads and writes the mark that names the server. */
 export type MarkPort = {
@@ -97,14 +96,6 @@ export const chosenRule = (mark: MarkPort): RuleSpec => [
 
 /** Sets of a table that persistence works with. */
 export type StickSets = { readonly open: SetSpec; readonly stick: Record<4 | 6, SetSpec> };
-/** What services with the same persistence share. */
-export type Persistence = { readonly family: 4 | 6; readonly seconds: number; readonly length: number };
-
-export function persistenceOf(s: WantedService): Persistence | undefined {
-  if (s.persistence === undefined) return undefined;
-  const family = serviceFamily(s);
-  return { family, seconds: s.persistence.seconds, length: s.persistence.granularity ?? (family === 4 ? 32 : 128) };
-}
 const suffix = (p: Persistence): string => `${p.family}-${p.seconds}-${p.length}`;
 export const knownClient = (p: Persistence): string => `client${suffix(p)}`;
 export const learnClient = (p: Persistence): string => `learn${suffix(p)}`;
