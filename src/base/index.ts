@@ -21,6 +21,7 @@ export {
 } from './ip.ts';
 export { Random } from './random.ts';
 export { err, ok, type Result } from './result.ts';
+export { SpareMemory } from './spare-memory.ts';
 export { type Language, languageOf, type Text, text, verbatim } from './text.ts';
 export {
   type Brand,

@@ -9,6 +9,7 @@ export { type SimHandler, SimNode } from './mirror/node.ts';
 export { MirrorPair } from './mirror/pair.ts';
 export { MirrorWorld, runMirror } from './mirror/run.ts';
 export { runTwo } from './mirror/two.ts';
+export { runVolumes } from './mirror/volumes.ts';
 export { Broken, type Outcome } from './outcome.ts';
 export { SIMULATIONS } from './registry.ts';
 export { type Carried, type Port, Segment } from './segment.ts';

@@ -25,9 +25,10 @@ import { answerAdjust } from './adjust.ts';
 import { Devices } from './devices.ts';
 import { DISK_NEEDS } from './disk.ts';
 import { Followers } from './followers.ts';
-import { exportName, Offered } from './offered.ts';
+import { ExportNames } from './names.ts';
+import { Offered } from './offered.ts';
 import { order } from './orders.ts';
-import { MirrorProcess } from './process.ts';
+import { disksOf, MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 import { resume } from './resume.ts';
 import { secretOf } from './secret.ts';
@@ -79,13 +80,10 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
   if (config === undefined) return EXIT.wrong;
   const folders = { devices: values.devices, run: values.run };
   const devices =
-    values.attach && values.nbd !== undefined
-      ? new Devices(
-          { socket: values.nbd, folders, way },
-          config.volumes.map((v) => exportName(config, v.number)),
-        )
-      : undefined;
-  return run(config, { file: resolve(values.file), host, socket: values.socket, nbd: values.nbd, devices }, say);
+    values.attach && values.nbd !== undefined ? new Devices({ socket: values.nbd, folders, way }) : undefined;
+  const names = new ExportNames(config, (name) => devices?.isThere(name) === true);
+  devices?.use(names.all);
+  return run(config, { file: resolve(values.file), host, socket: values.socket, nbd: values.nbd, devices, names }, say);
 }
 const WAYS = ['auto', 'kernel', 'fuse'] as const;
 type Reach = {
@@ -95,6 +93,7 @@ type Reach = {
   readonly socket: string;
   readonly nbd: string | undefined;
   readonly devices: Devices | undefined;
+  readonly names: ExportNames;
 };
 
 async function readConfig(
@@ -123,7 +122,7 @@ async function readConfig(
 
 async function run(
   config: MirrorConfig,
-  { file, host, socket, nbd, devices }: Reach,
+  { file, host, socket, nbd, devices, names }: Reach,
   say: (l: string) => void,
 ): Promise<number> {
   const language = languageOf(process.env);
@@ -139,17 +138,22 @@ async function run(
   const streams = linuxStreamServer();
   if (!streams.ok) return failed(streams.error);
   const needs = requirementsOf(DEFAULT_OPTIONS);
-  const disks = config.volumes.reduce((n, v) => n + (v.metadata.kind === 'internal' ? 1 : 2), 0);
-  const blocks = linuxBlocks({
-    requests: needs.requests + disks * DISK_NEEDS.requests + 12,
-    slabBytes: needs.slabBytes + disks * DISK_NEEDS.bytes + (1 << 20),
-    engine: 'auto',
-  });
+  const blocksFor = (disks: number, more: { readonly requests: number; readonly slabBytes: number }) =>
+    linuxBlocks({
+      requests: more.requests + disks * DISK_NEEDS.requests + 12,
+      slabBytes: more.slabBytes + disks * DISK_NEEDS.bytes + (1 << 20),
+      engine: 'auto',
+    });
+  const blocks = blocksFor(
+    config.volumes.reduce((n, v) => n + disksOf(v), 0),
+    needs,
+  );
+  const moreBlocks = (disks: number) => blocksFor(disks, { requests: 0, slabBytes: 0 });
   if (!blocks.ok) return failed(blocks.error);
   const clock = linuxClock(addon.value);
   const log = linuxLog(addon.value, { language, least: 'notice', console: { fd: 2, details: false } });
   const opened = MirrorProcess.open(
-    { blocks: blocks.value, streams: streams.value, clock, log, processes: linuxProcesses(addon.value) },
+    { blocks: blocks.value, moreBlocks, streams: streams.value, clock, log, processes: linuxProcesses(addon.value) },
     config,
     { secret: secretOf(config), file },
   );
@@ -171,9 +175,14 @@ async function run(
     follow: (seen) => followers.add(seen),
     set: (volume, busy) => mirror.depends(volume, busy),
   });
-  mirror.adopted = (next) => turns.use(next);
   turns.use(config);
-  const offered = new Offered(server.value, mirror, config);
+  const offered = new Offered(server.value, mirror, config, names);
+  mirror.adopted = (next) => {
+    turns.use(next);
+    names.use(next);
+    devices?.use(names.all);
+    offered.use(next);
+  };
   mirror.used = () => offered.clients.length > 0;
   mirror.settle = () => {
     offered.look();
@@ -217,12 +226,16 @@ async function run(
         process.send?.('down');
         if (process.send !== undefined) stop();
       };
-      const parts = { name: config.name, mirror, offered, devices, down };
+      const parts = { name: config.name, mirror, offered, devices, names, down };
       const notice = (t: Text): void => log.write({ level: 'notice', code: 'mirror.resume', text: t });
-      if (devices !== undefined && devices.attached.length > 0)
-        resume({ status: () => mirror.status(), promote: (then) => order(parts, PRIMARY, then), say: notice }, () =>
+      const held = devices?.attached ?? [];
+      if (held.length > 0) {
+        // A volume that was not primary, since it was added and nothing else, stays as it is.
+        const again = { ...PRIMARY, only: names.volumesOf(held) };
+        resume({ status: () => mirror.status(), promote: (then) => order(parts, again, then), say: notice }, () =>
           notice(text(`${config.host} is primary again`, `${config.host} 重新成为主节点`)),
         );
+      }
       // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
       const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
         if (q.ask === 'mirrors' || q.ask === 'follow') reply(document());

@@ -95,6 +95,8 @@ export type ConnectEvent =
   | { readonly kind: 'socket'; readonly socket: DrbdSocket; readonly opened: 'here' | 'there' }
   | { readonly kind: 'packet'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
   | { readonly kind: 'closed' }
+  /** The peer has told of all volumes that it has: those of ours that are left it does not know. */
+  | { readonly kind: 'told' }
   | { readonly kind: 'tick' };
 export type AgreedSize = {
   readonly size: Sector;

@@ -109,6 +109,11 @@ export class Agreements {
       next();
     }
   }
+  /** When nothing that the peer was asked is open. */
+  afterwards(then: () => void): void {
+    if (this.#asked === undefined) then();
+    else this.#queue.push(() => this.afterwards(then));
+  }
   /** `then`: whether the peer agrees that our disk is about to go. */
   askDetach(v: Volume, then: (agreed: boolean) => void): void {
     const { link } = this.#p;
@@ -116,7 +121,7 @@ export class Agreements {
       this.#queue.push(() => this.askDetach(v, then));
       return;
     }
-    if (!link.established) {
+    if (!link.established || !v.connected) {
       then(false);
       return;
     }
@@ -128,7 +133,7 @@ export class Agreements {
   }
   /** `then`: the peer knows of the state of our disk; or it is gone. */
   tellDisk(v: Volume, then: () => void): void {
-    if (!this.#p.link.established) {
+    if (!this.#p.link.established || !v.connected) {
       then();
       return;
     }

@@ -46,7 +46,6 @@ export function* bitmapPackets(volume: number, b: Bitmap): Generator<DrbdPacket>
 export class BitmapReceipt {
   readonly #into: Bitmap;
   #at = 0;
-  #plain = false;
   #done = false;
 
   constructor(into: Bitmap) {
@@ -59,17 +58,15 @@ export class BitmapReceipt {
   take(p: BitmapPacket | CompressedBitmapPacket): Result<void, string> {
     const { bits } = this.#into;
     if (p.kind === 'P_BITMAP') {
-      const words = Math.min(WORDS, Math.ceil((bits - this.#at) / 64));
-      const want = Math.max(0, words) * 8;
-      if (this.#at % 64 !== 0 || p.words.length !== want)
-        return err(`a bitmap packet of ${p.words.length} bytes, ${want} were due`);
-      if (want > 0) this.#into.merge(this.#at, p.words);
+      // Whole words: from the one in which the last runs ended, and behind the last bit up to the end of its word.
+      const first = Math.floor(this.#at / 64);
+      const words = Math.min(WORDS, Math.ceil(bits / 64) - first);
+      if (p.words.length !== words * 8) return err(`a bitmap packet of ${p.words.length} bytes, ${words * 8} were due`);
+      if (words > 0) this.#into.merge(first * 64, p.words);
       else this.#done = true;
-      this.#at = Math.min(bits, this.#at + want * 8);
-      this.#plain = true;
+      this.#at = (first + words) * 64;
       return ok(undefined);
     }
-    this.#plain = false;
     let at = this.#at;
     const got = readRuns(p.encoding, p.code, (length, set) => {
       if (set && at + length <= bits) this.#into.set({ from: at, to: at + length });
@@ -77,7 +74,7 @@ export class BitmapReceipt {
     });
     if (!got.ok || at > bits) return err('a bitmap that does not fit the device');
     this.#at = at;
-    if (at === bits && !this.#plain) this.#done = true;
+    if (at === bits) this.#done = true;
     return ok(undefined);
   }
 }

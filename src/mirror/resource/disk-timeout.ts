@@ -25,7 +25,15 @@ export class DiskTimeouts {
   constructor(p: Parts, giveUp: (tags: readonly number[]) => void) {
     this.#p = p;
     this.#giveUp = giveUp;
-    for (const v of p.volumes) if (limitOf(v) !== undefined) this.#since.set(v, new Map());
+    for (const v of p.volumes) this.watch(v);
+  }
+  watch(v: Volume): void {
+    if (limitOf(v) !== undefined) this.#since.set(v, new Map());
+  }
+  /** It is taken out. */
+  forget(v: Volume): void {
+    this.#since.delete(v);
+    this.#secondLook.delete(v);
   }
   begun(volume: number, tag: number): void {
     if (this.#since.size === 0) return;

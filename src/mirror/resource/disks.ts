@@ -137,7 +137,7 @@ export class Disks {
       v.disk = 'Attaching';
       attach(c, v.devices, sure, (r) => {
         if (r.ok) {
-          failed ??= this.#take(v, r.value);
+          failed ??= this.take(v, r.value);
         } else {
           v.disk = 'Diskless';
           failed = r.error.text;
@@ -156,7 +156,8 @@ export class Disks {
       this.#p.c.reason('mirror.disk', v.number, OLDER);
     } else v.negotiated();
   }
-  #take(v: Volume, a: Parameters<Volume['take']>[0]): Text | undefined {
+  /** It was read, and is in use from now on; or why it cannot be. */
+  take(v: Volume, a: Parameters<Volume['take']>[0]): Text | undefined {
     const { link, c } = this.#p;
     const small = v.connected && Math.min(a.usable, v.userSize || a.usable) < v.size;
     if (small) {
@@ -193,6 +194,7 @@ export class Disks {
       if (link.negotiating) link.lose(text('a disk came while connecting', '连接过程中挂接了磁盘'), true);
       this.check(v);
       this.#p.sender.released(v);
+      this.#p.joining.tell(v);
     }
     return undefined;
   }
@@ -236,12 +238,12 @@ export class Disks {
           if (v.counters.lo > 0) return wait();
           // The peer may have been lost while it was waited for.
           if (onlyGood(v)) return end('no-good-disk');
-          if (!agreed && link.established) {
+          if (!agreed && link.established && v.connected) {
             // Meanwhile the peer's packets are worked off: it may be asking something itself, and is answered first.
             unblock();
             return this.#p.agreements.askDetach(v, (yes) => {
               if (over) return;
-              if (!yes && link.established) return end('no-good-disk');
+              if (!yes && link.established && v.connected) return end('no-good-disk');
               agreed = true;
               unblock = link.block();
               wait();

@@ -18,7 +18,9 @@ import {
   type ConnectEvent,
   type ConnectState,
   connectDeadline,
+  decideVolume,
   fittingDisks,
+  type PeerVolume,
   startConnect,
   stepConnect,
 } from '../machine/index.ts';
@@ -67,7 +69,11 @@ export class Link {
   }
   /** Between what we told of ourselves and the decision: neither role nor data may change. */
   get negotiating(): boolean {
-    return this.#machine.phase.is === 'parameters' || (this.state === 'WFReportParams' && this.#blocks.size > 0);
+    return (
+      this.#machine.phase.is === 'parameters' ||
+      (this.state === 'WFReportParams' && this.#blocks.size > 0) ||
+      this.#p.volumes.some((v) => this.#p.joining.waits(v) && v.holds.has('connecting'))
+    );
   }
   /** From the parameters on a silent peer is found out by pings; before, by the deadline of each answer. */
   get #talking(): boolean {
@@ -266,8 +272,16 @@ export class Link {
       if (p === undefined) break;
       const { phase } = this.#machine;
       const decided = phase.is === 'connected' || (phase.is === 'parameters' && phase.decided.has(p.volume));
-      if (decided) this.#p.syncs.packet(p);
-      else this.#step({ kind: 'packet', socket: 'data', packet: p });
+      if (!decided) {
+        this.#step({ kind: 'packet', socket: 'data', packet: p });
+        continue;
+      }
+      // It tells of all its volumes before it answers what we told of the first.
+      if (phase.is === 'parameters') {
+        this.#step({ kind: 'told' });
+        this.#connected();
+      }
+      this.#p.syncs.packet(p);
     }
     this.#working = false;
   }
@@ -318,7 +332,9 @@ export class Link {
           break;
         case 'send':
           this.#p.c.send(e.socket, e.packet);
-          if (e.packet.kind === 'P_STATE' && this.#machine.phase.is !== 'parameters') this.#connected();
+          if (e.packet.kind !== 'P_STATE') break;
+          if (this.established) this.#joined(this.#volume(e.packet.volume));
+          else if (this.#machine.phase.is !== 'parameters') this.#connected();
           break;
         case 'close':
           this.lose(e.because, e.retry, undefined, !e.retry);
@@ -386,18 +402,32 @@ export class Link {
       then();
     });
   }
-  /** All volumes are decided. */
+  /** A volume that comes to a connection that works: it is decided of as of all at the beginning of one. */
+  join(v: Volume, p: StatePacket): void {
+    this.#note(p);
+    v.hold('connecting', CONNECTING);
+    const config = connectConfig(this.#p.config, [v], { secret: undefined, discardMyData: false, dryRun: false });
+    const peer: PeerVolume = {
+      ...(v.peerSizes === undefined ? {} : { sizes: v.peerSizes }),
+      ...(v.peerUuids === undefined ? {} : { uuids: v.peerUuids }),
+    };
+    for (const mine of config.volumes) this.#run(decideVolume(config, this.#machine, mine, peer, p.state));
+  }
+  #joined(v: Volume): void {
+    this.#p.fencing.connected(v);
+    this.#p.peerDisks.connected(v);
+    this.#p.disks.check(v);
+    v.release('connecting');
+  }
+  /** All volumes are decided of that both sides have. */
   #connected(): void {
     this.state = 'Connected';
     this.#heardAt = this.#p.c.now;
     this.discardMyData = false;
     this.#p.c.reason('mirror.connected', undefined, text('connected to the peer', '已与对端建立连接'));
-    for (const v of this.#p.volumes) {
-      this.#p.fencing.connected(v);
-      this.#p.peerDisks.connected(v);
-      this.#p.disks.check(v);
-      v.release('connecting');
-    }
+    for (const v of this.#p.volumes)
+      if (v.connected) this.#joined(v);
+      else this.#p.joining.absent(v);
     this.#p.undos.connected();
     this.#p.fencing.established();
   }

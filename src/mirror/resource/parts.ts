@@ -8,6 +8,7 @@ import type { Disks } from './disks.ts';
 import type { Fencing } from './fencing.ts';
 import type { FullSyncs } from './full-sync.ts';
 import type { Handlers } from './handlers.ts';
+import type { Joining } from './joining.ts';
 import type { Leaving } from './leaving.ts';
 import type { Link } from './link.ts';
 import type { Patience } from './patience.ts';
@@ -30,6 +31,7 @@ import type { Volume } from './volume.ts';
 export interface Parts {
   readonly config: MirrorConfig;
   readonly c: Context;
+  /** In the order of their numbers; some may come or go while it runs. */
   readonly volumes: readonly Volume[];
   readonly sender: Sender;
   readonly receiver: Receiver;
@@ -55,4 +57,5 @@ export interface Parts {
   readonly congestion: Congestion;
   readonly undos: Undos;
   readonly adoption: Adoption;
+  readonly joining: Joining;
 }

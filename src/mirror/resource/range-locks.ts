@@ -11,33 +11,32 @@ export type RangeLock = {
   blockers: number;
   waiters: RangeLock[] | undefined;
   held: boolean;
+  /** The last one that was compared with it: who touches several parts meets it in each of them. */
+  met: RangeLock | undefined;
 };
 /** Bytes of a part. Requests are up to 1 MiB, most far less. */
 const PART = 128 * 1024;
+/** Parts so far from each other share a list. Lists stay: a Map of them would keep old writes alive (see write-log.ts). */
+const LISTS = 512;
 
 export class RangeLocks {
-  readonly #parts = new Map<number, RangeLock[]>();
+  readonly #lists = Array.from({ length: LISTS }, (): RangeLock[] => []);
   #size = 0;
 
   /** Calls `run` when nothing earlier overlaps: at once where that is so already. */
   acquire(from: number, to: number, run: () => void): RangeLock {
-    const lock: RangeLock = { from, to, run, blockers: 0, waiters: undefined, held: true };
+    const lock: RangeLock = { from, to, run, blockers: 0, waiters: undefined, held: true, met: undefined };
     const first = Math.floor(from / PART);
-    const end = Math.max(first + 1, Math.ceil(to / PART));
-    for (let n = first; n < end; n++) {
-      const part = this.#parts.get(n);
-      if (part === undefined) {
-        this.#parts.set(n, [lock]);
-        continue;
-      }
-      for (const other of part) {
-        // Where both touch several parts, it counts in the first of them.
-        if (other.from >= to || from >= other.to || n !== Math.max(first, Math.floor(other.from / PART))) continue;
+    for (let n = listsOf(from, to) - 1; n >= 0; n--) {
+      const list = this.#lists[(first + n) % LISTS] as RangeLock[];
+      for (const other of list) {
+        if (other.from >= to || from >= other.to || other.met === lock) continue;
+        other.met = lock;
         other.waiters ??= [];
         other.waiters.push(lock);
         lock.blockers++;
       }
-      part.push(lock);
+      list.push(lock);
     }
     this.#size++;
     if (lock.blockers === 0) run();
@@ -47,17 +46,20 @@ export class RangeLocks {
   release(lock: RangeLock): void {
     if (!lock.held) return;
     lock.held = false;
+    lock.met = undefined;
     this.#size--;
     const first = Math.floor(lock.from / PART);
-    const end = Math.max(first + 1, Math.ceil(lock.to / PART));
-    for (let n = first; n < end; n++) {
-      const part = this.#parts.get(n) as RangeLock[];
-      if (part.length === 1) this.#parts.delete(n);
-      else part.splice(part.indexOf(lock), 1);
+    for (let n = listsOf(lock.from, lock.to) - 1; n >= 0; n--) {
+      const list = this.#lists[(first + n) % LISTS] as RangeLock[];
+      list.splice(list.indexOf(lock), 1);
     }
-    if (lock.waiters !== undefined) for (const w of lock.waiters) if (--w.blockers === 0 && w.held) w.run();
+    const { waiters } = lock;
+    lock.waiters = undefined;
+    if (waiters !== undefined) for (const w of waiters) if (--w.blockers === 0 && w.held) w.run();
   }
   get size(): number {
     return this.#size;
   }
 }
+const listsOf = (from: number, to: number): number =>
+  Math.min(LISTS, Math.max(1, Math.ceil(to / PART) - Math.floor(from / PART)));

@@ -72,6 +72,33 @@ test('with --assume-clean the new blocks are not copied; an application may writ
   assert.ok(r.packets().some((p) => p.kind === 'P_DATA'));
 });
 
+test('who was asked with --assume-clean answers with it: the kernel goes by the answer, and would copy all that is new', () => {
+  const r = new Rig(sized());
+  r.connect('Primary');
+  r.hear(captured.find((p) => p.kind === 'P_UUIDS') ?? assert.fail());
+  r.hear({ ...question, growFlags: 2 });
+  const answer = r.packets().find((p): p is SizesPacket => p.kind === 'P_SIZES');
+  assert.deepEqual([answer?.currentSize, answer?.growFlags], [512, 2]);
+  assert.deepEqual([r.volume.size, r.volume.bits, r.volume.connection], [512, 0, 'Connected']);
+});
+
+test('beside a peer without a disk the volume grows, and what is new is copied when that disk is back', () => {
+  const r = new Rig(sized());
+  r.connect();
+  r.promote();
+  r.hear({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Secondary', 'Primary'], ['Diskless', 'UpToDate']),
+  });
+  r.packets();
+  const id = r.ask(resize(256 * 1024));
+  r.hear({ ...reply, diskSize: sector(0), userSize: sector(0) });
+  assert.equal(r.answers.get(id)?.ok, true);
+  assert.deepEqual([r.volume.size, r.volume.bits, r.volume.connection], [512, 16, 'Connected']);
+  assert.ok(r.packets().every((p) => p.kind === 'P_UUIDS' || p.kind === 'P_SIZES'));
+});
+
 function grown(by: number): Rig {
   const r = new Rig();
   r.connect();

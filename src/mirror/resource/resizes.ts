@@ -11,7 +11,7 @@ import { volumeFacts } from './facts.ts';
 import type { Parts } from './parts.ts';
 import { done, refused } from './reasons.ts';
 import { type Measured, relocate } from './relocate.ts';
-import type { Volume } from './volume.ts';
+import { atLeast, type Volume } from './volume.ts';
 
 const NO_RESYNC = 2;
 const HOLD = 'resize';
@@ -112,7 +112,8 @@ export class Resizes {
       v.hold(HOLD, HELD);
       this.#grow(v, Math.max(size, v.size), p.userSize, same, () => {
         if (era === link.era) {
-          this.#tellSizes(v, v.size, v.userSize, 0);
+          // DRBD goes by the flag of the answer.
+          this.#tellSizes(v, v.size, v.userSize, same ? NO_RESYNC : 0);
           if (grown && !same) this.#copy(v);
           unblock();
         }
@@ -157,10 +158,10 @@ export class Resizes {
       );
     v.save(true, then);
   }
-  /** The primary is the source; of two equals the one that decides ties. */
+  /** The primary is the source; of two equals the one that decides ties. Where a disk is missing its coming back compares. */
   #copy(v: Volume): void {
     const { link, steps, syncs } = this.#p;
-    if (v.connection !== 'Connected') return;
+    if (v.connection !== 'Connected' || !atLeast(v.peerDisk, 'Inconsistent')) return;
     const mine = v.role === v.peerRole ? link.resolver : v.primary;
     if (!mine) {
       syncs.go(v, 'WFSyncUUID');

@@ -19,6 +19,7 @@ import { Fencing } from './fencing.ts';
 import { FullSyncs } from './full-sync.ts';
 import { Handlers } from './handlers.ts';
 import { signed, tampered } from './integrity.ts';
+import { Joining } from './joining.ts';
 import { Leaving } from './leaving.ts';
 import { Link } from './link.ts';
 import { Paces } from './paces.ts';
@@ -65,11 +66,19 @@ export type ResourceHost = {
   readonly secret: Uint8Array | undefined;
 };
 const EINVAL = -22;
+const devicesOf = (all: readonly Devices[], volume: number): Devices =>
+  all.find((d) => d.volume === volume) ?? {
+    volume,
+    placement: { kind: 'internal' },
+    data: sector(0),
+    metadata: sector(0),
+  };
 const REASONS_KEPT = 20;
 
 export class Resource implements Context {
   config: MirrorConfig;
-  readonly volumes: readonly Volume[];
+  /** Parts see what is added and taken out. */
+  readonly volumes: Volume[] = [];
   readonly #host: ResourceHost;
   readonly #parts: Parts;
   #effects: ResourceEffect[] = [];
@@ -84,11 +93,7 @@ export class Resource implements Context {
   constructor(config: MirrorConfig, devices: readonly Devices[], host: ResourceHost) {
     this.config = config;
     this.#host = host;
-    this.volumes = config.volumes.map((v) => {
-      const d = devices.find((one) => one.volume === v.number);
-      const none = { volume: v.number, placement: { kind: 'internal' as const }, data: sector(0), metadata: sector(0) };
-      return new Volume(this, v, d ?? none);
-    });
+    for (const v of config.volumes) this.volumes.push(new Volume(this, v, devicesOf(devices, v.number)));
     const parts = { config, c: this, volumes: this.volumes } as unknown as { -readonly [K in keyof Parts]: Parts[K] };
     const failed: Disks['failed'] = (v, on, io) => parts.disks.failed(v, on, io);
     const sending = ({ net }: MirrorConfig) => ({
@@ -121,31 +126,44 @@ export class Resource implements Context {
     parts.resizes = new Resizes(parts);
     parts.congestion = new Congestion(parts);
     parts.undos = new Undos(parts);
-    parts.adoption = new Adoption(parts, (next) => {
-      this.config = next;
-      parts.config = next;
-      sender.configure(sending(next));
+    parts.joining = new Joining(parts);
+    parts.adoption = new Adoption(parts, {
+      use: (next) => {
+        this.config = next;
+        parts.config = next;
+        sender.configure(sending(next));
+      },
+      add: (v, given) => {
+        const added = new Volume(this, v, devicesOf(given, v.number));
+        this.volumes.push(added);
+        this.volumes.sort((a, b) => a.number - b.number);
+        this.#wire(added);
+        return added;
+      },
+      remove: (v) => void this.volumes.splice(this.volumes.indexOf(v), 1),
     });
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     sender.beforeSend = (v) => parts.congestion.consider(v);
     sender.onEpoch = () => parts.congestion.acknowledged();
-    for (const v of this.volumes) {
-      v.onReady = () => {
-        sender.ready(v);
-        receiver.ready(v);
-      };
-      v.busy = (from, to) => sender.busy(v, from, to);
-      v.onReleased = () => {
-        sender.released(v);
-        parts.reads.released(v);
-        parts.roles.idle();
-      };
-      v.onBroken = () => failed(v, v.backing, { op: 'read', offset: 0, length: 0 });
-      v.onMetadataBroken = () => failed(v, v.backing, { op: 'metadata', offset: 0, length: 0 });
-      v.onRoles = () => parts.syncs.rolesChanged(v);
-      v.onResized = () => this.emit({ kind: 'resized', volume: v.number });
-    }
+    for (const v of this.volumes) this.#wire(v);
+  }
+  #wire(v: Volume): void {
+    const { sender, receiver, reads, roles, syncs, disks } = this.#parts;
+    v.onReady = () => {
+      sender.ready(v);
+      receiver.ready(v);
+    };
+    v.busy = (from, to) => sender.busy(v, from, to);
+    v.onReleased = () => {
+      sender.released(v);
+      reads.released(v);
+      roles.idle();
+    };
+    v.onBroken = () => disks.failed(v, v.backing, { op: 'read', offset: 0, length: 0 });
+    v.onMetadataBroken = () => disks.failed(v, v.backing, { op: 'metadata', offset: 0, length: 0 });
+    v.onRoles = () => syncs.rolesChanged(v);
+    v.onResized = () => this.emit({ kind: 'resized', volume: v.number });
   }
 
   // ------------------------------------------------------------------------------------------ Context
@@ -351,7 +369,7 @@ export class Resource implements Context {
         this.#parts.leaving.disconnect(r.force, answer);
         return;
       case 'primary':
-        roles.promote(r.force, answer);
+        roles.promote(r.force, r.only, answer);
         return;
       case 'secondary':
         roles.demote(answer);

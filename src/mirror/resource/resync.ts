@@ -2,7 +2,7 @@
  * Resync of one volume by its bitmap. The target asks, in the order of the bitmap, for what its rate allows; the source
  * answers from its disk; both clear the bits when the target has written.
  */
-import { type Microseconds, us } from '../../base/index.ts';
+import { type Microseconds, SpareMemory, us } from '../../base/index.ts';
 import {
   type BlockAckPacket,
   type BlockRangePacket,
@@ -223,9 +223,7 @@ export class ResyncTarget {
 }
 
 /** What a source has in memory: answers that are being read, or that the peer has not taken. */
-const SOURCE_BYTES = 8 << 20;
-/** From here on memory is used again: fresh memory of that size costs as much as reading. */
-const REUSED_FROM = 64 * 1024;
+const SOURCE_BYTES = 4 << 20;
 
 /**
  * Answers P_RS_DATA_REQUEST and its kin, in order, as memory allows. The lock keeps writes back until the answer is on its
@@ -243,7 +241,7 @@ export class ResyncSource {
   /** Of these and of what was sent: what the target has not acknowledged. */
   #open = 0;
   readonly #yielding: Yielding;
-  readonly #spare: Uint8Array[] = [];
+  readonly #spare = new SpareMemory(SOURCE_BYTES);
 
   constructor(c: Context, v: Volume) {
     this.#c = c;
@@ -276,12 +274,12 @@ export class ResyncSource {
   #read(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
     const v = this.#v;
     const offset = p.sector * 512;
-    const memory = p.size < REUSED_FROM ? new Uint8Array(p.size) : (this.#spare.pop() ?? new Uint8Array(LARGEST));
+    const memory = this.#spare.take(p.size);
     const into = memory.length === p.size ? memory : memory.subarray(0, p.size);
     const gone = (acknowledges: boolean): void => {
       this.#bytes -= p.size;
       if (!acknowledges) this.#open -= p.size;
-      if (memory.length === LARGEST) this.#spare.push(memory);
+      this.#spare.give(memory);
       this.#next();
     };
     const lock = v.locks.acquire(offset, offset + p.size, () => {

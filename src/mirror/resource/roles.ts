@@ -34,14 +34,16 @@ export class Roles {
 
   // ------------------------------------------------------------------------------------------ primary
 
-  /** `fenced`: fence-peer was asked already. */
-  promote(force: boolean, answer: Answer, fenced = false): void {
-    const { volumes, link, config, fencing, receiver, agreements } = this.#p;
+  /** `only`: these volumes; undefined: all. `fenced`: fence-peer was asked already. */
+  promote(force: boolean, only: readonly number[] | undefined, answer: Answer, fenced = false): void {
+    const { link, config, fencing, receiver, agreements } = this.#p;
     if (this.changing || agreements.pending || link.negotiating) {
       answer(UNDER_WAY);
       return;
     }
-    if (volumes.every((v) => v.primary)) {
+    // One that was added while the others were primary already.
+    const volumes = this.#p.volumes.filter((v) => !v.primary && (only === undefined || only.includes(v.number)));
+    if (volumes.length === 0) {
       answer(done('it is primary already', '已是主节点', false));
       return;
     }
@@ -93,7 +95,7 @@ export class Roles {
               v.disk = 'UpToDate';
               v.save(false);
             }
-        this.promote(force, answer, true);
+        this.promote(force, only, answer, true);
       });
       return;
     }
@@ -102,35 +104,36 @@ export class Roles {
       this.#changing = true;
       receiver.afterLanding(() => {
         this.#changing = false;
-        this.promote(force, answer, fenced);
+        this.promote(force, only, answer, fenced);
       });
       return;
     }
     this.#changing = true;
     const raise = volumes.filter((v) => !v.hasGoodData);
-    if (!link.established) {
-      this.#becomePrimary(raise, answer);
+    const both = volumes.filter((v) => link.established && v.connected);
+    if (both.length === 0) {
+      this.#becomePrimary(volumes, raise, answer);
       return;
     }
     link.ping(() => {});
     const mask = fieldMask(ROLE) | (raise.length > 0 ? fieldMask(DISK) : 0);
     const value =
       put(ROLE, DRBD_ROLES.indexOf('Primary')) | (raise.length > 0 ? put(DISK, DRBD_DISKS.indexOf('UpToDate')) : 0);
-    agreements.ask('P_STATE_CHG_REQ', volumes, mask, value, (result) => {
-      if (result >= SUCCESS && link.established) return this.#becomePrimary(raise, answer);
+    agreements.ask('P_STATE_CHG_REQ', both, mask, value, (result) => {
+      if (result >= SUCCESS && link.established) return this.#becomePrimary(volumes, raise, answer);
       this.#changing = false;
       answer(agreements.refusedByPeer(result));
     });
   }
   /** The role is on disk before the first write may be: after a crash the activity log counts. */
-  #becomePrimary(raise: readonly Volume[], answer: Answer): void {
-    const { volumes, link, syncs, c, config } = this.#p;
+  #becomePrimary(volumes: readonly Volume[], raise: readonly Volume[], answer: Answer): void {
+    const { link, syncs, c, config } = this.#p;
     let left = volumes.length;
     const { era } = link;
     // While the peer was asked it may have become a target here, or lost its disk there.
     const worse = volumes.find((v) => !v.hasGoodData && !raise.includes(v));
     if (worse !== undefined) {
-      this.#staySecondary(worse, answer);
+      this.#staySecondary(volumes, worse, answer);
       return;
     }
     for (const v of volumes) {
@@ -145,7 +148,7 @@ export class Roles {
         // Nor is a target promoted whose source was lost while the role was being written.
         const without = volumes.find((one) => !one.hasGoodData);
         if (without !== undefined) {
-          this.#staySecondary(without, answer);
+          this.#staySecondary(volumes, without, answer);
           return;
         }
         this.#changing = false;
@@ -166,8 +169,8 @@ export class Roles {
     }
   }
   /** The peer may have agreed, and think that this side is primary. */
-  #staySecondary(without: Volume, answer: Answer): void {
-    const { volumes, link, syncs } = this.#p;
+  #staySecondary(volumes: readonly Volume[], without: Volume, answer: Answer): void {
+    const { link, syncs } = this.#p;
     const why = notGood(without);
     let left = volumes.length;
     for (const v of volumes) {

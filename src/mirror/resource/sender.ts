@@ -10,6 +10,7 @@ import type { FailedIo } from './disks.ts';
 import { SentEpochs } from './sent-epochs.ts';
 import { type AppRequest, type Context, EIO } from './types.ts';
 import type { Backing, Volume } from './volume.ts';
+import { WriteLog } from './write-log.ts';
 import { type AppWrite, type Flush, isOf, type Write, writePacket } from './writes.ts';
 
 export interface SenderOptions {
@@ -23,8 +24,7 @@ export interface SenderOptions {
 export class Sender {
   readonly #c: Context;
   #o: SenderOptions;
-  /** By their ids, which are small numbers. */
-  readonly #log = new Map<number, Write>();
+  readonly #log = new WriteLog();
   readonly #epochs: SentEpochs;
   #nextId = 1n;
   #flushes: Flush[] = [];
@@ -110,7 +110,7 @@ export class Sender {
       completed: false,
       durable: false,
     };
-    this.#log.set(Number(w.id), w);
+    this.#log.add(w);
     const lock = (): void => {
       // The lock may be free at once, and then `run` is called before it is returned.
       w.lock = v.locks.acquire(w.offset, w.offset + length, () => this.#queue(w));
@@ -154,7 +154,7 @@ export class Sender {
   /** A hold ended: what was kept back goes on, and what only waited for it is answered. */
   released(v: Volume): void {
     if (v.held) return;
-    for (const w of [...this.#log.values()]) if (w.volume === v) this.#settle(w);
+    for (const w of this.#log.values()) if (w.volume === v) this.#settle(w);
     this.#settleFlushes();
     this.ready(v);
     const later = this.#later.get(v) ?? [];
@@ -281,7 +281,7 @@ export class Sender {
 
   /** P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK and P_NEG_ACK of a write. False: nobody knows such a write. */
   acknowledged(v: Volume, p: BlockAckPacket): boolean {
-    const w = this.#log.get(Number(p.id));
+    const w = this.#log.get(p.id);
     if (w === undefined || w.volume !== v || p.sector !== w.offset / 512 || p.size !== w.length) return false;
     if (p.kind === 'P_RETRY_WRITE' || p.kind === 'P_SUPERSEDED') this.#epochs.judged(w);
     if (p.kind === 'P_NEG_ACK') {
@@ -338,7 +338,7 @@ export class Sender {
   #forget(w: Write): void {
     const { volume: v } = w;
     const open = w.peer !== 'none' && w.peer !== 'lost' && !w.durable;
-    if (!w.completed || open || !this.#log.delete(Number(w.id))) return;
+    if (!w.completed || open || !this.#log.delete(w.id)) return;
     if (v.backing !== undefined) {
       for (let n = 0; n < w.held; n++) v.backing.al.end(w.first + n);
       if ((this.#waiting.get(v)?.length ?? 0) > 0) this.ready(v);
@@ -448,7 +448,7 @@ export class Sender {
   /** There are data again: what reached no good disk is tried once more. While the volume is held. */
   again(v: Volume): void {
     const nowhere = (w: Write): boolean => w.local === 'failed' || (w.local === 'done' && v.disk !== 'UpToDate');
-    for (const w of [...this.#log.values()])
+    for (const w of this.#log.values())
       if (w.volume === v && !w.completed && nowhere(w) && w.peer !== 'sent' && w.peer !== 'acked') {
         // Counted in an epoch that is open: as a new write. Else in its place before those that wait for it.
         if (w.peer === 'failed' && !w.durable) this.#resubmit(w);
@@ -484,7 +484,7 @@ export class Sender {
   }
   /** The peer is back as it was: what it has not acknowledged is sent again, and what it had is flushed. */
   resend(v: Volume): void {
-    const mine = [...this.#log.values()].filter((w) => w.volume === v);
+    const mine = this.#log.values().filter((w) => w.volume === v);
     const carried = mine.filter((w) => w.peer === 'carried');
     this.#epochs.sendFlush(carried);
     for (const w of mine) if (w.peer === 'kept') this.#send(w);
@@ -493,7 +493,7 @@ export class Sender {
   }
   /** Answers whatever can be answered now. */
   settleAll(): void {
-    for (const w of [...this.#log.values()]) this.#settle(w);
+    for (const w of this.#log.values()) this.#settle(w);
     this.#settleFlushes();
   }
 }

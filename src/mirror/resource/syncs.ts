@@ -89,7 +89,8 @@ export class Syncs {
   // ------------------------------------------------------------------------------------------ states
 
   tell(v: Volume): void {
-    this.#p.c.send('data', { kind: 'P_STATE', volume: v.number, state: this.word(v) });
+    if (!v.connected) this.#p.joining.tell(v);
+    else this.#p.c.send('data', { kind: 'P_STATE', volume: v.number, state: this.word(v) });
   }
   word(v: Volume): number {
     const roles = [roleOf(v.primary), DRBD_ROLES.indexOf(v.peerRole)] as const;
@@ -97,7 +98,7 @@ export class Syncs {
   }
   tellUuids(v: Volume): void {
     const { uuids, bits } = v;
-    if (v.backing === undefined) return;
+    if (v.backing === undefined || !v.connected) return;
     const inconsistent = v.attachedAs === 'Inconsistent' ? DRBD_UUID_FLAG.inconsistent : 0;
     const flags = (v.crashedPrimary ? DRBD_UUID_FLAG.crashedPrimary : 0) | inconsistent;
     this.#p.c.send('data', { kind: 'P_UUIDS', volume: v.number, uuids, bits, flags });
@@ -135,8 +136,8 @@ export class Syncs {
       return;
     }
     const v = this.#p.volumes.find((one) => one.number === p.volume);
-    if (v === undefined) {
-      this.fault(`a volume ${p.volume} is not known here`, `本机没有卷 ${p.volume}`);
+    if (v === undefined || this.#p.joining.waits(v)) {
+      this.#ofOne(p, v);
       return;
     }
     switch (p.kind) {
@@ -148,7 +149,7 @@ export class Syncs {
         this.#p.two.write(v, p);
         return;
       case 'P_STATE':
-        this.#p.peerStates.heard(v, p);
+        if (!this.#p.joining.heard(v, p)) this.#p.peerStates.heard(v, p);
         return;
       case 'P_UUIDS':
         v.peerUuids = p;
@@ -218,6 +219,41 @@ export class Syncs {
         return;
       default:
         this.fault(`${p.kind} came out of turn`, `${p.kind} 的出现不合时宜`);
+        return;
+    }
+  }
+  /** Of a volume that only one side has; `v`: this side. */
+  #ofOne(p: DrbdPacket, v: Volume | undefined): void {
+    switch (p.kind) {
+      case 'P_SYNC_PARAM89':
+        if (v !== undefined) this.#p.adoption.syncParam(p);
+        return;
+      case 'P_SIZES':
+        if (v !== undefined) v.peerSizes = p;
+        return;
+      case 'P_UUIDS':
+        if (v !== undefined) v.peerUuids = p;
+        return;
+      case 'P_STATE':
+        if (v !== undefined) this.#p.joining.heard(v, p);
+        return;
+      case 'P_STATE_CHG_REQ':
+        this.#p.agreements.packet(p, undefined);
+        return;
+      // They may be overtaken by a farewell, which travels on the other socket.
+      case 'P_RECV_ACK':
+      case 'P_WRITE_ACK':
+      case 'P_RS_WRITE_ACK':
+      case 'P_NEG_ACK':
+      case 'P_SUPERSEDED':
+      case 'P_RETRY_WRITE':
+        if (v !== undefined) this.#onAck(v, p);
+        return;
+      default:
+        this.fault(
+          `${p.kind} of volume ${p.volume}, which both do not have`,
+          `${p.kind} 属于并非两端都有的卷 ${p.volume}`,
+        );
         return;
     }
   }

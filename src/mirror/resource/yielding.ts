@@ -5,8 +5,11 @@
  */
 import type { Bytes, Microseconds } from '../../base/index.ts';
 
-/** Bytes: on their way at once, and of one request. At 300 MB/s a write waits less than a millisecond for these. */
-export const YIELDING = { window: 256 << 10, largest: 64 << 10 } as const;
+/**
+ * Bytes: on their way at once, and of one request. At 300 MB/s a write waits less than two milliseconds for these. Each request
+ * wakes both sides several times, so that smaller ones take processor time from the writes that they are to spare.
+ */
+export const YIELDING = { window: 512 << 10, largest: 128 << 10 } as const;
 /** An application that asked within so long is at work. Microseconds. */
 const AT_WORK = 100_000;
 /** Over so long its rate is judged. Microseconds. */

@@ -31,6 +31,9 @@ export class Program {
   constructor(o: ProgramSurroundings) {
     this.#o = o;
   }
+  get writing(): boolean {
+    return this.#writing;
+  }
   /** Nobody begins anything more. */
   pause(): void {
     this.#before = this.#clients;

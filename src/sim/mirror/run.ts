@@ -4,7 +4,7 @@
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
 import { bytes } from '../../base/index.ts';
-import type { MirrorConfig } from '../../mirror/index.ts';
+import type { MirrorConfig, MirrorRequest } from '../../mirror/index.ts';
 import type { GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
@@ -31,7 +31,7 @@ export class MirrorWorld {
   protected readonly wire: Wire & { waiting: (() => void)[] };
   protected readonly places: number[] = [];
   protected calm = false;
-  readonly #program: Program;
+  protected readonly program: Program;
   /** A write that was stable when it was answered is there wherever the role moves to. */
   protected readonly throughCounts: boolean = true;
 
@@ -57,7 +57,7 @@ export class MirrorWorld {
     const generation = this.options.fresh ? undefined : (0x1234_5678_9abc_def0n as GenerationId);
     for (const n of this.nodes) n.format(this.options.alExtents, generation);
     this.world.afterEvent = () => this.promises();
-    this.#program = new Program({
+    this.program = new Program({
       world: this.world,
       ledger: this.ledger,
       places: this.places,
@@ -103,7 +103,7 @@ export class MirrorWorld {
       this.good.add(n.index);
       n.boot();
     }
-    for (let i = 0; i < 3; i++) this.#program.start();
+    for (let i = 0; i < 3; i++) this.program.start();
     for (let step = 0; step < 50; step++) {
       if (step === 15) this.cutLine(true);
       if (step === 30) this.cutLine(false);
@@ -161,7 +161,7 @@ export class MirrorWorld {
       this.good.add(n.index);
     });
     this.runUntil('the first promotion', () => n.resource?.primary === true, 10);
-    for (let i = this.world.random.between(1, 6); i > 0; i--) this.#program.start();
+    for (let i = this.world.random.between(1, 6); i > 0; i--) this.program.start();
     if (this.world.random.chance(0.7)) this.runUntil('the initial sync', () => this.#peaceful(), 120);
   }
   equalStates(): boolean {
@@ -241,7 +241,7 @@ export class MirrorWorld {
         this.verify(n);
         return;
       case 13:
-        this.#invalidate(n);
+        this.invalidate(n);
         return;
       case 14:
         n.ask({ verb: r.chance(0.5) ? 'pause-sync' : 'resume-sync', volume: undefined }, () => {});
@@ -285,7 +285,7 @@ export class MirrorWorld {
     n.kill(power);
   }
   /** Throws a copy away that is not needed: the other one is good, and the primary's is kept. */
-  #invalidate(n: SimNode): void {
+  protected invalidate(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     if (this.options.bytes > 4 * MIB || !this.good.has(n.index) || other.resource?.primary || !other.alive) return;
     const v = other.resource?.volumes[0];
@@ -306,6 +306,10 @@ export class MirrorWorld {
     const n = r.pick(this.nodes);
     this.promote(n);
   }
+  /** What it is asked for. */
+  protected role(_: SimNode): MirrorRequest {
+    return { verb: 'primary', force: false };
+  }
   protected promote(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     const v = n.resource?.volumes[0];
@@ -318,7 +322,7 @@ export class MirrorWorld {
       if (n.resource?.connection === 'Connected') return;
     }
     const life = other.resource;
-    n.ask({ verb: 'primary', force: false }, (a) => {
+    n.ask(this.role(n), (a) => {
       if (a.ok && life !== other.resource && other.resource?.primary)
         throw new Broken('P1: one primary', `${n.name} while ${other.name} is`);
     });
@@ -373,7 +377,7 @@ export class MirrorWorld {
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
       const ask = (): void =>
-        n.ask({ verb: 'primary', force: false }, (a) => {
+        n.ask(this.role(n), (a) => {
           if (a.ok || this.primary !== undefined) return;
           // One that was asked for in trouble may just be going on.
           if (a.code === 'in-transient' || a.code === 'concurrent') this.world.at(this.world.now + 100_000, ask);
@@ -385,13 +389,13 @@ export class MirrorWorld {
     this.works();
     // A last write in peace, so that all that is held is let go; then nobody writes, and all comes to rest.
     this.world.runUntil(this.world.now + 2 * SECOND);
-    this.#program.pause();
+    this.program.pause();
     this.runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
     this.world.runUntil(this.world.now + SECOND);
     if (this.options.protocol === 'A' && this.options.onCongestion !== 'block')
       this.runUntil('peace after congestion', () => this.#peaceful(), 60);
     this.compare();
-    this.#program.resume();
+    this.program.resume();
   }
   /** What operators do in peace. */
   protected works(): void {
