@@ -6,6 +6,7 @@ import {
   type DrbdConnection,
   type DrbdDisk,
   type DrbdRole,
+  isDrbdConnected,
   type SizesPacket,
   sector,
   type UuidSet,
@@ -33,22 +34,6 @@ import type { Context, Devices } from './types.ts';
 
 export const diskRank = (d: DrbdDisk): number => DRBD_DISKS.indexOf(d);
 export const atLeast = (d: DrbdDisk, least: DrbdDisk): boolean => diskRank(d) >= diskRank(least);
-export const CONNECTED_STATES: ReadonlySet<DrbdConnection> = new Set([
-  'Connected',
-  'StartingSyncS',
-  'StartingSyncT',
-  'WFBitMapS',
-  'WFBitMapT',
-  'WFSyncUUID',
-  'SyncSource',
-  'SyncTarget',
-  'VerifyS',
-  'VerifyT',
-  'PausedSyncS',
-  'PausedSyncT',
-  'Ahead',
-  'Behind',
-]);
 const NONE: UuidSet = { current: NO_GENERATION, bitmap: NO_GENERATION, history: [NO_GENERATION, NO_GENERATION] };
 
 /** What is there only while the disk is attached. */
@@ -137,7 +122,7 @@ export class Volume implements Stored {
     return this.backing;
   }
   get connected(): boolean {
-    return CONNECTED_STATES.has(this.connection);
+    return isDrbdConnected(this.connection);
   }
   get role(): DrbdRole {
     return this.#role;
