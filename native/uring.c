@@ -27,10 +27,13 @@ enum {
   MAX_ENTRIES = 4096,
   MAX_SLAB = 1 << 30,
   PAGE = 4096,
+  HUGE = 2 << 20,
   DESCRIPTOR_INTS = 8, /* operation, descriptor, slab offset, length low, file offset low, high, tag, length high or mode */
   COMPLETION_INTS = 2, /* tag, result */
   MAX_FILE_OFFSET_HIGH = 0x7fffffff,
+  CHUNK = 128 * 1024, /* of the slab: what is locked at once. Requests that reach into two go by plain reads and writes. */
 };
+enum lock { UNTRIED = 0, LOCKED = 1, REFUSED = 2 };
 enum operation { READ = 0, WRITE = 1, WRITE_THROUGH = 2, SYNC = 3, PUNCH = 4, ZERO = 5, DISCARD = 6 };
 
 /* Page-aligned memory, mapped until the last of ring and ArrayBuffer lets go of it. */
@@ -51,7 +54,10 @@ struct ring {
   unsigned entries, room; /* descriptors; completions that one call can bring */
   unsigned in_flight;
   bool can_defer;
-  bool registered; /* the slab; without it (memory may not be locked) plain reads and writes serve */
+  /* Of the slab, by chunk: locked by its first request, so that what nobody uses costs no memory. One that may not be
+   * locked is served by plain reads and writes. */
+  uint8_t *locks;
+  bool plain; /* some request went by one */
 };
 
 static const napi_type_tag RING_TAG = {0x3b1c9f6e50d24a17, 0x8d20c7716a9e4f3b};
@@ -70,12 +76,31 @@ static void on_memory_collected(napi_env env, void *data, void *hint) {
   release_memory(hint);
 }
 
+static uint8_t *map_pages(size_t bytes) {
+  return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/*
+ * What is large lies in huge pages, where the system has them: a request's memory is one piece then. Of 4 KiB pages each is
+ * a piece of its own, and a few requests of 128 KiB fill the queue of a disk that takes 256 pieces (virtio), with all else
+ * behind them.
+ */
+static uint8_t *map_huge(size_t bytes) {
+  uint8_t *at = map_pages(bytes + HUGE);
+  if (at == MAP_FAILED) return at;
+  size_t before = (HUGE - (uintptr_t)at % HUGE) % HUGE;
+  if (before) munmap(at, before);
+  munmap(at + before + bytes, HUGE - before);
+  madvise(at + before, bytes, MADV_HUGEPAGE);
+  return at + before;
+}
+
 static struct memory *map_memory(size_t bytes) {
   struct memory *m = malloc(sizeof *m);
   if (!m) return NULL;
-  m->bytes = bytes;
+  m->bytes = bytes < HUGE ? bytes : (bytes + HUGE - 1) / HUGE * HUGE;
   m->owners = 1;
-  m->at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  m->at = bytes < HUGE ? map_pages(m->bytes) : map_huge(m->bytes);
   if (m->at == MAP_FAILED) {
     free(m);
     return NULL;
@@ -109,14 +134,48 @@ static napi_value js_pages(napi_env env, napi_callback_info info) {
 
 static void dismantle_ring(struct handle *h) {
   struct ring *r = (struct ring *)h;
-  /* What is in flight goes on in pages that the registration keeps. Without one the memory stays mapped for ever, as a
+  /* What is in flight goes on in pages that the registration keeps. Outside of it the memory stays mapped for ever, as a
    * late read would find whatever is mapped there next. */
-  if (r->memory && !r->registered && r->in_flight > 0) r->memory->owners++;
+  if (r->memory && r->plain && r->in_flight > 0) r->memory->owners++;
   close_io_ring(&r->io);
   if (r->event >= 0) close(r->event);
   if (r->memory) release_memory(r->memory);
+  free(r->locks);
+  r->locks = NULL;
   r->event = -1;
   r->memory = NULL;
+}
+
+static size_t chunks_of(const struct ring *r) { return (r->slab_bytes + CHUNK - 1) / CHUNK; }
+
+/* A table of registered buffers, all of them empty as yet. */
+static int make_lock_table(struct ring *r) {
+  const size_t chunks = chunks_of(r);
+  struct iovec *none = calloc(chunks, sizeof *none);
+  r->locks = calloc(chunks, sizeof *r->locks);
+  if (!none || !r->locks) {
+    free(none);
+    return -ENOMEM;
+  }
+  /* Linux 5.13 */
+  if (syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_BUFFERS, none, (unsigned)chunks) < 0)
+    memset(r->locks, REFUSED, chunks);
+  free(none);
+  return 0;
+}
+
+/* Whether the whole range lies in one chunk, and that is locked. */
+static bool is_locked(struct ring *r, uint32_t at, uint32_t length) {
+  const uint32_t chunk = at / CHUNK;
+  if (at % CHUNK + length > CHUNK) return false;
+  if (r->locks[chunk] == UNTRIED) {
+    const size_t from = (size_t)chunk * CHUNK, rest = r->slab_bytes - from;
+    struct iovec memory = {.iov_base = r->slab + from, .iov_len = rest < CHUNK ? rest : CHUNK};
+    struct io_uring_rsrc_update2 u = {.offset = chunk, .data = (uint64_t)(uintptr_t)&memory, .nr = 1};
+    long done = syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_BUFFERS_UPDATE, &u, sizeof u);
+    r->locks[chunk] = done == 1 ? LOCKED : REFUSED;
+  }
+  return r->locks[chunk] == LOCKED;
 }
 
 static int start_ring(struct ring *r) {
@@ -133,10 +192,8 @@ static int start_ring(struct ring *r) {
   if (failed) return failed;
   r->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (r->event < 0) return -errno;
-  struct iovec slab = {.iov_base = r->slab, .iov_len = r->slab_bytes};
   if (syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_EVENTFD, &r->event, 1) < 0) return -errno;
-  r->registered = syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_BUFFERS, &slab, 1) == 0;
-  return 0;
+  return make_lock_table(r);
 }
 
 static size_t to_pages(size_t bytes) { return (bytes + PAGE - 1) / PAGE * PAGE; }
@@ -213,8 +270,13 @@ static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
     case WRITE:
     case WRITE_THROUGH:
       if (high != 0 || at > r->slab_bytes || low > r->slab_bytes - at || low == 0) return false;
-      if (r->registered) s->opcode = d[0] == READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
-      else s->opcode = d[0] == READ ? IORING_OP_READ : IORING_OP_WRITE;
+      if (is_locked(r, at, low)) {
+        s->opcode = d[0] == READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
+        s->buf_index = (uint16_t)(at / CHUNK);
+      } else {
+        s->opcode = d[0] == READ ? IORING_OP_READ : IORING_OP_WRITE;
+        r->plain = true;
+      }
       s->addr = (uint64_t)(uintptr_t)(r->slab + at);
       s->len = low;
       s->rw_flags = d[0] == WRITE_THROUGH ? RWF_DSYNC : 0;
@@ -333,7 +395,7 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
-/* deferred(ring): whether the kernel offered SINGLE_ISSUER and DEFER_TASKRUN; registered(ring): whether the slab could be locked */
+/* deferred(ring): whether the kernel offered SINGLE_ISSUER and DEFER_TASKRUN; locked(ring): bytes of the slab */
 static napi_value js_deferred(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct handle *h;
@@ -343,13 +405,14 @@ static napi_value js_deferred(napi_env env, napi_callback_info info) {
   return v;
 }
 
-static napi_value js_registered(napi_env env, napi_callback_info info) {
+static napi_value js_locked(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct handle *h;
-  napi_value v = NULL;
-  if (!take_arguments(env, info, "registered", 1, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
-  napi_get_boolean(env, ((struct ring *)h)->registered, &v);
-  return v;
+  if (!take_arguments(env, info, "locked", 1, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
+  const struct ring *r = (struct ring *)h;
+  size_t chunks = 0;
+  for (size_t i = 0; i < chunks_of(r); i++) chunks += r->locks[i] == LOCKED;
+  return integer(env, (int64_t)(chunks * CHUNK));
 }
 
 /* ------------------------------------------------------------------------------------------ files */
@@ -475,7 +538,7 @@ NAPI_MODULE_INIT() {
   static const struct exported functions[] = {
       {"pages", js_pages},       {"ring", js_ring},         {"memory", js_memory}, {"submit", js_submit},
       {"watch", js_watch},       {"close", js_close},       {"deferred", js_deferred},
-      {"registered", js_registered},
+      {"locked", js_locked},
       {"geometry", js_geometry}, {"seek", js_seek},         {"allocate", js_allocate},
   };
   return export_addon(env, exports, functions, sizeof functions / sizeof *functions);

@@ -148,7 +148,6 @@ export type MirrorRequest =
     }
   /** Both disks have the same content, as after a copy by hand or on two blank disks: nothing is copied. */
   | { readonly verb: 'new-current-uuid'; readonly volume: number | undefined; readonly clearBitmap: boolean };
-export type MirrorVerb = MirrorRequest['verb'];
 /** `changed: false`: it was so already. The texts name what follows from it, or why it was refused and what would allow it. */
 export type MirrorAnswer =
   | { readonly ok: true; readonly changed: boolean; readonly text: Text }

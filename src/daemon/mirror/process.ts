@@ -160,9 +160,9 @@ export class MirrorProcess {
         if (this.#resource.connection !== 'Connected') this.#pump();
       },
       closed: (because) => this.#feed({ kind: 'closed', because }),
-      settled: () => this.#pump(),
+      settled: () => this.#later(),
     });
-    h.blocks.onBatch(() => this.#pump());
+    h.blocks.onBatch(() => this.#later());
   }
   static open(h: MirrorHost, config: MirrorConfig, given: MirrorGiven): Result<MirrorProcess, HostError> {
     const disks = new Map<number, Disks>();
@@ -285,9 +285,12 @@ export class MirrorProcess {
   /** Later in this turn: who asks must not be answered before its call returns. */
   #soon(e: ResourceEvent): void {
     this.#tell(e);
-    if (this.#planned) return;
+    this.#later();
+  }
+  #later(): void {
+    if (this.#planned || this.#pumping) return;
     this.#planned = true;
-    queueMicrotask(this.#turnEnds);
+    setImmediate(this.#turnEnds);
   }
   readonly #turnEnds = (): void => {
     this.#planned = false;
@@ -440,7 +443,7 @@ export class MirrorProcess {
       trim: (tag, length, offset) => change({ op: 'zero', tag, offset, length, unmap: true }),
       zero: (tag, length, offset, mode) => change({ op: 'zero', tag, offset, length, unmap: !mode.keep }),
       extents: () => undefined,
-      submit: () => this.#pump(),
+      submit: () => this.#later(),
     };
   }
 }

@@ -19,7 +19,7 @@ import { type MirrorConfig, unsupported } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { serveControl } from '../control-socket.ts';
 import { DEVICE_FOLDERS } from '../exports/attach/options.ts';
-import { checkFile, mirrorsOf } from '../mirror-files.ts';
+import { checkFile } from '../mirror-files.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { answerAdjust } from './adjust.ts';
 import { Devices } from './devices.ts';
@@ -76,7 +76,7 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
     return EXIT.wrong;
   }
   const host = values.host ?? hostname();
-  const config = readConfig(values.file, host, positionals[0], say);
+  const config = await readConfig(values.file, host, positionals[0], say);
   if (config === undefined) return EXIT.wrong;
   const folders = { devices: values.devices, run: values.run };
   const devices =
@@ -96,18 +96,18 @@ type Reach = {
   readonly names: ExportNames;
 };
 
-function readConfig(
+async function readConfig(
   file: string,
   host: string,
   name: string | undefined,
   say: (l: string) => void,
-): MirrorConfig | undefined {
-  const checked = checkFile(file, host);
+): Promise<MirrorConfig | undefined> {
+  const checked = await checkFile(file, host);
   const language = languageOf(process.env);
   for (const d of checked.diagnostics)
     say(renderDiagnostic(d, language, (f, line) => checked.sources.get(f)?.split('\n')[line - 1]));
   if (checked.diagnostics.some((d) => d.severity === 'error')) return undefined;
-  const mirrors = mirrorsOf(file, host);
+  const { mirrors } = checked;
   const found = name === undefined && mirrors.length === 1 ? mirrors[0] : mirrors.find((m) => m.name === name);
   if (found === undefined) {
     const names = mirrors.map((m) => m.name).join(', ');
@@ -240,7 +240,7 @@ async function run(
       const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
         if (q.ask === 'mirrors' || q.ask === 'follow') reply(document());
         else if (q.name === config.name && q.ask === 'mirror') order(parts, q.request, reply);
-        else if (q.name === config.name && q.ask === 'adjust') answerAdjust({ file, host }, mirror, q, reply);
+        else if (q.name === config.name && q.ask === 'adjust') void answerAdjust({ file, host }, mirror, q, reply);
         else if (q.name === config.name) reply(mirror.differences());
         else
           reply({ ok: false, code: 'not-supported', text: text(`no mirror ${q.name} here`, `此处没有镜像 ${q.name}`) });

@@ -1,7 +1,7 @@
 /** A keepalived.conf from the disk to what the processes are told, with everything that is wrong with it. */
 import { hostname } from 'node:os';
 import { type Diagnostic, type Language, renderDiagnostic, type Text, text, unreachable } from '../../base/index.ts';
-import { describeKeepalivedConf, readKeepalivedConf } from '../../config/index.ts';
+import { describeKeepalivedConf, readKeepalivedConf } from '../../config/keepalived/index.ts';
 import type { VirtualServer } from '../../director/index.ts';
 import type { ReadAnswer, ReadRequest, RenderedDiagnostic } from '../messages.ts';
 import { systemAccounts } from '../scripts/accounts.ts';

@@ -1,6 +1,6 @@
 /** What came of reading a file, whichever its format. */
 import type { Diagnostic } from '../../base/index.ts';
-import type { KeepalivedConfig } from '../../config/index.ts';
+import type { KeepalivedConfig } from '../../config/keepalived/index.ts';
 
 export type Reading = {
   readonly config: KeepalivedConfig | undefined;

@@ -10,7 +10,7 @@ const numberOf = (a: IpAddress): bigint => ipBytes(a).reduce((n, b) => (n << 8n)
 /** How many addresses a range has. */
 export const rangeSize = (r: Range): number => (r.from === r.to ? 1 : Number(numberOf(r.to) - numberOf(r.from)) + 1);
 /** All addresses of a range, in order. */
-export function* eachAddress(r: Range): Generator<IpAddress> {
+function* eachAddress(r: Range): Generator<IpAddress> {
   yield r.from;
   if (r.from === r.to) return;
   const last = numberOf(r.to);

@@ -41,7 +41,7 @@ const MAX_VERSION = 101;
 /** Below it there are three more forms of header and no volumes: not spoken by this machine. */
 const LEAST_SPOKEN = 100;
 /** Bytes of our challenge; the peer's may have up to twice as many. */
-export const CHALLENGE_BYTES = 64;
+const CHALLENGE_BYTES = 64;
 
 export const startConnect = (): ConnectState => ({
   phase: { is: 'sockets', data: false, meta: false },

@@ -3,7 +3,7 @@
  * kept. `connect` goes through the handshake with a peer that has the same settings and the same data.
  */
 import assert from 'node:assert/strict';
-import { bytes, ms, parseIp, us } from '../../base/index.ts';
+import { us } from '../../base/index.ts';
 import {
   DRBD_CONNECTIONS,
   DRBD_DISKS,
@@ -24,95 +24,15 @@ import {
   encodeSuperblock,
   MD_FLAG,
 } from '../metadata/index.ts';
+import { plainMirror } from '../plain.ts';
 import type { MirrorAnswer, MirrorRequest } from '../status.ts';
 import { Resource } from './resource.ts';
 import { type AppRequest, type Devices, type DiskOperation, EIO, type ResourceEffect } from './types.ts';
 
 const MIB = 1 << 20;
 const EQUAL = 0x10d3_987d_4109_fda4n as GenerationId;
-const address = (text: string) => {
-  const ip = parseIp(text);
-  assert.ok(ip.ok);
-  return ip.value;
-};
 
-export function rigConfig(net: Partial<NetOptions> = {}): MirrorConfig {
-  return {
-    name: 'r0',
-    host: 'alfa',
-    peer: 'bravo',
-    local: { address: address('10.0.0.1'), port: 7788 },
-    remote: { address: address('10.0.0.2'), port: 7788 },
-    volumes: [
-      {
-        number: 0,
-        minor: 0,
-        device: '/dev/drbd0',
-        disk: 'memory',
-        metadata: { kind: 'internal' },
-        options: {
-          size: undefined,
-          onIoError: 'detach',
-          fencing: 'dont-care',
-          diskFlushes: true,
-          mdFlushes: true,
-          resyncAfter: undefined,
-          alExtents: 67,
-          alUpdates: true,
-          diskTimeout: undefined,
-          readBalancing: 'prefer-local',
-          rsDiscardGranularity: undefined,
-          resync: {
-            rate: bytes(4 * MIB),
-            planAhead: ms(0),
-            delayTarget: ms(1000),
-            fillTarget: bytes(51200),
-            maxRate: bytes(100 * MIB),
-            minRate: bytes(256_000),
-          },
-        },
-      },
-    ],
-    net: {
-      protocol: 'C',
-      timeout: ms(6000),
-      pingInterval: ms(10_000),
-      pingTimeout: ms(500),
-      connectInterval: ms(10_000),
-      socketCheckTimeout: ms(0),
-      koCount: 7,
-      maxBuffers: bytes(8 * MIB),
-      maxEpochSize: 2048,
-      sendBuffer: undefined,
-      receiveBuffer: undefined,
-      allowTwoPrimaries: false,
-      auth: undefined,
-      dataIntegrity: undefined,
-      verify: 'crc32c',
-      checksums: undefined,
-      checksumsAfterCrashOnly: false,
-      after0Primaries: 'disconnect',
-      after1Primary: 'disconnect',
-      after2Primaries: 'disconnect',
-      alwaysAfterSplitBrain: false,
-      resyncRoleConflict: 'disconnect',
-      onCongestion: 'block',
-      congestionFill: bytes(0),
-      congestionExtents: 1000,
-      compressBitmap: true,
-      ...net,
-    },
-    onNoDataAccessible: 'io-error',
-    handlers: {},
-    startup: {
-      waitForConnection: ms(0),
-      waitDegraded: ms(0),
-      waitOutdated: ms(0),
-      waitAfterSplitBrain: false,
-      becomePrimary: false,
-    },
-  };
-}
+export const rigConfig = (net: Partial<NetOptions> = {}): MirrorConfig => plainMirror(0, { net });
 
 export class Rig {
   readonly resource: Resource;

@@ -84,7 +84,7 @@ export class VolumesWorld extends MirrorWorld {
     const { random: r } = this.world;
     this.world.at(this.world.now + r.between(1000, SECOND / 2), () => this.#write());
     const [n] = this.nodes;
-    if (!this.writing || n.resource?.volumes[1]?.primary !== true) return;
+    if (!this.program.writing || n.resource?.volumes[1]?.primary !== true) return;
     const bytes = new Uint8Array(4096).fill(1 + (this.#written++ % 255));
     n.app({ op: 'write', offset: r.between(0, 300) * 4096, bytes, through: false }, () => {}, 1);
   }

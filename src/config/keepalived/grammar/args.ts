@@ -258,7 +258,7 @@ export function takePrefix(a: Args, family?: Family): IpPrefix | undefined {
 }
 
 /** A program with its arguments: blanks separate them, single quotes protect blanks, a backslash the next character. */
-export function scriptWords(s: string): string[] {
+function scriptWords(s: string): string[] {
   const out: string[] = [];
   let word: string | undefined;
   let inside = false;

@@ -90,7 +90,7 @@ const granularity: Reader<number> = (a) => {
 };
 
 /** `ADDR`, `A.B.C.D-E`, `ADDR-ADDR` or `ADDR/LEN`, as first and last address. */
-export function addressRange(s: string): { readonly from: IpAddress; readonly to: IpAddress } | undefined {
+function addressRange(s: string): { readonly from: IpAddress; readonly to: IpAddress } | undefined {
   const dash = s.indexOf('-');
   if (dash < 0) {
     const p = parsePrefix(s);
