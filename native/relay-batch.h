@@ -4,17 +4,12 @@
  */
 #ifndef HOLDFAST_RELAY_BATCH_H
 #define HOLDFAST_RELAY_BATCH_H
-#include <errno.h>
-#include <linux/io_uring.h>
+#include "io-ring.h"
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { CALLS = 32, WORTH_A_RING = 3 };
 enum what { RECEIVE, SEND, CLOSE, LOOK /* epoll_ctl, EPOLL_CTL_ADD */ };
@@ -31,48 +26,9 @@ struct batch {
   uint32_t count;
   struct call calls[CALLS];
 };
-struct ring {
-  int fd; /* -1: there is none */
-  unsigned *sq_tail, *cq_head, *cq_tail, sq_mask, cq_mask;
-  uint8_t *map;
-  size_t bytes, sqe_bytes;
-  struct io_uring_sqe *sqes;
-  struct io_uring_cqe *cqes;
-};
-
-static void close_ring(struct ring *r) {
-  if (r->fd < 0) return;
-  munmap(r->sqes, r->sqe_bytes);
-  munmap(r->map, r->bytes);
-  close(r->fd);
-  r->fd = -1;
-}
-/* By the thread that will use it, and no other. */
-static void open_ring(struct ring *r) {
-  struct io_uring_params p = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL};
-  int fd = (int)syscall(__NR_io_uring_setup, CALLS, &p);
-  r->fd = -1;
-  if (fd < 0) return; /* forbidden, or a kernel before 6.1 */
-  size_t sq = p.sq_off.array + p.sq_entries * sizeof(unsigned), cq = p.cq_off.cqes + p.cq_entries * sizeof *r->cqes;
-  r->bytes = sq > cq ? sq : cq; /* one mapping for both, since Linux 5.4 */
-  r->sqe_bytes = p.sq_entries * sizeof *r->sqes;
-  r->map = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
-  r->sqes = mmap(NULL, r->sqe_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQES);
-  if (r->map == MAP_FAILED || (void *)r->sqes == MAP_FAILED) {
-    if (r->map != MAP_FAILED) munmap(r->map, r->bytes);
-    if ((void *)r->sqes != MAP_FAILED) munmap(r->sqes, r->sqe_bytes);
-    close(fd);
-    return;
-  }
-  r->fd = fd;
-  r->sq_tail = (unsigned *)(r->map + p.sq_off.tail);
-  r->sq_mask = *(unsigned *)(r->map + p.sq_off.ring_mask);
-  r->cq_head = (unsigned *)(r->map + p.cq_off.head);
-  r->cq_tail = (unsigned *)(r->map + p.cq_off.tail);
-  r->cq_mask = *(unsigned *)(r->map + p.cq_off.ring_mask);
-  r->cqes = (struct io_uring_cqe *)(r->map + p.cq_off.cqes);
-  unsigned *array = (unsigned *)(r->map + p.sq_off.array);
-  for (unsigned i = 0; i < p.sq_entries; i++) array[i] = i;
+/* By the thread that will use it, and no other. Where it is forbidden, and before Linux 6.1, there is none. */
+static void open_ring(struct io_ring *r) {
+  open_io_ring(r, CALLS, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL);
 }
 
 static void perform_one(int epoll, struct call *c) {
@@ -120,7 +76,7 @@ static void describe(struct io_uring_sqe *e, int epoll, const struct call *c, ui
   }
 }
 /* Each call has its result when this returns; and they were begun in this order. */
-static void perform(struct ring *r, int epoll, struct batch *b) {
+static void perform(struct io_ring *r, int epoll, struct batch *b) {
   uint32_t n = b->count, begun = 0, done = 0;
   if (r->fd < 0 || n < WORTH_A_RING) {
     for (uint32_t i = 0; i < n; i++) perform_one(epoll, &b->calls[i]);
@@ -130,7 +86,7 @@ static void perform(struct ring *r, int epoll, struct batch *b) {
   for (uint32_t i = 0; i < n; i++) describe(&r->sqes[(tail + i) & r->sq_mask], epoll, &b->calls[i], i);
   __atomic_store_n(r->sq_tail, tail + n, __ATOMIC_RELEASE);
   while (done < n) {
-    long took = syscall(__NR_io_uring_enter, r->fd, n - begun, n - done, IORING_ENTER_GETEVENTS, NULL, 0);
+    int took = enter_io_ring(r, n - begun, n - done);
     if (took > 0) begun += (uint32_t)took;
     for (; head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE); head++, done++) {
       const struct io_uring_cqe *c = &r->cqes[head & r->cq_mask];
@@ -140,7 +96,7 @@ static void perform(struct ring *r, int epoll, struct batch *b) {
     if (took < 0 && errno != EINTR && done == begun) break;
   }
   if (done == n) return;
-  close_ring(r); /* the kernel takes no more: it took them in order */
+  close_io_ring(r); /* the kernel takes no more: it took them in order */
   for (uint32_t i = begun; i < n; i++) perform_one(epoll, &b->calls[i]);
 }
 #endif

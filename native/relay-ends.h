@@ -58,7 +58,7 @@ struct worker {
   struct side *wanted, **wanted_end;
   struct relay *over;
   int64_t now, crowded_until; /* milliseconds; 0: not crowded */
-  struct ring ring;
+  struct io_ring ring;
   struct batch receives, sends, looks, closes;
   uint8_t chunks[CALLS * APART];
 };

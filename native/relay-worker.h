@@ -134,7 +134,7 @@ static void *work(void *worker) {
     close_all(w);
     bury(w);
   }
-  close_ring(&w->ring);
+  close_io_ring(&w->ring);
   return NULL;
 }
 

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "handles.h"
+#include "listening.h"
 #include "relay-worker.h"
 
 enum { TOLD = 1024 /* that JavaScript hears of in one call */, HEADER = 4096, TURNS = 1 << 16 };
@@ -187,26 +188,6 @@ static bool take_sockaddr(const struct arguments *a, int i, struct sockaddr_stor
   *length = (socklen_t)n;
   return true;
 }
-/* A socket that listens, or -1. Nagle's algorithm is off for what it accepts, which inherits that. */
-static int listening(const struct sockaddr_storage *name, socklen_t length, int backlog) {
-  const int on = 1;
-  int fd = socket(name->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  int r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (r == 0) r = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (r == 0 && name->ss_family == AF_INET) r = setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
-  if (r == 0 && name->ss_family == AF_INET6) {
-    r = setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
-    if (r == 0) r = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  }
-  if (r == 0) r = bind(fd, (const struct sockaddr *)name, length);
-  if (r == 0) r = listen(fd, backlog);
-  if (r == 0) return fd;
-  int failed = errno;
-  close(fd);
-  errno = failed;
-  return -1;
-}
 /* listen(hub, front, sockaddr, backlog): the listener's number within the front, or the negative errno. The address need not be on this host yet (IP_FREEBIND). */
 static napi_value js_listen(napi_env env, napi_callback_info info) {
   struct arguments a;
@@ -221,7 +202,7 @@ static napi_value js_listen(napi_env env, napi_callback_info info) {
   if (!f) return integer(env, -EBADF);
   struct listener *l = calloc(1, sizeof *l);
   if (!l) return integer(env, -ENOMEM);
-  l->fd = listening(&name, length, backlog);
+  l->fd = listening(&name, length, backlog, true);
   if (l->fd < 0) {
     int failed = errno;
     free(l);

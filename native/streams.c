@@ -4,15 +4,9 @@
  */
 #define _GNU_SOURCE
 #include "handles.h"
+#include "listening.h"
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
-#include <unistd.h>
-
-enum { NAME_BYTES = 128 };
 
 struct stream {
   struct handle handle;
@@ -39,36 +33,41 @@ static napi_value new_stream(napi_env env, int fd, const napi_type_tag *tag) {
   return adopt_handle(env, &s->handle, tag, fd);
 }
 
+/* The sockaddr in the Uint8Array of argument i + 1, from argument i + 2 to argument i + 3. */
+static bool take_name(const struct arguments *a, int i, struct sockaddr_storage *name, socklen_t *length) {
+  uint8_t *bytes;
+  size_t n;
+  if (!take_range(a, i, &bytes, &n)) return false;
+  if (n < sizeof name->ss_family || n > sizeof *name) return range_error(a, i, "is no sockaddr");
+  memset(name, 0, sizeof *name);
+  memcpy(name, bytes, n);
+  *length = (socklen_t)n;
+  return true;
+}
+/* Of a connection over TCP: nothing waits for more to send, and that the peer is gone is found some day. */
+static void tune(int fd) {
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+/* The negative errno of the call before this, whose socket is closed. */
+static napi_value refused(napi_env env, int fd) {
+  int failed = errno;
+  close(fd);
+  return integer(env, -failed);
+}
+
 /* listen(sockaddr, from, to, backlog): a listener. A unix socket is made with mode 0600 from the first moment. */
 static napi_value js_listen(napi_env env, napi_callback_info info) {
   struct arguments a;
-  uint8_t *name;
-  size_t n;
+  struct sockaddr_storage name;
+  socklen_t length;
   int backlog;
-  if (!take_arguments(env, info, "listen", 4, &a) || !take_range(&a, 0, &name, &n) ||
+  if (!take_arguments(env, info, "listen", 4, &a) || !take_name(&a, 0, &name, &length) ||
       !take_int(&a, 3, 1, 4096, &backlog))
     return NULL;
-  if (n < sizeof(sa_family_t) || n > NAME_BYTES) {
-    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "listen: this is no sockaddr");
-    return NULL;
-  }
-  struct sockaddr_storage address = {0};
-  memcpy(&address, name, n);
-  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return outcome(env, -1);
-  int yes = 1;
-  mode_t mask = 0;
-  bool local = address.ss_family == AF_UNIX;
-  if (local) mask = umask(0177);
-  else setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (address.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
-  int failed = bind(fd, (struct sockaddr *)&address, (socklen_t)n) < 0 || listen(fd, backlog) < 0 ? errno : 0;
-  if (local) umask(mask);
-  if (failed) {
-    close(fd);
-    return integer(env, -failed);
-  }
-  return new_stream(env, fd, &LISTENER_TAG);
+  int fd = listening(&name, length, backlog, false);
+  return fd < 0 ? outcome(env, -1) : new_stream(env, fd, &LISTENER_TAG);
 }
 
 /* accept(listener): a stream, or the negative errno (-EAGAIN: nobody waits) */
@@ -80,38 +79,20 @@ static napi_value js_accept(napi_env env, napi_callback_info info) {
   socklen_t n = sizeof peer;
   int fd = accept4(((struct stream *)h)->fd, (struct sockaddr *)&peer, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return outcome(env, -1);
-  if (peer.ss_family != AF_UNIX) {
-    int yes = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-  }
+  if (peer.ss_family != AF_UNIX) tune(fd);
   return new_stream(env, fd, &STREAM_TAG);
 }
 
 /* connect(sockaddr, from, to): a stream, or the negative errno. With TCP it may still be under way: writable tells. */
 static napi_value js_connect(napi_env env, napi_callback_info info) {
   struct arguments a;
-  uint8_t *name;
-  size_t n;
-  if (!take_arguments(env, info, "connect", 3, &a) || !take_range(&a, 0, &name, &n)) return NULL;
-  if (n < sizeof(sa_family_t) || n > NAME_BYTES) {
-    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "connect: this is no sockaddr");
-    return NULL;
-  }
-  struct sockaddr_storage address = {0};
-  memcpy(&address, name, n);
-  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct sockaddr_storage name;
+  socklen_t length;
+  if (!take_arguments(env, info, "connect", 3, &a) || !take_name(&a, 0, &name, &length)) return NULL;
+  int fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return outcome(env, -1);
-  if (address.ss_family != AF_UNIX) {
-    int yes = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-  }
-  if (connect(fd, (struct sockaddr *)&address, (socklen_t)n) < 0 && errno != EINPROGRESS) {
-    int failed = errno;
-    close(fd);
-    return integer(env, -failed);
-  }
+  if (name.ss_family != AF_UNIX) tune(fd);
+  if (connect(fd, (struct sockaddr *)&name, length) < 0 && errno != EINPROGRESS) return refused(env, fd);
   return new_stream(env, fd, &STREAM_TAG);
 }
 
@@ -135,32 +116,22 @@ static napi_value js_buffers(napi_env env, napi_callback_info info) {
 /* dial(sockaddr, from, to, source, from, to, send, receive): as connect, from an address of this host and with buffers of a size */
 static napi_value js_dial(napi_env env, napi_callback_info info) {
   struct arguments a;
-  uint8_t *name, *source;
-  size_t n, m;
+  struct sockaddr_storage name, source;
+  socklen_t length, source_length;
   int send, receive;
-  if (!take_arguments(env, info, "dial", 8, &a) || !take_range(&a, 0, &name, &n) || !take_range(&a, 3, &source, &m) ||
-      !take_int(&a, 6, 0, INT32_MAX, &send) || !take_int(&a, 7, 0, INT32_MAX, &receive))
+  if (!take_arguments(env, info, "dial", 8, &a) || !take_name(&a, 0, &name, &length) ||
+      !take_name(&a, 3, &source, &source_length) || !take_int(&a, 6, 0, INT32_MAX, &send) ||
+      !take_int(&a, 7, 0, INT32_MAX, &receive))
     return NULL;
-  if (n < sizeof(sa_family_t) || n > NAME_BYTES || m < sizeof(sa_family_t) || m > NAME_BYTES) {
-    napi_throw_range_error(env, "ERR_OUT_OF_RANGE", "dial: this is no sockaddr");
-    return NULL;
-  }
-  struct sockaddr_storage address = {0}, here = {0};
-  memcpy(&address, name, n);
-  memcpy(&here, source, m);
-  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return outcome(env, -1);
-  int yes = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+  tune(fd);
   /* The port is the kernel's choice once the peer is known: the pair of both must be new, not the port alone. */
+  const int yes = 1;
   setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
-  if (!set_buffers(fd, send, receive) || bind(fd, (struct sockaddr *)&here, (socklen_t)m) < 0 ||
-      (connect(fd, (struct sockaddr *)&address, (socklen_t)n) < 0 && errno != EINPROGRESS)) {
-    int failed = errno;
-    close(fd);
-    return integer(env, -failed);
-  }
+  if (!set_buffers(fd, send, receive) || bind(fd, (struct sockaddr *)&source, source_length) < 0 ||
+      (connect(fd, (struct sockaddr *)&name, length) < 0 && errno != EINPROGRESS))
+    return refused(env, fd);
   return new_stream(env, fd, &STREAM_TAG);
 }
 

@@ -7,18 +7,15 @@
  */
 #define _GNU_SOURCE
 #include "handles.h"
+#include "io-ring.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <linux/io_uring.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #ifndef RWF_DSYNC
 #define RWF_DSYNC 2
@@ -34,7 +31,9 @@ enum {
   DESCRIPTOR_INTS = 8, /* operation, descriptor, slab offset, length low, file offset low, high, tag, length high or mode */
   COMPLETION_INTS = 2, /* tag, result */
   MAX_FILE_OFFSET_HIGH = 0x7fffffff,
+  CHUNK = 128 * 1024, /* of the slab: what is locked at once. Requests that reach into two go by plain reads and writes. */
 };
+enum lock { UNTRIED = 0, LOCKED = 1, REFUSED = 2 };
 enum operation { READ = 0, WRITE = 1, WRITE_THROUGH = 2, SYNC = 3, PUNCH = 4, ZERO = 5, DISCARD = 6 };
 
 /* Page-aligned memory, mapped until the last of ring and ArrayBuffer lets go of it. */
@@ -47,7 +46,7 @@ struct memory {
 struct ring {
   struct handle handle;
   struct memory *memory;
-  int fd;
+  struct io_ring io;
   int event;
   int32_t *descriptors, *completions;
   uint8_t *slab;
@@ -55,13 +54,10 @@ struct ring {
   unsigned entries, room; /* descriptors; completions that one call can bring */
   unsigned in_flight;
   bool can_defer;
-  bool registered; /* the slab; without it (memory may not be locked) plain reads and writes serve */
-  uint8_t *sq_map, *cq_map;
-  size_t sq_bytes, cq_bytes, sqe_bytes;
-  unsigned *sq_head, *sq_tail, *sq_flags, *cq_head, *cq_tail, *cq_flags;
-  unsigned sq_mask, cq_mask;
-  struct io_uring_sqe *sqes;
-  struct io_uring_cqe *cqes;
+  /* Of the slab, by chunk: locked by its first request, so that what nobody uses costs no memory. One that may not be
+   * locked is served by plain reads and writes. */
+  uint8_t *locks;
+  bool plain; /* some request went by one */
 };
 
 static const napi_type_tag RING_TAG = {0x3b1c9f6e50d24a17, 0x8d20c7716a9e4f3b};
@@ -136,81 +132,68 @@ static napi_value js_pages(napi_env env, napi_callback_info info) {
 
 /* ------------------------------------------------------------------------------------------ the ring */
 
-static int setup(unsigned entries, struct io_uring_params *p) {
-  return (int)syscall(__NR_io_uring_setup, entries, p);
-}
-static int enter(struct ring *r, unsigned submit, unsigned flags) {
-  return (int)syscall(__NR_io_uring_enter, r->fd, submit, 0, flags, NULL, 0);
-}
-
 static void dismantle_ring(struct handle *h) {
   struct ring *r = (struct ring *)h;
-  if (r->sqes) munmap(r->sqes, r->sqe_bytes);
-  if (r->cq_map && r->cq_map != r->sq_map) munmap(r->cq_map, r->cq_bytes);
-  if (r->sq_map) munmap(r->sq_map, r->sq_bytes);
-  /* What is in flight goes on in pages that the registration keeps. Without one the memory stays mapped for ever, as a
+  /* What is in flight goes on in pages that the registration keeps. Outside of it the memory stays mapped for ever, as a
    * late read would find whatever is mapped there next. */
-  if (r->memory && !r->registered && r->in_flight > 0) r->memory->owners++;
-  if (r->fd >= 0) close(r->fd);
+  if (r->memory && r->plain && r->in_flight > 0) r->memory->owners++;
+  close_io_ring(&r->io);
   if (r->event >= 0) close(r->event);
   if (r->memory) release_memory(r->memory);
-  r->sqes = NULL;
-  r->sq_map = r->cq_map = NULL;
-  r->fd = r->event = -1;
+  free(r->locks);
+  r->locks = NULL;
+  r->event = -1;
   r->memory = NULL;
 }
 
-static int map_rings(struct ring *r, const struct io_uring_params *p) {
-  r->sq_bytes = p->sq_off.array + p->sq_entries * sizeof(unsigned);
-  r->cq_bytes = p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe);
-  r->sqe_bytes = p->sq_entries * sizeof(struct io_uring_sqe);
-  if (!(p->features & IORING_FEAT_SINGLE_MMAP)) return -ENOSYS; /* Linux 5.4 */
-  if (r->cq_bytes > r->sq_bytes) r->sq_bytes = r->cq_bytes;
-  void *map = mmap(NULL, r->sq_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQ_RING);
-  if (map == MAP_FAILED) return -errno;
-  r->sq_map = r->cq_map = map;
-  void *sqes = mmap(NULL, r->sqe_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd, IORING_OFF_SQES);
-  if (sqes == MAP_FAILED) return -errno;
-  r->sqes = sqes;
-  r->sq_head = (unsigned *)(r->sq_map + p->sq_off.head);
-  r->sq_tail = (unsigned *)(r->sq_map + p->sq_off.tail);
-  r->sq_flags = (unsigned *)(r->sq_map + p->sq_off.flags);
-  r->sq_mask = *(unsigned *)(r->sq_map + p->sq_off.ring_mask);
-  r->cq_head = (unsigned *)(r->cq_map + p->cq_off.head);
-  r->cq_tail = (unsigned *)(r->cq_map + p->cq_off.tail);
-  r->cq_flags = p->cq_off.flags ? (unsigned *)(r->cq_map + p->cq_off.flags) : NULL;
-  r->cq_mask = *(unsigned *)(r->cq_map + p->cq_off.ring_mask);
-  r->cqes = (struct io_uring_cqe *)(r->cq_map + p->cq_off.cqes);
-  unsigned *array = (unsigned *)(r->sq_map + p->sq_off.array);
-  for (unsigned i = 0; i < p->sq_entries; i++) array[i] = i;
+static size_t chunks_of(const struct ring *r) { return (r->slab_bytes + CHUNK - 1) / CHUNK; }
+
+/* A table of registered buffers, all of them empty as yet. */
+static int make_lock_table(struct ring *r) {
+  const size_t chunks = chunks_of(r);
+  struct iovec *none = calloc(chunks, sizeof *none);
+  r->locks = calloc(chunks, sizeof *r->locks);
+  if (!none || !r->locks) {
+    free(none);
+    return -ENOMEM;
+  }
+  /* Linux 5.13 */
+  if (syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_BUFFERS, none, (unsigned)chunks) < 0)
+    memset(r->locks, REFUSED, chunks);
+  free(none);
   return 0;
 }
 
-static int start_ring(struct ring *r, unsigned entries) {
+/* Whether the whole range lies in one chunk, and that is locked. */
+static bool is_locked(struct ring *r, uint32_t at, uint32_t length) {
+  const uint32_t chunk = at / CHUNK;
+  if (at % CHUNK + length > CHUNK) return false;
+  if (r->locks[chunk] == UNTRIED) {
+    const size_t from = (size_t)chunk * CHUNK, rest = r->slab_bytes - from;
+    struct iovec memory = {.iov_base = r->slab + from, .iov_len = rest < CHUNK ? rest : CHUNK};
+    struct io_uring_rsrc_update2 u = {.offset = chunk, .data = (uint64_t)(uintptr_t)&memory, .nr = 1};
+    long done = syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_BUFFERS_UPDATE, &u, sizeof u);
+    r->locks[chunk] = done == 1 ? LOCKED : REFUSED;
+  }
+  return r->locks[chunk] == LOCKED;
+}
+
+static int start_ring(struct ring *r) {
   static const unsigned wishes[] = {
       IORING_SETUP_CLAMP | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
       IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
       IORING_SETUP_CLAMP,
   };
-  struct io_uring_params p;
-  for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
-    memset(&p, 0, sizeof p);
-    p.flags = wishes[i];
-    r->fd = setup(entries, &p);
+  int failed = -EINVAL;
+  for (size_t i = 0; i < sizeof wishes / sizeof *wishes && failed == -EINVAL; i++) {
+    failed = open_io_ring(&r->io, r->entries, wishes[i]);
     r->can_defer = i == 0;
-    if (r->fd >= 0 || errno != EINVAL) break;
   }
-  if (r->fd < 0) return -errno;
-  fcntl(r->fd, F_SETFD, FD_CLOEXEC);
-  if (p.sq_entries < entries) return -ENOSPC;
-  int failed = map_rings(r, &p);
   if (failed) return failed;
   r->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (r->event < 0) return -errno;
-  struct iovec slab = {.iov_base = r->slab, .iov_len = r->slab_bytes};
-  if (syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_EVENTFD, &r->event, 1) < 0) return -errno;
-  r->registered = syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_BUFFERS, &slab, 1) == 0;
-  return 0;
+  if (syscall(__NR_io_uring_register, r->io.fd, IORING_REGISTER_EVENTFD, &r->event, 1) < 0) return -errno;
+  return make_lock_table(r);
 }
 
 static size_t to_pages(size_t bytes) { return (bytes + PAGE - 1) / PAGE * PAGE; }
@@ -224,7 +207,7 @@ static napi_value js_ring(napi_env env, napi_callback_info info) {
     return NULL;
   struct ring *r = calloc(1, sizeof *r);
   if (!r) return integer(env, -ENOMEM);
-  r->fd = r->event = -1;
+  r->io.fd = r->event = -1;
   r->handle.dismantle = dismantle_ring;
   r->entries = (unsigned)entries;
   r->room = (unsigned)entries * 2;
@@ -237,7 +220,7 @@ static napi_value js_ring(napi_env env, napi_callback_info info) {
     r->descriptors = (int32_t *)r->memory->at;
     r->completions = (int32_t *)(r->memory->at + descriptors);
     r->slab = r->memory->at + descriptors + completions;
-    failed = start_ring(r, r->entries);
+    failed = start_ring(r);
   }
   if (failed) {
     dismantle_ring(&r->handle);
@@ -256,21 +239,21 @@ static napi_value js_memory(napi_env env, napi_callback_info info) {
 }
 
 static int32_t *reap(struct ring *r, int32_t *out, const int32_t *end) {
-  unsigned head = *r->cq_head;
-  unsigned tail = __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE);
+  unsigned head = *r->io.cq_head;
+  unsigned tail = __atomic_load_n(r->io.cq_tail, __ATOMIC_ACQUIRE);
   for (; head != tail && out < end; head++, out += COMPLETION_INTS) {
-    const struct io_uring_cqe *c = &r->cqes[head & r->cq_mask];
+    const struct io_uring_cqe *c = &r->io.cqes[head & r->io.cq_mask];
     out[0] = (int32_t)(uint32_t)c->user_data;
     out[1] = c->res;
     r->in_flight--;
   }
-  __atomic_store_n(r->cq_head, head, __ATOMIC_RELEASE);
+  __atomic_store_n(r->io.cq_head, head, __ATOMIC_RELEASE);
   return out;
 }
 
 static bool more_to_reap(const struct ring *r) {
-  return (__atomic_load_n(r->sq_flags, __ATOMIC_SEQ_CST) & IORING_SQ_TASKRUN) ||
-         *r->cq_head != __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE);
+  return (__atomic_load_n(r->io.sq_flags, __ATOMIC_SEQ_CST) & IORING_SQ_TASKRUN) ||
+         *r->io.cq_head != __atomic_load_n(r->io.cq_tail, __ATOMIC_ACQUIRE);
 }
 
 static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
@@ -287,8 +270,13 @@ static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
     case WRITE:
     case WRITE_THROUGH:
       if (high != 0 || at > r->slab_bytes || low > r->slab_bytes - at || low == 0) return false;
-      if (r->registered) s->opcode = d[0] == READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
-      else s->opcode = d[0] == READ ? IORING_OP_READ : IORING_OP_WRITE;
+      if (is_locked(r, at, low)) {
+        s->opcode = d[0] == READ ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
+        s->buf_index = (uint16_t)(at / CHUNK);
+      } else {
+        s->opcode = d[0] == READ ? IORING_OP_READ : IORING_OP_WRITE;
+        r->plain = true;
+      }
       s->addr = (uint64_t)(uintptr_t)(r->slab + at);
       s->len = low;
       s->rw_flags = d[0] == WRITE_THROUGH ? RWF_DSYNC : 0;
@@ -319,33 +307,33 @@ static bool prepare(struct ring *r, const int32_t *d, struct io_uring_sqe *s) {
 
 /* Does the submitting. Wakes are off meanwhile: what is finished at once is reaped here, and needs none. */
 static int32_t *run(struct ring *r, unsigned submit, int32_t *out, const int32_t *end) {
-  if (r->cq_flags) __atomic_store_n(r->cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
-  unsigned tail = *r->sq_tail + submit, idle = 0;
+  if (r->io.cq_flags) __atomic_store_n(r->io.cq_flags, IORING_CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
+  unsigned tail = *r->io.sq_tail + submit, idle = 0;
   r->in_flight += submit;
-  __atomic_store_n(r->sq_tail, tail, __ATOMIC_RELEASE);
+  __atomic_store_n(r->io.sq_tail, tail, __ATOMIC_RELEASE);
   for (;;) {
-    unsigned waiting = tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
-    int n = enter(r, waiting, IORING_ENTER_GETEVENTS);
+    unsigned waiting = tail - __atomic_load_n(r->io.sq_head, __ATOMIC_ACQUIRE);
+    int n = enter_io_ring(&r->io, waiting, 0);
     int failed = n < 0 ? errno : 0;
     int32_t *before = out;
     out = reap(r, out, end);
-    unsigned left = tail - __atomic_load_n(r->sq_head, __ATOMIC_ACQUIRE);
+    unsigned left = tail - __atomic_load_n(r->io.sq_head, __ATOMIC_ACQUIRE);
     idle = left == waiting && out == before ? idle + 1 : 0;
     if (left > 0 && idle < 8 && (!failed || failed == EAGAIN || failed == EBUSY || failed == EINTR) && out < end) continue;
     /* The kernel has no room for these: they fail one by one, and nothing is submitted late. */
     for (unsigned i = tail - left; i != tail && out < end; i++, out += COMPLETION_INTS) {
-      out[0] = (int32_t)(uint32_t)r->sqes[i & r->sq_mask].user_data;
+      out[0] = (int32_t)(uint32_t)r->io.sqes[i & r->io.sq_mask].user_data;
       out[1] = -(failed ? failed : EAGAIN);
     }
-    if (left > 0) __atomic_store_n(r->sq_tail, tail - left, __ATOMIC_RELEASE);
+    if (left > 0) __atomic_store_n(r->io.sq_tail, tail - left, __ATOMIC_RELEASE);
     r->in_flight -= left;
     break;
   }
-  if (r->cq_flags) __atomic_store_n(r->cq_flags, 0, __ATOMIC_SEQ_CST);
+  if (r->io.cq_flags) __atomic_store_n(r->io.cq_flags, 0, __ATOMIC_SEQ_CST);
   /* What came while wakes were off. */
   while (out < end && more_to_reap(r)) {
     int32_t *before = out;
-    enter(r, 0, IORING_ENTER_GETEVENTS);
+    enter_io_ring(&r->io, 0, 0);
     out = reap(r, out, end);
     if (out == before) break;
   }
@@ -360,9 +348,9 @@ static napi_value js_submit(napi_env env, napi_callback_info info) {
   if (!take_arguments(env, info, "submit", 2, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
   struct ring *r = (struct ring *)h;
   if (!take_int(&a, 1, 0, (int)r->entries, &n)) return NULL;
-  unsigned tail = *r->sq_tail;
+  unsigned tail = *r->io.sq_tail;
   for (int i = 0; i < n; i++)
-    if (!prepare(r, r->descriptors + i * DESCRIPTOR_INTS, &r->sqes[(tail + (unsigned)i) & r->sq_mask])) {
+    if (!prepare(r, r->descriptors + i * DESCRIPTOR_INTS, &r->io.sqes[(tail + (unsigned)i) & r->io.sq_mask])) {
       char message[80];
       snprintf(message, sizeof message, "submit: descriptor %d is out of range", i);
       napi_throw_range_error(env, "ERR_OUT_OF_RANGE", message);
@@ -407,7 +395,7 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
-/* deferred(ring): whether the kernel offered SINGLE_ISSUER and DEFER_TASKRUN; registered(ring): whether the slab could be locked */
+/* deferred(ring): whether the kernel offered SINGLE_ISSUER and DEFER_TASKRUN; locked(ring): bytes of the slab */
 static napi_value js_deferred(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct handle *h;
@@ -417,13 +405,14 @@ static napi_value js_deferred(napi_env env, napi_callback_info info) {
   return v;
 }
 
-static napi_value js_registered(napi_env env, napi_callback_info info) {
+static napi_value js_locked(napi_env env, napi_callback_info info) {
   struct arguments a;
   struct handle *h;
-  napi_value v = NULL;
-  if (!take_arguments(env, info, "registered", 1, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
-  napi_get_boolean(env, ((struct ring *)h)->registered, &v);
-  return v;
+  if (!take_arguments(env, info, "locked", 1, &a) || !(h = take_open_handle(&a, &RING_TAG))) return NULL;
+  const struct ring *r = (struct ring *)h;
+  size_t chunks = 0;
+  for (size_t i = 0; i < chunks_of(r); i++) chunks += r->locks[i] == LOCKED;
+  return integer(env, (int64_t)(chunks * CHUNK));
 }
 
 /* ------------------------------------------------------------------------------------------ files */
@@ -549,7 +538,7 @@ NAPI_MODULE_INIT() {
   static const struct exported functions[] = {
       {"pages", js_pages},       {"ring", js_ring},         {"memory", js_memory}, {"submit", js_submit},
       {"watch", js_watch},       {"close", js_close},       {"deferred", js_deferred},
-      {"registered", js_registered},
+      {"locked", js_locked},
       {"geometry", js_geometry}, {"seek", js_seek},         {"allocate", js_allocate},
   };
   return export_addon(env, exports, functions, sizeof functions / sizeof *functions);

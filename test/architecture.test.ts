@@ -1,4 +1,4 @@
-/** Who may import whom. A part is entered only through its index.ts; the table is the architecture. */
+/** Who may import whom. A part is entered only through its index.ts, a format through its own; the table is the architecture. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -7,6 +7,8 @@ import { test } from 'node:test';
 const src = resolve(import.meta.dirname, '../src');
 
 const parts = ['vrrp', 'bfd', 'director', 'mirror', 'exports'] as const;
+/** Formats are entered one by one: who reads one loads no other. */
+const formats = ['keepalived', 'ldirectord', 'drbd', 'holdfast'].map((f) => `config/${f}/index.ts`);
 const mayImport: Record<string, readonly string[]> = {
   base: [],
   wire: ['base'],
@@ -19,9 +21,9 @@ const mayImport: Record<string, readonly string[]> = {
   mirror: ['base', 'wire', 'host'],
   config: ['base', ...parts.map((p) => `${p}/config.ts`)],
   api: ['base', ...parts.map((p) => `${p}:types`)],
-  daemon: ['base', 'wire', 'host', 'host/linux', 'config', 'api', ...parts],
+  daemon: ['base', 'wire', 'host', 'host/linux', ...formats, 'api', ...parts],
   cli: ['base', 'wire', 'api', 'daemon:entry'],
-  sim: ['base', 'wire', 'host', 'config', 'api', 'daemon', ...parts],
+  sim: ['base', 'wire', 'host', ...formats, 'api', 'daemon', ...parts],
   lab: ['base', 'api', 'cli', 'host', 'host/linux'],
 };
 
@@ -76,11 +78,26 @@ test('the table itself has no cycle', () => {
   const visit = (part: string, path: readonly string[]): void => {
     assert.ok(!path.includes(part), `cycle: ${[...path, part].join(' -> ')}`);
     for (const rule of mayImport[part] ?? []) {
-      const target = rule.replace(/:.*|\/config\.ts$/, '');
+      const target = rule.replace(/:.*|(\/\w+)?\/(config|index)\.ts$/, '');
       visit(target, [...path, part]);
     }
   };
   for (const part of Object.keys(mayImport)) visit(part, []);
+});
+
+test('no file imports itself by way of others; but the parts of one mirror name the types of each other', () => {
+  const knot = join(src, 'mirror/resource/');
+  const known = (i: Import): boolean => i.typesOnly && i.from.startsWith(knot) && i.to.startsWith(knot);
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const begun = path.indexOf(file);
+    const circle = [...path.slice(begun), file].map((f) => relative(src, f));
+    assert.ok(begun < 0, `cycle: ${circle.join(' -> ')}`);
+    if (done.has(file)) return;
+    for (const i of importsOf(file)) if (!known(i)) visit(i.to, [...path, file]);
+    done.add(file);
+  };
+  for (const file of sources(src)) visit(file, []);
 });
 
 test('no part but host/linux, daemon, cli, lab and the console touches a socket, a process or the clock by itself', () => {

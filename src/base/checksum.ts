@@ -1,5 +1,5 @@
 /** The 16-bit one's complement sum that RFC 1071 defines, unfolded so that parts can be added; each part but the last has even length. */
-export function sumWords(bytes: Uint8Array, start = 0): number {
+function sumWords(bytes: Uint8Array, start = 0): number {
   let sum = start;
   const even = bytes.length & ~1;
   for (let i = 0; i < even; i += 2) sum += ((bytes[i] as number) << 8) | (bytes[i + 1] as number);

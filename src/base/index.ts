@@ -1,6 +1,6 @@
 export { invariant, unreachable } from './assert.ts';
 export { ByteReader, ByteWriter } from './bytes.ts';
-export { internetChecksum, sumWords } from './checksum.ts';
+export { internetChecksum } from './checksum.ts';
 export { crc32c, crc32cRaw } from './crc32c.ts';
 export { cellWidth, type Diagnostic, type Place, renderDiagnostic } from './diagnostic.ts';
 export {
@@ -21,6 +21,7 @@ export {
 } from './ip.ts';
 export { Random } from './random.ts';
 export { err, ok, type Result } from './result.ts';
+export { SpareMemory } from './spare-memory.ts';
 export { type Language, languageOf, type Text, text, verbatim } from './text.ts';
 export {
   type Brand,

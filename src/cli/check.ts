@@ -20,7 +20,7 @@ export async function check(argv: readonly string[]): Promise<number> {
     return EXIT.wrong;
   }
   const { checkFile } = await mirrorFiles();
-  const r = checkFile(file, values.host);
+  const r = await checkFile(file, values.host);
   const lineAt = (path: string, line: number): string | undefined => r.sources.get(path)?.split('\n')[line - 1];
   const errors = r.diagnostics.filter((d) => d.severity === 'error').length;
   const warnings = r.diagnostics.length - errors;

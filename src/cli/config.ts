@@ -8,7 +8,7 @@ export async function config([word]: readonly string[]): Promise<number> {
     process.stderr.write(`${text('usage: holdfast config schema', '用法：holdfast config schema')[language]}\n`);
     return EXIT.wrong;
   }
-  const { holdfastJsonSchema } = await mirrorFiles();
+  const { holdfastJsonSchema } = await (await mirrorFiles()).holdfastFormat();
   process.stdout.write(`${JSON.stringify(holdfastJsonSchema(language), null, 2)}\n`);
   return EXIT.done;
 }

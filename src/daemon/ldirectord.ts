@@ -5,7 +5,7 @@ import { EXIT } from './command/exit-codes.ts';
 import { runKeepalived } from './keepalived.ts';
 
 /** Of their own for each file, so that it does not take VRRP's for its own, and `holdfast lb -p` finds it. */
-export const ldirectordPidFile = (file: string): string => `/run/ldirectord.${basename(file).replace(/\.cf$/, '')}.pid`;
+const ldirectordPidFile = (file: string): string => `/run/ldirectord.${basename(file).replace(/\.cf$/, '')}.pid`;
 
 export function runLdirectord(argv: readonly string[], version: string): Promise<number> {
   const [file, ...options] = argv;

@@ -2,7 +2,7 @@
 import type { InstanceStatus, LbRequest, TrackerStatus } from '../api/index.ts';
 import type { Diagnostic, Microseconds, Text } from '../base/index.ts';
 import type { BfdInstance } from '../bfd/index.ts';
-import type { GlobalConfig, ProcessSettings } from '../config/index.ts';
+import type { GlobalConfig, ProcessSettings } from '../config/keepalived/index.ts';
 import type {
   DirectorConfig,
   DirectorMemory,

@@ -22,7 +22,7 @@ import {
   TAIL_BYTES,
   type VolumeConfig,
 } from '../mirror/index.ts';
-import { type Checked, checkFile, mirrorsOf } from './mirror-files.ts';
+import { type Checked, checkFile } from './mirror-files.ts';
 
 export type CreateStep = {
   readonly volume: number;
@@ -39,16 +39,16 @@ export type CreateError = { readonly text: Text; readonly checked?: Checked };
 
 const failure = (en: string, zh: string): Result<never, CreateError> => err({ text: text(en, zh) });
 
-export function planCreate(
+export async function planCreate(
   name: string,
   file: string,
   hostName: string | undefined,
   typed: string | undefined,
-): Result<CreatePlan, CreateError> {
-  const checked = checkFile(file, hostName);
+): Promise<Result<CreatePlan, CreateError>> {
+  const checked = await checkFile(file, hostName);
   if (checked.diagnostics.some((d) => d.severity === 'error'))
     return err({ text: text(`${file} has errors`, `${file} 有错误`), checked });
-  const mirrors = mirrorsOf(file, hostName);
+  const { mirrors } = checked;
   const m = mirrors.find((x) => x.name === name);
   if (!m) {
     const names = mirrors.map((x) => x.name);

@@ -21,13 +21,13 @@ import { inspect, readAt } from './mirror-create.ts';
 import { mirrorsOf } from './mirror-files.ts';
 
 /** A text for each volume. `now`: when, as the heading says it. */
-export function dumpMirror(
+export async function dumpMirror(
   name: string,
   file: string,
   host: string | undefined,
   now: string,
-): Result<readonly string[], Text> {
-  const m = mirrorsOf(file, host).find((x) => x.name === name);
+): Promise<Result<readonly string[], Text>> {
+  const m = (await mirrorsOf(file, host)).find((x) => x.name === name);
   if (m === undefined)
     return err(text(`${file} has no mirror ${name} for this host`, `${file} 中没有本主机的镜像 ${name}`));
   const out: string[] = [];

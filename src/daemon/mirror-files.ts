@@ -2,23 +2,16 @@
 import { statSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { type Diagnostic, type IpAddress, parseIp, text } from '../base/index.ts';
-import {
-  type DrbdResource,
-  type DrbdResult,
-  describeDrbdConf,
-  describeDrbdResource,
-  dryRunUp,
-  type HoldfastResult,
-  holdfastJsonSchema,
-  readDrbdConf,
-  readHoldfastYaml,
-  readKeepalivedConf,
-} from '../config/index.ts';
+import type { DrbdResult } from '../config/drbd/index.ts';
 import type { MirrorConfig } from '../mirror/index.ts';
 import { disk } from './reader/disk.ts';
 
-export type { DrbdResource, DrbdResult, HoldfastResult };
-export { describeDrbdConf, describeDrbdResource, dryRunUp, holdfastJsonSchema };
+/** Each format's reader is loaded only where a file has that format. */
+export const drbdFormat = (): Promise<typeof import('../config/drbd/index.ts')> => import('../config/drbd/index.ts');
+export const holdfastFormat = (): Promise<typeof import('../config/holdfast/index.ts')> =>
+  import('../config/holdfast/index.ts');
+const keepalivedFormat = (): Promise<typeof import('../config/keepalived/index.ts')> =>
+  import('../config/keepalived/index.ts');
 
 const addresses = (): IpAddress[] =>
   Object.values(networkInterfaces()).flatMap((all) =>
@@ -30,14 +23,11 @@ const addresses = (): IpAddress[] =>
 const modeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.mode;
 
 /** `hostName` undefined: this machine's. */
-export const readDrbd = (file: string, hostName: string | undefined): DrbdResult =>
-  readDrbdConf({
-    file,
-    files: disk,
-    options: { hostName: hostName ?? hostname(), addresses: addresses(), mode: modeOf },
-  });
-export const readHoldfast = (file: string, hostName: string | undefined): HoldfastResult =>
-  readHoldfastYaml({ file, files: disk, options: { hostName: hostName ?? hostname() } });
+export async function readDrbd(file: string, hostName: string | undefined): Promise<DrbdResult> {
+  const { readDrbdConf } = await drbdFormat();
+  const options = { hostName: hostName ?? hostname(), addresses: addresses(), mode: modeOf };
+  return readDrbdConf({ file, files: disk, options });
+}
 export const thisHost = hostname;
 
 export type Format = 'drbd' | 'holdfast' | 'keepalived';
@@ -45,11 +35,11 @@ export type Checked = {
   readonly format: Format | undefined;
   readonly diagnostics: readonly Diagnostic[];
   readonly sources: ReadonlyMap<string, string>;
-  /** What the file is about, for the last line. */
-  readonly mirrors: number;
+  /** This host's; none where the file has errors. */
+  readonly mirrors: readonly MirrorConfig[];
 };
 /** By what a file says, not by its name: comments and blank lines are passed over. */
-export function formatOf(source: string): Format | undefined {
+function formatOf(source: string): Format | undefined {
   for (const raw of source.split('\n')) {
     const line = raw.replace(/[#!].*/, '').trim();
     if (line === '' || line === '---') continue;
@@ -62,9 +52,9 @@ export function formatOf(source: string): Format | undefined {
   return undefined;
 }
 
-export function checkFile(file: string, hostName: string | undefined): Checked {
+export async function checkFile(file: string, hostName: string | undefined): Promise<Checked> {
   const source = disk.read(file);
-  const none = { sources: new Map<string, string>(), mirrors: 0 };
+  const none = { sources: new Map<string, string>(), mirrors: [] };
   if (source === undefined) {
     const why = disk.why?.(file) ?? text('it cannot be read', '无法读取');
     const message = text(`${file}: ${why.en}`, `${file}：${why.zh}`);
@@ -77,19 +67,19 @@ export function checkFile(file: string, hostName: string | undefined): Checked {
   const format = formatOf(source);
   switch (format) {
     case 'drbd': {
-      const r = readDrbd(file, hostName);
-      return { format, ...r, mirrors: r.config?.mirrors.length ?? 0 };
+      const r = await readDrbd(file, hostName);
+      return { format, ...r, mirrors: r.config?.mirrors ?? [] };
     }
     case 'holdfast': {
-      const r = readHoldfast(file, hostName);
-      return { format, ...r, mirrors: r.config?.mirrors.length ?? 0 };
+      const { readHoldfastYaml } = await holdfastFormat();
+      const r = readHoldfastYaml({ file, files: disk, options: { hostName: hostName ?? hostname() } });
+      return { format, ...r, mirrors: r.config?.mirrors ?? [] };
     }
-    case 'keepalived':
-      return {
-        ...none,
-        format,
-        ...readKeepalivedConf({ file, files: disk, options: { hostName: hostName ?? hostname() } }),
-      };
+    case 'keepalived': {
+      const { readKeepalivedConf } = await keepalivedFormat();
+      const r = readKeepalivedConf({ file, files: disk, options: { hostName: hostName ?? hostname() } });
+      return { ...none, format, ...r };
+    }
     case undefined: {
       const message = text(
         `${file} is neither holdfast.yaml nor drbd.conf nor keepalived.conf`,
@@ -104,7 +94,5 @@ export function checkFile(file: string, hostName: string | undefined): Checked {
   }
 }
 /** What the file says of this host's mirrors; none where it has errors. */
-export function mirrorsOf(file: string, hostName: string | undefined): readonly MirrorConfig[] {
-  if (formatOf(disk.read(file) ?? '') === 'drbd') return readDrbd(file, hostName).config?.mirrors ?? [];
-  return readHoldfast(file, hostName).config?.mirrors ?? [];
-}
+export const mirrorsOf = async (file: string, hostName: string | undefined): Promise<readonly MirrorConfig[]> =>
+  (await checkFile(file, hostName)).mirrors;

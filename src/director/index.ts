@@ -62,7 +62,6 @@ export {
   Decapsulator,
   type DecapsulatorWanted,
   describeRealServerStep,
-  REAL_SERVER_SYSCTLS,
   RealServerAgent,
   type RealServerFound,
   type RealServerOptions,

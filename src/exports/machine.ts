@@ -22,7 +22,7 @@ import { transmissionFlags } from './flags.ts';
 import { type Export, MAX_BLOCK, type TlsMode } from './types.ts';
 
 /** The only context that is offered, and the number under which it goes. */
-export const BASE_ALLOCATION = 'base:allocation';
+const BASE_ALLOCATION = 'base:allocation';
 export const BASE_ALLOCATION_ID = 1;
 /** Longest data of an option; what is longer is read past and answered. */
 export const MAX_OPTION_DATA = 65_536;

@@ -3,7 +3,11 @@
  * of the slab, in two classes of size; a request that is larger goes through its slot in pieces.
  */
 import type { BlockQueue, BlockRegion } from '../host/index.ts';
-import type { Transmission } from './transmission.ts';
+
+/** Whose request it is: it is told what came of it. */
+export interface SlotOwner {
+  completed(slot: number, result: number): void;
+}
 
 export type SlotSizes = {
   readonly small: number;
@@ -19,8 +23,8 @@ export class Slots {
   readonly slab: Uint8Array;
   readonly sizes: SlotSizes;
   readonly region: BlockRegion;
-  /** Whose request it is; undefined while free, and kept to the end when its client has gone. */
-  readonly owner: (Transmission | undefined)[];
+  /** Undefined while free; kept to the end when its client has gone. */
+  readonly owner: (SlotOwner | undefined)[];
   readonly at: Int32Array;
   readonly cookieHigh: Uint32Array;
   readonly cookieLow: Uint32Array;
@@ -47,7 +51,7 @@ export class Slots {
     this.slab = queue.slab;
     this.region = region;
     this.sizes = sizes;
-    this.owner = Array<Transmission | undefined>(n).fill(undefined);
+    this.owner = Array<SlotOwner | undefined>(n).fill(undefined);
     const largeAt = region.at + sizes.small * sizes.smallBytes;
     this.at = Int32Array.from({ length: n }, (_, i) =>
       i < sizes.small ? region.at + i * sizes.smallBytes : largeAt + (i - sizes.small) * sizes.largeBytes,
@@ -84,7 +88,7 @@ export class Slots {
     return held < 2 * (large ? this.#largeLeft : this.#smallLeft);
   }
   /** For so much data; -1 when none is free. */
-  take(owner: Transmission, bytes: number): number {
+  take(owner: SlotOwner, bytes: number): number {
     let slot = -1;
     if (bytes > this.sizes.smallBytes) {
       if (this.#largeLeft > 0) slot = this.#freeLarge[--this.#largeLeft] as number;

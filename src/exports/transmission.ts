@@ -18,7 +18,7 @@ import { nbdError } from './errors.ts';
 import { isReadOnly } from './flags.ts';
 import type { Incoming } from './incoming.ts';
 import { Outgoing } from './replies.ts';
-import type { Slots } from './slots.ts';
+import type { SlotOwner, Slots } from './slots.ts';
 import { type Agreed, blockStatus, readReply, reply, replyBytesAhead } from './speech.ts';
 import type { Export, ExportBackend } from './types.ts';
 
@@ -40,7 +40,7 @@ export type TransmissionEvents = {
 };
 export type Limits = { readonly requests: number; readonly large: number };
 
-export class Transmission {
+export class Transmission implements SlotOwner {
   readonly export: Export;
   readonly agreed: Agreed;
   readonly counters = { requests: 0, readBytes: 0, writtenBytes: 0, errors: 0 };

@@ -1,5 +1,6 @@
 export type * from './blocks.ts';
 export type * from './bpf.ts';
+export type * from './host.ts';
 export type * from './netlink.ts';
 export * from './plan/index.ts';
 export type * from './ports.ts';

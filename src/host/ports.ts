@@ -4,7 +4,6 @@
  */
 import type { Family, IpAddress, Microseconds, Milliseconds, Result, Text } from '../base/index.ts';
 import type { Link, LinkAddress, LinkSettings, MacvlanSpec, Neighbour, Route, Rule } from '../wire/index.ts';
-import type { Streams } from './streams.ts';
 
 export type Cancel = () => void;
 
@@ -216,17 +215,4 @@ export interface Files {
 export interface Sysctl {
   get(name: string): string | undefined;
   set(name: string, value: string): Result<void, HostError>;
-}
-
-/** Everything, for whoever composes. A part's driver asks only for the fields it uses. */
-export interface Host {
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly log: Log;
-  readonly sockets: Sockets;
-  readonly streams: Streams;
-  readonly network: Network;
-  readonly processes: Processes;
-  readonly files: Files;
-  readonly sysctl: Sysctl;
 }

@@ -33,7 +33,7 @@ function folder(): string {
 }
 
 /** Makes sure that the folder is ours alone before anything in it is trusted: /tmp is everybody's. */
-export function socketPath(name: string): string {
+function socketPath(name: string): string {
   const path = folder();
   try {
     mkdirSync(path, { mode: 0o700, recursive: true });

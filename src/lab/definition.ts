@@ -22,7 +22,7 @@ const isObject = (v: unknown): v is Shape => typeof v === 'object' && v !== null
 const isStrings = (v: unknown): v is readonly string[] => Array.isArray(v) && v.every((s) => typeof s === 'string');
 
 /** `192.168.1.10/24`; the length must be there, since a lab without networks is always a mistake. */
-export function isAddressWithLength(s: string): boolean {
+function isAddressWithLength(s: string): boolean {
   const [address = '', length, more] = s.split('/');
   const ip = parseIp(address);
   if (!ip.ok || length === undefined || more !== undefined || !/^\d{1,3}$/.test(length)) return false;

@@ -6,7 +6,7 @@ export type { Capture, Link } from './link.ts';
 export { Load, type LoadOptions, type LoadState, startLoad } from './load.ts';
 export { MirrorPair, PAIR, type PairHost, type PairOptions } from './mirror-pair.ts';
 export { type Offer, offer } from './offer.ts';
-export { type Answer, longestOutage, type Outage, spans } from './outages.ts';
+export { type Answer, longestOutage, type Outage } from './outages.ts';
 export type { PortState } from './plan.ts';
 export { Probe, type ProbeOptions, type ProbeTarget, startProbe, startResponder } from './probe.ts';
 export { type Exit, type Line, now, type Program, type SpawnOptions } from './program.ts';

@@ -26,7 +26,7 @@ export type Outage = {
 };
 
 /** Every span between good answers in [since, until], by time of arrival. Without loss each is about the probe's interval. */
-export function spans(
+function spans(
   answers: readonly Answer[],
   o: { readonly since: Microseconds; readonly until: Microseconds },
 ): readonly Outage[] {

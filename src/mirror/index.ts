@@ -5,6 +5,7 @@ export * from './create/index.ts';
 export * from './machine/index.ts';
 export { metadataCodecs } from './metadata/codecs.ts';
 export * from './metadata/index.ts';
+export { type PlainMirror, plainMirror } from './plain.ts';
 export * from './resource/index.ts';
 export * from './status.ts';
 export { type Unsupported, unsupported } from './supported.ts';

@@ -118,8 +118,8 @@ export type MirrorRequest =
   /** As connect with discardMyData, when what is lost is kept in an undo file in `folder` first. */
   | { readonly verb: 'resolve'; readonly folder: string }
   | { readonly verb: 'disconnect'; readonly force: boolean }
-  /** `force`: also with data that is not known to be good; what the peer has is then overwritten. */
-  | { readonly verb: 'primary'; readonly force: boolean }
+  /** `force`: also with data that is not known to be good; what the peer has is then overwritten. `only`: these volumes. */
+  | { readonly verb: 'primary'; readonly force: boolean; readonly only?: readonly number[] }
   | { readonly verb: 'secondary' }
   /** The own data is thrown away, and fetched from the peer. */
   | { readonly verb: 'invalidate'; readonly volume: number | undefined }
@@ -148,7 +148,6 @@ export type MirrorRequest =
     }
   /** Both disks have the same content, as after a copy by hand or on two blank disks: nothing is copied. */
   | { readonly verb: 'new-current-uuid'; readonly volume: number | undefined; readonly clearBitmap: boolean };
-export type MirrorVerb = MirrorRequest['verb'];
 /** `changed: false`: it was so already. The texts name what follows from it, or why it was refused and what would allow it. */
 export type MirrorAnswer =
   | { readonly ok: true; readonly changed: boolean; readonly text: Text }

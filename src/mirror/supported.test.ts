@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readDrbdConf } from '../config/index.ts';
+import { readDrbdConf } from '../config/drbd/index.ts';
 import { filesOf } from '../config/keepalived/testdata/files.ts';
 import { unsupported } from './supported.ts';
 

@@ -2,14 +2,11 @@
  * A host of the simulated world: a kernel with links, addresses and sockets, and one process on it. The process sees
  * the same ports as in production. It can be stopped, killed and started; the kernel can be frozen and lose its power.
  */
-import { familyOf, type IpAddress, isMulticast, type Microseconds, ms, ok, text } from '../base/index.ts';
+import { ms, ok, text } from '../base/index.ts';
 import type {
   Clock,
-  Datagram,
   Entropy,
-  FrameSocket,
   HostError,
-  IpSocket,
   Link,
   LinkAddress,
   Log,
@@ -17,28 +14,14 @@ import type {
   NetCommand,
   Network,
   Processes,
-  RawSocketOptions,
   Sockets,
   Sysctl,
 } from '../host/index.ts';
-import { decodeIpv6, ETHERTYPE } from '../wire/index.ts';
 import { RoutingTables } from './routing.ts';
-import type { Carried, Port, Segment } from './segment.ts';
+import type { Port, Segment } from './segment.ts';
+import { type SimInterface, SocketTable } from './sockets.ts';
 import type { World } from './world.ts';
 
-type KernelSocket = {
-  readonly o: RawSocketOptions;
-  readonly queue: Datagram[];
-  receive: (d: Datagram) => void;
-  open: boolean;
-};
-type KernelFrames = {
-  readonly ifindex: number;
-  readonly etherType: number;
-  receive: ((frame: Uint8Array, at: Microseconds) => void) | undefined;
-  readonly queue: Uint8Array[];
-};
-type Interface = { link: Link; readonly segment: Segment; readonly port: Port };
 type Kept = { readonly address: LinkAddress; cancel: (() => void) | undefined };
 
 /** Of one process: what it opened and planned dies with it. */
@@ -61,12 +44,11 @@ export type SimPorts = {
 export class SimHost {
   readonly name: string;
   readonly #world: World;
-  readonly #interfaces: Interface[] = [];
+  readonly #interfaces: SimInterface[] = [];
   readonly #addresses = new Map<string, Kept>();
   /** Its routes and rules. */
   readonly routing = new RoutingTables((c) => this.#tell(c));
-  #sockets: KernelSocket[] = [];
-  #frames: KernelFrames[] = [];
+  readonly #sockets: SocketTable;
   #watchers: ((c: NetChange) => void)[] = [];
   #changes: NetChange[] = [];
   #life: Life | undefined;
@@ -85,6 +67,15 @@ export class SimHost {
   constructor(name: string, world: World) {
     this.#world = world;
     this.name = name;
+    this.#sockets = new SocketTable({
+      now: () => world.now,
+      running: () => this.running,
+      interfaces: this.#interfaces,
+      interface: (ifindex) => this.#interface(ifindex),
+      addresses: () => [...this.#addresses.values()].map((k) => k.address),
+      holds: (address) => this.holds(address),
+      delivered: (bytes, ifindex) => this.delivered(bytes, ifindex),
+    });
   }
 
   connect(
@@ -113,7 +104,7 @@ export class SimHost {
     const port: Port = {
       name: this.name,
       carrier: () => this.#interface(ifindex)?.link.up === true && !this.#frozen,
-      arrive: (c) => this.#arrive(ifindex, c),
+      arrive: (c) => this.#sockets.arrive(ifindex, c),
     };
     this.#interfaces.push({ link, segment, port });
     segment.attach(port);
@@ -159,8 +150,7 @@ export class SimHost {
     this.#life.alive = false;
     this.#life = undefined;
     this.#stopped = false;
-    this.#sockets = [];
-    this.#frames = [];
+    this.#sockets.clear();
     this.#watchers = [];
     this.#changes = [];
   }
@@ -211,65 +201,12 @@ export class SimHost {
 
   // ------------------------------------------------------------------------------------------ kernel
 
-  #interface(ifindex: number): Interface | undefined {
+  #interface(ifindex: number): SimInterface | undefined {
     return this.#interfaces[ifindex - 2];
   }
 
-  #arrive(ifindex: number, c: Carried): void {
-    if (c.kind === 'frame') {
-      const type = ((c.bytes[12] as number) << 8) | (c.bytes[13] as number);
-      if (type === ETHERTYPE.ipv6) this.#arrive6(ifindex, c.bytes);
-      for (const f of this.#frames)
-        if (f.ifindex === ifindex && f.etherType === type && f.receive) {
-          f.queue.push(c.bytes);
-          if (this.running) this.#flushFrames(f);
-        }
-      return;
-    }
-    const forMe = isMulticast(c.destination as IpAddress) || this.#hasAddress(c.destination);
-    if (!forMe) return;
-    for (const s of this.#sockets) {
-      if (s.o.protocol !== c.protocol || s.o.family !== c.family) continue;
-      if (s.o.ifindex !== undefined && s.o.ifindex !== ifindex) continue;
-      if (isMulticast(c.destination as IpAddress) && !s.o.groups.includes(c.destination as IpAddress)) continue;
-      s.queue.push({
-        bytes: c.payload,
-        header: c.header,
-        source: c.source as IpAddress,
-        destination: c.destination as IpAddress,
-        sourcePort: undefined,
-        ttl: c.ttl,
-        ifindex,
-        at: this.#world.now,
-      });
-      this.delivered(c.payload, ifindex);
-      if (this.running) this.#flush(s);
-    }
-  }
-  /** An IPv6 packet that came as a frame: an announcement. */
-  #arrive6(ifindex: number, frame: Uint8Array): void {
-    const ip = decodeIpv6(frame.subarray(14));
-    if (!ip.ok) return;
-    for (const s of this.#sockets) {
-      if (s.o.family !== 6 || s.o.protocol !== ip.value.protocol || s.o.ifindex !== ifindex) continue;
-      const { source, destination, hopLimit: ttl, payload: bytes } = ip.value;
-      const at = this.#world.now;
-      s.queue.push({ bytes, header: undefined, source, destination, sourcePort: undefined, ttl, ifindex, at });
-      if (this.running) this.#flush(s);
-    }
-  }
-  #hasAddress(address: string): boolean {
-    return this.holds(address);
-  }
-  #flush(s: KernelSocket): void {
-    while (s.open && s.queue.length > 0) s.receive(s.queue.shift() as Datagram);
-  }
-  #flushFrames(f: KernelFrames): void {
-    while (f.receive && f.queue.length > 0) f.receive(f.queue.shift() as Uint8Array, this.#world.now);
-  }
   #deliverAll(): void {
-    for (const s of [...this.#sockets]) this.#flush(s);
-    for (const f of [...this.#frames]) this.#flushFrames(f);
+    this.#sockets.deliverAll();
     this.#deliverChanges();
   }
 
@@ -344,7 +281,7 @@ export class SimHost {
       // No world has programs to run yet.
       processes: { run: () => ({ pid: undefined, signal: () => {} }), list: () => [], watch: () => ok(() => {}) },
       network: this.#network(life),
-      sockets: this.#openSockets(life),
+      sockets: this.#sockets.ports(life),
     };
   }
 
@@ -376,85 +313,6 @@ export class SimHost {
         };
       },
       drain: () => this.#deliverChanges(),
-    };
-  }
-
-  #openSockets(life: Life): Sockets {
-    const refused = (doing: string): { ok: false; error: HostError } => ({
-      ok: false,
-      error: { code: 'ENODEV', doing: text(doing, doing) },
-    });
-    return {
-      raw: (o, receive) => {
-        const socket: KernelSocket = { o, queue: [], receive, open: true };
-        this.#sockets.push(socket);
-        const handle: IpSocket = {
-          localPort: 0,
-          drain: () => this.#flush(socket),
-          close: () => {
-            socket.open = false;
-            this.#sockets = this.#sockets.filter((s) => s !== socket);
-          },
-          send: (bytes, to) => {
-            const from = o.ifindex === undefined ? this.#interfaces[0] : this.#interface(o.ifindex);
-            if (!life.alive || !from) return refused('send');
-            if (!from.link.up) return { ok: false, error: { code: 'ENETDOWN', doing: text('send', '发送') } };
-            from.segment.send(from.port, this.#packet(o, from, bytes, to.address));
-            return ok(undefined);
-          },
-        };
-        return ok(handle);
-      },
-      udp: () => refused('UDP'),
-      frames: ({ ifindex, etherType }, receive) => {
-        const i = this.#interface(ifindex);
-        if (!i) return refused('frames');
-        const frames: KernelFrames = { ifindex, etherType, receive, queue: [] };
-        this.#frames.push(frames);
-        const handle: FrameSocket = {
-          send: (bytes) => {
-            if (life.alive) i.segment.send(i.port, { kind: 'frame', bytes: bytes.slice() });
-            return ok(undefined);
-          },
-          close: () => {
-            frames.receive = undefined;
-            this.#frames = this.#frames.filter((f) => f !== frames);
-          },
-        };
-        return ok(handle);
-      },
-    };
-  }
-  #packet(o: RawSocketOptions, from: Interface, bytes: Uint8Array, to: IpAddress): Carried {
-    const copy = bytes.slice();
-    if (o.ownHeader) {
-      const header = copy.subarray(0, 20);
-      return {
-        kind: 'ip',
-        family: 4,
-        protocol: header[9] as number,
-        source: header.subarray(12, 16).join('.'),
-        destination: header.subarray(16, 20).join('.'),
-        ttl: header[8] as number,
-        header,
-        payload: copy.subarray(20),
-      };
-    }
-    const source =
-      o.source ??
-      [...this.#addresses.values()].find(
-        (k) => k.address.ifindex === from.link.ifindex && familyOf(k.address.prefix.address) === o.family,
-      )?.address.prefix.address ??
-      '';
-    return {
-      kind: 'ip',
-      family: o.family,
-      protocol: o.protocol,
-      source,
-      destination: to,
-      ttl: o.ttl ?? 255,
-      header: undefined,
-      payload: copy,
     };
   }
 }

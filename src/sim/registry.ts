@@ -5,6 +5,7 @@ import { runDisks } from './mirror/disks.ts';
 import { runFence } from './mirror/fence.ts';
 import { runMirror } from './mirror/run.ts';
 import { runTwo } from './mirror/two.ts';
+import { runVolumes } from './mirror/volumes.ts';
 import type { Outcome } from './outcome.ts';
 import { runVrrp } from './vrrp/run.ts';
 
@@ -16,4 +17,5 @@ export const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = 
   'mirror-fencing': runFence,
   'mirror-disks': runDisks,
   'mirror-two': runTwo,
+  'mirror-volumes': runVolumes,
 };

@@ -15,7 +15,7 @@ const TRACKERS: Readonly<Record<TrackerKind, Text>> = {
   bfd: text('BFD session', 'BFD 会话'),
 };
 
-export function describeFault(f: Fault): Text {
+function describeFault(f: Fault): Text {
   switch (f.kind) {
     case 'link-missing':
       return text(`there is no interface ${f.interface}`, `没有接口 ${f.interface}`);

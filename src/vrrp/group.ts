@@ -2,7 +2,7 @@
  * Sync groups: several virtual routers that are master together or not at all. Pure; a second layer over `machine.ts`
  * that turns what one member did into events for the others.
  */
-import type { RouterState } from './machine.ts';
+import type { RouterState } from './state.ts';
 import type { Because, Effect, Event, Fault, Health } from './types.ts';
 
 export type Member = { readonly name: string; readonly state: RouterState };

@@ -13,9 +13,10 @@ import { packAddresses } from '../wire/index.ts';
 import type { HmacAuthentication, Instance } from './config.ts';
 import { exampleAddress, exampleInstance } from './example.ts';
 import { SocketHub } from './hub.ts';
-import { type RouterState, step } from './machine.ts';
+import { step } from './machine.ts';
 import { advertPacket, type Counters, ownChecksum } from './packets.ts';
 import { VirtualRouter } from './router.ts';
+import type { RouterState } from './state.ts';
 import type { Event } from './types.ts';
 
 const runs = Number(process.env['HOLDFAST_FUZZ'] ?? 5_000);

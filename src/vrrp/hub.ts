@@ -36,7 +36,7 @@ const keyOf = (s: ChannelSpec): string =>
   [s.family, s.protocol, s.ifindex ?? '*', s.group ?? 'unicast', s.source ?? '', s.ttl ?? ''].join(' ');
 
 /** The VRID of a packet of either protocol, or -1 where it is too short to have one. */
-export function vridOf(protocol: number, b: Uint8Array): number {
+function vridOf(protocol: number, b: Uint8Array): number {
   const at = protocol === IP_PROTOCOL.ah ? ((b[1] ?? 0) + 2) * 4 + 1 : 1;
   return b[at] ?? -1;
 }

@@ -1,6 +1,6 @@
 export type * from './config.ts';
 export type { GroupStatus, InstanceStatus, LastWill, VrrpOptions, VrrpPorts, VrrpStatus } from './contract.ts';
-export { describeBecause, describeDrop, describeFault, describeOddity } from './describe.ts';
+export { describeBecause, describeDrop, describeOddity } from './describe.ts';
 export { Vrrp } from './driver.ts';
 export { exampleAddress, exampleConfig, exampleGroup, exampleInstance } from './example.ts';
 export type { GroupStateName } from './group.ts';

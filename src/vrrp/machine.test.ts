@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { type IpAddress, us } from '../base/index.ts';
 import type { Instance } from './config.ts';
 import { exampleInstance } from './example.ts';
-import { deadline, initialState, type RouterConfig, type RouterState, step } from './machine.ts';
+import { step } from './machine.ts';
+import { deadline, initialState, type RouterConfig, type RouterState } from './state.ts';
 import { masterDownTime, skewTime } from './timers.ts';
 import type { Effect, Event, Fault, Health } from './types.ts';
 

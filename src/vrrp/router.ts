@@ -4,10 +4,9 @@ import type { Datagram, HostError, LinkAddress, Network } from '../host/index.ts
 import { IP_PROTOCOL, packAddresses, type VrrpChecksum } from '../wire/index.ts';
 import type { Instance, UnicastPeer } from './config.ts';
 import type { Attachment, SocketHub } from './hub.ts';
-import type { RouterConfig, RouterState } from './machine.ts';
-import { initialState } from './machine.ts';
 import { addressesThatFit, advertPacket, type Counters, ownChecksum, repeatable, repeatPacket } from './packets.ts';
 import { type Drop, type DropKind, type Oddity, passwordBytes, receive, sameBytes } from './receive.ts';
+import { initialState, type RouterConfig, type RouterState } from './state.ts';
 import { decidesTies, heardFirst } from './ties.ts';
 import type { Event, Fault } from './types.ts';
 

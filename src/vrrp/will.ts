@@ -14,7 +14,7 @@ const NEVER = us(Infinity);
  * than a third of the window that peers allow, and no more than the least time in which a process that starts again
  * becomes master: its first advert is younger than the will then.
  */
-export function goodFor(i: Instance): Microseconds {
+function goodFor(i: Instance): Microseconds {
   if (!i.hmac || i.hmac.mode === 'receive-only') return NEVER;
   return us(Math.min(i.hmac.window / 3, i.downTimerAdverts * i.advertInterval));
 }

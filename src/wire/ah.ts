@@ -54,7 +54,7 @@ export function encodeAh(p: AhPacket): Uint8Array {
  * checksum. keepalived leaves the TTL in for multicast, where nobody may change it, so it is a parameter here.
  * `header` carries the total length and id as sent; IP options are not expected and count as they stand.
  */
-export function ahIcv(
+function ahIcv(
   key: Uint8Array,
   header: Uint8Array,
   authenticated: Uint8Array,

@@ -49,7 +49,7 @@ const TYPES: Readonly<Record<Family, readonly (readonly [number, IcmpMessage['ki
 };
 
 /** ICMP's checksum stands alone, ICMPv6's covers the pseudo-header (RFC 4443 section 2.3). */
-export const icmpChecksumStart = (path: IcmpPath, length: number): number =>
+const icmpChecksumStart = (path: IcmpPath, length: number): number =>
   path.family === 4 ? 0 : sumPseudoHeader(path.source, path.destination, IP_PROTOCOL.icmpv6, length);
 
 export function decodeIcmp(b: Uint8Array, path: IcmpPath): Result<IcmpMessage, IcmpError> {

@@ -1,4 +1,4 @@
-import { type Brand, err, type IpAddress, ipBytes, isMulticast, ok, type Result } from '../base/index.ts';
+import { type Brand, type IpAddress, ipBytes, isMulticast } from '../base/index.ts';
 
 /**
  * A hardware address in its canonical text, lower case with colons: `00:00:5e:00:01:34`. Six bytes on Ethernet,
@@ -23,13 +23,6 @@ export function macBytes(mac: MacAddress): Uint8Array {
   const out = new Uint8Array((mac.length + 1) / 3);
   for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(mac.slice(i * 3, i * 3 + 2), 16);
   return out;
-}
-
-/** Accepts six or twenty bytes, either case, separated by colons. */
-export function parseMac(s: string): Result<MacAddress, 'not-a-mac'> {
-  return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}((:[0-9a-f]{2}){14})?$/i.test(s)
-    ? ok(s.toLowerCase() as MacAddress)
-    : err('not-a-mac');
 }
 
 /** Where a group's frames go on Ethernet: RFC 1112 section 6.4 (low 23 bits), RFC 2464 section 7 (low 32 bits). `group` must be multicast. */

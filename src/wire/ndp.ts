@@ -18,7 +18,7 @@ import { sumPseudoHeader } from './pseudo.ts';
 import { type Short, short } from './short.ts';
 import type { TransportPath } from './udp.ts';
 
-export const ALL_NODES = 'ff02::1' as IpAddress;
+const ALL_NODES = 'ff02::1' as IpAddress;
 
 export type NdpOption =
   | { readonly kind: 'source-link-layer' | 'target-link-layer'; readonly mac: MacAddress }

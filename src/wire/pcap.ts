@@ -154,13 +154,13 @@ function timestampResolution(v: DataView, start: number, end: number, little: bo
 }
 
 /** What stands at the head of a classic file, written before its first packet. One file has one link type. */
-export function encodePcapHeader(linkType: number): Uint8Array {
+function encodePcapHeader(linkType: number): Uint8Array {
   const w = new ByteWriter(FILE_HEADER).u32(MAGIC_MICROSECONDS).u16(2).u16(4);
   return w.zeros(8).u32(MAX_PACKET).u32(linkType).done();
 }
 
 /** One record, to be appended to a file: captures are written as they happen. */
-export function encodePcapRecord(p: Omit<CapturedPacket, 'linkType'>): Uint8Array {
+function encodePcapRecord(p: Omit<CapturedPacket, 'linkType'>): Uint8Array {
   return new ByteWriter(RECORD_HEADER + p.bytes.length)
     .u32(Math.floor(p.at / 1_000_000))
     .u32(p.at % 1_000_000)

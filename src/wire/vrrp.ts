@@ -22,14 +22,14 @@ import { sumAddress, sumPseudoHeader } from './pseudo.ts';
 import { type Short, short } from './short.ts';
 
 /** IANA's groups. Both can be changed by configuration. */
-export const VRRP_GROUP: Readonly<Record<Family, IpAddress>> = {
+const VRRP_GROUP: Readonly<Record<Family, IpAddress>> = {
   4: '224.0.0.18' as IpAddress,
   6: 'ff02::12' as IpAddress,
 };
 /** What a version 2 packet says of its authentication; any other number may arrive. */
 export const VRRP_AUTH = { none: 0, password: 1, ah: 2 } as const;
 /** Bytes of authentication data that end every version 2 packet. */
-export const VRRP_AUTH_LENGTH = 8;
+const VRRP_AUTH_LENGTH = 8;
 
 /**
  * What the checksum covers besides the packet itself.

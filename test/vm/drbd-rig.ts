@@ -140,18 +140,41 @@ export class DrbdRig {
         : { ours: this.image('kern'), kern: '/dev/vdb' };
     const places = [first, { ours: this.image('ours', 1), kern: '/dev/vdc' }].slice(0, this.#volumes);
     const relay = way === 'relay' ? ADDRESS.relay : undefined;
-    const conf = (a: Addresses, s?: Settings): string => confOf(places, a, both, s);
-    this.#forKernel = conf({ ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, sides.kern);
-    writeFileSync(
-      join(this.folder, 'drbd.conf'),
-      conf({ ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, sides.ours),
-    );
+    const conf = (volumes: number, a: Addresses, s?: Settings): string => confOf(places.slice(0, volumes), a, both, s);
+    this.#confFor = {
+      kern: (n, s) => conf(n, { ours: relay ?? ADDRESS.ours, kern: ADDRESS.kern }, s ?? sides.kern),
+      ours: (n, s) => conf(n, { ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, s ?? sides.ours),
+    };
+    this.#forKernel = this.#confFor.kern(places.length);
+    writeFileSync(join(this.folder, 'drbd.conf'), this.#confFor.ours(places.length));
     // The kernel refuses to go down in the midst of a handshake: it is asked until it has.
     const down = 'drbdadm down r0 2>/dev/null || true';
     const gone = `for i in $(seq 100); do ${down}; grep -q '^ *0:' /proc/drbd || break; sleep 0.2; done`;
     await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vd?`, this.#forKernel);
   }
   #forKernel = '';
+  #confFor: Record<'ours' | 'kern', (volumes: number, s?: Settings) => string> = { ours: () => '', kern: () => '' };
+  /** The file of that side names so many volumes from now on, which is taken over while it runs. */
+  async adjust(host: 'ours' | 'kern', volumes: number): Promise<void> {
+    const conf = this.#confFor[host](volumes);
+    if (host === 'kern') await this.sh('cat > /etc/drbd.conf; drbdadm adjust r0', conf);
+    else await this.#takeOver(conf);
+  }
+  /** The file of our side alone says something else now, and our process takes that over as it runs. Returns what was said of it. */
+  adjustOurs(ours: Settings): Promise<string> {
+    return this.#takeOver(this.#confFor.ours(this.#volumes, ours));
+  }
+  async #takeOver(conf: string): Promise<string> {
+    writeFileSync(join(this.folder, 'drbd.conf'), conf);
+    const { promise, resolve: end } = Promise.withResolvers<{ code: unknown; said: string }>();
+    const env = { ...process.env, HOLDFAST_LANG: 'en' };
+    execFile(holdfast, ['mirror', 'adjust', 'r0', '--socket', this.#socket], { env }, (e, out, err) =>
+      end({ code: e === null ? 0 : e.code, said: out + err }),
+    );
+    const { code, said } = await promise;
+    assert.equal(code, 0, said);
+    return said;
+  }
   /** After a power cut, up to the resource that looks for us. */
   async powerOn(): Promise<void> {
     await this.vm.powerOn();

@@ -5,8 +5,7 @@ import { err, ok, type Result, type Text, text } from '../../base/index.ts';
 import { EXIT } from '../../daemon/index.ts';
 import type { LbArguments } from './arguments.ts';
 import { findServer, findService } from './names.ts';
-import { askDocument, type Failure, tell } from './talk.ts';
-import type { Outcome } from './verbs.ts';
+import { askDocument, type Failure, type Outcome, tell } from './talk.ts';
 
 const wrong = (words: Text): Result<never, Failure> => err({ text: words, code: EXIT.wrong });
 type Target = { readonly service: LbService; readonly server: LbServer };

@@ -4,8 +4,7 @@ import { err, type Language, ok, type Result, type Text, text } from '../../base
 import { EXIT, lbProbe } from '../../daemon/index.ts';
 import type { LbArguments } from './arguments.ts';
 import { findService } from './names.ts';
-import { askDocument, type Failure } from './talk.ts';
-import type { Outcome } from './verbs.ts';
+import { askDocument, type Failure, type Outcome } from './talk.ts';
 
 export async function check(a: LbArguments): Promise<Outcome> {
   const [name] = a.names;

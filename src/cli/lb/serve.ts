@@ -9,8 +9,7 @@ import type { LbDocument } from '../../api/index.ts';
 import { err, text } from '../../base/index.ts';
 import { EXIT } from '../../daemon/index.ts';
 import type { LbArguments } from './arguments.ts';
-import { askDocument } from './talk.ts';
-import type { Outcome } from './verbs.ts';
+import { askDocument, type Outcome } from './talk.ts';
 
 type Place = { readonly path: string } | { readonly host: string; readonly port: number };
 export function parsePlace(word: string): Place | undefined {

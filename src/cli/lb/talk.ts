@@ -7,6 +7,8 @@ import { type AskError, ask } from '../ask.ts';
 import type { LbArguments } from './arguments.ts';
 
 export type Failure = { readonly text: Text; readonly code: number };
+/** The exit code of a command. */
+export type Outcome = Result<number, Failure>;
 
 const codeOf = (kind: AskError['kind']): number =>
   kind === 'not-running' ? EXIT.notRunning : kind === 'not-permitted' ? EXIT.notPermitted : EXIT.noAnswer;

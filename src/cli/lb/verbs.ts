@@ -11,9 +11,8 @@ import { findService } from './names.ts';
 import { ratesOf } from './rates.ts';
 import { lbTroubles, renderConns, renderLb, renderTop } from './render.ts';
 import { serveMetrics } from './serve.ts';
-import { askDocument, type Failure } from './talk.ts';
+import { askDocument, type Failure, type Outcome } from './talk.ts';
 
-export type Outcome = Result<number, Failure>;
 export type LbVerb = {
   readonly name: string;
   readonly arguments: string;

@@ -129,7 +129,7 @@ async function connectToo(name: string, socket: string, put: (mark: '✗', t: Te
 }
 
 /** One line for each change, and one below each that is refused. Pure. */
-export function describeChanges(name: string, changes: readonly MirrorAdjustChange[], language: Language): string {
+function describeChanges(name: string, changes: readonly MirrorAdjustChange[], language: Language): string {
   if (changes.length === 0) return '';
   const rows = changes.map((c) => [
     c.takes === 'refused' ? '✗' : '~',

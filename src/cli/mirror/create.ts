@@ -10,7 +10,8 @@ const USAGE = text(
   '用法：holdfast mirror create 名称 --file 文件 [--host 名称] [--dry-run] [--accept-data-loss=名称]',
 );
 export const THERE_ARE_CHANGES = 9;
-type Plan = Extract<ReturnType<Awaited<ReturnType<typeof mirrorCreate>>['planCreate']>, { ok: true }>['value'];
+type Planned = Awaited<ReturnType<Awaited<ReturnType<typeof mirrorCreate>>['planCreate']>>;
+type Plan = Extract<Planned, { ok: true }>['value'];
 
 export async function create(argv: readonly string[]): Promise<number> {
   const parsed = wordsOf(() => options(argv));
@@ -24,7 +25,7 @@ export async function create(argv: readonly string[]): Promise<number> {
     return EXIT.wrong;
   }
   const { planCreate } = await mirrorCreate();
-  const plan = planCreate(name, values.file, values.host, values['accept-data-loss']);
+  const plan = await planCreate(name, values.file, values.host, values['accept-data-loss']);
   if (!plan.ok) {
     const { checked } = plan.error;
     for (const d of checked?.diagnostics ?? [])

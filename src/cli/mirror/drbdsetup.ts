@@ -1,5 +1,6 @@
 /** What drbdsetup and drbdadm print of a running resource: `status`, `cstate`, `dstate`, `role`, `get-gi`. Pure. */
 import type { MirrorStatus, VolumeStatus } from '../../api/index.ts';
+import { isDrbdConnected } from '../../wire/index.ts';
 import { percent, share } from './amounts.ts';
 
 export type StatusView = { readonly verbose: boolean; readonly statistics: boolean };
@@ -7,23 +8,10 @@ export type StatusView = { readonly verbose: boolean; readonly statistics: boole
 /** 8.4 has one word for connection and resync; status and events2 have two. */
 export const connectionName = (c: MirrorStatus['connection']): string => {
   if (c === 'WFConnection' || c === 'WFReportParams') return 'Connecting';
-  return isConnected(c) ? 'Connected' : c;
+  return isDrbdConnected(c) ? 'Connected' : c;
 };
-const BEFORE_CONNECTED: ReadonlySet<string> = new Set([
-  'StandAlone',
-  'Disconnecting',
-  'Unconnected',
-  'Timeout',
-  'BrokenPipe',
-  'NetworkFailure',
-  'ProtocolError',
-  'TearDown',
-  'WFConnection',
-  'WFReportParams',
-]);
-export const isConnected = (c: MirrorStatus['connection']): boolean => !BEFORE_CONNECTED.has(c);
 export const replicationName = (c: MirrorStatus['connection']): string => {
-  if (!isConnected(c)) return 'Off';
+  if (!isDrbdConnected(c)) return 'Off';
   return c === 'Connected' ? 'Established' : c;
 };
 const ORDERING = { b: 'barrier', f: 'flush', d: 'drain', n: 'none' } as const;
@@ -69,7 +57,7 @@ export function statusText(m: MirrorStatus, view: StatusView): string {
 }
 function peerText(m: MirrorStatus, view: StatusView): string {
   if (m.connection === 'StandAlone') return '';
-  const connected = isConnected(m.connection);
+  const connected = isDrbdConnected(m.connection);
   const state = connected && !view.verbose ? '' : ` connection:${connectionName(m.connection)}`;
   const role = connected || view.verbose ? ` role:${m.volumes[0]?.peerRole ?? 'Unknown'}` : '';
   const head = `  ${m.peer}${state}${role}\n`;
@@ -123,7 +111,7 @@ export function identifiers(m: MirrorStatus, v: VolumeStatus): string {
     consistent,
     upToDate,
     v.role === 'Primary',
-    isConnected(m.connection),
+    isDrbdConnected(m.connection),
     false,
     peerOutdated,
     v.crashedPrimary,

@@ -43,7 +43,7 @@ export async function dump(tool: 'mirror' | 'drbdadm', argv: readonly string[]):
     return tool === 'mirror' ? EXIT.refused : DRBDSETUP_EXIT.driver;
   }
   const { dumpMirror } = await mirrorDump();
-  const texts = dumpMirror(name, file, values.host, new Date().toISOString());
+  const texts = await dumpMirror(name, file, values.host, new Date().toISOString());
   if (!texts.ok) {
     process.stderr.write(`holdfast: ${texts.error[language]}\n`);
     return EXIT.failed;

@@ -4,8 +4,8 @@ import { languageOf, renderDiagnostic, text } from '../../base/index.ts';
 import { mirrorFiles } from '../../daemon/index.ts';
 
 type Files = Awaited<ReturnType<typeof mirrorFiles>>;
-type Result = ReturnType<Files['readDrbd']>;
-type Config = NonNullable<Result['config']>;
+type Format = Awaited<ReturnType<Files['drbdFormat']>>;
+type Config = NonNullable<Awaited<ReturnType<Files['readDrbd']>>['config']>;
 type Resource = Config['resources'][number];
 
 /** drbdadm: 1 the resource is not defined, 10 the file is refused. */
@@ -49,7 +49,8 @@ export async function drbdadmFromFile(argv: readonly string[]): Promise<number |
   const files = await mirrorFiles();
   const hostName = process.env['__DRBD_NODE__'] ?? files.thisHost();
   const file = values['config-file'] ?? DEFAULT_FILE;
-  const r = files.readDrbd(file, hostName);
+  const r = await files.readDrbd(file, hostName);
+  const format = await files.drbdFormat();
   const language = languageOf(process.env, values.lang);
   const lineAt = (path: string, line: number): string | undefined => r.sources.get(path)?.split('\n')[line - 1];
   for (const d of r.diagnostics)
@@ -66,10 +67,10 @@ export async function drbdadmFromFile(argv: readonly string[]): Promise<number |
   }
   const out = dry
     ? chosen
-        .flatMap((x) => (x.run.kind === 'here' ? files.dryRunUp(x.run) : []))
+        .flatMap((x) => (x.run.kind === 'here' ? format.dryRunUp(x.run) : []))
         .map((l) => `${l}\n`)
         .join('')
-    : print(files, r.config, chosen, { verb, names, file, hostName });
+    : print(format, r.config, chosen, { verb, names, file, hostName });
   process.stdout.write(out);
   return DRBDADM_EXIT.done;
 }
@@ -103,11 +104,11 @@ type Asked = {
   readonly file: string;
   readonly hostName: string;
 };
-function print(files: Files, c: Config, chosen: readonly Resource[], { verb, names, file, hostName }: Asked): string {
+function print(format: Format, c: Config, chosen: readonly Resource[], { verb, names, file, hostName }: Asked): string {
   if (verb === 'dump')
     return names.length === 0 || names.includes('all')
-      ? files.describeDrbdConf(c, file, hostName)
-      : chosen.map((r) => files.describeDrbdResource(r, hostName)).join('');
+      ? format.describeDrbdConf(c, file, hostName)
+      : chosen.map((r) => format.describeDrbdResource(r, hostName)).join('');
   if (verb === 'sh-resources') return `${chosen.map((r) => r.name).join(' ')}\n`;
   if (verb === 'sh-mod-parms') return `minor_count=${c.written.global.get('minor-count')?.value ?? MINOR_COUNT}\n`;
   const lines = chosen.flatMap((r) => {

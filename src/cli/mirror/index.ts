@@ -69,7 +69,7 @@ async function run(tool: Tool, argv: readonly string[]): Promise<number> {
   return outcome.error.code;
 }
 
-export async function runningOf(flags: Flags): Promise<Result<Running, Failure>> {
+async function runningOf(flags: Flags): Promise<Result<Running, Failure>> {
   const r = await running(flags.socket);
   if (r.ok) return r;
   const code = { 'not-running': EXIT.notRunning, 'not-permitted': EXIT.notPermitted, 'no-answer': EXIT.noAnswer };
@@ -78,7 +78,7 @@ export async function runningOf(flags: Flags): Promise<Result<Running, Failure>>
 
 type Found = { readonly mirror: MirrorStatus; readonly volume: number | undefined; readonly typed: string };
 /** Mirrors that were named, or all. */
-export function findMirrors(d: MirrorDocument, targets: readonly Target[]): Result<readonly Found[], Text> {
+function findMirrors(d: MirrorDocument, targets: readonly Target[]): Result<readonly Found[], Text> {
   const every = d.mirrors.map((m) => ({ mirror: m, volume: undefined, typed: m.name }));
   if (targets.length === 0) return ok(every);
   const out: Found[] = [];

@@ -59,7 +59,7 @@ const ofVolume =
 const ACCEPT = 'accept-data-loss';
 
 /** drbdsetup's and drbdadm's sizes: sectors without suffix. */
-export function readSize(typed: string | boolean | undefined): Result<Bytes | undefined, Text> {
+function readSize(typed: string | boolean | undefined): Result<Bytes | undefined, Text> {
   if (typed === undefined) return ok(undefined);
   const m = /^(\d{1,15})\s?(s|[KMGT](?:iB)?|B)?$/i.exec(String(typed));
   if (!m) return err(text(`'${typed}' is no size; write 100GiB`, `'${typed}' 不是大小；例如 100GiB`));

@@ -11,10 +11,7 @@ const stepOf = (part: number): number => Math.floor(part * PLAIN_STEPS + 1e-9);
 const REDRAW = '\r\u001b[K';
 
 /** A volume's resync or verify, `data/0 resync [####....] ...`; undefined: none is under way. */
-export function progressOf(
-  m: MirrorStatus,
-  language: Language,
-): { readonly line: string; readonly part: number } | undefined {
+function progressOf(m: MirrorStatus, language: Language): { readonly line: string; readonly part: number } | undefined {
   const v = m.volumes.find((one) => one.sync !== undefined);
   if (v?.sync === undefined) return undefined;
   const word = v.sync.kind === 'verify' ? text('verify', '校验') : text('resync', '重新同步');

@@ -1,9 +1,9 @@
 /** `holdfast mirror status` for people. Pure: the same document gives the same screen. */
 import type { MirrorDocument, MirrorStatus, SyncProgress, VolumeStatus } from '../../api/index.ts';
 import { type Language, type Text, text } from '../../base/index.ts';
+import { isDrbdConnected } from '../../wire/index.ts';
 import { table } from '../table.ts';
 import { percent, rate, share, size, span } from './amounts.ts';
-import { isConnected } from './drbdsetup.ts';
 
 type Mark = '✓' | '~' | '!' | '✗';
 type State = { readonly mark: Mark; readonly word: Text };
@@ -121,7 +121,7 @@ export function renderMirrors(d: MirrorDocument, language: Language): string {
       return [
         m.volumes.length > 1 ? `${m.name}/${v.volume}` : m.name,
         `${m.host} ${role(v.role, language)}`,
-        `${m.peer} ${isConnected(m.connection) ? role(v.peerRole, language) : '-'}`,
+        `${m.peer} ${isDrbdConnected(m.connection) ? role(v.peerRole, language) : '-'}`,
         `${mark} ${word[language]}`,
         `${v.disk}/${v.peerDisk}`,
         size(v.size),

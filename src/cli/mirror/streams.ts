@@ -108,7 +108,7 @@ export type WaitOptions = {
   readonly limitMs: number | undefined;
 };
 /** Shows progress meanwhile, on standard error. 0, 5 when the time is over, 1 where it would wait in vain. */
-export async function waitFor(what: WaitFor, names: readonly string[], o: WaitOptions): Promise<number> {
+async function waitFor(what: WaitFor, names: readonly string[], o: WaitOptions): Promise<number> {
   const { language } = o;
   const progress = new Progress((s) => process.stderr.write(s), process.stderr.isTTY === true);
   const state = new Map<string, 'done' | 'wait' | 'never'>(names.map((n) => [n, 'wait']));

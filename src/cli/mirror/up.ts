@@ -45,7 +45,7 @@ export async function up(tool: 'mirror' | 'drbdadm' | 'drbdsetup', argv: readonl
   const file =
     values.file ?? values['config-file'] ?? (tool === 'drbdadm' ? DEFAULT_FILE.drbdadm : DEFAULT_FILE.mirror);
   const { namesIn, startKept } = await startMirror();
-  const names = positionals.includes('all') ? namesIn(file, values.host) : positionals;
+  const names = positionals.includes('all') ? await namesIn(file, values.host) : positionals;
   let worst = 0;
   for (const name of names) {
     const code = await upOne(name, file, values, language, startKept);

@@ -1,6 +1,7 @@
 /** A drbd.conf as `drbdadm dump` prints it: 8.3 spellings in their places of now, secrets masked. Pure. */
 import { MASK } from './dry-run.ts';
 import { nameOf } from './hosts.ts';
+import type { DrbdResource } from './mirror.ts';
 import type {
   AddressGiven,
   ConnectionGiven,
@@ -11,7 +12,7 @@ import type {
   ResourceGiven,
   VolumeGiven,
 } from './model.ts';
-import type { DrbdConfig, DrbdResource } from './reader.ts';
+import type { DrbdConfig } from './reader.ts';
 
 type Lines = readonly string[];
 const INDENT = '    ';

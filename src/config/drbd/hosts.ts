@@ -12,7 +12,7 @@ export const sameHost = (a: string, b: string): boolean => a === b || firstLabel
 export const nameOf = (h: HostGiven): string =>
   h.kind === 'floating' ? (h.address ? h.address.value.address : (h.names[0]?.text ?? '')) : (h.names[0]?.text ?? '');
 
-export function findMe(r: ResourceGiven, me: Me): HostGiven | undefined {
+function findMe(r: ResourceGiven, me: Me): HostGiven | undefined {
   const named = r.hosts.filter((h) => h.kind === 'on');
   const whole = named.find((h) => h.names.some((n) => n.text === me.hostName));
   if (whole) return whole;

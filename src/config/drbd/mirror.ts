@@ -15,6 +15,12 @@ export type Run =
   | { readonly kind: 'refused'; readonly why: Text }
   /** Told as an error. */
   | { readonly kind: 'wrong' };
+export type DrbdResource = {
+  readonly name: string;
+  readonly at: Place;
+  readonly written: ResourceGiven;
+  readonly run: Run;
+};
 /** What the file says for it, after inheritance and before defaults. */
 export type Said = {
   readonly resource: readonly Given[];

@@ -3,6 +3,7 @@
  * Source: drbd.conf(5) of 8.4 and of 9; ranges as the tools of 8.4 tell them (drbdsetup xml-help).
  */
 import { type Text, text } from '../../base/index.ts';
+import { MIRROR_HANDLERS } from '../../mirror/config.ts';
 
 export type SectionName = 'global' | 'options' | 'disk' | 'net' | 'startup' | 'handlers' | 'proxy';
 
@@ -217,22 +218,8 @@ const STARTUP = rows('startup', {
   'become-primary-on': [string(), used],
 });
 
-const HANDLER_NAMES = [
-  'pri-on-incon-degr',
-  'pri-lost-after-sb',
-  'pri-lost',
-  'fence-peer',
-  'unfence-peer',
-  'local-io-error',
-  'initial-split-brain',
-  'split-brain',
-  'before-resync-target',
-  'after-resync-target',
-  'before-resync-source',
-  'out-of-sync',
-];
 const HANDLERS = [
-  ...rows('handlers', Object.fromEntries(HANDLER_NAMES.map((n) => [n, [string(), used] as const]))),
+  ...rows('handlers', Object.fromEntries(MIRROR_HANDLERS.map((n) => [n, [string(), used] as const]))),
   ...rows('handlers', {
     'quorum-lost': [string(), MANY_NODES],
     disconnected: [string(), needs('DRBD 9.1', 'DRBD 9.1')],

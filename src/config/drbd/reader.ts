@@ -4,8 +4,8 @@ import type { MirrorConfig } from '../../mirror/config.ts';
 import { Report } from '../keepalived/report.ts';
 import type { FileSource } from '../keepalived/text/includes.ts';
 import { Files } from './includes.ts';
-import { buildRun, type Claim, type Run } from './mirror.ts';
-import { type FileGiven, noSections, type ResourceGiven } from './model.ts';
+import { buildRun, type Claim, type DrbdResource } from './mirror.ts';
+import { type FileGiven, noSections } from './model.ts';
 import { optionRow, optionsOf } from './options.ts';
 import { readResource } from './resource.ts';
 import { resolveResyncAfter } from './resync-after.ts';
@@ -20,12 +20,6 @@ export type DrbdReadOptions = {
   readonly addresses?: readonly IpAddress[];
   /** Permission bits of a file, where they can be had: one that others may read should hold no secret. */
   readonly mode?: (path: string) => number | undefined;
-};
-export type DrbdResource = {
-  readonly name: string;
-  readonly at: Place;
-  readonly written: ResourceGiven;
-  readonly run: Run;
 };
 export type DrbdConfig = {
   readonly written: FileGiven;

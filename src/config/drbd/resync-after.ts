@@ -2,7 +2,7 @@
 import { type Text, text } from '../../base/index.ts';
 import type { MirrorConfig, VolumeConfig } from '../../mirror/config.ts';
 import type { Report } from '../keepalived/report.ts';
-import type { DrbdResource } from './reader.ts';
+import type { DrbdResource } from './mirror.ts';
 
 const NOBODY = '-1';
 const MINOR = /^\d+$/;

@@ -10,7 +10,7 @@ export type ClusterLink = {
   readonly prefer: readonly string[];
 };
 /** The link of a host that is written as one address. */
-export const ONLY_LINK = 'lan';
+const ONLY_LINK = 'lan';
 const IPV4_SUBNET = 3;
 const IPV6_SUBNET = 8;
 

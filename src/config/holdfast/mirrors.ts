@@ -1,17 +1,17 @@
 /** The `mirrors` section as this host would run each of them. */
 import { bytes, type IpAddress, ms, type Place, text } from '../../base/index.ts';
-import type {
-  DigestName,
-  MetadataPlace,
-  MirrorConfig,
-  NetOptions,
-  ReplicationProtocol,
-  VolumeConfig,
+import {
+  type DigestName,
+  type MetadataPlace,
+  MIRROR_HANDLERS,
+  type MirrorConfig,
+  type NetOptions,
+  type ReplicationProtocol,
+  type VolumeConfig,
 } from '../../mirror/config.ts';
 import type { Report } from '../keepalived/report.ts';
 import { nearest } from '../keepalived/suggest.ts';
 import type { ClusterHost } from './hosts.ts';
-import { HANDLER_KEYS } from './root.ts';
 import type { Tree } from './tree.ts';
 
 const MODES: Readonly<Record<string, ReplicationProtocol>> = {
@@ -79,7 +79,7 @@ export function buildMirror(name: string, t: Tree, c: MirrorContext, claim: Clai
     net,
     onNoDataAccessible: o.word('on-no-data', 'io-error'),
     handlers: Object.fromEntries(
-      HANDLER_KEYS.flatMap((h) => {
+      MIRROR_HANDLERS.flatMap((h) => {
         const command = o.in('handlers').tree(h)?.value;
         return command === undefined ? [] : [[h, String(command)]];
       }),

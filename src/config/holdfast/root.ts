@@ -1,5 +1,6 @@
 /** The sections of a holdfast.yaml. What a later version will read is named here already, so that nothing is mistaken for a typing error. */
 import { text } from '../../base/index.ts';
+import { MIRROR_HANDLERS } from '../../mirror/config.ts';
 import {
   count,
   either,
@@ -63,20 +64,6 @@ const SPLIT = {
   ),
   'two-primaries': key(oneOf('disconnect', 'violently-as0p', 'call-pri-lost-after-sb'), 'with two', '有两个主'),
 };
-export const HANDLER_KEYS = [
-  'pri-on-incon-degr',
-  'pri-lost-after-sb',
-  'pri-lost',
-  'fence-peer',
-  'unfence-peer',
-  'local-io-error',
-  'initial-split-brain',
-  'split-brain',
-  'before-resync-target',
-  'after-resync-target',
-  'before-resync-source',
-  'out-of-sync',
-] as const;
 
 const MIRROR = object({
   ...VOLUME,
@@ -148,7 +135,9 @@ const MIRROR = object({
   ),
   handlers: key(
     object(
-      Object.fromEntries(HANDLER_KEYS.map((h) => [h, key(scalar({ kind: 'text' }), 'a shell command', 'shell 命令')])),
+      Object.fromEntries(
+        MIRROR_HANDLERS.map((h) => [h, key(scalar({ kind: 'text' }), 'a shell command', 'shell 命令')]),
+      ),
     ),
     'commands that are run at events',
     '事件发生时运行的命令',

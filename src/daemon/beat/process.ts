@@ -1,7 +1,7 @@
 /** The beat process as the kernel sees it: its scheduling, and how long the machine has been up. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Microseconds, seconds, text } from '../../base/index.ts';
-import type { ProcessSettings } from '../../config/index.ts';
+import type { ProcessSettings } from '../../config/keepalived/index.ts';
 import type { Log } from '../../host/index.ts';
 import { type Addon, setPriority } from '../../host/linux/index.ts';
 import { failureText } from '../handover/namespace.ts';

@@ -40,7 +40,7 @@ export function pidPaths(p: PidPlaces): PidPaths {
   return { main, vrrp, checkers, socket, ledger: socket.replace(/\.sock$/, '.ipvs') };
 }
 const dropExtension = (pidFile: string): string => pidFile.replace(/\.pid$/, '');
-export const socketBeside = (pidFile: string): string => `${dropExtension(pidFile)}.sock`;
+const socketBeside = (pidFile: string): string => `${dropExtension(pidFile)}.sock`;
 
 /** The pid in the file if such a process runs and is a keepalived or ours: pids are used again, also across a boot. */
 export function runningPid(path: string): number | undefined {

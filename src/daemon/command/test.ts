@@ -1,8 +1,9 @@
 /** `-t`: everything that is wrong with a file, with its place, and an exit status. */
 import { writeFileSync } from 'node:fs';
 import type { Language } from '../../base/index.ts';
-import type { KeepalivedConfig } from '../../config/index.ts';
-import { type Reading, readFile, render } from '../reader/read.ts';
+import type { KeepalivedConfig } from '../../config/keepalived/index.ts';
+import { readFile, render } from '../reader/read.ts';
+import type { Reading } from '../reader/reading.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { runsUnguarded, systemPaths } from '../scripts/check.ts';
 import { EXIT, KEEPALIVED_TEST } from './exit-codes.ts';

@@ -5,8 +5,7 @@ import { parseArgs } from 'node:util';
 import { err, ok, parseIp, type Result, type Text, text, verbatim } from '../../base/index.ts';
 import type { TlsMode } from '../../exports/index.ts';
 import type { StreamAddress, TlsFiles } from '../../host/index.ts';
-
-const DEFAULT_PORT = 10809;
+import { NBD_PORT } from '../../wire/index.ts';
 
 export type ExportedFile = { readonly name: string; readonly path: string };
 export type ExportCommand = {
@@ -29,7 +28,7 @@ Offers files and block devices over NBD until it is told to end.
   --name NAME            of a single FILE; otherwise the file's own name
   --description TEXT
   --socket PATH          a unix socket, mode 0600; may be given again
-  --listen ADDRESS:PORT  TCP; 127.0.0.1:10809 unless a socket or address is given
+  --listen ADDRESS:PORT  TCP; 127.0.0.1:${NBD_PORT} unless a socket or address is given
   --read-only
   --no-list              clients must know the names
   --tls none|selective|forced
@@ -47,7 +46,7 @@ SIGHUP looks at the sizes again; SIGTERM and SIGINT end it when what is in fligh
   --name NAME            单个 FILE 的名称；默认取文件名
   --description TEXT     描述
   --socket PATH          unix 套接字，权限 0600；可重复
-  --listen ADDRESS:PORT  TCP；未给出套接字或地址时为 127.0.0.1:10809
+  --listen ADDRESS:PORT  TCP；未给出套接字或地址时为 127.0.0.1:${NBD_PORT}
   --read-only            只读
   --no-list              不列出名称
   --tls none|selective|forced
@@ -77,7 +76,7 @@ export function parseExportCommand(argv: readonly string[]): Result<ExportComman
   const twice = files.find((f, i) => files.findIndex((g) => g.name === f.name) !== i);
   if (twice) return err(text(`the name ${twice.name} is given twice`, `名称 ${twice.name} 重复`));
   const listen: StreamAddress[] = (v.socket ?? []).map((path) => ({ kind: 'unix', path }));
-  for (const a of v.listen ?? (listen.length > 0 ? [] : [`127.0.0.1:${DEFAULT_PORT}`])) {
+  for (const a of v.listen ?? (listen.length > 0 ? [] : [`127.0.0.1:${NBD_PORT}`])) {
     const address = parseAddress(a);
     if (!address) return err(text(`${a} is no ADDRESS:PORT`, `${a} 不是 ADDRESS:PORT`));
     listen.push(address);

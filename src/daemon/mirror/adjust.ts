@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { MirrorAdjustChange, MirrorAdjustment, MirrorAsk } from '../../api/index.ts';
 import { renderDiagnostic, type Text, text, verbatim } from '../../base/index.ts';
 import { type AdjustPlan, type MirrorConfig, takesWords, unsupported } from '../../mirror/index.ts';
-import { checkFile, mirrorsOf } from '../mirror-files.ts';
+import { checkFile } from '../mirror-files.ts';
 import type { MirrorProcess } from './process.ts';
 import { secretOf } from './secret.ts';
 
@@ -14,12 +14,12 @@ import { secretOf } from './secret.ts';
 export type Origin = { readonly file: string; readonly host: string };
 type Question = MirrorAsk & { readonly ask: 'adjust' };
 
-export function answerAdjust(
+export async function answerAdjust(
   { file, host }: Origin,
   mirror: MirrorProcess,
   q: Question,
   reply: (a: MirrorAdjustment) => void,
-): void {
+): Promise<void> {
   const none = { findings: [], changes: [], plan: '' };
   if (q.file !== undefined && q.file !== file) {
     const words = text(
@@ -29,7 +29,7 @@ export function answerAdjust(
     reply({ ...none, ok: false, code: 'other-file', text: words });
     return;
   }
-  const read = readAgain(file, host, q.name);
+  const read = await readAgain(file, host, q.name);
   const { findings } = read;
   if (read.config === undefined) {
     const words = text(`${file} is wrong: nothing was changed`, `${file} 有误：未作任何更改`);
@@ -74,15 +74,15 @@ type Again = {
   readonly config: MirrorConfig | undefined;
   readonly secret: Uint8Array | undefined;
 };
-function readAgain(file: string, host: string, name: string): Again {
-  const checked = checkFile(file, host);
+async function readAgain(file: string, host: string, name: string): Promise<Again> {
+  const checked = await checkFile(file, host);
   const lineAt = (f: string, line: number): string | undefined => checked.sources.get(f)?.split('\n')[line - 1];
   const findings = checked.diagnostics.map((d) =>
     text(renderDiagnostic(d, 'en', lineAt), renderDiagnostic(d, 'zh', lineAt)),
   );
   if (checked.diagnostics.some((d) => d.severity === 'error'))
     return { findings, config: undefined, secret: undefined };
-  const config = mirrorsOf(file, host).find((m) => m.name === name);
+  const config = checked.mirrors.find((m) => m.name === name);
   const gone = text(
     `${file} has no mirror ${name} of ${host} any more: holdfast mirror down ${name} ends it`,
     `${file} 中已没有 ${host} 的镜像 ${name}：holdfast mirror down ${name} 可结束它`,

@@ -38,22 +38,26 @@ function lastLine(file: string): string {
 
 export class Devices {
   readonly #plan: DevicePlan;
-  readonly #names: readonly string[];
+  #names: readonly string[] = [];
 
-  constructor(plan: DevicePlan, names: readonly string[]) {
+  constructor(plan: DevicePlan) {
     this.#plan = plan;
+  }
+  /** The names of all volumes from now on. */
+  use(names: readonly string[]): void {
     this.#names = names;
+  }
+  isThere(name: string): boolean {
+    const e = readEntry(this.#plan.folders, name);
+    return e !== undefined && (isHeld(name, e.pid) || isLeftInKernel(e.device));
   }
   /** Devices that are there, also those that another process of this mirror left. */
   get attached(): readonly string[] {
-    return this.#names.filter((n) => {
-      const e = readEntry(this.#plan.folders, n);
-      return e !== undefined && (isHeld(n, e.pid) || isLeftInKernel(e.device));
-    });
+    return this.#names.filter((n) => this.isThere(n));
   }
-  /** All of them; `done` with the reason where one could not be made. */
-  attach(done: (failed: Text | undefined) => void): void {
-    each(this.#names, (name, next) => this.#attach(name, next), done);
+  /** Those of these names; `done` with the reason where one could not be made. */
+  attach(names: readonly string[], done: (failed: Text | undefined) => void): void {
+    each(names, (name, next) => this.#attach(name, next), done);
   }
   /** None of them, where none is in use; else `done` with the reason, and those before it are gone. */
   detach(done: (refused: Text | undefined) => void): void {

@@ -35,9 +35,11 @@ export class MirrorDisk {
   /** Waiting for a slot, in order; and for a tag alone. */
   #waiting: { readonly job: Job; readonly slot: boolean }[] = [];
 
+  readonly #region: BlockRegion;
   /** `copies`: no request touches memory that is not ours, so that one that never comes back does no harm. */
   constructor(queue: BlockQueue, device: BlockDevice, region: BlockRegion, copies: boolean) {
     this.#copies = copies;
+    this.#region = region;
     this.#queue = queue;
     this.#device = device;
     for (let i = 0; i < SLOTS; i++) this.#slots.push(region.at + i * SLOT);
@@ -46,6 +48,12 @@ export class MirrorDisk {
   }
   get sectors(): number {
     return Math.floor(this.#device.size / 512);
+  }
+
+  /** Only when nothing is under way on it. */
+  close(): void {
+    this.#device.close();
+    this.#queue.release(this.#region);
   }
 
   /** Sectors, looked at again. What cannot be looked at has the size that it had. */

@@ -6,7 +6,7 @@ const FIGURES_MS = 1000;
 const GATHER_MS = 10;
 
 /** What a document says beside its figures. Pure. */
-export function statesOf(d: MirrorDocument): string {
+function statesOf(d: MirrorDocument): string {
   return JSON.stringify(
     d.mirrors.map((m) => [
       m.role,

@@ -5,6 +5,7 @@
 import { type Text, text } from '../../base/index.ts';
 import type { MirrorAnswer, MirrorRequest } from '../../mirror/index.ts';
 import type { Devices } from './devices.ts';
+import type { ExportNames } from './names.ts';
 import type { Offered } from './offered.ts';
 import type { MirrorProcess } from './process.ts';
 
@@ -18,6 +19,7 @@ export type Parts = {
   readonly offered: Offered;
   /** Undefined: clients come over NBD alone. */
   readonly devices: Devices | undefined;
+  readonly names: ExportNames;
   /** It was asked to end, and nothing is left of it but the process. */
   readonly down: () => void;
 };
@@ -28,7 +30,7 @@ export function order(p: Parts, request: MirrorRequest, reply: (a: MirrorAnswer)
     case 'primary':
       mirror.ask(request, (a) => {
         if (!a.ok || devices === undefined) return reply(a);
-        devices.attach((failed) => reply(failed === undefined ? a : withoutDevice(p.name, failed)));
+        devices.attach(ofPrimaries(p), (failed) => reply(failed === undefined ? a : withoutDevice(p.name, failed)));
       });
       return;
     case 'secondary':
@@ -36,7 +38,7 @@ export function order(p: Parts, request: MirrorRequest, reply: (a: MirrorAnswer)
         if (refused !== undefined) return reply(refused);
         mirror.ask(request, (a) => {
           // Still primary: then its device is to be there.
-          if (!a.ok && mirror.primary) devices?.attach(() => reply(a));
+          if (!a.ok && mirror.primary && devices !== undefined) devices.attach(ofPrimaries(p), () => reply(a));
           else reply(a);
         });
       });
@@ -54,6 +56,8 @@ export function order(p: Parts, request: MirrorRequest, reply: (a: MirrorAnswer)
       mirror.ask(request, reply);
   }
 }
+const ofPrimaries = ({ mirror, names }: Parts): readonly string[] =>
+  mirror.status().volumes.flatMap((v) => (v.role === 'Primary' ? [names.of(v.volume)] : []));
 const withoutDevice = (name: string, failed: Text): MirrorAnswer => ({
   ok: true,
   changed: true,

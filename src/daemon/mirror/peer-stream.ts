@@ -61,7 +61,7 @@ export class PeerStream {
   #lingers = false;
   #farewell: NodeJS.Timeout | undefined;
 
-  /** `roomBytes`: what is received in one go, and the largest payload that is not copied together. */
+  /** `roomBytes`: what is received in one go. */
   constructor(stream: ServerStream, dialect: DrbdDialect, roomBytes: number, on: PeerStreamEvents) {
     this.#stream = stream;
     this.#rooms = new Rooms(roomBytes);
@@ -189,24 +189,34 @@ export class PeerStream {
     }
     if (this.#writes) this.flush();
     for (let round = 0; round < ROUNDS && this.#reads && !this.#closed; round++) {
-      if (this.#room.length - this.#roomAt < LEAST_ROOM) {
-        this.#rooms.full(this.#room);
-        this.#room = this.#rooms.take();
-        this.#roomAt = 0;
-      }
-      const asked = this.#room.length - this.#roomAt;
-      const n = this.#stream.receive(this.#room, this.#roomAt, this.#room.length);
+      // A large payload is received where it will stay.
+      const gap = this.#in.gap;
+      const direct = gap !== undefined && gap.length >= LEAST_ROOM;
+      if (!direct) this.#makeRoom();
+      const asked = direct ? gap.length : this.#room.length - this.#roomAt;
+      const n = direct
+        ? this.#stream.receive(gap, 0, asked)
+        : this.#stream.receive(this.#room, this.#roomAt, this.#room.length);
       if (n === EAGAIN) break;
       if (n <= 0) {
         this.#lost(text('the peer closed the connection', '对端关闭了连接'));
         break;
       }
-      this.#in.feed(this.#room.subarray(this.#roomAt, this.#roomAt + n), asked - n);
-      this.#roomAt += n;
+      if (direct) this.#in.filled(n);
+      else {
+        this.#in.feed(this.#room.subarray(this.#roomAt, this.#roomAt + n), asked - n);
+        this.#roomAt += n;
+      }
       this.#take();
       if (n < asked) break;
     }
     this.#on.settled();
+  }
+  #makeRoom(): void {
+    if (this.#room.length - this.#roomAt >= LEAST_ROOM) return;
+    this.#rooms.full(this.#room);
+    this.#room = this.#rooms.take();
+    this.#roomAt = 0;
   }
   #take(): void {
     while (!this.#closed) {

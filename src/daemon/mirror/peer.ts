@@ -247,6 +247,6 @@ const CROSSED = text('both sides opened the same socket at once', '两端同时�
 /** Both sides compare the same two. */
 const place = (end: PeerConfig['local']): string => `${end.address} ${end.port}`;
 const ROOM = new Uint8Array(1);
-/** The largest payload has 1 MiB. */
-const ROOM_BYTES = { data: 2 << 20, meta: 64 * 1024 } as const;
+/** Large payloads have memory of their own. */
+const ROOM_BYTES = { data: 256 * 1024, meta: 64 * 1024 } as const;
 const buffersOf = (net: PeerConfig['net']) => ({ send: net.sendBuffer, receive: net.receiveBuffer });

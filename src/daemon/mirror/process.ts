@@ -39,6 +39,8 @@ import { UndoFiles } from './undo-files.ts';
 
 export type MirrorHost = {
   readonly blocks: BlockQueue;
+  /** Another queue with room for so many disks: of volumes that are added, so that nobody else pays for them. */
+  readonly moreBlocks: (disks: number) => Result<BlockQueue, HostError>;
   readonly streams: StreamServer;
   readonly clock: Clock;
   readonly log: Log;
@@ -49,6 +51,18 @@ export type MirrorGiven = { readonly secret: Uint8Array | undefined; readonly fi
 /** Bytes that the peer has not taken; beyond it writes of applications wait. */
 const MOST_UNTAKEN = 4 << 20;
 type Disks = { readonly data: MirrorDisk; readonly metadata: MirrorDisk };
+function closeDisks(d: Disks): void {
+  d.data.close();
+  if (d.metadata !== d.data) d.metadata.close();
+}
+/** How many a volume lies on. */
+export const disksOf = (v: VolumeConfig): number => (v.metadata.kind === 'internal' ? 1 : 2);
+const devicesOf = (v: VolumeConfig, d: Disks): Devices => ({
+  volume: v.number,
+  placement: placementOf(v.metadata),
+  data: sector(d.data.sectors),
+  metadata: sector(d.metadata.sectors),
+});
 
 const NOTHING = new Uint8Array(0);
 /** The mirror's own unit: places and sizes of DRBD are in sectors. */
@@ -62,14 +76,16 @@ function openDevice(blocks: BlockQueue, path: string): Result<BlockDevice, HostE
   return blocks.open(path, { ...options, direct: 'no' });
 }
 /** Opens what a volume lies on. */
-function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
+function openVolume(blocks: BlockQueue, v: VolumeConfig): Result<Disks, HostError> {
   const open = (path: string): Result<MirrorDisk, HostError> => {
-    const device = openDevice(h.blocks, path);
+    const device = openDevice(blocks, path);
     if (!device.ok) return device;
-    const region = h.blocks.reserve(DISK_NEEDS.requests, DISK_NEEDS.bytes);
-    if (region === undefined)
+    const region = blocks.reserve(DISK_NEEDS.requests, DISK_NEEDS.bytes);
+    if (region === undefined) {
+      device.value.close();
       return err({ code: 'ENOMEM', doing: text('reserve memory for a mirror', '为镜像预留内存') });
-    return ok(new MirrorDisk(h.blocks, device.value, region, v.options.diskTimeout !== undefined));
+    }
+    return ok(new MirrorDisk(blocks, device.value, region, v.options.diskTimeout !== undefined));
   };
   if (v.disk === undefined)
     return err({ code: 'ENODEV', doing: text(`open volume ${v.number}`, `打开卷 ${v.number}`) });
@@ -77,7 +93,9 @@ function openVolume(h: MirrorHost, v: VolumeConfig): Result<Disks, HostError> {
   if (!data.ok || v.metadata.kind === 'internal')
     return data.ok ? ok({ data: data.value, metadata: data.value }) : data;
   const metadata = open(v.metadata.device);
-  return metadata.ok ? ok({ data: data.value, metadata: metadata.value }) : metadata;
+  if (metadata.ok) return ok({ data: data.value, metadata: metadata.value });
+  data.value.close();
+  return metadata;
 }
 
 export class MirrorProcess {
@@ -85,6 +103,11 @@ export class MirrorProcess {
   #config: MirrorConfig;
   readonly #file: string | undefined;
   #secret: Uint8Array | undefined;
+  #adjusting = false;
+  /** Of volumes that were added, by their numbers. */
+  readonly #queues = new Map<number, BlockQueue>();
+  /** Volumes whose disks are open, and that are about to be adopted. */
+  #come: number[] = [];
   /** Of an address that is about to be adopted. */
   #listener: StreamListener | undefined;
   readonly #resource: Resource;
@@ -120,15 +143,7 @@ export class MirrorProcess {
     for (const [n, d] of disks) this.#disks.set(n, d);
     const devices = config.volumes.flatMap((v): Devices[] => {
       const d = disks.get(v.number);
-      if (d === undefined) return [];
-      return [
-        {
-          volume: v.number,
-          placement: placementOf(v.metadata),
-          data: sector(d.data.sectors),
-          metadata: sector(d.metadata.sectors),
-        },
-      ];
+      return d === undefined ? [] : [devicesOf(v, d)];
     });
     this.#resource = new Resource(config, devices, {
       random64: () => randomBytes(8).readBigUInt64LE(),
@@ -153,7 +168,7 @@ export class MirrorProcess {
     const disks = new Map<number, Disks>();
     for (const v of config.volumes) {
       if (v.disk === undefined) continue;
-      const opened = openVolume(h, v);
+      const opened = openVolume(h.blocks, v);
       if (!opened.ok) return opened;
       disks.set(v.number, opened.value);
     }
@@ -178,11 +193,15 @@ export class MirrorProcess {
     return this.#resource.planAdjust(want, changed);
   }
   /** All of it, or nothing. */
-  adjust(adjusted: Adjusted, then: (a: MirrorAnswer) => void): void {
-    const { local } = adjusted.config;
+  adjust(change: Omit<Adjusted, 'devices'>, then: (a: MirrorAnswer) => void): void {
+    if (this.#adjusting) {
+      then({ ok: false, code: 'in-transient', text: text('it is just being adjusted', '正在调整') });
+      return;
+    }
+    const { local } = change.config;
     const moved = local.address !== this.#config.local.address || local.port !== this.#config.local.port;
     if (moved) {
-      const listener = this.#peer.listenAs(adjusted.config);
+      const listener = this.#peer.listenAs(change.config);
       if (!listener.ok) {
         const at = `${local.address}:${local.port}: ${listener.error.code}`;
         then({ ok: false, code: 'not-supported', text: text(`cannot listen on ${at}`, `无法监听 ${at}`) });
@@ -190,18 +209,57 @@ export class MirrorProcess {
       }
       this.#listener = listener.value;
     }
-    const id = this.#nextId++;
-    this.#asked.set(id, (a) => {
-      if (a.ok) this.#secret = adjusted.secret;
+    this.#adjusting = true;
+    const opened = this.#openNew(change.config);
+    const end = (a: MirrorAnswer): void => {
+      this.#adjusting = false;
+      if (a.ok) this.#secret = change.secret;
       else this.#listener?.close();
       this.#listener = undefined;
+      if (!a.ok) for (const n of this.#come.splice(0)) this.#close(n);
+      this.#come = [];
       then(a);
-    });
-    this.#feed({ kind: 'adjust', id, adjusted });
+    };
+    if (!opened.ok) {
+      const { doing, code } = opened.error;
+      const words = text(`${doing.en}: ${code}: nothing was changed`, `${doing.zh}：${code}：未作任何更改`);
+      end({ ok: false, code: 'no-local-disk', text: words });
+      return;
+    }
+    const id = this.#nextId++;
+    this.#asked.set(id, end);
+    this.#feed({ kind: 'adjust', id, adjusted: { ...change, devices: opened.value } });
+  }
+  /** What the volumes lie on that come. */
+  #openNew(want: MirrorConfig): Result<Devices[], HostError> {
+    const devices: Devices[] = [];
+    for (const v of want.volumes) {
+      if (v.disk === undefined || this.#config.volumes.some((one) => one.number === v.number)) continue;
+      const blocks = this.#h.moreBlocks(disksOf(v));
+      if (!blocks.ok) return blocks;
+      const opened = openVolume(blocks.value, v);
+      if (!opened.ok) {
+        blocks.value.close();
+        return opened;
+      }
+      blocks.value.onBatch(() => this.#pump());
+      this.#queues.set(v.number, blocks.value);
+      this.#come.push(v.number);
+      this.#disks.set(v.number, opened.value);
+      devices.push(devicesOf(v, opened.value));
+    }
+    return ok(devices);
+  }
+  #close(volume: number): void {
+    const d = this.#disks.get(volume);
+    this.#disks.delete(volume);
+    if (d !== undefined) closeDisks(d);
+    this.#queues.get(volume)?.close();
+    this.#queues.delete(volume);
   }
   /** Whether what a volume comes after is under way. */
   depends(volume: number, busy: boolean): void {
-    this.#feed({ kind: 'dependency', volume, busy });
+    if (this.#config.volumes.some((v) => v.number === volume)) this.#feed({ kind: 'dependency', volume, busy });
   }
   status(): MirrorStatus {
     return this.#resource.status();
@@ -211,6 +269,10 @@ export class MirrorProcess {
   }
   get primary(): boolean {
     return this.#resource.primary;
+  }
+  /** One that was added while the others were primary is not, before it is asked for. */
+  isPrimary(volume: number): boolean {
+    return this.#resource.volume(volume).primary;
   }
 
   #tell(e: ResourceEvent): void {
@@ -244,6 +306,7 @@ export class MirrorProcess {
       this.#peer.flush();
       // What is finished at once is told of before this returns.
       this.#h.blocks.submit();
+      for (const q of this.#queues.values()) q.submit();
       this.#release();
       effects = this.#resource.takeEffects();
     } while (effects.length > 0);
@@ -302,6 +365,12 @@ export class MirrorProcess {
         this.#peer.close(e.verdict);
         return;
       case 'adopted':
+        for (const { number } of this.#config.volumes)
+          if (!e.config.volumes.some((v) => v.number === number)) {
+            this.#close(number);
+            this.#done.delete(number);
+            this.#resized.delete(number);
+          }
         this.#config = e.config;
         this.#peer.adopt(e.config, this.#listener);
         this.#listener = undefined;

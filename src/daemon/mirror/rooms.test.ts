@@ -36,14 +36,20 @@ test('a room in which something lies that is looked at later never comes back', 
   assert.notEqual(rooms.take().buffer, room.buffer);
 });
 
-test('a payload that arrives in pieces has a room of its own, which comes back when it is written', () => {
+test('a payload that arrives in pieces has memory of its own, which comes back when it is written', () => {
   const rooms = new Rooms(65536);
-  const payload = rooms.place(40_000);
-  assert.equal(payload.length, 40_000);
+  const payload = rooms.place(400_000);
+  assert.equal(payload.length, 400_000);
   rooms.hold(write(payload));
-  assert.notEqual(rooms.take().buffer, payload.buffer);
+  assert.notEqual(rooms.place(400_000).buffer, payload.buffer);
   rooms.release(payload);
-  assert.equal(rooms.take().buffer, payload.buffer);
+  const next = rooms.place(300_000);
+  assert.equal(next.buffer, payload.buffer);
+  assert.equal(next.length, 300_000);
+  assert.notEqual(rooms.take().buffer, payload.buffer, 'packets are received elsewhere');
+  rooms.hold(write(next));
+  rooms.release(next);
+  assert.equal(rooms.place(400_000).buffer, payload.buffer);
 });
 
 test('what lies elsewhere is left alone', () => {

@@ -3,15 +3,22 @@
  * payload lies any more is used again: fresh memory would cost more than all else about a packet. A payload that is never
  * written, or looked at later, keeps its room from coming back; garbage collection takes it.
  */
+import { SpareMemory } from '../../base/index.ts';
 import type { DrbdPacket } from '../../wire/index.ts';
 
+/** Rooms that are kept, and nobody's. */
 const MOST_SPARE = 4;
+/** The same of payloads that arrived in pieces, in bytes; and what is no longer than this is not worth keeping. */
+const MOST_PLACES = 4 << 20;
+const LEAST_PLACE = 16 * 1024;
 
-type Room = { readonly bytes: Uint8Array; payloads: number; full: boolean; lost: boolean };
+/** `place`: of one payload alone. */
+type Room = { readonly bytes: Uint8Array; readonly place: boolean; payloads: number; full: boolean; lost: boolean };
 
 export class Rooms {
   readonly #bytes: number;
   readonly #spare: Room[] = [];
+  readonly #places = new SpareMemory(MOST_PLACES);
   readonly #of = new WeakMap<ArrayBufferLike, Room>();
 
   constructor(bytes: number) {
@@ -24,9 +31,9 @@ export class Rooms {
       spare.full = false;
       return spare.bytes;
     }
-    const room = { bytes: new Uint8Array(this.#bytes), payloads: 0, full: false, lost: false };
-    this.#of.set(room.bytes.buffer, room);
-    return room.bytes;
+    const bytes = new Uint8Array(this.#bytes);
+    this.#of.set(bytes.buffer, { bytes, place: false, payloads: 0, full: false, lost: false });
+    return bytes;
   }
   /** Nothing more is received into it. */
   full(bytes: Uint8Array): void {
@@ -37,10 +44,10 @@ export class Rooms {
   }
   /** For a payload of so many bytes that arrives in pieces. */
   place(length: number): Uint8Array {
-    if (length > this.#bytes || length < this.#bytes / 64) return new Uint8Array(length);
-    const bytes = this.take();
-    const room = this.#of.get(bytes.buffer);
-    if (room !== undefined) room.full = true;
+    if (length < LEAST_PLACE) return new Uint8Array(length);
+    const bytes = this.#places.take(length);
+    if (!this.#of.has(bytes.buffer))
+      this.#of.set(bytes.buffer, { bytes, place: true, payloads: 0, full: true, lost: false });
     return bytes.subarray(0, length);
   }
   /** The packet has been received: what of it lies here stays. */
@@ -88,6 +95,8 @@ export class Rooms {
     if (room !== undefined) room.lost = true;
   }
   #reuse(room: Room): void {
-    if (room.full && room.payloads === 0 && !room.lost && this.#spare.length < MOST_SPARE) this.#spare.push(room);
+    if (!room.full || room.payloads > 0 || room.lost) return;
+    if (room.place) this.#places.give(room.bytes);
+    else if (this.#spare.length < MOST_SPARE) this.#spare.push(room);
   }
 }

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { MIRROR_SOCKET, type MirrorAsk, type MirrorDocument } from '../../api/index.ts';
 import { languageOf, renderDiagnostic, type Text, text } from '../../base/index.ts';
 import { DEFAULT_OPTIONS, ExportServer, requirementsOf } from '../../exports/index.ts';
+import type { HostError } from '../../host/index.ts';
 import {
   linuxBlocks,
   linuxClock,
@@ -18,15 +19,16 @@ import { type MirrorConfig, unsupported } from '../../mirror/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import { serveControl } from '../control-socket.ts';
 import { DEVICE_FOLDERS } from '../exports/attach/options.ts';
-import { checkFile, mirrorsOf } from '../mirror-files.ts';
+import { checkFile } from '../mirror-files.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
 import { answerAdjust } from './adjust.ts';
 import { Devices } from './devices.ts';
 import { DISK_NEEDS } from './disk.ts';
 import { Followers } from './followers.ts';
-import { exportName, Offered } from './offered.ts';
+import { ExportNames } from './names.ts';
+import { Offered } from './offered.ts';
 import { order } from './orders.ts';
-import { MirrorProcess } from './process.ts';
+import { disksOf, MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
 import { resume } from './resume.ts';
 import { secretOf } from './secret.ts';
@@ -74,17 +76,14 @@ export async function runMirror(argv: readonly string[]): Promise<number> {
     return EXIT.wrong;
   }
   const host = values.host ?? hostname();
-  const config = readConfig(values.file, host, positionals[0], say);
+  const config = await readConfig(values.file, host, positionals[0], say);
   if (config === undefined) return EXIT.wrong;
   const folders = { devices: values.devices, run: values.run };
   const devices =
-    values.attach && values.nbd !== undefined
-      ? new Devices(
-          { socket: values.nbd, folders, way },
-          config.volumes.map((v) => exportName(config, v.number)),
-        )
-      : undefined;
-  return run(config, { file: resolve(values.file), host, socket: values.socket, nbd: values.nbd, devices }, say);
+    values.attach && values.nbd !== undefined ? new Devices({ socket: values.nbd, folders, way }) : undefined;
+  const names = new ExportNames(config, (name) => devices?.isThere(name) === true);
+  devices?.use(names.all);
+  return run(config, { file: resolve(values.file), host, socket: values.socket, nbd: values.nbd, devices, names }, say);
 }
 const WAYS = ['auto', 'kernel', 'fuse'] as const;
 type Reach = {
@@ -94,20 +93,21 @@ type Reach = {
   readonly socket: string;
   readonly nbd: string | undefined;
   readonly devices: Devices | undefined;
+  readonly names: ExportNames;
 };
 
-function readConfig(
+async function readConfig(
   file: string,
   host: string,
   name: string | undefined,
   say: (l: string) => void,
-): MirrorConfig | undefined {
-  const checked = checkFile(file, host);
+): Promise<MirrorConfig | undefined> {
+  const checked = await checkFile(file, host);
   const language = languageOf(process.env);
   for (const d of checked.diagnostics)
     say(renderDiagnostic(d, language, (f, line) => checked.sources.get(f)?.split('\n')[line - 1]));
   if (checked.diagnostics.some((d) => d.severity === 'error')) return undefined;
-  const mirrors = mirrorsOf(file, host);
+  const { mirrors } = checked;
   const found = name === undefined && mirrors.length === 1 ? mirrors[0] : mirrors.find((m) => m.name === name);
   if (found === undefined) {
     const names = mirrors.map((m) => m.name).join(', ');
@@ -122,50 +122,45 @@ function readConfig(
 
 async function run(
   config: MirrorConfig,
-  { file, host, socket, nbd, devices }: Reach,
+  { file, host, socket, nbd, devices, names }: Reach,
   say: (l: string) => void,
 ): Promise<number> {
   const language = languageOf(process.env);
   const { refused, idle } = unsupported(config);
   for (const words of [...refused, ...idle]) say(`holdfast mirror: ${config.name}: ${words[language]}`);
   if (refused.length > 0) return EXIT.refused;
-  const addon = loadAddon();
-  const streams = linuxStreamServer();
-  if (!addon.ok || !streams.ok) {
-    const { doing, code } = !addon.ok
-      ? addon.error
-      : (streams as { error: { doing: ReturnType<typeof text>; code: string } }).error;
+  const failed = ({ doing, code }: HostError): number => {
     say(`holdfast mirror: ${doing[language]}: ${code}`);
     return EXIT.failed;
-  }
+  };
+  const addon = loadAddon();
+  if (!addon.ok) return failed(addon.error);
+  const streams = linuxStreamServer();
+  if (!streams.ok) return failed(streams.error);
   const needs = requirementsOf(DEFAULT_OPTIONS);
-  const disks = config.volumes.reduce((n, v) => n + (v.metadata.kind === 'internal' ? 1 : 2), 0);
-  const blocks = linuxBlocks({
-    requests: needs.requests + disks * DISK_NEEDS.requests + 12,
-    slabBytes: needs.slabBytes + disks * DISK_NEEDS.bytes + (1 << 20),
-    engine: 'auto',
-  });
-  if (!blocks.ok) {
-    say(`holdfast mirror: ${blocks.error.doing[language]}: ${blocks.error.code}`);
-    return EXIT.failed;
-  }
+  const blocksFor = (disks: number, more: { readonly requests: number; readonly slabBytes: number }) =>
+    linuxBlocks({
+      requests: more.requests + disks * DISK_NEEDS.requests + 12,
+      slabBytes: more.slabBytes + disks * DISK_NEEDS.bytes + (1 << 20),
+      engine: 'auto',
+    });
+  const blocks = blocksFor(
+    config.volumes.reduce((n, v) => n + disksOf(v), 0),
+    needs,
+  );
+  const moreBlocks = (disks: number) => blocksFor(disks, { requests: 0, slabBytes: 0 });
+  if (!blocks.ok) return failed(blocks.error);
   const clock = linuxClock(addon.value);
   const log = linuxLog(addon.value, { language, least: 'notice', console: { fd: 2, details: false } });
   const opened = MirrorProcess.open(
-    { blocks: blocks.value, streams: streams.value, clock, log, processes: linuxProcesses(addon.value) },
+    { blocks: blocks.value, moreBlocks, streams: streams.value, clock, log, processes: linuxProcesses(addon.value) },
     config,
     { secret: secretOf(config), file },
   );
-  if (!opened.ok) {
-    say(`holdfast mirror: ${opened.error.doing[language]}: ${opened.error.code}`);
-    return EXIT.failed;
-  }
+  if (!opened.ok) return failed(opened.error);
   const mirror = opened.value;
   const server = ExportServer.open({ blocks: blocks.value, streams: streams.value, clock, log }, DEFAULT_OPTIONS);
-  if (!server.ok) {
-    say(`holdfast mirror: ${server.error.doing[language]}: ${server.error.code}`);
-    return EXIT.failed;
-  }
+  if (!server.ok) return failed(server.error);
   const stranded = new Stranded(config, devices, (t) =>
     log.write({ level: 'warning', code: 'mirror.stranded', text: t }),
   );
@@ -180,9 +175,14 @@ async function run(
     follow: (seen) => followers.add(seen),
     set: (volume, busy) => mirror.depends(volume, busy),
   });
-  mirror.adopted = (next) => turns.use(next);
   turns.use(config);
-  const offered = new Offered(server.value, mirror, config);
+  const offered = new Offered(server.value, mirror, config, names);
+  mirror.adopted = (next) => {
+    turns.use(next);
+    names.use(next);
+    devices?.use(names.all);
+    offered.use(next);
+  };
   mirror.used = () => offered.clients.length > 0;
   mirror.settle = () => {
     offered.look();
@@ -226,17 +226,21 @@ async function run(
         process.send?.('down');
         if (process.send !== undefined) stop();
       };
-      const parts = { name: config.name, mirror, offered, devices, down };
+      const parts = { name: config.name, mirror, offered, devices, names, down };
       const notice = (t: Text): void => log.write({ level: 'notice', code: 'mirror.resume', text: t });
-      if (devices !== undefined && devices.attached.length > 0)
-        resume({ status: () => mirror.status(), promote: (then) => order(parts, PRIMARY, then), say: notice }, () =>
+      const held = devices?.attached ?? [];
+      if (held.length > 0) {
+        // A volume that was not primary, since it was added and nothing else, stays as it is.
+        const again = { ...PRIMARY, only: names.volumesOf(held) };
+        resume({ status: () => mirror.status(), promote: (then) => order(parts, again, then), say: notice }, () =>
           notice(text(`${config.host} is primary again`, `${config.host} 重新成为主节点`)),
         );
+      }
       // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.
       const answer = (q: MirrorAsk, reply: (document: unknown) => void): void => {
         if (q.ask === 'mirrors' || q.ask === 'follow') reply(document());
         else if (q.name === config.name && q.ask === 'mirror') order(parts, q.request, reply);
-        else if (q.name === config.name && q.ask === 'adjust') answerAdjust({ file, host }, mirror, q, reply);
+        else if (q.name === config.name && q.ask === 'adjust') void answerAdjust({ file, host }, mirror, q, reply);
         else if (q.name === config.name) reply(mirror.differences());
         else
           reply({ ok: false, code: 'not-supported', text: text(`no mirror ${q.name} here`, `此处没有镜像 ${q.name}`) });

@@ -8,8 +8,8 @@ import { SELF } from './devices.ts';
 const TAIL = 20;
 
 /** The mirrors of this host that a file names. */
-export const namesIn = (file: string, host: string | undefined): readonly string[] =>
-  mirrorsOf(file, host).map((m) => m.name);
+export const namesIn = async (file: string, host: string | undefined): Promise<readonly string[]> =>
+  (await mirrorsOf(file, host)).map((m) => m.name);
 
 /** `argv` of `mirror run`; what it says goes to `log`. `ended` is told when it could not be started, with its last words. */
 export function startKept(argv: readonly string[], log: string, ended: (code: number, words: string) => void): void {

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MirrorDocument, VolumeStatus } from '../../api/index.ts';
 import { document, mirror } from '../../cli/mirror/document.fixture.ts';
-import { readDrbdConf } from '../../config/index.ts';
+import { readDrbdConf } from '../../config/drbd/index.ts';
 import { filesOf } from '../../config/keepalived/testdata/files.ts';
 import type { MirrorConfig } from '../../mirror/index.ts';
 import { Turns, underWay, wishesOf } from './turns.ts';

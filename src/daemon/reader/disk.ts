@@ -2,7 +2,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { matchesGlob } from 'node:path';
 import { type Text, text } from '../../base/index.ts';
-import type { FileSource } from '../../config/index.ts';
+import type { FileSource } from '../../config/keepalived/index.ts';
 
 const MEBI = 1024 * 1024;
 /** A configuration of ten thousand virtual routers has 4 MiB. */

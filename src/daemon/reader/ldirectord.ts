@@ -2,9 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { hostname } from 'node:os';
 import { type Family, familyOf, type IpAddress, parseIp } from '../../base/index.ts';
-import { type LdirectordConfig, type ReadOptions, readKeepalivedConf, readLdirectordCf } from '../../config/index.ts';
+import { type ReadOptions, readKeepalivedConf } from '../../config/keepalived/index.ts';
+import { type LdirectordConfig, readLdirectordCf } from '../../config/ldirectord/index.ts';
 import { disk } from './disk.ts';
-import type { Reading } from './read.ts';
+import type { Reading } from './reading.ts';
 
 /** ldirectord runs external checks as root. */
 const REST = 'global_defs {\n script_user root\n}\n';

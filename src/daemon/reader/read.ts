@@ -1,7 +1,7 @@
 /** A keepalived.conf from the disk to what the processes are told, with everything that is wrong with it. */
 import { hostname } from 'node:os';
 import { type Diagnostic, type Language, renderDiagnostic, type Text, text, unreachable } from '../../base/index.ts';
-import { describeKeepalivedConf, type KeepalivedConfig, readKeepalivedConf } from '../../config/index.ts';
+import { describeKeepalivedConf, readKeepalivedConf } from '../../config/keepalived/index.ts';
 import type { VirtualServer } from '../../director/index.ts';
 import type { ReadAnswer, ReadRequest, RenderedDiagnostic } from '../messages.ts';
 import { systemAccounts } from '../scripts/accounts.ts';
@@ -9,14 +9,7 @@ import { scriptDiagnostics, systemPaths, withoutScripts } from '../scripts/check
 import { scriptFinding } from '../scripts/security.ts';
 import { disk } from './disk.ts';
 import { readLdirectord } from './ldirectord.ts';
-
-export type Reading = {
-  readonly config: KeepalivedConfig | undefined;
-  readonly diagnostics: readonly Diagnostic[];
-  readonly sources: ReadonlyMap<string, string>;
-  readonly keepServers?: boolean;
-  readonly autoReload?: boolean;
-};
+import type { Reading } from './reading.ts';
 
 export function readFile(request: ReadRequest): Reading {
   const { file, format, lenient, configId } = request;

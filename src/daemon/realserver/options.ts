@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { err, type IpAddress, ok, parseIp, type Result, type Text, text, verbatim } from '../../base/index.ts';
 import type { Tunnel } from '../../director/index.ts';
 
-export const REAL_SERVER_STATE = '/run/holdfast-realserver';
+const REAL_SERVER_STATE = '/run/holdfast-realserver';
 const GUE_PORT = 6080;
 
 export type RealServerCommand = {

@@ -1,7 +1,7 @@
 /** Finds scripts that cannot or must not be run, before anything is started. */
 import { lstatSync, readlinkSync } from 'node:fs';
 import { type Diagnostic, text } from '../../base/index.ts';
-import type { KeepalivedConfig } from '../../config/index.ts';
+import type { KeepalivedConfig } from '../../config/keepalived/index.ts';
 import type { Script } from '../../vrrp/index.ts';
 import { type Accounts, credentialsOf } from './accounts.ts';
 import { type PathReader, scriptFinding } from './security.ts';
@@ -22,7 +22,7 @@ export const systemPaths: PathReader = {
 type Scripted = Pick<KeepalivedConfig, 'global' | 'vrrp' | 'director'>;
 type Used = { readonly script: Script; readonly of: string };
 /** Every script of VRRP, of the director and of the daemon. */
-export function scriptsOf(c: Scripted): readonly Used[] {
+function scriptsOf(c: Scripted): readonly Used[] {
   const out: Used[] = [];
   const add = (script: Script | undefined, of: string): void => {
     if (script) out.push({ script, of });

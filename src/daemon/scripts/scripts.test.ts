@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { us } from '../../base/index.ts';
-import type { KeepalivedConfig } from '../../config/index.ts';
+import type { KeepalivedConfig } from '../../config/keepalived/index.ts';
 import { type Checker, exampleDirector, exampleServer, exampleService, exampleTiming } from '../../director/index.ts';
 import { exampleConfig } from '../../vrrp/index.ts';
 import { type Accounts, credentialsOf } from './accounts.ts';

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { ControlRequest, StatusDocument } from '../../api/index.ts';
 import { type Microseconds, type Result, type Text, text, unreachable, verbatim } from '../../base/index.ts';
-import type { Exit, Host, Log, Running } from '../../host/index.ts';
+import type { Exit, Log, Running } from '../../host/index.ts';
 import type { Notification, Script } from '../../vrrp/index.ts';
 import { EXIT } from '../command/exit-codes.ts';
 import type { KeepalivedOptions } from '../command/options.ts';
@@ -25,9 +25,8 @@ import {
 } from './machine.ts';
 import { readInProcess } from './reading.ts';
 import { directorSettings, notFollowed, notifyConfig } from './shares.ts';
-import { World } from './world.ts';
+import { type SupervisorHost, World } from './world.ts';
 
-export type SupervisorHost = Pick<Host, 'clock' | 'network' | 'sockets' | 'processes' | 'log'>;
 export type SupervisorPorts = {
   readonly log: Log;
   readonly now: () => Microseconds;

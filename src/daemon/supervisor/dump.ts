@@ -1,13 +1,13 @@
 /** The dumps that signals ask for: data and statistics as text, and everything as JSON. */
 import type { StatusDocument } from '../../api/index.ts';
 import { text } from '../../base/index.ts';
-import type { GlobalConfig } from '../../config/index.ts';
+import type { GlobalConfig } from '../../config/keepalived/index.ts';
 import type { Log } from '../../host/index.ts';
 import type { BeatSnapshot } from '../messages.ts';
 import { replaceFile } from '../safe-file.ts';
 
 export type DumpPaths = { readonly data: string; readonly stats: string; readonly json: string };
-export function dumpPaths(g: GlobalConfig): DumpPaths {
+function dumpPaths(g: GlobalConfig): DumpPaths {
   const suffix = g.dataUseInstance ? [g.netNamespace, g.instance].map((n) => (n ? `_${n}` : '')).join('') : '';
   return {
     data: g.stateDumpFile ?? `/tmp/keepalived${suffix}.data`,
@@ -47,7 +47,7 @@ export function writeDump(
 const iso = (t: number): string => new Date(t).toISOString();
 
 /** Sections and `name = value` lines, in the manner of keepalived.data. */
-export function dataDump(d: StatusDocument): string {
+function dataDump(d: StatusDocument): string {
   const out = [
     '------< Global definitions >------',
     ` Pid = ${d.pid}`,
@@ -79,7 +79,7 @@ export function dataDump(d: StatusDocument): string {
   return `${out.join('\n')}\n`;
 }
 
-export function statisticsDump(statistics: BeatSnapshot['statistics']): string {
+function statisticsDump(statistics: BeatSnapshot['statistics']): string {
   const out: string[] = [];
   for (const [name, counters] of Object.entries(statistics)) {
     out.push(`VRRP Instance: ${name}`);

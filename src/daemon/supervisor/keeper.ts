@@ -49,7 +49,7 @@ export type KeeperEffect =
 export type KeeperStep = { readonly state: KeeperState; readonly effects: readonly KeeperEffect[] };
 
 /** Longer than any start or reload takes on a slow machine. A process that hangs would leave dead servers in the planes. */
-export const SILENCE = seconds(30);
+const SILENCE = seconds(30);
 /** What a process takes to start on a busy machine, before it can do what it is started for. */
 const START = seconds(5);
 /** A verdict that comes so much late was made by a process that itself did not run, and hears first. */

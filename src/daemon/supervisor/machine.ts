@@ -64,7 +64,7 @@ export type SupervisorEffect =
 export type SupervisorStep = { readonly state: SupervisorState; readonly effects: readonly SupervisorEffect[] };
 
 /** The thing was tried and did not work. */
-export const EXIT_FAILED = 1;
+const EXIT_FAILED = 1;
 
 /** A process that lived this long is no part of a crash loop. */
 export const QUIET = seconds(60);

@@ -17,7 +17,8 @@ import { isLaunched, launcherLog, reportReady } from '../command/launch.ts';
 import { type KeepalivedOptions, SIGNALS } from '../command/options.ts';
 import { enterNamespace, failureText } from '../handover/namespace.ts';
 import { allLogs, fileLog } from '../log/file.ts';
-import { Supervisor, type SupervisorHost } from './driver.ts';
+import { Supervisor } from './driver.ts';
+import type { SupervisorHost } from './world.ts';
 
 function makeLog(addon: Addon, o: KeepalivedOptions, language: Language): Log {
   const least = o.detail ? 'debug' : 'notice';

@@ -1,7 +1,7 @@
 /** What the supervisor needs from the first good configuration on: pid file, programs, notification, control socket. */
-
 import type { ControlRequest } from '../../api/index.ts';
 import { text } from '../../base/index.ts';
+import type { Host } from '../../host/index.ts';
 import { type PidPaths, removePidFile, writePidFile } from '../command/pidfile.ts';
 import { type Control, serveControl, type Talk } from '../control-socket.ts';
 import type { ReadConfig } from '../messages.ts';
@@ -9,7 +9,6 @@ import { Notifier } from '../notify/notifier.ts';
 import type { Accounts } from '../scripts/accounts.ts';
 import { ScriptRunner } from '../scripts/runner.ts';
 import { runTimed } from '../scripts/timed.ts';
-import type { SupervisorHost } from './driver.ts';
 import { LazyMailer } from './lazy-mailer.ts';
 import { parseRequest } from './requests.ts';
 import { notifyConfig } from './shares.ts';
@@ -17,6 +16,8 @@ import { notifyConfig } from './shares.ts';
 /** How long the end waits for `notify_stop` scripts (keepalived: 1 s) and for mail on its way. */
 const STOP_SCRIPTS = 1000;
 const LAST_MAIL = 2000;
+
+export type SupervisorHost = Pick<Host, 'clock' | 'network' | 'sockets' | 'processes' | 'log'>;
 
 export class World {
   readonly host: SupervisorHost;

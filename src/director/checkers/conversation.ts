@@ -45,7 +45,7 @@ export const end = (finding: Finding, send?: Uint8Array): Move => ({
 /** Bytes that wait to be understood: longer than any answer that a check has a use for. */
 export const MOST_UNREAD = 1 << 20;
 /** Bytes of one whole conversation. */
-export const MOST_IN_ALL = 64 << 20;
+const MOST_IN_ALL = 64 << 20;
 
 const TOO_LONG = fail(
   'too-long',

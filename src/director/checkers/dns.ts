@@ -1,5 +1,5 @@
 /** DNS_CHECK (RFC 1035): one question over UDP; the answer has its number and no error code. Many answers are not asked for. */
-import { ByteReader, ByteWriter, ipBytes, ipFromBytes, parseIp, text } from '../../base/index.ts';
+import { ByteReader, ByteWriter, ipFromBytes, parseIp, text } from '../../base/index.ts';
 import type { DnsType } from '../config.ts';
 import { bytesOf, latin1 } from './bytes.ts';
 import { type Finding, fail, pass } from './conversation.ts';
@@ -16,20 +16,6 @@ export function dnsQuery(id: number, type: DnsType, name: string): Uint8Array {
     w.u8(b.length).put(b);
   }
   return w.u8(0).u16(TYPES[type]).u16(1).done();
-}
-
-/** The name under which an address is looked up (RFC 1035 section 3.5, RFC 3596 section 2.5). */
-export function reverseName(address: string): string | undefined {
-  const ip = parseIp(address);
-  if (!ip.ok) return undefined;
-  const b = [...ipBytes(ip.value)];
-  return b.length === 4
-    ? `${b.reverse().join('.')}.in-addr.arpa`
-    : `${b
-        .flatMap((x) => [x >> 4, x & 15])
-        .reverse()
-        .map((n) => n.toString(16))
-        .join('.')}.ip6.arpa`;
 }
 
 /** A name with its compression resolved, without the last dot; undefined where it is malformed. */

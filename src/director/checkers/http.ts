@@ -9,7 +9,8 @@ import type { Http2Request } from '../../host/index.ts';
 import type { UrlCheck } from '../config.ts';
 import { bytesOf, latin1, lineOf, quoted } from './bytes.ts';
 import { type Conversation, end, type Finding, fail, type Move, pass, type Stage, WAIT } from './conversation.ts';
-import { type Pattern, tooSlow } from './regex.ts';
+import { tooSlow } from './mismatch.ts';
+import type { Pattern } from './regex.ts';
 
 export type HttpQuestion = {
   readonly url: UrlCheck;

@@ -2,7 +2,8 @@
 import { text } from '../../base/index.ts';
 import { bytesOf, latin1, quoted } from './bytes.ts';
 import { type Conversation, end, type Finding, fail, type Move, pass, type Stage, WAIT } from './conversation.ts';
-import { mismatch, type Pattern, tooSlow } from './regex.ts';
+import { mismatch, tooSlow } from './mismatch.ts';
+import type { Pattern } from './regex.ts';
 
 export type LdapQuestion = {
   readonly login: string;

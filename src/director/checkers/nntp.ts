@@ -2,7 +2,8 @@
 import { text } from '../../base/index.ts';
 import { bytesOf } from './bytes.ts';
 import { type Conversation, pass } from './conversation.ts';
-import { mismatch, type Pattern } from './regex.ts';
+import { mismatch } from './mismatch.ts';
+import type { Pattern } from './regex.ts';
 import { type After, refused, reply } from './replies.ts';
 
 const QUIT = bytesOf('QUIT\r\n');

@@ -2,7 +2,8 @@
 import { text } from '../../base/index.ts';
 import { bytesOf, latin1 } from './bytes.ts';
 import { type Conversation, end, pass, WAIT } from './conversation.ts';
-import { mismatch, type Pattern, tooSlow } from './regex.ts';
+import { mismatch, tooSlow } from './mismatch.ts';
+import type { Pattern } from './regex.ts';
 
 const MATCHED = pass('matched', text('the answer matches', '应答匹配'));
 const SOMETHING = pass('answered', text('something came back', '有应答'));

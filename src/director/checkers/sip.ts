@@ -2,7 +2,8 @@
 import { familyOf, type IpAddress, text } from '../../base/index.ts';
 import { bytesOf, latin1, quoted } from './bytes.ts';
 import { type Conversation, end, type Finding, fail, pass, WAIT } from './conversation.ts';
-import { mismatch, type Pattern } from './regex.ts';
+import { mismatch } from './mismatch.ts';
+import type { Pattern } from './regex.ts';
 
 export type SipQuestion = {
   readonly transport: 'tcp' | 'udp';

@@ -8,7 +8,7 @@ import { slowStart, weightOf } from './weights.ts';
 /** On what ground things are decided: at the start nothing has changed, on a reload new servers are told of quietly. */
 export type Ground = 'start' | 'reload' | 'running';
 
-export function initialVerdict(c: Checker): Verdict {
+function initialVerdict(c: Checker): Verdict {
   if (c.kind === 'fixed') return c.up ? 'up' : 'down';
   const alpha = c.kind === 'bfd' ? c.alpha : c.kind === 'file' ? false : c.timing.alpha;
   return alpha ? 'down' : 'up';

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { golden } from '../../../test/golden/golden.ts';
 import { type IpAddress, type Microseconds, text, us } from '../../base/index.ts';
-import { readKeepalivedConf } from '../../config/index.ts';
+import { readKeepalivedConf } from '../../config/keepalived/index.ts';
 import type { DirectorConfig, GroupMember, SyncDaemon } from '../config.ts';
 import { exampleServer, exampleService } from '../example.ts';
 import type { WantedService } from '../types.ts';

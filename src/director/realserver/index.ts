@@ -2,7 +2,6 @@ export { RealServerAgent, type RealServerOptions, type RealServerPorts } from '.
 export { Decapsulator, type DecapsulatorWanted } from './decapsulator.ts';
 export {
   describeRealServerStep,
-  REAL_SERVER_SYSCTLS,
   type RealServerFound,
   type RealServerLedger,
   type RealServerStep,

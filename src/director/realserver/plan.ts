@@ -29,7 +29,7 @@ const IP4_SETTINGS: Readonly<Record<string, string>> = {
   'net/ipv4/conf/all/arp_ignore': '1',
   'net/ipv4/conf/all/arp_announce': '2',
 };
-export const REAL_SERVER_SYSCTLS: readonly string[] = Object.keys(IP4_SETTINGS);
+const REAL_SERVER_SYSCTLS: readonly string[] = Object.keys(IP4_SETTINGS);
 
 const rpFilter = (device: string): string => `net/ipv4/conf/${device}/rp_filter`;
 /** What `realServerPlan` wants to know of. */

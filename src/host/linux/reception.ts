@@ -9,7 +9,7 @@ export const SOL_IPV6 = 41;
 export const IP_PKTINFO = 8;
 export const IP_TTL = 2;
 export const IPV6_PKTINFO = 50;
-export const IPV6_HOPLIMIT = 52;
+const IPV6_HOPLIMIT = 52;
 export const SO_TIMESTAMPNS = 35;
 /** Room for packet info, TTL or hop limit, and a timestamp: at most 96 bytes. */
 export const CONTROL_BYTES = 128;

@@ -58,7 +58,7 @@ test('a changed address, secret or digest of data makes the connection anew, and
   ]);
   assert.deepEqual(shown(withNet({ dataIntegrity: 'sha1' })), ['data-integrity-alg - -> sha1 reconnects']);
 });
-test('another disk, other metadata or other volumes are refused with what to type, and with them all else', () => {
+test('another disk or other metadata are refused with what to type, and with them all else', () => {
   const disk = planAdjust(have, { ...withVolume({ disk: '/dev/sdz' }), net: { ...have.net, koCount: 1 } }, false, now);
   assert.equal(disk.refused, true);
   assert.deepEqual(
@@ -72,11 +72,36 @@ test('another disk, other metadata or other volumes are refused with what to typ
   assert.deepEqual(shown(withVolume({ metadata: { kind: 'indexed', device: '/dev/md', index: 3 } })), [
     'meta-disk internal -> /dev/md[3] refused',
   ]);
-  const two = planAdjust(have, { ...have, volumes: [volume, { ...volume, number: 1, disk: '/dev/b' }] }, false, now);
+});
+test('a volume comes with all its settings, and goes where it is not primary', () => {
+  const added = { ...volume, number: 1, disk: '/dev/b', options: { ...volume.options, diskTimeout: ms(3000) } };
+  const two = { ...have, volumes: [volume, added] };
+  const plan = planAdjust(have, two, false, now);
   assert.deepEqual(
-    two.changes.map((c) => [c.option, c.volume, c.from, c.to, c.takes]),
-    [['volume', 1, '-', '/dev/b', 'refused']],
+    plan.changes.map((c) => [c.option, c.volume, c.from, c.to, c.takes]),
+    [['volume', 1, '-', '/dev/b', 'now']],
   );
+  assert.deepEqual(plan.config, two);
+  const of = (role: VolumeStatus['role']): MirrorStatus => ({
+    ...now,
+    volumes: [0, 1].map((n) => ({ ...(now.volumes[0] as VolumeStatus), volume: n, role })),
+  });
+  assert.deepEqual(
+    planAdjust(two, have, false, of('Secondary')).changes.map((c) => [c.volume, c.from, c.to, c.takes]),
+    [[1, '/dev/b', '-', 'now']],
+  );
+  const used = planAdjust(two, have, false, of('Primary'));
+  assert.deepEqual([used.refused, used.config.volumes.length], [true, 1]);
+  assert.match(used.changes[0]?.instead?.en ?? '', /it is primary: holdfast mirror secondary r0 first/);
+});
+test('a lower number than that of the only volume, which has the name of the mirror, waits for the next start', () => {
+  const only = { ...have, volumes: [{ ...volume, number: 3 }] };
+  const plan = planAdjust(only, { ...have, volumes: [volume, ...only.volumes] }, false, now);
+  assert.deepEqual(
+    plan.changes.map((c) => c.takes),
+    ['refused'],
+  );
+  assert.match(plan.changes[0]?.instead?.en ?? '', /volume 3 has the device r0.*down r0.*up r0/);
 });
 test('a digest in use, and the right of two primaries that both are, wait until nobody uses them', () => {
   const verify = withNet({ verify: 'md5' });

@@ -34,12 +34,12 @@ export function planAdjust(have: MirrorConfig, want: MirrorConfig, secret: boole
     ...ofMirror(have, want),
     ...authentication(have, want, secret),
     ...optionsOf(NET_OPTIONS, have.net, want.net, undefined),
-    ...ofVolumes(have, want),
+    ...ofVolumes(have, want, now),
   ].map((c) => guarded(c, want, now));
   const { sendBuffer, receiveBuffer } = have.net;
   const volumes = want.volumes.map((v) => {
     const before = have.volumes.find((one) => one.number === v.number);
-    return { ...v, options: { ...v.options, diskTimeout: before?.options.diskTimeout } };
+    return before === undefined ? v : { ...v, options: { ...v.options, diskTimeout: before.options.diskTimeout } };
   });
   return {
     changes,
@@ -119,15 +119,34 @@ const NEW_DISK = (name: string): Text =>
     `a running mirror keeps its disk: holdfast mirror down ${name}; where the new one has no metadata, holdfast mirror create ${name}; then holdfast mirror up ${name}`,
     `运行中的镜像不更换磁盘：holdfast mirror down ${name}；若新磁盘没有元数据，先 holdfast mirror create ${name}；再 holdfast mirror up ${name}`,
   );
-function ofVolumes(have: MirrorConfig, want: MirrorConfig): AdjustChange[] {
+function ofVolumes(have: MirrorConfig, want: MirrorConfig, now: MirrorStatus): AdjustChange[] {
   const numbers = [...new Set([...have.volumes, ...want.volumes].map((v) => v.number))].sort((a, b) => a - b);
   return numbers.flatMap((n) => {
     const [a, b] = [have, want].map((c) => c.volumes.find((v) => v.number === n));
     if (a !== undefined && b !== undefined) return ofVolume(have.name, a, b);
-    const why = text('the volumes of a mirror are those that it was started with', '镜像的卷在启动时确定');
     const shown = (v: VolumeConfig | undefined): string => (v === undefined ? NONE : (v.disk ?? 'none'));
-    return line('volume', shown(a), shown(b), 'refused', n, anew(have.name, why));
+    const why = b === undefined ? staying(now, n) : uncoming(have, n);
+    return line('volume', shown(a), shown(b), why === undefined ? 'now' : 'refused', n, why);
   });
+}
+/** Why a volume that the file does not name any more is not taken out. */
+function staying({ name, volumes }: MirrorStatus, n: number): Text | undefined {
+  if (volumes.find((v) => v.volume === n)?.role === 'Primary')
+    return text(
+      `it is primary: holdfast mirror secondary ${name} first`,
+      `该卷为主：请先执行 holdfast mirror secondary ${name}`,
+    );
+  return undefined;
+}
+/** The only volume of a mirror has the mirror's own name: behind a restart another one would have its device. */
+function uncoming({ name, volumes }: MirrorConfig, n: number): Text | undefined {
+  const [only, ...more] = volumes;
+  if (only === undefined || more.length > 0 || n > only.number) return undefined;
+  const why = text(
+    `volume ${only.number} has the device ${name}, and a lower number would take it`,
+    `卷 ${only.number} 使用设备 ${name}，编号更小的卷会占用它`,
+  );
+  return anew(name, why);
 }
 function ofVolume(name: string, have: VolumeConfig, want: VolumeConfig): AdjustChange[] {
   const n = have.number;

@@ -37,7 +37,7 @@ const NAMES: Readonly<Record<Signature, Text>> = {
   'drbd-v08': text('metadata of DRBD 8 or of a mirror', 'DRBD 8 或镜像的元数据'),
   'drbd-v09': text('metadata of DRBD 9', 'DRBD 9 元数据'),
 };
-export function nameOfSignature(s: FoundSignature): Text {
+function nameOfSignature(s: FoundSignature): Text {
   const name = NAMES[s.what];
   return s.label === undefined ? name : text(`${name.en} named ${s.label}`, `名为 ${s.label} 的${name.zh}`);
 }

@@ -82,7 +82,7 @@ const DRBD_MAGICS: ReadonlyMap<number, Signature> = new Map([
   [0x8374026d, 'drbd-v09'],
 ]);
 /** Where the superblock of DRBD has its magic. */
-export const DRBD_MAGIC_AT = 60;
+const DRBD_MAGIC_AT = 60;
 
 const matches = (b: Uint8Array, at: number, bytes: readonly number[]): boolean =>
   at >= 0 && at + bytes.length <= b.length && bytes.every((x, i) => b[at + i] === x);

@@ -263,15 +263,40 @@ test('a disk with good data is never cut to fit the peer, an empty one is', () =
     ...sizes,
     diskSize: sector(800),
   } as const;
-  const refused = agreeSize({ disk: 'UpToDate', sizes }, peer);
-  assert.match(refused.ok ? '' : refused.error.en, /800 sectors .* 900 hold data/);
-  assert.deepEqual(agreeSize({ disk: 'Inconsistent', sizes }, peer), { ok: true, value: { size: 800, userSize: 0 } });
+  const have = { disk: 'UpToDate', primary: false, sizes } as const;
+  const told = (r: ReturnType<typeof agreeSize>): string =>
+    r.ok ? `${r.value.size}, ${r.value.userSize}` : r.error.en;
+  assert.match(told(agreeSize(have, peer, 'UpToDate')), /peer's disk is too small: 800 sectors .* 900 hold data/);
+  assert.equal(
+    told(agreeSize({ ...have, disk: 'Inconsistent' }, { ...peer, currentSize: sector(0) }, 'Inconsistent')),
+    '800, 0',
+  );
   const capped = { ...peer, diskSize: sector(5000), userSize: sector(950) };
-  assert.deepEqual(agreeSize({ disk: 'UpToDate', sizes }, capped), { ok: true, value: { size: 950, userSize: 950 } });
-  const diskless = { ...peer, diskSize: sector(0) };
-  assert.deepEqual(agreeSize({ disk: 'UpToDate', sizes }, diskless), { ok: true, value: { size: 1000, userSize: 0 } });
-  const none = { ...sizes, diskSize: sector(0), currentSize: sector(0) };
-  assert.deepEqual(agreeSize({ disk: 'Diskless', sizes: none }, peer), { ok: true, value: { size: 900, userSize: 0 } });
+  assert.equal(told(agreeSize(have, capped, 'UpToDate')), '950, 950');
+  // As it looks from the other side: the peer will leave, and so it is known why.
+  const larger = { ...peer, diskSize: sector(5000), currentSize: sector(4000) };
+  assert.match(told(agreeSize(have, larger, 'UpToDate')), /own disk is too small: 1000 sectors .* 4000 hold data/);
+  assert.match(told(agreeSize({ ...have, disk: 'Inconsistent' }, larger, 'Outdated')), /own disk is too small/);
+  assert.equal(told(agreeSize(have, larger, 'Inconsistent')), '1000, 0');
+});
+test('beside a peer without a disk a volume stays as it is; without one here it is what the peer has, but never less than an application sees', () => {
+  const told = (r: ReturnType<typeof agreeSize>): string => (r.ok ? `${r.value.size}` : r.error.en);
+  const sizes = (disk: number, current: number) => ({
+    diskSize: sector(disk),
+    userSize: sector(0),
+    currentSize: sector(current),
+    maxBioSize: 1 << 20,
+    limits: LIMITS,
+  });
+  const peer = (disk: number, current: number) =>
+    ({ kind: 'P_SIZES', volume: 0, queueOrderType: 0, growFlags: 0, ...sizes(disk, current) }) as const;
+  const have = { disk: 'UpToDate', primary: false, sizes: sizes(1000, 900) } as const;
+  assert.equal(told(agreeSize(have, peer(0, 900), 'Diskless')), '900');
+  const none = { disk: 'Diskless', primary: true, sizes: sizes(0, 900) } as const;
+  assert.equal(told(agreeSize(none, peer(2000, 950), 'UpToDate')), '950');
+  assert.equal(told(agreeSize(none, peer(0, 0), 'Diskless')), '900');
+  assert.match(told(agreeSize(none, peer(800, 800), 'UpToDate')), /peer's disk is too small: 800 .* 900/);
+  assert.equal(told(agreeSize({ ...none, primary: false }, peer(800, 800), 'UpToDate')), '800');
 });
 test('the peer that opened the data socket is called back at once, and silence ends the attempt', () => {
   const c = configOf(hearing('01-first-connect-idle', true));

@@ -41,7 +41,7 @@ const MAX_VERSION = 101;
 /** Below it there are three more forms of header and no volumes: not spoken by this machine. */
 const LEAST_SPOKEN = 100;
 /** Bytes of our challenge; the peer's may have up to twice as many. */
-export const CHALLENGE_BYTES = 64;
+const CHALLENGE_BYTES = 64;
 
 export const startConnect = (): ConnectState => ({
   phase: { is: 'sockets', data: false, meta: false },
@@ -72,6 +72,8 @@ export function stepConnect(
       return onTick(c, s, now);
     case 'packet':
       return onPacket(c, s, e.packet, now, challenge);
+    case 'told':
+      return s.phase.is === 'parameters' && s.phase.decided.size > 0 ? go(s, { is: 'connected' }) : stay(s);
   }
 }
 
@@ -242,8 +244,10 @@ function onParameter(
   // What comes of a volume that is decided (the peer's second P_STATE, its bitmap) is for the machine behind this one.
   if (phase.decided.has(p.volume)) return stay(s);
   const mine = c.volumes.find((v) => v.volume === p.volume);
-  if (phase.protocol === undefined || mine === undefined || !isParameter(p))
+  if (phase.protocol === undefined || !isParameter(p))
     return end(s, text(`${p.kind} came out of turn`, `${p.kind} 的出现不合时宜`), true);
+  // The peer has a volume that is not here (yet): as the kernel, what it tells of it is passed over.
+  if (mine === undefined) return stay(s);
   const known: PeerVolume = phase.peers.get(p.volume) ?? {};
   const peer: PeerVolume = { ...known, ...entry(p) };
   const told = { ...phase, peers: new Map(phase.peers).set(p.volume, peer) };
@@ -251,7 +255,13 @@ function onParameter(
     const wrong = syncParamMismatch(mine, p);
     if (wrong !== undefined) return end(s, wrong, false);
   }
-  return p.kind === 'P_STATE' ? decide(c, s, told, mine, peer, p.state) : go(s, told);
+  if (p.kind !== 'P_STATE') return go(s, told);
+  const effects = decideVolume(c, s, mine, peer, p.state);
+  const last = effects.at(-1);
+  if (last?.kind === 'close') return go(s, { is: 'ended', because: last.because, retry: last.retry }, ...effects);
+  const decided = new Set(phase.decided).add(mine.volume);
+  const all = c.volumes.every((v) => decided.has(v.volume));
+  return go(s, all ? { is: 'connected' } : { ...told, decided }, ...effects);
 }
 
 type Parameter = SyncParamPacket | SizesPacket | UuidsPacket | StatePacket;
@@ -270,20 +280,23 @@ function entry(p: Parameter): PeerVolume {
   }
 }
 
-/** All of one volume has been told: whose data is newer, and what we are to each other now. */
-function decide(
+/**
+ * All of one volume has been told, its state with `word`: whose data is newer, and what we are to each other now. Where the two
+ * cannot be connected the last effect is `close`.
+ */
+export function decideVolume(
   c: ConnectConfig,
-  s: ConnectState,
-  phase: Phase & { is: 'parameters' },
+  s: Pick<ConnectState, 'dialect' | 'resolver'>,
   mine: VolumeFacts,
   peer: PeerVolume,
   word: number,
-): ConnectStep {
+): readonly ConnectEffect[] {
+  const close = (because: Text, retry: boolean): ConnectEffect => ({ kind: 'close', because, retry });
   const theirs = decodeState(word);
   const peerDisk = DRBD_DISKS[theirs.disk] ?? 'DUnknown';
-  if (peer.sizes === undefined) return end(s, text('P_STATE came before P_SIZES', 'P_STATE 先于 P_SIZES 到达'), true);
-  const agreed = agreeSize(mine, peer.sizes);
-  if (!agreed.ok) return end(s, agreed.error, false);
+  if (peer.sizes === undefined) return [close(text('P_STATE came before P_SIZES', 'P_STATE 先于 P_SIZES 到达'), true)];
+  const agreed = agreeSize(mine, peer.sizes, peerDisk);
+  if (!agreed.ok) return [close(agreed.error, false)];
   const size = agreed.value;
   let connection: DrbdConnection = 'Connected';
   let decision: Decision | undefined;
@@ -311,11 +324,7 @@ function decide(
     if (decision.outcome.do === 'drop') {
       const words = (l: 'en' | 'zh'): string =>
         (decision?.reasons ?? []).map((r) => r[l]).join(l === 'en' ? '; ' : '；');
-      const over = end(s, text(words('en'), words('zh')), false);
-      return {
-        state: over.state,
-        effects: [{ kind: 'decided', volume: mine.volume, size, decision }, ...over.effects],
-      };
+      return [{ kind: 'decided', volume: mine.volume, size, decision }, close(text(words('en'), words('zh')), false)];
     }
     // If it cannot, nothing is sent behind the decision.
     if (decision.outcome.do !== 'connect' && decision.outcome.demote) primary = false;
@@ -328,14 +337,10 @@ function decide(
     fittingDisks(connection, mine.disk, peerDisk),
     mine.pause,
   );
-  const decided = new Set(phase.decided).add(mine.volume);
-  const all = c.volumes.every((v) => decided.has(v.volume));
-  return go(
-    s,
-    all ? { is: 'connected' } : { ...phase, decided },
+  return [
     { kind: 'decided', volume: mine.volume, size, decision },
     send({ kind: 'P_STATE', volume: mine.volume, state }),
-  );
+  ];
 }
 const AUTHENTICATE = text(
   'the peer wants authentication: cram-hmac-alg is set on its side only',

@@ -1,7 +1,7 @@
 export * from './agreement.ts';
 export * from './connect.ts';
 export * from './meeting.ts';
-export { type AgreedSize, agreeSize } from './sizes.ts';
+export { agreeSize } from './sizes.ts';
 export { fittingDisks } from './state.ts';
-export { roleOf, stateWord } from './tell.ts';
+export { roleOf, stateWord, volumePackets } from './tell.ts';
 export type * from './types.ts';

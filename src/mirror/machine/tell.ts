@@ -12,10 +12,8 @@ import {
   encodeState,
 } from '../../wire/index.ts';
 import { protocolPacket } from './agreement.ts';
-import type { ConnectConfig } from './types.ts';
+import type { ConnectConfig, PauseFlags, VolumeFacts } from './types.ts';
 
-/** Who keeps a resync standing still. */
-export type PauseFlags = { readonly user: boolean; readonly peer: boolean; readonly dependency: boolean };
 export const stateWord = (
   connection: DrbdConnection,
   roles: readonly [number, number],
@@ -39,29 +37,35 @@ export const roleOf = (primary: boolean): number => DRBD_ROLES.indexOf(primary ?
 
 /** In the order in which the kernel tells them. */
 export function parameterPackets(c: ConnectConfig, d: DrbdDialect): readonly DrbdPacket[] {
-  const packets: DrbdPacket[] = [protocolPacket(c)];
-  for (const v of c.volumes) {
-    const { volume, resyncRate, verifyAlg, csumsAlg, controller } = v;
-    packets.push({ kind: 'P_SYNC_PARAM89', volume, resyncRate, verifyAlg, csumsAlg, controller });
-    const { diskSize, userSize, currentSize, maxBioSize } = v.sizes;
-    // The peer takes P_SIZES for malformed when the limits are there without the feature, or the feature without them.
-    const limits = (d.features & DRBD_FEATURE.writeSame) === 0 ? undefined : v.sizes.limits;
-    const asked = { diskSize, userSize, currentSize, maxBioSize, limits, queueOrderType: 0, growFlags: 0 };
-    packets.push({ kind: 'P_SIZES', volume, ...asked });
-    if (v.disk !== 'Diskless')
-      packets.push({
-        kind: 'P_UUIDS',
-        volume,
-        uuids: v.uuids,
-        bits: v.bits,
-        flags:
-          (c.discardMyData ? DRBD_UUID_FLAG.discardMyData : 0) | (v.crashedPrimary ? DRBD_UUID_FLAG.crashedPrimary : 0),
-      });
+  return [protocolPacket(c), ...c.volumes.flatMap((v) => volumePackets(c, d, v, 'WFConnection'))];
+}
+/** Of one volume; `connection`: what the state at the end says of it. */
+export function volumePackets(
+  c: Pick<ConnectConfig, 'discardMyData'>,
+  d: DrbdDialect,
+  v: VolumeFacts,
+  connection: DrbdConnection,
+): readonly DrbdPacket[] {
+  const { volume, resyncRate, verifyAlg, csumsAlg, controller } = v;
+  const packets: DrbdPacket[] = [{ kind: 'P_SYNC_PARAM89', volume, resyncRate, verifyAlg, csumsAlg, controller }];
+  const { diskSize, userSize, currentSize, maxBioSize } = v.sizes;
+  // The peer takes P_SIZES for malformed when the limits are there without the feature, or the feature without them.
+  const limits = (d.features & DRBD_FEATURE.writeSame) === 0 ? undefined : v.sizes.limits;
+  const asked = { diskSize, userSize, currentSize, maxBioSize, limits, queueOrderType: 0, growFlags: 0 };
+  packets.push({ kind: 'P_SIZES', volume, ...asked });
+  if (v.disk !== 'Diskless')
     packets.push({
-      kind: 'P_STATE',
+      kind: 'P_UUIDS',
       volume,
-      state: stateWord('WFConnection', [roleOf(v.primary), 0], [v.disk, 'DUnknown'], v.pause),
+      uuids: v.uuids,
+      bits: v.bits,
+      flags:
+        (c.discardMyData ? DRBD_UUID_FLAG.discardMyData : 0) | (v.crashedPrimary ? DRBD_UUID_FLAG.crashedPrimary : 0),
     });
-  }
+  packets.push({
+    kind: 'P_STATE',
+    volume,
+    state: stateWord(connection, [roleOf(v.primary), 0], [v.disk, 'DUnknown'], v.pause),
+  });
   return packets;
 }

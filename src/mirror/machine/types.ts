@@ -8,6 +8,7 @@ import type {
   ProtocolPacket,
   QueueLimits,
   ResyncController,
+  Sector,
   SizesPacket,
   StatePacket,
   SyncParamPacket,
@@ -15,10 +16,13 @@ import type {
   UuidsPacket,
 } from '../../wire/index.ts';
 import type { AfterSb, Decision, RoleConflict } from '../metadata/index.ts';
-import type { AgreedSize } from './sizes.ts';
-import type { PauseFlags } from './tell.ts';
 
-/** One volume as it stands when the connection begins. */
+/** Who keeps a resync standing still. */
+export type PauseFlags = {
+  readonly user: boolean;
+  readonly peer: boolean;
+  readonly dependency: boolean;
+}; /** One volume as it stands when the connection begins. */
 export type VolumeFacts = {
   readonly volume: number;
   readonly primary: boolean;
@@ -91,7 +95,14 @@ export type ConnectEvent =
   | { readonly kind: 'socket'; readonly socket: DrbdSocket; readonly opened: 'here' | 'there' }
   | { readonly kind: 'packet'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }
   | { readonly kind: 'closed' }
+  /** The peer has told of all volumes that it has: those of ours that are left it does not know. */
+  | { readonly kind: 'told' }
   | { readonly kind: 'tick' };
+export type AgreedSize = {
+  readonly size: Sector;
+  /** The user's limit as both sides have it from now on: the smaller one; 0 for none. */
+  readonly userSize: Sector;
+};
 export type ConnectEffect =
   | { readonly kind: 'open'; readonly socket: DrbdSocket }
   | { readonly kind: 'send'; readonly socket: DrbdSocket; readonly packet: DrbdPacket }

@@ -18,7 +18,7 @@ const SLOT_SECTORS = 262144;
 /** 1 MiB: the kernel refuses less for internal metadata. */
 const SMALLEST_INTERNAL = 2048;
 /** 1 PiB. */
-export const LARGEST_DEVICE = 2 ** 41;
+const LARGEST_DEVICE = 2 ** 41;
 
 export type Placement =
   | { readonly kind: 'internal' }
@@ -54,7 +54,7 @@ export type LayoutError =
 const roundUp = (n: number, unit: number): number => Math.ceil(n / unit) * unit;
 
 /** Sectors of a bitmap with one bit for each 4 KiB of `device`: bytes rounded up to 8, then to 4 KiB. */
-export const bitmapSectorsFor = (device: number): number =>
+const bitmapSectorsFor = (device: number): number =>
   roundUp(roundUp(Math.ceil(device / BLOCK_SECTORS / 8), 8), BLOCK_BYTES) / 512;
 const bitmapReach = (bitmapSectors: number): number => bitmapSectors * 512 * 8 * BLOCK_SECTORS;
 

@@ -8,7 +8,7 @@ export const NO_GENERATION = 0n as GenerationId;
 /** Fresh metadata: no data yet. */
 export const JUST_CREATED = 4n as GenerationId;
 /** What the source adds to its bitmap identifier when a resync begins. */
-export const SYNC_OFFSET = 0x0001_0000_0000_0000n;
+const SYNC_OFFSET = 0x0001_0000_0000_0000n;
 const ALL = 0xffff_ffff_ffff_ffffn;
 
 /** Without bit 0. */

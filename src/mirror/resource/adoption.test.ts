@@ -14,7 +14,10 @@ let nextId = 1000;
 function adjust(r: Rig, config: MirrorConfig, reconnects = false, secret?: string): number {
   const id = nextId++;
   const bytesOf = secret === undefined ? undefined : new TextEncoder().encode(secret);
-  r.resource.handle({ kind: 'adjust', id, adjusted: { config, secret: bytesOf, reconnects, words: WORDS } }, us(r.now));
+  r.resource.handle(
+    { kind: 'adjust', id, adjusted: { config, secret: bytesOf, devices: [], reconnects, words: WORDS } },
+    us(r.now),
+  );
   r.run();
   return id;
 }

@@ -9,21 +9,36 @@ import {
   type ProtocolPacket,
   type SyncParamPacket,
 } from '../../wire/index.ts';
-import type { DigestName, MirrorConfig, NetOptions, ReplicationProtocol } from '../config.ts';
+import type { DigestName, MirrorConfig, NetOptions, ReplicationProtocol, VolumeConfig } from '../config.ts';
 import { protocolPacket } from '../machine/index.ts';
+import type { MirrorAnswer } from '../status.ts';
 import type { Answer } from './asking.ts';
-import { connectConfig, PROTOCOL_NUMBER } from './facts.ts';
+import { type Attached, attach } from './disks/attach.ts';
 import type { Parts } from './parts.ts';
+import { connectConfig, PROTOCOL_NUMBER } from './peer/facts.ts';
 import { done, refused } from './reasons.ts';
+import type { Context, Devices } from './types.ts';
+import type { Volume } from './volume.ts';
 
 export type Adjusted = {
   readonly config: MirrorConfig;
   readonly secret: Uint8Array | undefined;
+  /** Of volumes that are new. */
+  readonly devices: readonly Devices[];
   /** Both sides must have the same before they can be connected again. */
   readonly reconnects: boolean;
   /** What changes, for the log. */
   readonly words: Text;
 };
+/** What holds the volumes themselves. */
+type All = {
+  /** From then on all parts see it. */
+  readonly use: (config: MirrorConfig) => void;
+  readonly add: (v: VolumeConfig, devices: readonly Devices[]) => Volume;
+  readonly remove: (v: Volume) => void;
+};
+/** A volume that comes; without a disk where it has none. */
+type Read = { readonly config: VolumeConfig; readonly attached: Attached | undefined };
 /** What each may be: without a primary, with one, with two. */
 const POLICIES: readonly (readonly AfterSplitBrain[])[] = [
   AFTER_SPLIT_BRAIN.slice(0, AFTER_SPLIT_BRAIN.indexOf('consensus')),
@@ -36,26 +51,78 @@ const DIGESTS: readonly string[] = ['md5', 'sha1', 'sha256', 'sha512', 'crc32c']
 
 export class Adoption {
   readonly #p: Parts;
-  readonly #use: (config: MirrorConfig) => void;
+  readonly #all: All;
+  #busy = false;
 
-  /** `use`: from then on all parts see it. */
-  constructor(p: Parts, use: (config: MirrorConfig) => void) {
+  constructor(p: Parts, all: All) {
     this.#p = p;
-    this.#use = use;
+    this.#all = all;
   }
 
-  /** All of it, or nothing. */
+  /** All of it, or nothing: disks that come are read first, those that go are detached next. */
   begin(a: Adjusted, answer: Answer): void {
-    const { link, leaving, c } = this.#p;
-    if (link.negotiating) {
-      answer(refused('in-transient', 'the two sides are just connecting: ask again', '两端正在建立连接：请重试'));
+    if (this.#busy || this.#p.link.negotiating) {
+      answer(NOT_NOW);
       return;
     }
+    const { volumes } = this.#p;
+    const come = a.config.volumes.filter((v) => !volumes.some((one) => one.number === v.number));
+    const go = volumes.filter((v) => !a.config.volumes.some((one) => one.number === v.number));
+    if (come.length + go.length === 0) {
+      this.#begin(a, [], [], answer);
+      return;
+    }
+    this.#busy = true;
+    const end = (how: MirrorAnswer): void => {
+      this.#busy = false;
+      answer(how);
+    };
+    readDisks(this.#p.c, a, come, (read) => {
+      if ('failed' in read) return end({ ok: false, code: 'no-local-disk', text: read.failed });
+      this.#detach(go, (refusal) => {
+        if (refusal !== undefined) return end(refusal);
+        // Nobody else may be counting the volumes just now.
+        this.#p.agreements.afterwards(() => {
+          const { roles, link } = this.#p;
+          if (roles.changing || link.negotiating || go.some((v) => v.primary)) return end(NOT_NOW);
+          this.#begin(a, read.disks, go, end);
+        });
+      });
+    });
+  }
+  #detach(volumes: readonly Volume[], then: (refusal: MirrorAnswer | undefined) => void): void {
+    const [v, ...rest] = volumes;
+    if (v === undefined || v.primary) {
+      then(v && inUse(v));
+      return;
+    }
+    const next = (): void => {
+      const late = this.#p.diskTimeouts.late(v);
+      if (late > 0) then(refused('device-in-use', ...lateWords(v, late)));
+      else this.#detach(rest, then);
+    };
+    if (v.backing === undefined) next();
+    else this.#p.disks.detach(v, false, (how) => (how === 'detached' ? next() : then(inUse(v))));
+  }
+  #begin(a: Adjusted, come: readonly Read[], go: readonly Volume[], answer: Answer): void {
+    const { link, leaving, c, joining, diskTimeouts, disks } = this.#p;
     const take = (): void => {
       const before = this.#p.config;
       c.reason('mirror.adjusted', undefined, a.words);
       link.secret = a.secret;
+      for (const v of go) {
+        joining.farewell(v);
+        diskTimeouts.forget(v);
+        this.#all.remove(v);
+      }
       this.#take(a.config);
+      for (const { config, attached } of come) {
+        const v = this.#all.add(config, a.devices);
+        v.connection = link.established ? 'WFReportParams' : link.state;
+        diskTimeouts.watch(v);
+        if (attached === undefined) joining.tell(v);
+        else disks.take(v, attached);
+      }
       if (link.established) this.#tell(before, a.config);
     };
     if (!a.reconnects || link.state === 'StandAlone') {
@@ -74,7 +141,7 @@ export class Adoption {
     const { sender, c, volumes } = this.#p;
     // Of one epoch all writes are complete by the same rule.
     if (config.net.protocol !== this.#p.config.net.protocol) sender.close();
-    this.#use(config);
+    this.#all.use(config);
     for (const v of volumes) v.config = config.volumes.find((one) => one.number === v.number) ?? v.config;
     c.emit({ kind: 'adopted', config });
   }
@@ -89,8 +156,12 @@ export class Adoption {
     if (!same(update, protocolPacket(this.#facts(before)))) c.send('data', { ...update, kind: 'P_PROTOCOL_UPDATE' });
     const resyncOf = (m: MirrorConfig, n: number) => m.volumes.find((v) => v.number === n)?.options.resync;
     const digests = before.net.verify !== after.net.verify || before.net.checksums !== after.net.checksums;
+    // A volume that is new is told of as a whole.
     for (const { volume, resyncRate, verifyAlg, csumsAlg, controller } of facts.volumes)
-      if (digests || !same(resyncOf(before, volume), resyncOf(after, volume)))
+      if (
+        resyncOf(before, volume) !== undefined &&
+        (digests || !same(resyncOf(before, volume), resyncOf(after, volume)))
+      )
         c.send('data', { kind: 'P_SYNC_PARAM89', volume, resyncRate, verifyAlg, csumsAlg, controller });
   }
 
@@ -139,6 +210,49 @@ export class Adoption {
     this.#take({ ...config, net });
   }
 }
+/** One after the other; none is in use before all are read. */
+function readDisks(
+  c: Context,
+  a: Adjusted,
+  come: readonly VolumeConfig[],
+  then: (r: { readonly disks: readonly Read[] } | { readonly failed: Text }) => void,
+  disks: readonly Read[] = [],
+): void {
+  const [config, ...rest] = come;
+  if (config === undefined) {
+    then({ disks });
+    return;
+  }
+  const devices = a.devices.find((d) => d.volume === config.number);
+  if (devices === undefined) {
+    readDisks(c, a, rest, then, [...disks, { config, attached: undefined }]);
+    return;
+  }
+  const sure = a.config.volumes.every((one) => one.options.fencing === 'dont-care');
+  attach(c, devices, sure, (r) => {
+    if (r.ok) {
+      readDisks(c, a, rest, then, [...disks, { config, attached: r.value }]);
+      return;
+    }
+    const { en, zh } = r.error.text;
+    then({ failed: text(`volume ${config.number}: ${en}`, `卷 ${config.number}：${zh}`) });
+  });
+}
+const NOT_NOW = refused(
+  'in-transient',
+  'the two sides are just connecting, or another change is under way: ask again',
+  '两端正在建立连接，或另一更改正在进行：请重试',
+);
+const inUse = (v: Volume): MirrorAnswer =>
+  refused(
+    'device-in-use',
+    `volume ${v.number} is in use, here or at a peer that has no other good data: it stays`,
+    `卷 ${v.number} 正在被使用（本机，或对端没有其他完好数据）：予以保留`,
+  );
+const lateWords = (v: Volume, late: number): readonly [en: string, zh: string] => [
+  `${late} requests are still at the disk of volume ${v.number}: adjust when they are over`,
+  `仍有 ${late} 个请求在卷 ${v.number} 的磁盘中：请待其结束后重试`,
+];
 /** Discard-local there is discard-remote here. */
 function mirrored(n: number): AfterSplitBrain | undefined {
   const policy = AFTER_SPLIT_BRAIN[n];

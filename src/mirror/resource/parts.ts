@@ -1,35 +1,37 @@
 /** What the parts of one resource know of each other. */
 import type { MirrorConfig } from '../config.ts';
 import type { Adoption } from './adoption.ts';
-import type { Agreements } from './agreements.ts';
-import type { Congestion } from './congestion.ts';
-import type { DiskTimeouts } from './disk-timeout.ts';
-import type { Disks } from './disks.ts';
-import type { Fencing } from './fencing.ts';
-import type { FullSyncs } from './full-sync.ts';
-import type { Handlers } from './handlers.ts';
-import type { Leaving } from './leaving.ts';
-import type { Link } from './link.ts';
-import type { Patience } from './patience.ts';
-import type { Pauses } from './pauses.ts';
-import type { PeerDisks } from './peer-disk.ts';
-import type { PeerStates } from './peer-state.ts';
-import type { Reads } from './reads.ts';
-import type { Receiver } from './receiver.ts';
-import type { Resizes } from './resizes.ts';
-import type { ResyncSteps } from './resync-steps.ts';
-import type { Roles } from './roles.ts';
-import type { Sender } from './sender.ts';
-import type { Syncs } from './syncs.ts';
-import type { TwoPrimaries } from './two-primaries.ts';
+import type { Congestion } from './data/congestion.ts';
+import type { Reads } from './data/reads.ts';
+import type { Receiver } from './data/receiver.ts';
+import type { Sender } from './data/sender.ts';
+import type { TwoPrimaries } from './data/two-primaries.ts';
+import type { DiskTimeouts } from './disks/disk-timeout.ts';
+import type { Disks } from './disks/disks.ts';
+import type { PeerDisks } from './disks/peer-disk.ts';
+import type { Resizes } from './disks/resizes.ts';
+import type { Agreements } from './peer/agreements.ts';
+import type { Joining } from './peer/joining.ts';
+import type { Leaving } from './peer/leaving.ts';
+import type { Link } from './peer/link.ts';
+import type { Patience } from './peer/patience.ts';
+import type { PeerStates } from './peer/peer-state.ts';
+import type { FullSyncs } from './resync/full-sync.ts';
+import type { Pauses } from './resync/pauses.ts';
+import type { ResyncSteps } from './resync/resync-steps.ts';
+import type { Syncs } from './resync/syncs.ts';
+import type { Undos } from './resync/undo.ts';
+import type { Verifies } from './resync/verifies.ts';
+import type { Fencing } from './roles/fencing.ts';
+import type { Handlers } from './roles/handlers.ts';
+import type { Roles } from './roles/roles.ts';
 import type { Context } from './types.ts';
-import type { Undos } from './undo.ts';
-import type { Verifies } from './verifies.ts';
 import type { Volume } from './volume.ts';
 
 export interface Parts {
   readonly config: MirrorConfig;
   readonly c: Context;
+  /** In the order of their numbers; some may come or go while it runs. */
   readonly volumes: readonly Volume[];
   readonly sender: Sender;
   readonly receiver: Receiver;
@@ -55,4 +57,5 @@ export interface Parts {
   readonly congestion: Congestion;
   readonly undos: Undos;
   readonly adoption: Adoption;
+  readonly joining: Joining;
 }

@@ -8,36 +8,39 @@ import { type AdjustPlan, planAdjust } from '../adjust/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorAnswer, MirrorDifferences, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { Adoption } from './adoption.ts';
-import { Agreements } from './agreements.ts';
 import { eachVolume } from './asking.ts';
-import { Congestion } from './congestion.ts';
-import { differencesOf } from './differences-of.ts';
-import { DiskTimeouts } from './disk-timeout.ts';
-import { Disks } from './disks.ts';
-import { PROTOCOL_NUMBER } from './facts.ts';
-import { Fencing } from './fencing.ts';
-import { FullSyncs } from './full-sync.ts';
-import { Handlers } from './handlers.ts';
-import { signed, tampered } from './integrity.ts';
-import { Leaving } from './leaving.ts';
-import { Link } from './link.ts';
-import { Paces } from './paces.ts';
+import { Congestion } from './data/congestion.ts';
+import { signed, tampered } from './data/integrity.ts';
+import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './data/pieces.ts';
+import { Reads } from './data/reads.ts';
+import { Receiver } from './data/receiver.ts';
+import { Sender } from './data/sender.ts';
+import { TwoPrimaries } from './data/two-primaries.ts';
+import { DiskTimeouts } from './disks/disk-timeout.ts';
+import { Disks } from './disks/disks.ts';
+import { PeerDisks } from './disks/peer-disk.ts';
+import { Resizes } from './disks/resizes.ts';
 import type { Parts } from './parts.ts';
-import { Patience } from './patience.ts';
-import { Pauses } from './pauses.ts';
-import { PeerDisks } from './peer-disk.ts';
-import { PeerStates } from './peer-state.ts';
-import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './pieces.ts';
-import { Reads } from './reads.ts';
+import { Agreements } from './peer/agreements.ts';
+import { PROTOCOL_NUMBER } from './peer/facts.ts';
+import { Joining } from './peer/joining.ts';
+import { Leaving } from './peer/leaving.ts';
+import { Link } from './peer/link.ts';
+import { Patience } from './peer/patience.ts';
+import { PeerStates } from './peer/peer-state.ts';
 import { done, refused } from './reasons.ts';
-import { Receiver } from './receiver.ts';
-import { Resizes } from './resizes.ts';
-import { ResyncSteps } from './resync-steps.ts';
-import { Roles } from './roles.ts';
-import { Sender } from './sender.ts';
+import { differencesOf } from './resync/differences-of.ts';
+import { FullSyncs } from './resync/full-sync.ts';
+import { Paces } from './resync/paces.ts';
+import { Pauses } from './resync/pauses.ts';
+import { ResyncSteps } from './resync/resync-steps.ts';
+import { Syncs } from './resync/syncs.ts';
+import { Undos } from './resync/undo.ts';
+import { Verifies } from './resync/verifies.ts';
+import { Fencing } from './roles/fencing.ts';
+import { Handlers } from './roles/handlers.ts';
+import { Roles } from './roles/roles.ts';
 import { statusOf } from './status-of.ts';
-import { Syncs } from './syncs.ts';
-import { TwoPrimaries } from './two-primaries.ts';
 import {
   type AppRequest,
   type Context,
@@ -48,8 +51,6 @@ import {
   type ResourceEffect,
   type ResourceEvent,
 } from './types.ts';
-import { Undos } from './undo.ts';
-import { Verifies } from './verifies.ts';
 import { Volume } from './volume.ts';
 
 export type ResourceHost = {
@@ -65,11 +66,19 @@ export type ResourceHost = {
   readonly secret: Uint8Array | undefined;
 };
 const EINVAL = -22;
+const devicesOf = (all: readonly Devices[], volume: number): Devices =>
+  all.find((d) => d.volume === volume) ?? {
+    volume,
+    placement: { kind: 'internal' },
+    data: sector(0),
+    metadata: sector(0),
+  };
 const REASONS_KEPT = 20;
 
 export class Resource implements Context {
   config: MirrorConfig;
-  readonly volumes: readonly Volume[];
+  /** Parts see what is added and taken out. */
+  readonly volumes: Volume[] = [];
   readonly #host: ResourceHost;
   readonly #parts: Parts;
   #effects: ResourceEffect[] = [];
@@ -84,11 +93,7 @@ export class Resource implements Context {
   constructor(config: MirrorConfig, devices: readonly Devices[], host: ResourceHost) {
     this.config = config;
     this.#host = host;
-    this.volumes = config.volumes.map((v) => {
-      const d = devices.find((one) => one.volume === v.number);
-      const none = { volume: v.number, placement: { kind: 'internal' as const }, data: sector(0), metadata: sector(0) };
-      return new Volume(this, v, d ?? none);
-    });
+    for (const v of config.volumes) this.volumes.push(new Volume(this, v, devicesOf(devices, v.number)));
     const parts = { config, c: this, volumes: this.volumes } as unknown as { -readonly [K in keyof Parts]: Parts[K] };
     const failed: Disks['failed'] = (v, on, io) => parts.disks.failed(v, on, io);
     const sending = ({ net }: MirrorConfig) => ({
@@ -121,31 +126,44 @@ export class Resource implements Context {
     parts.resizes = new Resizes(parts);
     parts.congestion = new Congestion(parts);
     parts.undos = new Undos(parts);
-    parts.adoption = new Adoption(parts, (next) => {
-      this.config = next;
-      parts.config = next;
-      sender.configure(sending(next));
+    parts.joining = new Joining(parts);
+    parts.adoption = new Adoption(parts, {
+      use: (next) => {
+        this.config = next;
+        parts.config = next;
+        sender.configure(sending(next));
+      },
+      add: (v, given) => {
+        const added = new Volume(this, v, devicesOf(given, v.number));
+        this.volumes.push(added);
+        this.volumes.sort((a, b) => a.number - b.number);
+        this.#wire(added);
+        return added;
+      },
+      remove: (v) => void this.volumes.splice(this.volumes.indexOf(v), 1),
     });
     this.#parts = parts;
     sender.onIdle = () => parts.roles.idle();
     sender.beforeSend = (v) => parts.congestion.consider(v);
     sender.onEpoch = () => parts.congestion.acknowledged();
-    for (const v of this.volumes) {
-      v.onReady = () => {
-        sender.ready(v);
-        receiver.ready(v);
-      };
-      v.busy = (from, to) => sender.busy(v, from, to);
-      v.onReleased = () => {
-        sender.released(v);
-        parts.reads.released(v);
-        parts.roles.idle();
-      };
-      v.onBroken = () => failed(v, v.backing, { op: 'read', offset: 0, length: 0 });
-      v.onMetadataBroken = () => failed(v, v.backing, { op: 'metadata', offset: 0, length: 0 });
-      v.onRoles = () => parts.syncs.rolesChanged(v);
-      v.onResized = () => this.emit({ kind: 'resized', volume: v.number });
-    }
+    for (const v of this.volumes) this.#wire(v);
+  }
+  #wire(v: Volume): void {
+    const { sender, receiver, reads, roles, syncs, disks } = this.#parts;
+    v.onReady = () => {
+      sender.ready(v);
+      receiver.ready(v);
+    };
+    v.busy = (from, to) => sender.busy(v, from, to);
+    v.onReleased = () => {
+      sender.released(v);
+      reads.released(v);
+      roles.idle();
+    };
+    v.onBroken = () => disks.failed(v, v.backing, { op: 'read', offset: 0, length: 0 });
+    v.onMetadataBroken = () => disks.failed(v, v.backing, { op: 'metadata', offset: 0, length: 0 });
+    v.onRoles = () => syncs.rolesChanged(v);
+    v.onResized = () => this.emit({ kind: 'resized', volume: v.number });
   }
 
   // ------------------------------------------------------------------------------------------ Context
@@ -351,7 +369,7 @@ export class Resource implements Context {
         this.#parts.leaving.disconnect(r.force, answer);
         return;
       case 'primary':
-        roles.promote(r.force, answer);
+        roles.promote(r.force, r.only, answer);
         return;
       case 'secondary':
         roles.demote(answer);

@@ -3,7 +3,7 @@
  * kept. `connect` goes through the handshake with a peer that has the same settings and the same data.
  */
 import assert from 'node:assert/strict';
-import { bytes, ms, parseIp, us } from '../../base/index.ts';
+import { us } from '../../base/index.ts';
 import {
   DRBD_CONNECTIONS,
   DRBD_DISKS,
@@ -24,100 +24,21 @@ import {
   encodeSuperblock,
   MD_FLAG,
 } from '../metadata/index.ts';
+import { plainMirror } from '../plain.ts';
 import type { MirrorAnswer, MirrorRequest } from '../status.ts';
 import { Resource } from './resource.ts';
-import { type AppRequest, type DiskOperation, EIO, type ResourceEffect } from './types.ts';
+import { type AppRequest, type Devices, type DiskOperation, EIO, type ResourceEffect } from './types.ts';
 
 const MIB = 1 << 20;
 const EQUAL = 0x10d3_987d_4109_fda4n as GenerationId;
-const address = (text: string) => {
-  const ip = parseIp(text);
-  assert.ok(ip.ok);
-  return ip.value;
-};
 
-export function rigConfig(net: Partial<NetOptions> = {}): MirrorConfig {
-  return {
-    name: 'r0',
-    host: 'alfa',
-    peer: 'bravo',
-    local: { address: address('10.0.0.1'), port: 7788 },
-    remote: { address: address('10.0.0.2'), port: 7788 },
-    volumes: [
-      {
-        number: 0,
-        minor: 0,
-        device: '/dev/drbd0',
-        disk: 'memory',
-        metadata: { kind: 'internal' },
-        options: {
-          size: undefined,
-          onIoError: 'detach',
-          fencing: 'dont-care',
-          diskFlushes: true,
-          mdFlushes: true,
-          resyncAfter: undefined,
-          alExtents: 67,
-          alUpdates: true,
-          diskTimeout: undefined,
-          readBalancing: 'prefer-local',
-          rsDiscardGranularity: undefined,
-          resync: {
-            rate: bytes(4 * MIB),
-            planAhead: ms(0),
-            delayTarget: ms(1000),
-            fillTarget: bytes(51200),
-            maxRate: bytes(100 * MIB),
-            minRate: bytes(256_000),
-          },
-        },
-      },
-    ],
-    net: {
-      protocol: 'C',
-      timeout: ms(6000),
-      pingInterval: ms(10_000),
-      pingTimeout: ms(500),
-      connectInterval: ms(10_000),
-      socketCheckTimeout: ms(0),
-      koCount: 7,
-      maxBuffers: bytes(8 * MIB),
-      maxEpochSize: 2048,
-      sendBuffer: undefined,
-      receiveBuffer: undefined,
-      allowTwoPrimaries: false,
-      auth: undefined,
-      dataIntegrity: undefined,
-      verify: 'crc32c',
-      checksums: undefined,
-      checksumsAfterCrashOnly: false,
-      after0Primaries: 'disconnect',
-      after1Primary: 'disconnect',
-      after2Primaries: 'disconnect',
-      alwaysAfterSplitBrain: false,
-      resyncRoleConflict: 'disconnect',
-      onCongestion: 'block',
-      congestionFill: bytes(0),
-      congestionExtents: 1000,
-      compressBitmap: true,
-      ...net,
-    },
-    onNoDataAccessible: 'io-error',
-    handlers: {},
-    startup: {
-      waitForConnection: ms(0),
-      waitDegraded: ms(0),
-      waitOutdated: ms(0),
-      waitAfterSplitBrain: false,
-      becomePrimary: false,
-    },
-  };
-}
+export const rigConfig = (net: Partial<NetOptions> = {}): MirrorConfig => plainMirror(0, { net });
 
 export class Rig {
   readonly resource: Resource;
   /** The whole device. */
   disk: Uint8Array;
+  readonly #more = new Map<number, Uint8Array>();
   /** What the resource said, since the last `said()`. */
   #said: { readonly socket: DrbdSocket; readonly packet: DrbdPacket }[] = [];
   readonly answers = new Map<number, MirrorAnswer>();
@@ -136,7 +57,7 @@ export class Rig {
   constructor(config: MirrorConfig = rigConfig(), disk: Uint8Array | number = MIB, secret?: string) {
     this.disk = typeof disk === 'number' ? new Uint8Array(disk) : disk;
     const size = this.disk.length;
-    if (typeof disk === 'number') this.#format();
+    if (typeof disk === 'number') format(this.disk);
     const whole = sector(size / 512);
     const devices = { volume: 0, placement: { kind: 'internal' as const }, data: whole, metadata: whole };
     let random = 0x0123_4567_89ab_cdefn;
@@ -154,23 +75,13 @@ export class Rig {
   get volume(): Resource['volumes'][number] {
     return this.resource.volume(0);
   }
-  #format(): void {
-    const made = freshMetadata(
-      { kind: 'internal' },
-      { metaSize: this.disk.length, dataSize: this.disk.length, alExtents: 67 },
-    );
-    assert.ok(made.ok);
-    for (const w of made.value.writes) this.disk.set(w.bytes, w.at * 512);
-    const layout = computeLayout({ kind: 'internal' }, sector(this.disk.length / 512));
-    const superblock = made.value.writes.at(-1);
-    assert.ok(layout.ok && superblock);
-    const fresh = decodeSuperblock(superblock.bytes);
-    assert.ok(fresh.ok);
-    const bitmap = new Bitmap(Math.ceil(made.value.usable / 8));
-    for (let p = 0; p < bitmap.pages; p++) this.disk.set(bitmap.page(p), bitmapPageSector(layout.value, p) * 512);
-    const uuids = { ...fresh.value.uuids, current: EQUAL };
-    const flags = MD_FLAG.consistent | MD_FLAG.wasUpToDate;
-    this.disk.set(encodeSuperblock({ ...fresh.value, uuids, flags }), superblock.at * 512);
+  /** The disk of another volume, which may come; with the data that the peer has, or with none. */
+  moreDisk(volume: number, has: 'equal' | 'nothing', size = MIB): Devices {
+    const disk = new Uint8Array(size);
+    if (has === 'equal') format(disk);
+    this.#more.set(volume, disk);
+    const whole = sector(size / 512);
+    return { volume, placement: { kind: 'internal' }, data: whole, metadata: whole };
   }
 
   /** Attached and connected to a peer that has the same data. */
@@ -215,8 +126,8 @@ export class Rig {
     this.run();
     return id;
   }
-  app(request: AppRequest): void {
-    this.resource.handle({ kind: 'app', volume: 0, request }, us(this.now));
+  app(request: AppRequest, volume = 0): void {
+    this.resource.handle({ kind: 'app', volume, request }, us(this.now));
     this.run();
   }
   hear(packet: DrbdPacket, socket: DrbdSocket = 'data'): void {
@@ -257,7 +168,7 @@ export class Rig {
     } else if (e.kind === 'disk') {
       const finish = (): void => {
         const fails = this.failDisk(e.operation);
-        if (!fails) this.#perform(e.operation);
+        if (!fails) perform(this.#more.get(e.volume) ?? this.disk, e.operation);
         this.resource.handle({ kind: 'disk', tag: e.tag, result: fails ? EIO : 0 }, us(this.now));
         this.run();
       };
@@ -265,11 +176,26 @@ export class Rig {
       else finish();
     }
   }
-  #perform(o: DiskOperation): void {
-    if (o.op === 'read') o.into.set(this.disk.subarray(o.offset, o.offset + o.into.length));
-    else if (o.op === 'write') this.disk.set(o.bytes, o.offset);
-    else if (o.op === 'zero' || o.op === 'discard') this.disk.fill(0, o.offset, o.offset + o.length);
-  }
+}
+function perform(disk: Uint8Array, o: DiskOperation): void {
+  if (o.op === 'read') o.into.set(disk.subarray(o.offset, o.offset + o.into.length));
+  else if (o.op === 'write') disk.set(o.bytes, o.offset);
+  else if (o.op === 'zero' || o.op === 'discard') disk.fill(0, o.offset, o.offset + o.length);
+}
+function format(disk: Uint8Array): void {
+  const made = freshMetadata({ kind: 'internal' }, { metaSize: disk.length, dataSize: disk.length, alExtents: 67 });
+  assert.ok(made.ok);
+  for (const w of made.value.writes) disk.set(w.bytes, w.at * 512);
+  const layout = computeLayout({ kind: 'internal' }, sector(disk.length / 512));
+  const superblock = made.value.writes.at(-1);
+  assert.ok(layout.ok && superblock);
+  const fresh = decodeSuperblock(superblock.bytes);
+  assert.ok(fresh.ok);
+  const bitmap = new Bitmap(Math.ceil(made.value.usable / 8));
+  for (let p = 0; p < bitmap.pages; p++) disk.set(bitmap.page(p), bitmapPageSector(layout.value, p) * 512);
+  const uuids = { ...fresh.value.uuids, current: EQUAL };
+  const flags = MD_FLAG.consistent | MD_FLAG.wasUpToDate;
+  disk.set(encodeSuperblock({ ...fresh.value, uuids, flags }), superblock.at * 512);
 }
 const ROLE = { Unknown: 0, Primary: 1, Secondary: 2 } as const;
 type Role = keyof typeof ROLE;

@@ -6,6 +6,7 @@ import {
   type DrbdConnection,
   type DrbdDisk,
   type DrbdRole,
+  isDrbdConnected,
   type SizesPacket,
   sector,
   type UuidSet,
@@ -26,29 +27,13 @@ import {
   type Superblock,
   withRole,
 } from '../metadata/index.ts';
-import type { Attached } from './attach.ts';
-import { RangeLocks } from './range-locks.ts';
-import { Store, type Stored } from './store.ts';
+import { RangeLocks } from './data/range-locks.ts';
+import type { Attached } from './disks/attach.ts';
+import { Store, type Stored } from './disks/store.ts';
 import type { Context, Devices } from './types.ts';
 
 export const diskRank = (d: DrbdDisk): number => DRBD_DISKS.indexOf(d);
 export const atLeast = (d: DrbdDisk, least: DrbdDisk): boolean => diskRank(d) >= diskRank(least);
-export const CONNECTED_STATES: ReadonlySet<DrbdConnection> = new Set([
-  'Connected',
-  'StartingSyncS',
-  'StartingSyncT',
-  'WFBitMapS',
-  'WFBitMapT',
-  'WFSyncUUID',
-  'SyncSource',
-  'SyncTarget',
-  'VerifyS',
-  'VerifyT',
-  'PausedSyncS',
-  'PausedSyncT',
-  'Ahead',
-  'Behind',
-]);
 const NONE: UuidSet = { current: NO_GENERATION, bitmap: NO_GENERATION, history: [NO_GENERATION, NO_GENERATION] };
 
 /** What is there only while the disk is attached. */
@@ -137,7 +122,7 @@ export class Volume implements Stored {
     return this.backing;
   }
   get connected(): boolean {
-    return CONNECTED_STATES.has(this.connection);
+    return isDrbdConnected(this.connection);
   }
   get role(): DrbdRole {
     return this.#role;

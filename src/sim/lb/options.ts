@@ -78,7 +78,7 @@ export const describeOptions = (o: LbOptions): string => JSON.stringify(o);
 export const virtualAddress = (service: number): IpAddress => `10.0.0.${100 + service}` as IpAddress;
 export const realAddress = (service: number, server: number): IpAddress =>
   `10.0.${service + 1}.${server + 1}` as IpAddress;
-export const sorryAddress = '127.0.0.1' as IpAddress;
+const sorryAddress = '127.0.0.1' as IpAddress;
 
 const EXTRAS: Readonly<Record<ServiceOptions['extra'], PoolOptions>> = {
   none: {},
@@ -87,7 +87,7 @@ const EXTRAS: Readonly<Record<ServiceOptions['extra'], PoolOptions>> = {
   floor: { floor: 1 },
 };
 
-export function serviceFor(o: ServiceOptions, n: number): VirtualServer {
+function serviceFor(o: ServiceOptions, n: number): VirtualServer {
   const timing = (alpha: boolean) =>
     exampleTiming({
       interval: us(o.interval),

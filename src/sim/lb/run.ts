@@ -30,7 +30,7 @@ const CLIENTS = 200;
 /** No checker begins later than this and its warm-up after it was started. */
 const FIRST_CHECK = SECOND;
 
-export class LbWorld {
+class LbWorld {
   readonly world: World;
   readonly options: LbOptions;
   readonly #farm: Farm;

@@ -4,14 +4,15 @@
  */
 import type { Outcome } from '../outcome.ts';
 import { outcomeOf } from '../outcome.ts';
+import { describe } from './config.ts';
 import type { SimNode } from './node.ts';
-import { describe, MirrorWorld } from './run.ts';
+import { MirrorWorld } from './run.ts';
 
 const SECOND = 1_000_000;
 /** Times of trouble, each with a dozen crashes or so; what the first copy costs is paid once. */
 const TROUBLES = 4;
 
-export class CrashWorld extends MirrorWorld {
+class CrashWorld extends MirrorWorld {
   override run(): void {
     this.begin();
     for (let i = 0; i < TROUBLES; i++) {

@@ -11,7 +11,7 @@ import { MirrorWorld } from './run.ts';
 const MIB = 1 << 20;
 const SECOND = 1_000_000;
 
-export class DiskWorld extends MirrorWorld {
+class DiskWorld extends MirrorWorld {
   readonly #failing = new Set<SimNode>();
 
   constructor(seed: number) {

@@ -5,9 +5,9 @@
  */
 import type { MirrorConfig } from '../../mirror/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
-import { plainOptions } from './config.ts';
+import { type MirrorWorldOptions, plainOptions } from './config.ts';
 import type { SimNode } from './node.ts';
-import { MirrorWorld, type MirrorWorldOptions } from './run.ts';
+import { MirrorWorld } from './run.ts';
 
 const MIB = 1 << 20;
 export const stonith = (c: MirrorConfig): MirrorConfig => ({

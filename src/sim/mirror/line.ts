@@ -52,7 +52,7 @@ export class Line {
   }
   send(who: 0 | 1, socket: DrbdSocket, p: DrbdPacket): void {
     if (!this.#ends[who].open) return;
-    const bytes = encodePacket(p, this.#ends[who].dialect).slice();
+    const bytes = encodePacket(p, this.#ends[who].dialect);
     // Data are at the end of a packet, so it is data that are changed.
     if ('data' in p && p.data.length > 0 && this.#wire.disturbs())
       bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 0x10;

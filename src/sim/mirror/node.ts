@@ -1,4 +1,5 @@
 /** One host of a simulated mirror: the real resource over a simulated disk, with a process that can die. */
+import { text } from '../../base/index.ts';
 import {
   type AppRequest,
   Bitmap,
@@ -43,13 +44,17 @@ export class SimNode {
   readonly name: string;
   readonly index: 0 | 1;
   readonly disk: SimDisk;
+  /** Of volumes beside the first, where a world has some. */
+  readonly more = new Map<number, SimDisk>();
   readonly #world: World;
-  readonly #config: MirrorConfig;
+  #config: MirrorConfig;
   readonly #meet: Rendezvous;
   resource: Resource | undefined;
   /** Of each socket; often the same for both. */
   lines: Partial<Record<DrbdSocket, LineEnd>> = {};
   seeking = false;
+  /** In this life it agreed with its peer on a protocol: what the peer wrote since may be in its memory alone. */
+  met = false;
   /** A machine that is stopped for a while does nothing, and its peer hears nothing. */
   pausedUntil = 0;
   #inbox: (ResourceEvent | (() => void))[] = [];
@@ -79,30 +84,38 @@ export class SimNode {
   get alive(): boolean {
     return this.resource !== undefined;
   }
-  get #devices() {
-    const size = sector(this.disk.bytes / 512);
-    return { volume: 0, placement: { kind: 'internal' as const }, data: size, metadata: size };
+  get config(): MirrorConfig {
+    return this.#config;
+  }
+  diskOf(volume: number): SimDisk {
+    return this.more.get(volume) ?? this.disk;
+  }
+  devicesOf(volume: number) {
+    const size = sector(this.diskOf(volume).bytes / 512);
+    return { volume, placement: { kind: 'internal' as const }, data: size, metadata: size };
   }
   /** `generation`: both disks hold the same, zeros, as after a first copy; undefined: new metadata. */
-  format(alExtents: number, generation: GenerationId | undefined): void {
-    const { bytes } = this.disk;
+  format(alExtents: number, generation: GenerationId | undefined, volume = 0): void {
+    const disk = this.diskOf(volume);
+    const { bytes } = disk;
     const made = freshMetadata({ kind: 'internal' }, { metaSize: bytes, dataSize: bytes, alExtents });
     if (!made.ok) throw new Error(made.error.kind);
-    for (const w of made.value.writes) this.disk.put(w.at * 512, w.bytes);
+    for (const w of made.value.writes) disk.put(w.at * 512, w.bytes);
     const superblock = made.value.writes.at(-1);
     if (generation === undefined || superblock === undefined) return;
-    const layout = computeLayout({ kind: 'internal' }, this.#devices.metadata);
+    const layout = computeLayout({ kind: 'internal' }, this.devicesOf(volume).metadata);
     const fresh = decodeSuperblock(superblock.bytes);
     if (!layout.ok || !fresh.ok) throw new Error('bug: metadata that was just made');
     const bitmap = new Bitmap(layout.value.dataLimit / 8);
-    for (let p = 0; p < bitmap.pages; p++) this.disk.put(bitmapPageSector(layout.value, p) * 512, bitmap.page(p));
+    for (let p = 0; p < bitmap.pages; p++) disk.put(bitmapPageSector(layout.value, p) * 512, bitmap.page(p));
     const uuids = { ...fresh.value.uuids, current: generation };
     const flags = MD_FLAG.consistent | MD_FLAG.wasUpToDate;
-    this.disk.put(superblock.at * 512, encodeSuperblock({ ...fresh.value, uuids, flags }));
+    disk.put(superblock.at * 512, encodeSuperblock({ ...fresh.value, uuids, flags }));
   }
   boot(): void {
     const { random: r } = this.#world;
-    this.resource = new Resource(this.#config, [this.#devices], {
+    const devices = this.#config.volumes.map((v) => this.devicesOf(v.number));
+    this.resource = new Resource(this.#config, devices, {
       random64: () => (BigInt(r.u32()) << 32n) | BigInt(r.u32()),
       wall: () => Math.floor(this.#world.now / 1000),
       challenge: () => Uint8Array.from({ length: 64 }, () => r.u32() & 255),
@@ -127,6 +140,7 @@ export class SimNode {
     this.#cancel();
     this.resource = undefined;
     this.seeking = false;
+    this.met = false;
     this.#inbox = [];
     this.#life++;
     this.#asked.clear();
@@ -135,8 +149,7 @@ export class SimNode {
     for (const l of this.#lines()) power ? l.line.vanish(l.end) : l.line.close(l.end);
     this.lines = {};
     this.#meet.dies?.(this, power);
-    if (power) this.disk.cut();
-    else this.disk.kill();
+    for (const d of [this.disk, ...this.more.values()]) power ? d.cut() : d.kill();
   }
 
   #send(socket: DrbdSocket, packet: DrbdPacket): void {
@@ -151,10 +164,20 @@ export class SimNode {
     this.#asked.set(id, then);
     this.feed({ kind: 'request', id, request });
   }
-  app(request: Omit<AppRequest, 'tag'> & Record<string, unknown>, then: (result: number) => void): void {
+  /** Its file names other volumes; what it is told of them it keeps when it starts again. */
+  adjust(config: MirrorConfig, then: (a: MirrorAnswer) => void): void {
+    const id = this.#nextRequest++;
+    this.#asked.set(id, then);
+    const there = new Set(this.#config.volumes.map((v) => v.number));
+    const devices = config.volumes.filter((v) => !there.has(v.number)).map((v) => this.devicesOf(v.number));
+    const words = text('adjusted', '已调整');
+    const adjusted = { config, secret: undefined, devices, reconnects: false, words };
+    this.feed({ kind: 'adjust', id, adjusted });
+  }
+  app(request: Omit<AppRequest, 'tag'> & Record<string, unknown>, then: (result: number) => void, volume = 0): void {
     const tag = this.#nextTag++;
     this.#app.set(tag, then);
-    this.feed({ kind: 'app', volume: 0, request: { ...request, tag } as AppRequest });
+    this.feed({ kind: 'app', volume, request: { ...request, tag } as AppRequest });
   }
   feed(e: ResourceEvent | (() => void)): void {
     if (this.resource === undefined) return;
@@ -192,13 +215,14 @@ export class SimNode {
         if (this.resource !== r) break;
         switch (e.kind) {
           case 'disk':
-            this.disk.run(e.operation, (result) => this.feed({ kind: 'disk', tag: e.tag, result }));
+            this.diskOf(e.volume).run(e.operation, (result) => this.feed({ kind: 'disk', tag: e.tag, result }));
             break;
           case 'send':
             this.#send(e.socket, e.packet);
             e.sent?.();
             break;
           case 'agree':
+            this.met = true;
             for (const l of this.#lines()) l.line.agree(l.end, e.dialect);
             this.#meet.agreed?.(this);
             break;
@@ -249,6 +273,9 @@ export class SimNode {
             this.feed({ kind: 'measured', volume: e.volume, data: size, metadata: size });
             break;
           }
+          case 'adopted':
+            this.#config = e.config;
+            break;
           case 'reason':
             this.#world.note(this.name, e.reason.text.en);
             break;

@@ -3,33 +3,25 @@
  * operator who moves the role as a careful cluster manager would; crashes, power cuts, partitions, pauses. Then all is
  * healed and must settle, with both disks equal. The promises are checked after every event.
  */
-import { bytes, type Text } from '../../base/index.ts';
-import type { MirrorConfig } from '../../mirror/index.ts';
-import type { DrbdPacket, DrbdSocket, GenerationId } from '../../wire/index.ts';
+import { bytes } from '../../base/index.ts';
+import type { MirrorConfig, MirrorRequest } from '../../mirror/index.ts';
+import type { GenerationId } from '../../wire/index.ts';
 import { Broken, type Outcome, outcomeOf } from '../outcome.ts';
 import { World } from '../world.ts';
-import { type SimMirrorOptions, simConfig } from './config.ts';
+import { compareDisks } from './comparing.ts';
+import { describe, drawnOptions, type MirrorWorldOptions, simConfig } from './config.ts';
 import { growAndUse } from './growing.ts';
 import { Ledger } from './ledger.ts';
-import { Line, type Wire } from './line.ts';
+import type { Wire } from './line.ts';
+import { MeetingPoint } from './meeting-point.ts';
 import { type Rendezvous, SimNode } from './node.ts';
+import { Program } from './program.ts';
 import { plantAndVerify } from './verifying.ts';
 
 const SECOND = 1_000_000;
 const MIB = 1 << 20;
 /** By what name worlds count them. */
 const CRASH_ROUNDS = 'crash rounds';
-
-export type MirrorWorldOptions = SimMirrorOptions & {
-  readonly bytes: number;
-  readonly rounds: number;
-  /** Blocks that the program writes to, at most so many places. */
-  readonly places: number;
-  /** New disks, which are copied first; else both hold the same from the beginning. */
-  readonly fresh: boolean;
-  /** Changes what simConfig says. */
-  readonly settings?: (c: MirrorConfig) => MirrorConfig;
-};
 
 export class MirrorWorld {
   readonly world: World;
@@ -39,28 +31,14 @@ export class MirrorWorld {
   protected readonly wire: Wire & { waiting: (() => void)[] };
   protected readonly places: number[] = [];
   protected calm = false;
-  protected writing = true;
-  protected stamp = 0;
-  protected clients = 0;
+  protected readonly program: Program;
   /** A write that was stable when it was answered is there wherever the role moves to. */
   protected readonly throughCounts: boolean = true;
 
   constructor(seed: number, options?: MirrorWorldOptions) {
     this.world = new World(seed);
     const { random: r } = this.world;
-    const large = r.chance(0.03);
-    this.options = options ?? {
-      protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
-      checksums: r.chance(0.3),
-      integrity: r.chance(0.2),
-      onCongestion: r.pick(['block', 'pull-ahead', 'pull-ahead', 'disconnect'] as const),
-      alExtents: 67,
-      planAhead: r.pick([0, 500, 2000] as const),
-      bytes: large ? 320 * MIB : r.between(1, 3) * MIB,
-      rounds: r.between(1, 2),
-      places: r.pick([4, 30, 300] as const),
-      fresh: !large,
-    };
+    this.options = options ?? drawnOptions(r);
     this.wire = {
       cut: false,
       waiting: [],
@@ -79,6 +57,16 @@ export class MirrorWorld {
     const generation = this.options.fresh ? undefined : (0x1234_5678_9abc_def0n as GenerationId);
     for (const n of this.nodes) n.format(this.options.alExtents, generation);
     this.world.afterEvent = () => this.promises();
+    this.program = new Program({
+      world: this.world,
+      ledger: this.ledger,
+      places: this.places,
+      calm: () => this.calm,
+      writer: () => this.writer(),
+      throughCounts: () => this.throughCounts,
+      answered: (n) => this.#hasGoodData(n, 'answers'),
+      acknowledged: (n) => this.acknowledged(n),
+    });
     // Up to the metadata, which takes a little more than a 32768th.
     const usable = Math.floor((this.options.bytes * 0.98) / 4096) - 40;
     for (let i = 0; i < this.options.places; i++) this.places.push(r.between(0, usable - 16) * 4096);
@@ -115,7 +103,7 @@ export class MirrorWorld {
       this.good.add(n.index);
       n.boot();
     }
-    for (let i = 0; i < 3; i++) this.client();
+    for (let i = 0; i < 3; i++) this.program.start();
     for (let step = 0; step < 50; step++) {
       if (step === 15) this.cutLine(true);
       if (step === 30) this.cutLine(false);
@@ -129,49 +117,8 @@ export class MirrorWorld {
 
   // ------------------------------------------------------------------------------------------ the line
 
-  /** Two that look for each other meet, and no call is in the way of another. */
   protected rendezvous(): Rendezvous {
-    return { seeks: (n: SimNode) => this.#seek(n) };
-  }
-  #seek(n: SimNode): void {
-    const other = this.nodes[(1 - n.index) as 0 | 1];
-    const { random: r } = this.world;
-    this.world.at(this.world.now + r.between(1_000, 300_000), () => {
-      if (!n.alive || !n.seeking || n.lines.data !== undefined) return;
-      if (this.wire.cut || !other.alive || !other.seeking || other.lines.data !== undefined) return this.#seek(n);
-      this.#meet(n, other);
-    });
-  }
-  #meet(opener: SimNode, other: SimNode): void {
-    const end = (n: SimNode, at: 0 | 1) => ({
-      arrives: (run: () => void): void => n.feed(run),
-      hears: (socket: DrbdSocket, packet: DrbdPacket): void => {
-        // Whoever is called knows of the line when it hears the first packet, and not before.
-        if (at === 1 && packet.kind === 'P_INITIAL_DATA' && n.lines.data === undefined) {
-          if (n.seeking) both(n, at);
-          else line.close(at);
-        }
-        if (n.lines.data?.line !== line) return;
-        // Who accepts the data socket opens the other at once.
-        if (packet.kind === 'P_INITIAL_DATA') {
-          n.handle({ kind: 'socket', socket: 'data', opened: 'there' });
-          n.handle({ kind: 'socket', socket: 'meta', opened: 'here' });
-        } else if (packet.kind === 'P_INITIAL_META') n.handle({ kind: 'socket', socket: 'meta', opened: 'there' });
-        else n.handle({ kind: 'packet', socket, packet });
-      },
-      closed: (because: Text): void => {
-        if (n.lines.data?.line === line) n.handle({ kind: 'closed', because });
-      },
-    });
-    const line: Line = new Line(this.world, this.wire, [end(opener, 0), end(other, 1)]);
-    const both = (n: SimNode, at: 0 | 1): void => {
-      const end = { line, end: at };
-      n.lines = { data: end, meta: end };
-    };
-    both(opener, 0);
-    opener.feed(() => {
-      if (opener.lines.data?.line === line) opener.handle({ kind: 'socket', socket: 'data', opened: 'here' });
-    });
+    return new MeetingPoint(this.world, this.wire, () => this.nodes);
   }
   cutLine(cut: boolean): void {
     if (this.wire.cut === cut) return;
@@ -191,79 +138,6 @@ export class MirrorWorld {
   /** Where the program is. */
   protected writer(): SimNode | undefined {
     return this.primary;
-  }
-  /** One client: writes, flushes and reads, one after the other. */
-  protected client(): void {
-    const { random: r } = this.world;
-    this.clients++;
-    const next = (): void => {
-      const wait = this.calm ? r.between(5_000, 80_000) : r.between(0, r.chance(0.3) ? 200_000 : 20_000);
-      this.world.at(this.world.now + wait, () => this.act(next));
-    };
-    next();
-  }
-  protected act(next: () => void): void {
-    if (!this.writing) {
-      this.clients--;
-      return;
-    }
-    const { random: r } = this.world;
-    const n = this.writer();
-    if (n === undefined) {
-      this.world.at(this.world.now + 100_000, () => this.act(next));
-      return;
-    }
-    const kind = r.between(0, 19);
-    const life = n.resource;
-    if (kind === 0) {
-      const done = this.ledger.flushing();
-      n.app({ op: 'flush' }, (result) => {
-        if (result === 0) {
-          done();
-          this.answered(n);
-        }
-        next();
-      });
-    } else if (kind < 5) this.readOne(n, next);
-    else {
-      const at = r.pick(this.places) + (r.chance(0.3) ? r.between(0, 7) * 512 : 0);
-      const length = r.chance(0.3) ? 512 : r.between(1, r.chance(0.05) ? 64 : 4) * 4096;
-      const fits = Math.min(length, 2 * 4096 * 8);
-      const stamp = ++this.stamp;
-      const through = kind === 5;
-      const bytes = new Uint8Array(fits);
-      const view = new DataView(bytes.buffer);
-      for (let s = 0; s < fits; s += 512) view.setUint32(s, stamp);
-      const done = this.ledger.writing(at, fits, stamp, through && this.throughCounts);
-      n.app({ op: 'write', offset: at, bytes, through }, (result) => {
-        if (result === 0) {
-          done();
-          this.answered(n);
-          this.acknowledged(n);
-        }
-        next();
-      });
-    }
-    // A request that a dead process took with it is not answered.
-    const watch = (): void => {
-      this.world.at(this.world.now + 200_000, () => {
-        if (n.resource === life) watch();
-        else next();
-      });
-    };
-    if (life !== n.resource) watch();
-  }
-  protected readOne(n: SimNode, next: () => void): void {
-    const at = this.world.random.pick(this.places);
-    const into = new Uint8Array(4096);
-    const before = this.ledger.allowed(at, 4096);
-    n.app({ op: 'read', offset: at, into }, (result) => {
-      if (result === 0) {
-        const wrong = this.ledger.read(at, into, before);
-        if (wrong !== undefined) throw new Broken('P2: what was acknowledged is read', `${n.name}: ${wrong}`);
-      }
-      next();
-    });
   }
   /** Whose data has all that was acknowledged. */
   readonly good = new Set<number>();
@@ -287,7 +161,7 @@ export class MirrorWorld {
       this.good.add(n.index);
     });
     this.runUntil('the first promotion', () => n.resource?.primary === true, 10);
-    for (let i = this.world.random.between(1, 6); i > 0; i--) this.client();
+    for (let i = this.world.random.between(1, 6); i > 0; i--) this.program.start();
     if (this.world.random.chance(0.7)) this.runUntil('the initial sync', () => this.#peaceful(), 120);
   }
   equalStates(): boolean {
@@ -367,7 +241,7 @@ export class MirrorWorld {
         this.verify(n);
         return;
       case 13:
-        this.#invalidate(n);
+        this.invalidate(n);
         return;
       case 14:
         n.ask({ verb: r.chance(0.5) ? 'pause-sync' : 'resume-sync', volume: undefined }, () => {});
@@ -401,8 +275,9 @@ export class MirrorWorld {
       if (v?.promoting && !v.connected && this.good.has(n.index)) this.good.delete(1 - n.index);
       // In A what the program was told may still be on its way.
       if (this.options.protocol === 'A' && this.good.has(n.index)) this.good.delete(1 - n.index);
-    } else if (power || this.options.protocol !== 'C') {
-      // It loses what nobody had flushed. Who alone has all does not become worse than any disk that loses its power.
+    } else if (n.met ? power || this.options.protocol !== 'C' : power && n.disk.pending(power) > 0) {
+      // Of what the peer wrote it loses what nobody had flushed, below C also what it had not written yet. Who alone has
+      // all does not become worse than any disk that loses its power.
       if (this.good.has(1 - n.index)) this.good.delete(n.index);
       else if (this.good.has(n.index) && n.disk.pending(power) > 0) this.ledger.powerCut();
     }
@@ -410,7 +285,7 @@ export class MirrorWorld {
     n.kill(power);
   }
   /** Throws a copy away that is not needed: the other one is good, and the primary's is kept. */
-  #invalidate(n: SimNode): void {
+  protected invalidate(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     if (this.options.bytes > 4 * MIB || !this.good.has(n.index) || other.resource?.primary || !other.alive) return;
     const v = other.resource?.volumes[0];
@@ -431,6 +306,10 @@ export class MirrorWorld {
     const n = r.pick(this.nodes);
     this.promote(n);
   }
+  /** What it is asked for. */
+  protected role(_: SimNode): MirrorRequest {
+    return { verb: 'primary', force: false };
+  }
   protected promote(n: SimNode): void {
     const other = this.nodes[(1 - n.index) as 0 | 1];
     const v = n.resource?.volumes[0];
@@ -443,7 +322,7 @@ export class MirrorWorld {
       if (n.resource?.connection === 'Connected') return;
     }
     const life = other.resource;
-    n.ask({ verb: 'primary', force: false }, (a) => {
+    n.ask(this.role(n), (a) => {
       if (a.ok && life !== other.resource && other.resource?.primary)
         throw new Broken('P1: one primary', `${n.name} while ${other.name} is`);
     });
@@ -464,7 +343,7 @@ export class MirrorWorld {
   readonly #promoted = new Set<SimNode>();
   /**
    * Nobody becomes primary without good data. A target may be: it reads from its source. When that is lost it stays primary,
-   * as DRBD's does (pri-on-incon-degr), and answers nothing: see `answered`; what it reads the ledger knows.
+   * as DRBD's does (pri-on-incon-degr), and answers nothing; what it reads the ledger knows.
    */
   protected promotions(): void {
     for (const n of this.nodes)
@@ -473,10 +352,6 @@ export class MirrorWorld {
         this.#promoted.add(n);
         this.#hasGoodData(n, 'becomes primary');
       }
-  }
-  /** A write or a flush of its application, with success. */
-  protected answered(n: SimNode): void {
-    this.#hasGoodData(n, 'answers');
   }
   #hasGoodData(n: SimNode, does: string): void {
     const v = n.resource?.volumes[0];
@@ -502,7 +377,7 @@ export class MirrorWorld {
     if (this.primary === undefined) {
       const n = this.world.random.pick(this.nodes);
       const ask = (): void =>
-        n.ask({ verb: 'primary', force: false }, (a) => {
+        n.ask(this.role(n), (a) => {
           if (a.ok || this.primary !== undefined) return;
           // One that was asked for in trouble may just be going on.
           if (a.code === 'in-transient' || a.code === 'concurrent') this.world.at(this.world.now + 100_000, ask);
@@ -514,16 +389,13 @@ export class MirrorWorld {
     this.works();
     // A last write in peace, so that all that is held is let go; then nobody writes, and all comes to rest.
     this.world.runUntil(this.world.now + 2 * SECOND);
-    const clients = this.clients;
-    this.writing = false;
+    this.program.pause();
     this.runUntil('the end of all requests', () => this.nodes.every((n) => n.resource?.quiet === true), 30);
     this.world.runUntil(this.world.now + SECOND);
     if (this.options.protocol === 'A' && this.options.onCongestion !== 'block')
       this.runUntil('peace after congestion', () => this.#peaceful(), 60);
     this.compare();
-    this.writing = true;
-    this.clients = 0;
-    for (let i = 0; i < Math.max(1, clients); i++) this.client();
+    this.program.resume();
   }
   /** What operators do in peace. */
   protected works(): void {
@@ -540,38 +412,12 @@ export class MirrorWorld {
     this.runUntil('peace after growing', () => this.equalStates(), 60);
   }
   protected compare(): void {
-    const [a, b] = this.nodes;
-    const size = Math.min(...this.nodes.map((n) => (n.resource?.volumes[0]?.size ?? 0) * 512));
-    const pages = new Set([...a.disk.pages(), ...b.disk.pages()]);
-    for (const page of [...pages].sort((x, y) => x - y)) {
-      const length = Math.min(4096, size - page * 4096);
-      if (length <= 0) continue;
-      const [x, y] = [a.disk.page(page).subarray(0, length), b.disk.page(page).subarray(0, length)];
-      if (Buffer.compare(x, y) !== 0)
-        throw new Broken(
-          'no undetected divergence',
-          `page ${page}: ${stamps(x)} on ${a.name}, ${stamps(y)} on ${b.name}; allowed ${this.ledger.describe(page * 4096)}`,
-        );
-      const wrong = this.ledger.read(page * 4096, x, []);
-      if (wrong !== undefined) throw new Broken('P2: nothing acknowledged is lost', wrong);
-    }
-    for (const at of this.ledger.written())
-      if (!pages.has(Math.floor(at / 4096)))
-        throw new Broken('P2: nothing acknowledged is lost', `${at} was never written`);
+    compareDisks(this.nodes, this.ledger);
     this.world.count(CRASH_ROUNDS, this.#crashes);
     this.#crashes = 0;
   }
 }
-const stamps = (b: Uint8Array): string => {
-  const v = new DataView(b.buffer, b.byteOffset, b.length);
-  return Array.from({ length: b.length / 512 }, (_, i) => v.getUint32(i * 512)).join(',');
-};
-
 export function runMirror(seed: number, options?: MirrorWorldOptions): Outcome {
   const w = new MirrorWorld(seed, options);
   return outcomeOf(seed, describe(w.options), w.world, () => w.run());
-}
-export function describe(o: MirrorWorldOptions): string {
-  const { protocol, checksums, integrity, onCongestion, planAhead, bytes, rounds, places } = o;
-  return `protocol ${protocol}, ${bytes / MIB} MiB, ${places} places, ${rounds} rounds, checksums ${checksums}, integrity ${integrity}, congestion ${onCongestion}, plan ${planAhead}`;
 }

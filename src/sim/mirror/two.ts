@@ -15,7 +15,7 @@ const two = (c: MirrorConfig): MirrorConfig => {
   return { ...m, net: { ...m.net, allowTwoPrimaries: true } };
 };
 
-export class TwoWorld extends FenceWorld {
+class TwoWorld extends FenceWorld {
   constructor(seed: number) {
     super(seed, { protocol: 'C', settings: two });
   }

@@ -34,7 +34,7 @@ type Node = {
 /** Half an interval of lateness is not made good by the driver. */
 const SLACK = 1000;
 
-export class VrrpWorld {
+class VrrpWorld {
   readonly world: World;
   readonly options: VrrpOptions;
   readonly #segments: Segment[] = [];

@@ -25,6 +25,10 @@ export const DATA_HEAD = 24;
 /** The same for P_WSAME. */
 export const WSAME_HEAD = 28;
 const blockId = (v: DataView, at: number): BlockId => v.getBigUint64(at) as BlockId;
+const sectorAt = (v: DataView, at: number): Sector => safeU64(v, at) as Sector;
+/** What begins with its sector, unless that is beyond what a number holds. */
+const placed = (command: number, p: DrbdPacket & { readonly sector: Sector }): Result<DrbdPacket, DrbdError> =>
+  p.sector < 0 ? badNumber(command, 0) : ok(p);
 
 const empty = new Uint8Array(0);
 
@@ -48,12 +52,10 @@ export function decodeBody(
     case C.P_RS_DATA_REPLY: {
       const head = DATA_HEAD + d.digestLength;
       if (length < head) return badLength(command, length, head, Number.MAX_SAFE_INTEGER);
-      const sector = safeU64(v, at);
-      if (sector < 0) return badNumber(command, 0);
-      return ok({
+      return placed(command, {
         kind: command === C.P_DATA ? 'P_DATA' : command === C.P_DATA_REPLY ? 'P_DATA_REPLY' : 'P_RS_DATA_REPLY',
         volume,
-        sector: sector as Sector,
+        sector: sectorAt(v, at),
         id: blockId(v, at + 8),
         seq: v.getUint32(at + 16),
         flags: v.getUint32(at + 20),
@@ -64,12 +66,10 @@ export function decodeBody(
     case C.P_WSAME: {
       const head = WSAME_HEAD + d.digestLength;
       if (length < head) return badLength(command, length, head, Number.MAX_SAFE_INTEGER);
-      const sector = safeU64(v, at);
-      if (sector < 0) return badNumber(command, 0);
-      return ok({
+      return placed(command, {
         kind: 'P_WSAME',
         volume,
-        sector: sector as Sector,
+        sector: sectorAt(v, at),
         id: blockId(v, at + 8),
         seq: v.getUint32(at + 16),
         flags: v.getUint32(at + 20),
@@ -79,20 +79,17 @@ export function decodeBody(
       });
     }
     case C.P_TRIM:
-    case C.P_ZEROES: {
+    case C.P_ZEROES:
       if (length !== WSAME_HEAD) return badLength(command, length, WSAME_HEAD);
-      const sector = safeU64(v, at);
-      if (sector < 0) return badNumber(command, 0);
-      return ok({
+      return placed(command, {
         kind: drbdKindOf(command) as TrimPacket['kind'],
         volume,
-        sector: sector as Sector,
+        sector: sectorAt(v, at),
         id: blockId(v, at + 8),
         seq: v.getUint32(at + 16),
         flags: v.getUint32(at + 20),
         size: v.getUint32(at + 24),
       });
-    }
     case C.P_RECV_ACK:
     case C.P_WRITE_ACK:
     case C.P_RS_WRITE_ACK:
@@ -103,63 +100,51 @@ export function decodeBody(
     case C.P_OV_RESULT:
     case C.P_RS_IS_IN_SYNC:
     case C.P_RS_CANCEL:
-    case C.P_RETRY_WRITE: {
+    case C.P_RETRY_WRITE:
       if (length !== 24) return badLength(command, length, 24);
-      const sector = safeU64(v, at);
-      if (sector < 0) return badNumber(command, 0);
-      return ok({
+      return placed(command, {
         kind: drbdKindOf(command) as BlockAckPacket['kind'],
         volume,
-        sector: sector as Sector,
+        sector: sectorAt(v, at),
         id: blockId(v, at + 8),
         size: v.getUint32(at + 16),
         seq: v.getUint32(at + 20),
       });
-    }
     case C.P_DATA_REQUEST:
     case C.P_RS_DATA_REQUEST:
     case C.P_OV_REQUEST:
-    case C.P_RS_THIN_REQ: {
+    case C.P_RS_THIN_REQ:
       if (length !== 24) return badLength(command, length, 24);
-      const sector = safeU64(v, at);
-      if (sector < 0) return badNumber(command, 0);
-      return ok({
+      return placed(command, {
         kind: drbdKindOf(command) as RequestPacket['kind'],
         volume,
-        sector: sector as Sector,
+        sector: sectorAt(v, at),
         id: blockId(v, at + 8),
         size: v.getUint32(at + 16),
         pad: v.getUint32(at + 20),
       });
-    }
     case C.P_OV_REPLY:
-    case C.P_CSUM_RS_REQUEST: {
+    case C.P_CSUM_RS_REQUEST:
       if (length < 24) return badLength(command, length, 24, 24 + 4096);
-      const sector = safeU64(v, at);
-      if (sector < 0) return badNumber(command, 0);
-      return ok({
+      return placed(command, {
         kind: drbdKindOf(command) as DigestPacket['kind'],
         volume,
-        sector: sector as Sector,
+        sector: sectorAt(v, at),
         id: blockId(v, at + 8),
         size: v.getUint32(at + 16),
         pad: v.getUint32(at + 20),
         digest: b.subarray(at + 24, at + length),
       });
-    }
     case C.P_OUT_OF_SYNC:
-    case C.P_RS_DEALLOCATED: {
+    case C.P_RS_DEALLOCATED:
       if (length !== 16) return badLength(command, length, 16);
-      const sector = safeU64(v, at);
-      if (sector < 0) return badNumber(command, 0);
-      return ok({
+      return placed(command, {
         kind: command === C.P_OUT_OF_SYNC ? 'P_OUT_OF_SYNC' : 'P_RS_DEALLOCATED',
         volume,
-        sector: sector as Sector,
+        sector: sectorAt(v, at),
         size: v.getUint32(at + 8),
         pad: v.getUint32(at + 12),
       });
-    }
     case C.P_BARRIER:
       if (length !== 8) return badLength(command, length, 8);
       return ok({ kind: 'P_BARRIER', volume, barrier: v.getUint32(at) as BarrierId, pad: v.getUint32(at + 4) });

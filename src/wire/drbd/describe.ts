@@ -8,7 +8,7 @@ export type Field = readonly [name: string, value: string | number];
 
 const hex = (b: Uint8Array): string => Buffer.from(b).toString('hex');
 const handle = (id: bigint): string => id.toString(16).padStart(16, '0');
-export const formatGeneration = (id: GenerationId): string => id.toString(16).toUpperCase().padStart(16, '0');
+const formatGeneration = (id: GenerationId): string => id.toString(16).toUpperCase().padStart(16, '0');
 const FLAG_NAMES = Object.entries(DRBD_WRITE_FLAG);
 const flags = (word: number, names: readonly (readonly [string, number])[]): string => {
   const set = names.filter(([, bit]) => (word & bit) !== 0).map(([name]) => name);

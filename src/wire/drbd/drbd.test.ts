@@ -171,12 +171,13 @@ test('a code of another encoding, or cut inside a run, is refused by name', () =
 });
 
 for (const [name, d] of Object.entries(DRBD_TEST_DIALECTS))
-  test(`packets of ${name} come out of a stream as they went in, however it is cut`, () =>
+  test(`packets of ${name} come out of a stream as they went in, however it is cut and wherever payloads are received`, () =>
     fc.assert(
       fc.property(
         fc.array(drbdPacket(d), { maxLength: 8 }),
         fc.array(fc.nat(200), { maxLength: 40 }),
-        (packets, cuts) => {
+        fc.boolean(),
+        (packets, cuts, fills) => {
           const whole = Buffer.concat(packets.map((p) => encodePacket(p, d)));
           const stream = new DrbdStream();
           stream.agree(d);
@@ -188,14 +189,21 @@ for (const [name, d] of Object.entries(DRBD_TEST_DIALECTS))
               got.push(n.value);
             }
           };
+          const give = (chunk: Uint8Array): void => {
+            const { gap } = stream;
+            const n = fills && gap !== undefined ? Math.min(gap.length, chunk.length) : 0;
+            gap?.set(chunk.subarray(0, n));
+            stream.filled(n);
+            take();
+            stream.feed(chunk.subarray(n));
+            take();
+          };
           let at = 0;
           for (const c of cuts) {
-            stream.feed(Uint8Array.from(whole.subarray(at, at + c)));
+            give(Uint8Array.from(whole.subarray(at, at + c)));
             at = Math.min(whole.length, at + c);
-            take();
           }
-          stream.feed(Uint8Array.from(whole.subarray(at)));
-          take();
+          give(Uint8Array.from(whole.subarray(at)));
           assert.deepEqual(got, packets);
           assert.equal(stream.buffered, 0);
         },

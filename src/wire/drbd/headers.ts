@@ -4,11 +4,11 @@ import type { DrbdError } from './types.ts';
 
 export type HeaderForm = 'h80' | 'h95' | 'h100';
 export const HEADER_LENGTH: Readonly<Record<HeaderForm, number>> = { h80: 8, h95: 8, h100: 16 };
-export const MAGIC_80 = 0x83740267;
-export const MAGIC_95 = 0x835a;
-export const MAGIC_100 = 0x8620ec20;
+const MAGIC_80 = 0x83740267;
+const MAGIC_95 = 0x835a;
+const MAGIC_100 = 0x8620ec20;
 /** Above it a packet of 95..99 takes the big header: the 16-bit length of h80 is not used further. */
-export const LARGEST_H80 = 32768;
+const LARGEST_H80 = 32768;
 
 export type DrbdHeader = {
   readonly form: HeaderForm;

@@ -1,6 +1,6 @@
 export { DRBD_TEST_DIALECTS, drbdCodecs } from './codecs.ts';
 export * from './commands.ts';
-export { describePacket, formatGeneration } from './describe.ts';
+export { describePacket } from './describe.ts';
 export { digestLengthOf } from './digests.ts';
 export { drbdPayload, encodeHead, encodePacket, PUT_ROOM, putHead } from './encode.ts';
 export {
@@ -12,7 +12,7 @@ export {
   sniffHeader,
   writeHeader,
 } from './headers.ts';
-export { NAME_FIELD, PARAMETER_LIMIT } from './parameters.ts';
+export { PARAMETER_LIMIT } from './parameters.ts';
 export * from './state.ts';
 export { DrbdStream, decodePacket, maxBioSize, type Place } from './stream.ts';
 export * from './types.ts';

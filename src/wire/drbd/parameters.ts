@@ -18,7 +18,7 @@ const FEATURES_LENGTH = 72;
 const FEATURES_REST = 60;
 const PROTOCOL_HEAD = 24;
 /** Room for an algorithm's name with its NUL in P_SYNC_PARAM89. */
-export const NAME_FIELD = 64;
+const NAME_FIELD = 64;
 /** The longest parameter packet with its header: non-data packets fit in a page. */
 export const PARAMETER_LIMIT = 4096;
 

@@ -41,6 +41,10 @@ export type DrbdRole = (typeof DRBD_ROLES)[number];
 export type DrbdConnection = (typeof DRBD_CONNECTIONS)[number];
 export type DrbdDisk = (typeof DRBD_DISKS)[number];
 
+const CONNECTED: ReadonlySet<DrbdConnection> = new Set(DRBD_CONNECTIONS.slice(DRBD_CONNECTIONS.indexOf('Connected')));
+/** Connected, or beyond: both sides have told each other what they are. */
+export const isDrbdConnected = (c: DrbdConnection): boolean => CONNECTED.has(c);
+
 /** The fields as numbers: any word has them, whether or not a name belongs to each. */
 export type StateFields = {
   readonly role: number;

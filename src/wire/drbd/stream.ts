@@ -51,6 +51,17 @@ export class DrbdStream {
   get buffered(): number {
     return this.#buffered;
   }
+  /**
+   * What is missing of a payload that arrives in pieces, where it will stay: what comes next may be received into it, and told
+   * of with `filled`, instead of being fed.
+   */
+  get gap(): Uint8Array | undefined {
+    const p = this.#pending;
+    return p === undefined || this.#buffered > 0 ? undefined : p.data.subarray(p.have);
+  }
+  filled(n: number): void {
+    if (this.#pending !== undefined) this.#pending.have += n;
+  }
   /** Bytes of the packets that were returned: the place of the next one in the stream. */
   get consumed(): number {
     return this.#consumed;

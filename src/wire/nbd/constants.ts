@@ -3,8 +3,6 @@
 export const NBD_PORT = 10809;
 /** Longest string on the wire, in bytes. */
 export const NBD_MAX_STRING = 4096;
-/** Payload that must be taken from a client that was not told a smaller maximum. */
-export const NBD_MAX_PAYLOAD = 32 * 1024 * 1024;
 
 export const NBD_MAGIC = {
   /** "NBDMAGIC" */

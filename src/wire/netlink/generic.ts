@@ -7,7 +7,7 @@ import { NetlinkWriter } from './writer.ts';
 
 /** The message type of the controller, which knows the others. */
 export const GENL_ID_CTRL = 16;
-export const CTRL_CMD = { newFamily: 1, getFamily: 3 } as const;
+const CTRL_CMD = { newFamily: 1, getFamily: 3 } as const;
 const CTRL_ATTR = { id: 1, name: 2, version: 3, headerSize: 4, maxAttribute: 5 } as const;
 const CTRL_VERSION = 1;
 /** NLA_F_NESTED: families of today want their nests marked. */

@@ -27,7 +27,6 @@ export {
   writeFilterPlace,
 } from './filter.ts';
 export {
-  CTRL_CMD,
   decodeGenericFamily,
   encodeGenericFamily,
   GENL_ID_CTRL,
@@ -85,7 +84,6 @@ export {
   decodeNbdStatus,
   encodeNbdDevice,
   encodeNbdStatus,
-  NBD_CLIENT_FLAG,
   NBD_GENL_CMD,
   NBD_GENL_FAMILY,
   type NbdDeviceState,

@@ -52,7 +52,7 @@ export const RTM = {
   getFilter: 46,
 } as const;
 
-export const MESSAGE_HEADER = 16; // struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port
+const MESSAGE_HEADER = 16; // struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port
 
 export type NetlinkHeader = {
   readonly type: number;

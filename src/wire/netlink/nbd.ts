@@ -8,8 +8,6 @@ import { NetlinkWriter } from './writer.ts';
 export const NBD_GENL_FAMILY = 'nbd';
 const VERSION = 1;
 export const NBD_GENL_CMD = { connect: 1, disconnect: 2, reconfigure: 3, linkDead: 4, status: 5 } as const;
-/** NBD_CFLAG_*: the device goes away when it is disconnected; it is disconnected when its last user closes it. */
-export const NBD_CLIENT_FLAG = { destroyOnDisconnect: 1, disconnectOnClose: 2 } as const;
 const ATTR = {
   index: 1,
   size: 2,
@@ -35,7 +33,7 @@ export type NbdSetup = {
   readonly timeout: bigint | undefined;
   /** The transmission flags of the handshake. */
   readonly serverFlags: bigint | undefined;
-  /** NBD_CLIENT_FLAG */
+  /** NBD_CFLAG_*: 1 the device goes away when it is disconnected, 2 it is disconnected when its last user closes it. */
   readonly clientFlags: bigint | undefined;
   /** How long requests wait for a new socket when all are dead. */
   readonly deadConnTimeout: bigint | undefined;

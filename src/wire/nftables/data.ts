@@ -11,7 +11,7 @@ const CODE_NAME = new Map(Object.entries(CODE).map(([name, n]) => [n >>> 0, name
 /** A verdict's register; values have the words above it. */
 export const VERDICT_REGISTER = 0;
 const FIRST_WORD = 8; // NFT_REG32_00
-export const REGISTER_WORDS = 16;
+const REGISTER_WORDS = 16;
 
 export const registerNumber = (r: NftRegister): number => FIRST_WORD + r;
 /** The kernel speaks of whole 16-byte registers (1 to 4) where a value begins at one. */

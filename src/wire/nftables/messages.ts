@@ -144,7 +144,7 @@ export function writeNftRulesKey(
 
 // ---------------------------------------------------------------------------------------------- named counters, generation
 
-export function writeNftObject(w: NetlinkWriter, o: NftObject): void {
+function writeNftObject(w: NetlinkWriter, o: NftObject): void {
   writeHead(w, o.family)
     .attrText(A.object.table, o.table)
     .attrText(A.object.name, o.name)

@@ -118,7 +118,7 @@ function readElement(a: Attributes): NftElement | undefined {
 }
 
 /** At most what a nest of 64 KiB holds: the caller sends several messages. Without elements, a removal empties the set. */
-export function writeNftElements(w: NetlinkWriter, e: NftElements): void {
+function writeNftElements(w: NetlinkWriter, e: NftElements): void {
   writeHead(w, e.family).attrText(A.elements.table, e.table).attrText(A.elements.set, e.set);
   if (e.elements.length === 0) return;
   w.nest(A.elements.elements, () => {

@@ -9,7 +9,7 @@ import {
 } from '../../../director/config.ts';
 import type { realServer, ServerAddress } from '../grammar/director.ts';
 import type { Got, ValuesOf } from '../grammar/spec.ts';
-import type { DirectorContext } from './director.ts';
+import type { Report } from '../report.ts';
 import { type GlobalValues, maybe } from './values.ts';
 
 type RealValues = ValuesOf<(typeof realServer)['words']>;
@@ -24,6 +24,12 @@ type CheckerName =
   | 'MISC_CHECK';
 type ValueOf<K extends keyof RealValues> = NonNullable<RealValues[K]> extends readonly Got<infer T>[] ? T : never;
 
+export type CheckContext = {
+  readonly report: Report;
+  readonly bfds: ReadonlySet<string>;
+  /** Names of tracked files, and where these are. */
+  readonly files: ReadonlyMap<string, string>;
+};
 /** What a level hands down; undefined where it says nothing and the kind of checker decides. */
 export type CheckDefaults = {
   readonly interval: Microseconds;
@@ -110,7 +116,7 @@ export function buildCheckers(
   d: CheckDefaults,
   server: ServerAddress,
   service: VirtualService,
-  c: DirectorContext,
+  c: CheckContext,
 ): Checker[] {
   const { report } = c;
   const out: Checker[] = [];
@@ -269,7 +275,7 @@ export function buildCheckers(
 }
 
 type UrlValues = NonNullable<ValueOf<'HTTP_GET'>['values']['url']>[number];
-function urlOf(got: UrlValues, host: string | undefined, compliant: boolean, c: DirectorContext): UrlCheck {
+function urlOf(got: UrlValues, host: string | undefined, compliant: boolean, c: CheckContext): UrlCheck {
   const u = got.value.values;
   const pattern = u.regex?.value;
   const stray = u.regex_no_match ?? u.regex_options ?? u.regex_min_offset ?? u.regex_max_offset ?? u.regex_stack;

@@ -12,7 +12,7 @@ import type {
 import type { HeadValue, realServer, ServerAddress, virtualServer } from '../grammar/director.ts';
 import type { Got, Nested, ValuesOf } from '../grammar/spec.ts';
 import type { Report } from '../report.ts';
-import { buildCheckers, type CheckDefaults, checkDefaults } from './checkers.ts';
+import { buildCheckers, type CheckContext, type CheckDefaults, checkDefaults } from './checkers.ts';
 import { fifoOf, type GlobalValues, maybe } from './values.ts';
 import type { RootValues } from './vrrp.ts';
 
@@ -20,12 +20,8 @@ type ServerWords = (typeof virtualServer)['words'];
 type VirtualValues = ValuesOf<ServerWords>;
 type RealWords = (typeof realServer)['words'];
 
-export type DirectorContext = {
+export type DirectorContext = CheckContext & {
   readonly global: GlobalValues;
-  readonly report: Report;
-  readonly bfds: ReadonlySet<string>;
-  /** Names of tracked files, and where these are. */
-  readonly files: ReadonlyMap<string, string>;
   readonly instances: ReadonlySet<string>;
 };
 

@@ -9,25 +9,18 @@ import {
   us,
 } from '../../../base/index.ts';
 import type { Garp, Instance, NotifyScripts, WantedAddress } from '../../../vrrp/config.ts';
-import type { vrrpInstance } from '../grammar/instance.ts';
-import type { ValuesOf } from '../grammar/spec.ts';
 import type { Report } from '../report.ts';
 import { buildAuthentication, buildHmac, type ReadKey } from './auth.ts';
 import { buildAddresses, buildRoutes, familyOfAddress, type RulePreferences } from './objects.ts';
-import { groupOf, sourceOf, unicastOf, vmacOf, xmitBaseOf } from './reach.ts';
+import { groupOf, type ReachContext, sourceOf, unicastOf, vmacOf, xmitBaseOf } from './reach.ts';
 import { applyStrict } from './strict.ts';
 import { buildTracks, type Trackable } from './tracks.ts';
-import { flat, type GlobalValues, maybe } from './values.ts';
+import { flat, type GlobalValues, type InstanceValues, maybe } from './values.ts';
 
-export type InstanceValues = ValuesOf<(typeof vrrpInstance)['words']>;
-export type InstanceContext = {
-  readonly global: GlobalValues;
-  readonly report: Report;
+export type InstanceContext = ReachContext & {
   readonly trackable: Trackable;
   readonly preferences: RulePreferences;
   readonly readKey: ReadKey;
-  /** Names of macvlans that are taken, with the instance that has them. */
-  readonly vmacNames: Map<string, string>;
 };
 
 /** The count is one byte. */

@@ -12,7 +12,7 @@ export type Objects = {
   readonly rules: readonly WantedRule[];
 };
 
-export const placedAddress = (v: AddressValue, byDefault: string): WantedAddress => ({
+const placedAddress = (v: AddressValue, byDefault: string): WantedAddress => ({
   ...v,
   interface: v.interface ?? byDefault,
   interfaceGiven: v.interface !== undefined,

@@ -3,8 +3,14 @@ import { type Family, familyOf, type IpAddress, isMulticast, text } from '../../
 import type { UnicastPeer, Vmac } from '../../../vrrp/config.ts';
 import type { Got } from '../grammar/spec.ts';
 import type { Report } from '../report.ts';
-import type { InstanceContext, InstanceValues } from './instance.ts';
-import { flat, maybe } from './values.ts';
+import { flat, type GlobalValues, type InstanceValues, maybe } from './values.ts';
+
+export type ReachContext = {
+  readonly global: GlobalValues;
+  readonly report: Report;
+  /** Names of macvlans that are taken, with the instance that has them. */
+  readonly vmacNames: Map<string, string>;
+};
 
 const DEFAULT_GROUP: Readonly<Record<Family, IpAddress>> = {
   4: '224.0.0.18' as IpAddress,
@@ -82,7 +88,7 @@ export function unicastOf(
   return { peers: undefined };
 }
 
-export function groupOf(v: InstanceValues, family: Family, c: InstanceContext): IpAddress {
+export function groupOf(v: InstanceValues, family: Family, c: ReachContext): IpAddress {
   const own = v.mcast_dst_ip;
   const byGlobal = family === 4 ? c.global.vrrp_mcast_group4 : c.global.vrrp_mcast_group6;
   if (own && (familyOf(own.value) !== family || !isMulticast(own.value)))
@@ -100,7 +106,7 @@ export function vmacOf(
   family: Family,
   name: string,
   unicast: boolean,
-  c: InstanceContext,
+  c: ReachContext,
 ): Vmac | undefined {
   const [m, i] = [v.use_vmac, v.use_ipvlan];
   if (!m && !i) return undefined;

@@ -1,7 +1,7 @@
 import { isLinkLocal, type Place, type Text, text, us } from '../../../base/index.ts';
 import type { Instance } from '../../../vrrp/config.ts';
 import type { Report } from '../report.ts';
-import type { InstanceValues } from './instance.ts';
+import type { InstanceValues } from './values.ts';
 
 /**
  * What `vrrp_strict` and `strict_mode` forbid. Each is told with its place; what keepalived would take back (lenient)

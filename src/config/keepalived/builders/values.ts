@@ -1,10 +1,12 @@
 import type { Script } from '../../../vrrp/config.ts';
 import type { ScriptValue } from '../grammar/args.ts';
 import type { FifoValue, globalDefs } from '../grammar/global.ts';
+import type { vrrpInstance } from '../grammar/instance.ts';
 import type { Got, ValuesOf } from '../grammar/spec.ts';
 import type { Report } from '../report.ts';
 
 export type GlobalValues = ValuesOf<(typeof globalDefs)['words']>;
+export type InstanceValues = ValuesOf<(typeof vrrpInstance)['words']>;
 
 /** A field that is absent where the value is: what `exactOptionalPropertyTypes` asks for. */
 export const maybe = <K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } =>

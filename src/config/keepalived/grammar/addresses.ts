@@ -8,7 +8,8 @@ import {
   text,
 } from '../../../base/index.ts';
 import type { ObjectTracking, WantedAddress } from '../../../vrrp/config.ts';
-import { type Args, interfaceName, type Reader, takeInt, takeIp, takePrefix, wholeNumber } from './args.ts';
+import { wholeNumber } from '../text/numbers.ts';
+import { type Args, interfaceName, type Reader, takeInt, takeIp, takePrefix } from './args.ts';
 
 type Scope = NonNullable<WantedAddress['scope']>;
 const SCOPES: Readonly<Record<string, Scope | 'nowhere'>> = {

@@ -13,8 +13,10 @@ import {
 } from '../../../base/index.ts';
 import type { Report } from '../report.ts';
 import { nearest } from '../suggest.ts';
+import { wholeNumber } from '../text/numbers.ts';
 import type { Statement } from '../text/tree.ts';
 import type { Word } from '../text/words.ts';
+import type { IprouteKind } from './names.ts';
 
 /** The words of one statement, taken from left to right. What cannot be taken is reported, and undefined. */
 export class Args {
@@ -80,15 +82,6 @@ export class Args {
 /** Takes what it needs from the arguments; undefined means that it was refused and reported. */
 export type Reader<T> = (a: Args) => T | undefined;
 
-/** A whole number, decimal or with `0x` hexadecimal; undefined where it is none. */
-export function wholeNumber(s: string): number | undefined {
-  if (/^[+-]?0[xX][0-9a-fA-F]+$/.test(s)) {
-    const v = Number.parseInt(s.replace(/^[+-]?0[xX]/, ''), 16);
-    return s.startsWith('-') ? -v : v;
-  }
-  return /^[+-]?\d+$/.test(s) ? Number.parseInt(s, 10) : undefined;
-}
-
 export type Range = { readonly min: number; readonly max: number; readonly code?: string; readonly hint?: Text };
 
 /** Takes and checks one whole number, wherever in a line it stands. */
@@ -113,6 +106,22 @@ export function takeInt(a: Args, range: Range): number | undefined {
       range.hint,
     );
   return n;
+}
+
+/** A number up to `max`, or one of the host's names for it. */
+export function takeNamed(a: Args, kind: IprouteKind, max: number): number | undefined {
+  const w = a.need(text('a number or name', '数字或名称'));
+  if (!w) return undefined;
+  const n = wholeNumber(w.text) ?? a.report.names[kind].get(w.text);
+  if (n !== undefined && n >= 0 && n <= max) return n;
+  return a.fault(
+    'name-unknown',
+    text(
+      `'${w.text}' is neither a number 0..${max} nor a known name`,
+      `'${w.text}' 既不是 0..${max} 的数，也不是已知名称`,
+    ),
+    kind === 'groups' ? undefined : text('names come from /etc/iproute2', '名称来自 /etc/iproute2'),
+  );
 }
 export const int =
   (min: number, max: number, o: { code?: string; hint?: Text } = {}): Reader<number> =>
@@ -249,7 +258,7 @@ export function takePrefix(a: Args, family?: Family): IpPrefix | undefined {
 }
 
 /** A program with its arguments: blanks separate them, single quotes protect blanks, a backslash the next character. */
-export function scriptWords(s: string): string[] {
+function scriptWords(s: string): string[] {
   const out: string[] = [];
   let word: string | undefined;
   let inside = false;

@@ -70,7 +70,7 @@ const digest: Reader<string> = (a) => {
   );
 };
 /** PCRE2's options as keepalived names them. */
-export const REGEX_OPTIONS = [
+const REGEX_OPTIONS = [
   'allow_empty_class',
   'alt_bsux',
   'auto_callout',

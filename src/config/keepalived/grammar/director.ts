@@ -1,5 +1,6 @@
 import { familyOf, type IpAddress, ipBytes, ipFromBytes, parseIp, text } from '../../../base/index.ts';
 import { type Forwarding, type GroupMember, SCHEDULERS } from '../../../director/config.ts';
+import { wholeNumber } from '../text/numbers.ts';
 import {
   type Args,
   bool,
@@ -15,7 +16,6 @@ import {
   takeInt,
   takeIp,
   time,
-  wholeNumber,
 } from './args.ts';
 import { checkerWords } from './checkers.ts';
 import { block, headedLines, nested, word } from './spec.ts';
@@ -90,7 +90,7 @@ const granularity: Reader<number> = (a) => {
 };
 
 /** `ADDR`, `A.B.C.D-E`, `ADDR-ADDR` or `ADDR/LEN`, as first and last address. */
-export function addressRange(s: string): { readonly from: IpAddress; readonly to: IpAddress } | undefined {
+function addressRange(s: string): { readonly from: IpAddress; readonly to: IpAddress } | undefined {
   const dash = s.indexOf('-');
   if (dash < 0) {
     const p = parsePrefix(s);

@@ -1,4 +1,5 @@
 import { type IpAddress, text } from '../../../base/index.ts';
+import { wholeNumber } from '../text/numbers.ts';
 import {
   type Args,
   bool,
@@ -17,7 +18,6 @@ import {
   takeUser,
   time,
   userAndGroup,
-  wholeNumber,
 } from './args.ts';
 import { block, names, type Options, word } from './spec.ts';
 
@@ -128,7 +128,6 @@ const umask: Reader<number> = (a) => {
   );
 };
 const CHECKS = ['readable', 'match', 'wildcard_match', 'brace_match'] as const;
-export type IncludeCheck = (typeof CHECKS)[number];
 /** `[+|-]CHECK ...`; none = all. What it does is done while includes are read; here the words are checked. */
 const includeCheck: Reader<readonly string[]> = (a) => {
   const out: string[] = [];
@@ -319,4 +318,3 @@ export const globalDefs = block(
     enable_snmp_keepalived: { of: 'enable_snmp_vrrp', ...instead('enable_snmp_vrrp') },
   },
 );
-export type GlobalDefs = (typeof globalDefs)['words'];

@@ -1,5 +1,4 @@
-import { text } from '../../../base/index.ts';
-import { type Args, wholeNumber } from './args.ts';
+import { wholeNumber } from '../text/numbers.ts';
 
 /** What iproute2's files call numbers, by kind; the built-in ones are always known. */
 export type IprouteKind = 'tables' | 'protocols' | 'realms' | 'dsfield' | 'groups';
@@ -48,20 +47,4 @@ export function parseIprouteFile(content: string): Map<string, number> {
     if (m && n !== undefined && n !== null) found.set(m[2]!, n);
   }
   return found;
-}
-
-/** A number up to `max`, or one of the host's names for it. */
-export function takeNamed(a: Args, kind: IprouteKind, max: number): number | undefined {
-  const w = a.need(text('a number or name', '数字或名称'));
-  if (!w) return undefined;
-  const n = wholeNumber(w.text) ?? a.report.names[kind].get(w.text);
-  if (n !== undefined && n >= 0 && n <= max) return n;
-  return a.fault(
-    'name-unknown',
-    text(
-      `'${w.text}' is neither a number 0..${max} nor a known name`,
-      `'${w.text}' 既不是 0..${max} 的数，也不是已知名称`,
-    ),
-    kind === 'groups' ? undefined : text('names come from /etc/iproute2', '名称来自 /etc/iproute2'),
-  );
 }

@@ -1,8 +1,7 @@
 import { type Family, familyOf, type IpAddress, type IpPrefix, text } from '../../../base/index.ts';
 import type { WantedHop, WantedRoute } from '../../../vrrp/config.ts';
 import { takeDestination, takeScope, takeTracking, wholeAddress } from './addresses.ts';
-import { type Args, bool, interfaceName, oneOf, type Reader, takeInt, takeIp, takePrefix } from './args.ts';
-import { takeNamed } from './names.ts';
+import { type Args, bool, interfaceName, oneOf, type Reader, takeInt, takeIp, takeNamed, takePrefix } from './args.ts';
 
 const TYPES = [
   'unicast',

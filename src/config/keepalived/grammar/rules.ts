@@ -1,8 +1,8 @@
 import { type Family, familyOf, type IpPrefix, text } from '../../../base/index.ts';
 import type { ObjectTracking, WantedRule } from '../../../vrrp/config.ts';
+import { wholeNumber } from '../text/numbers.ts';
 import { takeDestination, takeTracking } from './addresses.ts';
-import { type Args, interfaceName, type Reader, takeInt, wholeNumber } from './args.ts';
-import { takeNamed } from './names.ts';
+import { type Args, interfaceName, type Reader, takeInt, takeNamed } from './args.ts';
 import { takeRealms } from './routes.ts';
 
 type Rule = WantedRule['rule'];

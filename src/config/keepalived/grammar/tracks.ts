@@ -13,7 +13,7 @@ export const weight =
   };
 export type TrackLine = { readonly name: string; readonly weight?: Weight };
 /** `NAME [weight N [reverse|noreverse]]`; without a weight, the tracked object's own counts. */
-export const trackLine =
+const trackLine =
   (most: number): Reader<TrackLine> =>
   (a) => {
     const name = a.need(NAME);

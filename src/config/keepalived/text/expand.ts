@@ -4,9 +4,9 @@
  * multi-line parameter stands for is worked through in its place.
  */
 import { type Place, Random, text } from '../../../base/index.ts';
-import { wholeNumber } from '../grammar/args.ts';
 import type { Report } from '../report.ts';
 import { directoryOf } from './includes.ts';
+import { wholeNumber } from './numbers.ts';
 import { parseSequence } from './sequences.ts';
 import { joined, placeOf, sliceOf, standingAt, type Traced } from './traced.ts';
 import { commentStart, type Word, wordsOf } from './words.ts';

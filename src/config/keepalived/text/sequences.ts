@@ -1,4 +1,4 @@
-import { wholeNumber } from '../grammar/args.ts';
+import { wholeNumber } from './numbers.ts';
 
 /** `~SEQ` and `~LST`: the names to define and, for each repetition, their values. */
 export type Repetition = { readonly names: readonly string[]; readonly rows: readonly (readonly string[])[] };

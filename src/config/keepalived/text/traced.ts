@@ -36,7 +36,7 @@ export function sliceOf(t: Traced, from: number, to = t.text.length): Traced {
 }
 
 /** Each character with its own place, as a substitution needs it. */
-export function placesOf(t: Traced): readonly Place[] {
+function placesOf(t: Traced): readonly Place[] {
   return t.places ?? Array.from({ length: t.text.length }, (_, i) => placeOf(t, i, i + 1));
 }
 

@@ -55,7 +55,7 @@ const BY_SOURCE: readonly Scheduler[] = ['sh', 'mh'];
 /** In turn only where no connection could be cut by it: the next director does not know whose turn it was. */
 const IN_TURN: readonly Scheduler[] = ['rr', 'wrr'];
 
-export function hashingOf(s: WantedService, family: Family): Hashing {
+function hashingOf(s: WantedService, family: Family): Hashing {
   const whole = hostLength(family);
   const byAll = { source: true, sourcePort: true, destination: true, destinationPort: true, sourceBits: whole };
   const bySource = { source: true, sourcePort: false, destination: false, destinationPort: false, sourceBits: whole };

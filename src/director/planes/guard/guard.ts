@@ -7,9 +7,10 @@
  * Planes take their packets before it: netdev ingress, tc and XDP come first. What a plane leaves to this host, because
  * it is a real server itself, carries a mark with the tag of `marks.ts`, which the guard lets through.
  */
-import { familyOf, type IpAddress } from '../../../base/index.ts';
+import { familyOf } from '../../../base/index.ts';
 import type { WantedService } from '../../types.ts';
-import { eachAddress, MARK_MASK, MARK_TAG, PROTOCOL_NUMBER } from '../marks.ts';
+import { MARK_MASK, MARK_TAG } from '../marks.ts';
+import { type Listening, listens } from '../matches.ts';
 import {
   addressWords,
   type ElementSpec,
@@ -28,8 +29,7 @@ import {
   verdict,
 } from '../nftables/index.ts';
 
-/** Protocol by its number; port 0 = every port. */
-export type GuardEntry = { readonly address: IpAddress; readonly protocol: number; readonly port: number };
+export type GuardEntry = Listening;
 
 const set4: SetSpec = { name: 'vip4', key: ['ipv4_addr', 'inet_proto', 'inet_service'] };
 const set6: SetSpec = { name: 'vip6', key: ['ipv6_addr', 'inet_proto', 'inet_service'] };
@@ -73,10 +73,7 @@ export const GUARD_TABLE: TableSpec = {
 export function guardEntries(services: readonly WantedService[]): GuardEntry[] {
   return services.flatMap((s) => {
     if (s.match.by !== 'address' || !s.servers.some((x) => x.forwarding.method !== 'nat')) return [];
-    const { protocol, port } = s.match;
-    return s.match.ranges.flatMap((r) =>
-      [...eachAddress(r)].map((address) => ({ address, protocol: PROTOCOL_NUMBER[protocol], port })),
-    );
+    return listens(s.match);
   });
 }
 

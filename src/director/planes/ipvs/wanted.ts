@@ -19,6 +19,7 @@ import {
 } from '../../../wire/index.ts';
 import type { Forwarding, Protocol, SchedulerFlag } from '../../config.ts';
 import type { Refusal, ServiceMatch, WantedServer, WantedService, WantedSync } from '../../types.ts';
+import { familyOfMatch } from '../matches.ts';
 import type { IpvsPool } from './actual.ts';
 
 const PROTOCOL: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
@@ -35,10 +36,6 @@ const CHECKSUM = { none: 0, full: 1, remote: 2 } as const;
 /** The kernel has a service for each address; a group with more is for a plane that knows ranges. */
 const MOST_ADDRESSES = 65_536;
 const GUE_PORT = 6080;
-
-const familyOfMatch = (m: ServiceMatch): Family =>
-  m.by === 'fwmark' ? m.family : familyOf(m.ranges[0]?.from ?? NOWHERE);
-const NOWHERE = '0.0.0.0' as IpAddress;
 
 /** One service of the kernel for each address. */
 export function poolsOf(s: WantedService): IpvsPool[] {

@@ -5,7 +5,8 @@
 import { familyOf, type IpAddress } from '../../../base/index.ts';
 import { type ConntrackEntry, type ConntrackTuple, CT_STATUS } from '../../../wire/index.ts';
 import type { ExceptionChanges, FlowException, ServerKey, WantedService } from '../../types.ts';
-import { isOurMark, PROTOCOL_NUMBER, serverOfMark, serviceOfMark } from '../marks.ts';
+import { isOurMark, serverOfMark, serviceOfMark } from '../marks.ts';
+import { PROTOCOL_NUMBER } from '../matches.ts';
 import type { FlowEnds } from './rings.ts';
 
 /** What a service's number stands for now. */

@@ -8,7 +8,8 @@
  * Fragments behind the first carry no ports and are not balanced.
  */
 import type { NftExpression } from '../../../wire/index.ts';
-import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, SERVER_MASK, SERVICE_MASK, serverMark, serviceMark } from '../marks.ts';
+import { MARK_MASK, MARK_TAG, SERVER_MASK, SERVICE_MASK, serverMark, serviceMark } from '../marks.ts';
+import { PROTOCOL_NUMBER } from '../matches.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -30,17 +31,17 @@ import {
   verdict,
 } from '../nftables/index.ts';
 import type { Entry, ImageServer, Mode } from './image.ts';
-import { isDrawn } from './kind.ts';
+import { isDrawn, type Persistence } from './kind.ts';
 import {
-  chooseRule,
+  chooseRules,
   choosingSets,
+  chosenRule,
   countRule,
   drawRules,
   flowRule,
   knownClient,
   learnClient,
   type MarkPort,
-  type Persistence,
   stickChains,
 } from './pick.ts';
 import { any, both, counterSets, families, listenEntries, open, stick, vip } from './sets.ts';
@@ -225,7 +226,7 @@ export const directTable = (o: {
     ...families.map((f) => newChain(single(f), send(f))),
     ...families.map((f) => ({
       name: enterChain(f),
-      rules: [...(o.fellows ? [fromFellow] : []), [jump(known(f))], chooseRule(mark)],
+      rules: [...(o.fellows ? [fromFellow] : []), [jump(known(f))], ...chooseRules(mark)],
     })),
     ...o.persistence.flatMap((p) =>
       stickChains(p, { open, stick }, mark, { found: goto(begun(p.family)), taken: [goto(begun(p.family))] }),
@@ -240,7 +241,7 @@ export const directMode: Mode = {
   rules: (k) => {
     const f = k.family;
     const p = k.persistence;
-    const client = p === undefined ? [] : [[jump(knownClient(p))]];
+    const client = [chosenRule(mark), ...(p === undefined ? [] : [[jump(knownClient(p))]])];
     // With persistence the flow is remembered too: what is left out is only the look for it.
     const next = goto(p !== undefined ? learnClient(p) : k.transport === 'one-packet' ? single(f) : begun(f));
     if (isDrawn(k.choice)) return [...client, ...drawRules(k, mark, next)];

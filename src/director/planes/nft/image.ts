@@ -2,10 +2,10 @@
  * One service as it lies in a table: its kind, its slots, its servers by number, and the keys that lead packets to it.
  * Made from what is wanted, or from what was read; the difference of two is a plan (service-plan.ts).
  */
-import { familyOf, type IpAddress } from '../../../base/index.ts';
+import type { IpAddress } from '../../../base/index.ts';
 import { NOBODY } from '../../ring/index.ts';
 import type { WantedServer, WantedService } from '../../types.ts';
-import { eachAddress, MAX_SERVERS, PROTOCOL_NUMBER } from '../marks.ts';
+import { MAX_SERVERS } from '../marks.ts';
 import type { ElementSpec, RuleSpec, SetSpec } from '../nftables/index.ts';
 import { type Kind, kindOf } from './kind.ts';
 import { fillSlots } from './slots.ts';
@@ -95,19 +95,6 @@ export function imageOf(
     entries: mode.entries(service, id),
   };
 }
-
-/** The addresses and ports at which a service listens. */
-export function listens(
-  s: WantedService,
-): readonly { readonly address: IpAddress; readonly protocol: number; readonly port: number }[] {
-  if (s.match.by !== 'address') return [];
-  const { protocol, port, ranges } = s.match;
-  return ranges.flatMap((r) =>
-    [...eachAddress(r)].map((address) => ({ address, protocol: PROTOCOL_NUMBER[protocol], port })),
-  );
-}
-export const serviceFamily = (s: WantedService): 4 | 6 =>
-  s.match.by === 'fwmark' ? s.match.family : familyOf(s.match.ranges[0]?.from ?? ('0.0.0.0' as IpAddress));
 
 /** More servers than have numbers. */
 export const tooManyServers = (s: WantedService): boolean => s.servers.length >= MAX_SERVERS;

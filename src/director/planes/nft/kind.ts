@@ -4,8 +4,7 @@
  */
 import { invariant } from '../../../base/index.ts';
 import type { WantedService } from '../../types.ts';
-import { serviceFamily } from './image.ts';
-import { type Persistence, persistenceOf } from './pick.ts';
+import { familyOfMatch } from '../matches.ts';
 import { choiceOf } from './slots.ts';
 
 /** `turn`: one after the other, by a counter of the service's own. `chance`: by weighted chance, without one. */
@@ -14,6 +13,9 @@ const CHOICES: readonly Choice[] = ['turn', 'chance', 'source', 'source-port', '
 /** What a chain must do beside choosing: look at a connection's beginning, or forget the flow at once. */
 export type Transport = 'tcp' | 'other' | 'one-packet';
 const TRANSPORTS: readonly Transport[] = ['tcp', 'other', 'one-packet'];
+
+/** What services with the same persistence share. */
+export type Persistence = { readonly family: 4 | 6; readonly seconds: number; readonly length: number };
 
 export type Kind = {
   readonly family: 4 | 6;
@@ -31,10 +33,18 @@ export type Kind = {
  * every second slot only.
  */
 export const COUNTERS = 512;
+/** Numbers of kinds in a table: as many as those of a service's servers, whose place in a mark they take for a moment; from 1. */
+export const MAX_KINDS = 0xfff;
 /** By a hash, not by counting. */
 export const isDrawn = (c: Choice): boolean => c !== 'turn' && c !== 'chance';
 /** Elements that a service of this kind has in the set of slots at most. */
 export const slotsOf = (k: Kind): number => (isDrawn(k.choice) ? k.slots + 1 : k.slots);
+
+export function persistenceOf(s: WantedService): Persistence | undefined {
+  if (s.persistence === undefined) return undefined;
+  const family = familyOfMatch(s.match);
+  return { family, seconds: s.persistence.seconds, length: s.persistence.granularity ?? (family === 4 ? 32 : 128) };
+}
 
 /** `slots`: as many as `fillSlots` gives. */
 export function kindOf(s: WantedService, id: number, slots: number, alike: boolean): Kind {
@@ -44,7 +54,7 @@ export function kindOf(s: WantedService, id: number, slots: number, alike: boole
   const port = s.flags.some((f) => f === 'sh-port' || f === 'mh-port' || f === 'flag-2'); // IPVS's flag-2 of sh, mh
   const turn = choice === 'count' && id <= COUNTERS && slots > 0;
   return one({
-    family: serviceFamily(s),
+    family: familyOfMatch(s.match),
     choice: choice === 'count' ? (turn ? 'turn' : 'chance') : choice === 'source' && port ? 'source-port' : choice,
     transport: s.onePacket ? 'one-packet' : s.match.by === 'address' && s.match.protocol === 'tcp' ? 'tcp' : 'other',
     slots: choice === 'count' ? slots : slots - 1,

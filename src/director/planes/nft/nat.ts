@@ -9,7 +9,8 @@
  */
 import { familyOf } from '../../../base/index.ts';
 import type { NftExpression } from '../../../wire/index.ts';
-import { MARK_MASK, MARK_TAG, PROTOCOL_NUMBER, serverMark, serviceMark, TOLD_TAG, UNTOLD_MASK } from '../marks.ts';
+import { MARK_MASK, MARK_TAG, serverMark, serviceMark, TOLD_TAG, UNTOLD_MASK } from '../marks.ts';
+import { familyOfMatch, PROTOCOL_NUMBER } from '../matches.ts';
 import {
   addressWords,
   type ChainSpec,
@@ -29,17 +30,17 @@ import {
   type TableSpec,
   verdict,
 } from '../nftables/index.ts';
-import { type Entry, type ImageServer, type Mode, serviceFamily } from './image.ts';
-import { isDrawn } from './kind.ts';
+import type { Entry, ImageServer, Mode } from './image.ts';
+import { isDrawn, type Persistence } from './kind.ts';
 import {
-  chooseRule,
+  chooseRules,
   choosingSets,
+  chosenRule,
   countRule,
   drawRules,
   knownClient,
   learnClient,
   type MarkPort,
-  type Persistence,
   stickChains,
 } from './pick.ts';
 import { any, both, counterSets, families, listenEntries, open, stick, vip } from './sets.ts';
@@ -147,7 +148,7 @@ export const natTable = (o: {
     { name: 'dnat-local', hook: hookOf('nat', 'output', NAT_DST), rules: dnatChain },
     { name: 'count-local', hook: hookOf('filter', 'output', NAT_DST + 1), rules: count },
     ...(o.masquerade ? [masqueradeChain] : []),
-    { name: CHOOSE, rules: [chooseRule(ctMark)] },
+    { name: CHOOSE, rules: chooseRules(ctMark) },
     ...o.persistence.flatMap((p) => stickChains(p, { open, stick }, ctMark, { found: verdict('accept'), taken: [] })),
   ],
 });
@@ -172,7 +173,7 @@ export const natMode: Mode = {
   alike: false,
   rules: (k) => {
     const p = k.persistence;
-    const client = p === undefined ? [] : [[jump(knownClient(p))]];
+    const client = [chosenRule(ctMark), ...(p === undefined ? [] : [[jump(knownClient(p))]])];
     const learn = p === undefined ? undefined : goto(learnClient(p));
     if (isDrawn(k.choice)) return [...client, ...drawRules(k, ctMark, learn ?? verdict('accept'))];
     return [...client, ...countRule(k, ctMark), ...(learn === undefined ? [] : [[learn]])];
@@ -180,7 +181,7 @@ export const natMode: Mode = {
   entries: (s, id) => {
     const mark = serviceMark(id);
     if (s.match.by !== 'fwmark') return listenEntries(s, mark);
-    return [{ set: fwm[serviceFamily(s)], key: [s.match.mark], data: [mark] }];
+    return [{ set: fwm[familyOfMatch(s.match)], key: [s.match.mark], data: [mark] }];
   },
   serverElements: (service, s: ImageServer) => {
     const f = s.address.includes(':') ? 6 : 4;

@@ -2,8 +2,8 @@
 import { familyOf, type IpAddress, type Text, text } from '../../../base/index.ts';
 import type { HostError } from '../../../host/index.ts';
 import type { Refusal, WantedService } from '../../types.ts';
-import { rangeSize } from '../marks.ts';
-import { serviceFamily, tooManyServers } from './image.ts';
+import { familyOfMatch, rangeSize } from '../matches.ts';
+import { tooManyServers } from './image.ts';
 import { IMPOSSIBLE } from './slots.ts';
 
 export type Offer = {
@@ -50,7 +50,7 @@ export function refusesNft(s: WantedService, offer: Offer): Refusal | undefined 
     );
   if (tooManyServers(s))
     return refusal('nft-servers', text(`${s.key}: more than 4095 servers`, `${s.key}：服务器超过 4095 台`));
-  const family = serviceFamily(s);
+  const family = familyOfMatch(s.match);
   const other = s.servers.find((x) => familyOf(x.address) !== family);
   if (other !== undefined)
     return refusal(

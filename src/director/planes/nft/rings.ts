@@ -2,7 +2,8 @@
 import { type IpAddress, ipBytes, unreachable } from '../../../base/index.ts';
 import { DRAWS } from '../../ring/index.ts';
 import type { WantedService } from '../../types.ts';
-import { listens, type ServiceImage } from './image.ts';
+import { listens } from '../matches.ts';
+import type { ServiceImage } from './image.ts';
 import { jhash, scaled } from './jhash.ts';
 import { SEED } from './pick.ts';
 
@@ -43,7 +44,7 @@ export function slotsFind(s: WantedService, image: ServiceImage): (f: FlowEnds, 
       return (f, server) => at(f.client, f.clientPort) === server;
     case 'destination': {
       // A flow is not remembered by the service's address. Where that has several, any of their servers will do.
-      const servers = new Set(listens(s).map((l) => at(l.address)));
+      const servers = new Set(listens(s.match).map((l) => at(l.address)));
       return (_f, server) => servers.has(server);
     }
     default:

@@ -1,7 +1,8 @@
 /** Sets that both tables have, and what of a service lies in them alike. */
 import type { WantedService } from '../../types.ts';
+import { familyOfMatch, listens } from '../matches.ts';
 import type { SetSpec } from '../nftables/index.ts';
-import { type Entry, listens, serviceFamily } from './image.ts';
+import type { Entry } from './image.ts';
 
 export type Families<T> = Record<4 | 6, T>;
 export const families = [4, 6] as const;
@@ -21,9 +22,9 @@ export const vip = both(
 export const any = both((f, a): SetSpec => ({ name: `any${f}`, key: [a, 'inet_proto'], data: ['mark'] }));
 /** Where a service is listened to, in these two. */
 export const listenEntries = (s: WantedService, mark: number): Entry[] => {
-  const f = serviceFamily(s);
+  const f = familyOfMatch(s.match);
   const data = [mark];
-  return listens(s).map(({ address, protocol, port }) =>
+  return listens(s.match).map(({ address, protocol, port }) =>
     port === 0
       ? { set: any[f], key: [address, protocol], data }
       : { set: vip[f], key: [address, protocol, port], data },

@@ -3,8 +3,9 @@ import type { Link, Network } from '../../../host/index.ts';
 import type { Wanted, WantedService } from '../../types.ts';
 import type { TableSpec } from '../nftables/index.ts';
 import { directTable, FLOW_TIMEOUTS, type FlowTimeouts } from './direct.ts';
+import type { Persistence } from './kind.ts';
 import { natTable } from './nat.ts';
-import { type Persistence, persistences } from './pick.ts';
+import { persistences } from './pick.ts';
 import { ingressInterfaces } from './reach.ts';
 
 export type TablesOptions = {

@@ -15,7 +15,6 @@ export {
   masked,
   onlyEthernet,
   onlyFamily,
-  onlyNew,
   onlyOthers,
   onlyProtocol,
   verdict,

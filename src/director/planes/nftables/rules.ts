@@ -1,7 +1,6 @@
 /** Steps of rules by name, so that a rule set can be read as one. Registers are words; 0 is where most values go. */
 import type { Family } from '../../../base/index.ts';
 import { NFT_HOOK, type NftChainHook, type NftExpression, type NftRegister } from '../../../wire/index.ts';
-import { nativeBytes } from './spec.ts';
 
 type Load = (to: NftRegister) => NftExpression;
 const payload =
@@ -67,14 +66,6 @@ export const onlyOthers: readonly NftExpression[] = [
 export const onlyProtocol = (protocol: number): NftExpression[] => [
   load.protocol(0),
   equals(0, Uint8Array.of(protocol)),
-];
-
-/** NF_CT_STATE_BIT(IP_CT_NEW) */
-const STATE_NEW = 8;
-export const onlyNew: readonly NftExpression[] = [
-  { is: 'ct', key: 'state', to: 0 },
-  masked(0, nativeBytes(STATE_NEW)),
-  differs(0, nativeBytes(0)),
 ];
 
 export const hookOf = (

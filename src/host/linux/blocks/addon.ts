@@ -22,7 +22,8 @@ export interface UringAddon {
   submit(r: Ring, n: number): number;
   watch(r: Ring, ready: (n: number) => void): number;
   deferred(r: Ring): boolean;
-  registered(r: Ring): boolean;
+  /** Bytes of the slab that are locked: whole chunks of 128 KiB, each from its first request on. */
+  locked(r: Ring): number;
   close(r: Ring): void;
   geometry(fd: number, out: Float64Array): number;
   seek(fd: number, offset: number, hole: 0 | 1): number;

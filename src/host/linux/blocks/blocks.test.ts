@@ -247,7 +247,7 @@ test('the addon refuses wrong arguments with a code, and never crashes', () => {
     submit: 2,
     watch: 2,
     deferred: 1,
-    registered: 1,
+    locked: 1,
     geometry: 2,
     seek: 3,
     allocate: 5,
@@ -362,14 +362,27 @@ async function loopDevice(path: string): Promise<{ device: string; end: () => vo
   return { device, end: () => child.kill() };
 }
 
+test('of the slab no more is locked than requests have touched', { skip: !offered.ok }, async () => {
+  const ring = loaded.value.ring(8, MIB);
+  if (typeof ring === 'number') assert.fail(`${ring}`);
+  assert.equal(loaded.value.locked(ring), 0);
+  const path = openSync(file(MIB), 'r+');
+  const read = (tag: number, at: number, length: number): void => {
+    new Int32Array(loaded.value.memory(ring), tag * 32, 8).set([0, path, at, length, 0, 0, tag, 0]);
+  };
+  read(0, 4096, 8192);
+  read(1, 131_072, 131_072);
+  read(2, 393_216 - 4096, 8192);
+  loaded.value.submit(ring, 3);
+  // The last one lies in two chunks, and goes without.
+  assert.equal(loaded.value.locked(ring), 262_144);
+  loaded.value.close(ring);
+});
+
 test('where memory may not be locked the ring serves all the same', { skip: !offered.ok }, (t) => {
   const path = file(MIB);
   const script = `
-    import { loadUringAddon } from '${import.meta.dirname}/addon.ts';
     import { linuxBlocks } from '${import.meta.dirname}/index.ts';
-    const addon = loadUringAddon().value;
-    const ring = addon.ring(8, 1 << 20);
-    if (addon.registered(ring)) throw new Error('it could be locked');
     const queue = linuxBlocks({ requests: 8, slabBytes: 1 << 20, engine: 'io_uring' }).value;
     const device = queue.open(${JSON.stringify(path)}, { readOnly: false, direct: 'auto' }).value;
     queue.slab.fill(0x77, 524288, 524288 + 8192);
@@ -380,11 +393,13 @@ test('where memory may not be locked the ring serves all the same', { skip: !off
     });
     device.write(1, 524288, 8192, 4096, true);
   `;
-  const ran = spawnSync(
-    'unshare',
-    ['--user', '--map-root-user', 'prlimit', '--memlock=524288', process.execPath, '--input-type=module', '-e', script],
-    { encoding: 'utf8' },
-  );
-  if (ran.stderr.startsWith('unshare:')) return t.skip('no user namespaces here');
-  assert.equal(ran.stdout, `${0x77}`, ran.stderr);
+  // The first of the two requests may lock its chunk, the second may not; then neither.
+  for (const limit of [131_072, 65_536]) {
+    const argv = ['--user', '--map-root-user', 'prlimit', `--memlock=${limit}`];
+    const ran = spawnSync('unshare', [...argv, process.execPath, '--input-type=module', '-e', script], {
+      encoding: 'utf8',
+    });
+    if (ran.stderr.startsWith('unshare:')) return t.skip('no user namespaces here');
+    assert.equal(ran.stdout, `${0x77}`, ran.stderr);
+  }
 });

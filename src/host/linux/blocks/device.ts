@@ -6,10 +6,20 @@ import type { BlockDevice, BlockDone, BlockExtent, BlockOpenOptions, HostError, 
 import { hostError } from '../addon.ts';
 import { systemError } from '../system-error.ts';
 import { OPERATION, type UringAddon } from './addon.ts';
-import { type OperationQueue, QUIETLY, TRY_DISCARD, TRY_WRITING, TRY_ZERO_RANGE } from './queue.ts';
+import { GIVE_UP, QUIETLY, TRY_DISCARD, TRY_WRITING, TRY_ZERO_RANGE } from './ways.ts';
 
 const { EINVAL, EBADF, EIO, ENXIO, EROFS } = os.errno;
 
+/** What a device has of its queue. */
+export interface Operations {
+  readonly addon: UringAddon;
+  /** Asks for one operation. `next`: what to try when it is refused (ways.ts). */
+  ask(device: number, tag: number, operation: number, at: number, length: number, offset: number, next?: number): void;
+  /** An answer that needs no operation. Told after the call, and a batch like any other. */
+  answerSoon(device: LinuxBlockDevice, tag: number, result: number): void;
+  /** It is closed now. */
+  forget(device: number): void;
+}
 type Geometry = {
   readonly block: boolean;
   readonly size: number;
@@ -36,7 +46,7 @@ export class LinuxBlockDevice implements BlockDevice {
   readonly direct: boolean;
   fd: number;
   #size: number;
-  readonly #queue: OperationQueue;
+  readonly #queue: Operations;
   /** Its place in the queue's table. */
   readonly number: number;
   /** Operations that the queue has not finished. */
@@ -44,7 +54,7 @@ export class LinuxBlockDevice implements BlockDevice {
   #done: BlockDone = () => {};
   #flushFailed = 0;
 
-  private constructor(queue: OperationQueue, number: number, path: string, fd: number, g: Geometry, direct: boolean) {
+  private constructor(queue: Operations, number: number, path: string, fd: number, g: Geometry, direct: boolean) {
     this.#queue = queue;
     this.number = number;
     this.path = path;
@@ -60,7 +70,7 @@ export class LinuxBlockDevice implements BlockDevice {
   }
 
   static open(
-    queue: OperationQueue,
+    queue: Operations,
     number: number,
     path: string,
     o: BlockOpenOptions,
@@ -223,5 +233,3 @@ export class LinuxBlockDevice implements BlockDevice {
     this.#queue.forget(this.number);
   }
 }
-/** No further way is known: the refusal becomes EOPNOTSUPP, whatever the kernel called it. */
-const GIVE_UP = 32;

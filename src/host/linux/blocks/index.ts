@@ -11,7 +11,7 @@ export { loadUringAddon } from './addon.ts';
 export type BlockQueueOptions = {
   /** Requests of all users together; 1..4096. */
   readonly requests: number;
-  /** Of all users together; 128 KiB of it serve the queue itself. With io_uring it is locked in memory where that is allowed. */
+  /** Of all users together; 128 KiB of it serve the queue itself. With io_uring what requests touch is locked in memory where that is allowed. */
   readonly slabBytes: number;
   readonly engine: 'auto' | 'io_uring' | 'fs';
 };

@@ -7,8 +7,9 @@ import type { Result } from '../../../base/index.ts';
 import type { BlockOpenOptions, BlockQueue, BlockRegion, HostError } from '../../index.ts';
 import { Regions } from '../../index.ts';
 import { OPERATION, type UringAddon } from './addon.ts';
-import { LinuxBlockDevice } from './device.ts';
+import { LinuxBlockDevice, type Operations } from './device.ts';
 import type { Engine } from './engine.ts';
+import { QUIETLY, TRY_DISCARD, TRY_WRITING, TRY_ZERO_RANGE, WRITING } from './ways.ts';
 
 const { EIO, ENOSPC, EOPNOTSUPP, EINVAL, EAGAIN, EINTR, ENOSYS, ENOTTY } = os.errno;
 /** What is written where zeros cannot be had more cheaply. */
@@ -16,7 +17,7 @@ const ZERO_BYTES = 128 * 1024;
 /** Largest operation handed to the kernel at once. */
 const MAX_TRANSFER = 1 << 30;
 
-export class OperationQueue implements BlockQueue {
+export class OperationQueue implements BlockQueue, Operations {
   readonly kind: string;
   readonly slab: Uint8Array;
   readonly addon: UringAddon;
@@ -38,7 +39,7 @@ export class OperationQueue implements BlockQueue {
   readonly #at: Int32Array;
   readonly #left: Float64Array;
   readonly #offset: Float64Array;
-  /** For zeroing and discarding: what is left to try when this is refused, as bits below. */
+  /** For zeroing and discarding: what is left to try when this is refused. */
   readonly #next: Uint8Array;
 
   constructor(addon: UringAddon, engine: Engine) {
@@ -83,7 +84,6 @@ export class OperationQueue implements BlockQueue {
     this.#devices[number] = opened.value;
     return opened;
   }
-  /** For the device, which is closed now. */
   forget(number: number): void {
     this.#devices[number] = undefined;
     this.#vacant.push(number);
@@ -104,14 +104,12 @@ export class OperationQueue implements BlockQueue {
   #endBatch(): void {
     for (const run of this.#batchEnds) run();
   }
-  /** For the device: an answer that needs no operation. Told after the call, and a batch like any other. */
   answerSoon(device: LinuxBlockDevice, tag: number, result: number): void {
     queueMicrotask(() => {
       device.told(tag, result);
       this.#endBatch();
     });
   }
-  /** For the device: asks for one operation. `next`: see the field. */
   ask(device: number, tag: number, operation: number, at: number, length: number, offset: number, next = 0): void {
     if (this.#freeCount === 0) throw new Error('bug: more block requests than were reserved');
     const op = this.#free[--this.#freeCount] as number;
@@ -200,10 +198,3 @@ export class OperationQueue implements BlockQueue {
     device.finished(operation, tag, result);
   }
 }
-
-export const TRY_ZERO_RANGE = 1;
-export const TRY_WRITING = 2;
-export const TRY_DISCARD = 4;
-export const QUIETLY = 8;
-/** Zeros are being written from the slab. */
-const WRITING = 16;

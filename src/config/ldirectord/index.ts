@@ -1,0 +1,1 @@
+export { type LdirectordConfig, type LdirectordResult, readLdirectordCf } from './reader.ts';
