@@ -1,11 +1,12 @@
 /**
- * How fast a mirror copies itself: a first resync alone, and with writes of 4 KiB, 8 deep, going on; and an online verify.
+ * How fast a mirror copies itself: a first resync alone; a second one with writes of 4 KiB, 8 deep, going on; an online verify.
  * The measure is a plain copy by nbdcopy: from the one file, over TCP on the same loopback, to a qemu-nbd that writes the
  * other file past the page cache. The rate of the resync is not limited (c-plan-ahead 0).
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { MirrorRequest } from '../../src/api/index.ts';
 import { bytes, text } from '../../src/base/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
 import { fio, fioUntil, type Load } from '../exports/fio.ts';
@@ -64,62 +65,47 @@ export async function* copyRows(stage: Stage, o: BenchOptions): AsyncIterable<Ro
 async function once(stage: Stage, i: number): Promise<Sample> {
   const disk = (n: NodeName): string => writtenDisk(join(stage.folder, `copy-${n}.disk`), DISK_BYTES + METADATA_BYTES);
   const plain = await copyPlainly(stage, i, { alfa: disk('alfa'), bravo: disk('bravo') });
-  const start = async (name: string): Promise<HoldfastPair> =>
-    HoldfastPair.start(stage, {
-      name,
-      protocol: 'C',
-      disks: { alfa: disk('alfa'), bravo: disk('bravo') },
-      disk: 'c-plan-ahead 0; resync-rate 4G;',
-      net: 'verify-alg crc32c;',
-    });
-  const quiet = await start(`quiet${i}`);
-  let alone = 0;
-  let verify = 0;
-  let writesAlone = 0;
+  const pair = await HoldfastPair.start(stage, {
+    name: `copy${i}`,
+    protocol: 'C',
+    disks: { alfa: disk('alfa'), bravo: disk('bravo') },
+    disk: 'c-plan-ahead 0; resync-rate 4G;',
+    net: 'verify-alg crc32c;',
+  });
+  const { alfa } = pair;
   try {
-    alone = await resync(quiet);
+    const alone = await resync(pair, { verb: 'primary', force: true });
     const from = performance.now();
-    const answer = await quiet.alfa.ask({
-      verb: 'verify',
-      volume: undefined,
-      start: bytes(0),
-      stop: bytes(VERIFIED_BYTES),
-    });
-    if (!answer.ok) throw new Error(answer.text.en);
-    await quiet.alfa.until((s) => s.volumes.some((v) => v.connection === 'VerifyS'), 2);
-    await quiet.alfa.until(equal, LOOK_MS);
-    verify = performance.now() - from;
-    writesAlone = (await fio(quiet.uri, WRITES)).iops;
-  } finally {
-    await quiet.stop();
-  }
-  const loaded = await start(`loaded${i}`);
-  try {
-    const from = performance.now();
-    const promoted = await loaded.alfa.ask({ verb: 'primary', force: true });
-    if (!promoted.ok) throw new Error(promoted.text.en);
+    await asked(pair, { verb: 'verify', volume: undefined, start: bytes(0), stop: bytes(VERIFIED_BYTES) });
+    await alfa.until((s) => s.volumes.some((v) => v.connection === 'VerifyS'), 2);
+    await alfa.until(equal, LOOK_MS);
+    const verify = performance.now() - from;
+    const writesAlone = (await fio(pair.uri, WRITES)).iops;
+    // Of the same two processes: in the first seconds of a process its code is still being compiled.
     let busy = 0;
-    const figures = await fioUntil(loaded.uri, WRITES, async () => {
-      await loaded.alfa.until(equal, LOOK_MS);
-      busy = performance.now() - from;
+    const beside = await fioUntil(pair.uri, WRITES, async () => {
+      busy = await resync(pair, { verb: 'invalidate-remote', volume: undefined });
     });
     return {
       alone: rate(alone),
       busy: rate(busy),
       plain: rate(plain),
       verify: VERIFIED_BYTES / MIB / (verify / 1000),
-      writes: figures.iops,
+      writes: beside.iops,
       writesAlone,
     };
   } finally {
-    await loaded.stop();
+    await pair.stop();
   }
 }
-/** Milliseconds from the promotion to two equal disks. */
-async function resync(pair: HoldfastPair): Promise<number> {
-  const from = performance.now();
-  const answer = await pair.alfa.ask({ verb: 'primary', force: true });
+async function asked(pair: HoldfastPair, request: MirrorRequest): Promise<void> {
+  const answer = await pair.alfa.ask(request);
   if (!answer.ok) throw new Error(answer.text.en);
+}
+/** Milliseconds from what starts it to two equal disks. */
+async function resync(pair: HoldfastPair, start: MirrorRequest): Promise<number> {
+  const from = performance.now();
+  await asked(pair, start);
   await pair.alfa.until(equal, LOOK_MS);
   return performance.now() - from;
 }
