@@ -4,7 +4,8 @@
  * Every comparison is made in turns within one run: on a machine that does other things, figures of their own say little,
  * and ratios, with the processor time of a request beside its latency and rate, say something.
  *
- * writes: `bench/mirror/writes.ts`; resync and verify: `copies.ts`; as the volume grows: `sizes.ts`; pings: `pings.ts`.
+ * writes: `bench/mirror/writes.ts`; resync and verify: `copies.ts`; as the volume grows: `sizes.ts`; memory under load:
+ * `memory.ts`; pings: `pings.ts`.
  * The disks are files, by default in the folder for temporary files; HOLDFAST_BENCH_FOLDER=/dev/shm leaves the disk out, and
  * with it what flushes cost: QEMU's mirror flushes only when it is asked, a DRBD peer at the end of epochs too.
  */
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { text } from '../src/base/index.ts';
 import type { Bench } from './bench.ts';
 import { copyRows } from './mirror/copies.ts';
+import { memoryRows } from './mirror/memory.ts';
 import { pingRows } from './mirror/pings.ts';
 import { sizeRows } from './mirror/sizes.ts';
 import { Stage } from './mirror/stage.ts';
@@ -32,6 +34,7 @@ export const bench: Bench = {
       yield* writeRows(stage, o);
       yield* copyRows(stage, o);
       yield* sizeRows(stage, o);
+      yield* memoryRows(stage, o);
       yield* pingRows(stage, o);
     } finally {
       stage.close();

@@ -45,6 +45,10 @@ export class Server {
   cpu(): number {
     return this.#daemon.cpu();
   }
+  /** Its share of the memory that is mapped (PSS), in bytes. */
+  memory(): number {
+    return this.#daemon.memory();
+  }
   stop(): Promise<void> {
     return this.#daemon.stop();
   }

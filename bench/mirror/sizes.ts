@@ -22,7 +22,7 @@ const SIZES: readonly (readonly [name: string, bytes: number])[] = [
   ['1 TiB', 1024 * GIB],
 ];
 /** The goal: 64 MiB and 1/30,000 of the volume. */
-const mostMemory = (bytes: number): number => 64 + bytes / 30_000 / MIB;
+export const mostMemory = (bytes: number): number => 64 + bytes / 30_000 / MIB;
 const MOST_START_MS = 1000;
 type Sample = { readonly memory: number; readonly start: number; readonly bitmap: number };
 

@@ -86,15 +86,15 @@ test('connections survive the loss of every rule and every flow behind the guard
   const wanted = [service(DR[4], 80, pool([1, 1, 1]))];
   const first = await PlaneProcess.start(rig.director);
   await first.holds(wanted);
-  const kept = [];
-  for (let i = 0; i < 6; i++) kept.push(await rig.keep(DR[4], 80));
-  assert.ok(new Set(kept.map((k) => k.at)).size > 1);
+  const kept: Awaited<ReturnType<Rig['keep']>>[] = [];
+  // A hash may send any number of flows to one server: on until there are two.
+  while (kept.length < 6 || new Set(kept.map((k) => k.at)).size < 2) kept.push(await rig.keep(DR[4], 80));
   const second = await PlaneProcess.start(rig.director);
   await first.close(true);
   await rig.nft('delete', 'table', 'netdev', 'holdfast-lb');
   await sleep(300);
   await second.holds(wanted);
-  for (const k of kept) assert.ok(await answersOn(k), k.at);
+  for (const k of kept) if (!(await answersOn(k))) assert.fail(await rig.silence(k, second));
 });
 
 test('persistence over direct routing sends a client to its server again, and away from one that drains', {

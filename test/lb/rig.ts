@@ -191,6 +191,24 @@ export class Rig {
     const at = (await program.line(/./, 20_000)).text;
     return { program, at };
   }
+  /** Why a kept connection may have fallen silent: what it said last, and where its packets are to go. */
+  async silence(k: { program: Program; at: string }, plane: PlaneProcess): Promise<string> {
+    const said = k.program.lines.slice(-3).map((l) => `${l.from} ${l.at} ${l.text}`);
+    const show = async (h: Host, ...argv: string[]): Promise<string> => {
+      const { stdout, stderr } = await h.run(argv);
+      return `${h.name}# ${argv.join(' ')}\n${stdout}${stderr}`;
+    };
+    return [
+      `${k.at} fell silent at ${process.hrtime.bigint() / 1000n}; last lines: ${said.join(' | ')}`,
+      `running: ${k.program.running}; the plane reported: ${plane.stderr()}`,
+      await show(this.client, 'ss', '-tinpo'),
+      await show(this.client, 'ip', 'neigh'),
+      await show(this.director, 'ip', 'neigh'),
+      await show(this.director, 'nft', 'list', 'ruleset'),
+      await show(this.lab.host(k.at), 'ss', '-tinpo'),
+      await show(this.lab.host(k.at), 'ip', 'neigh'),
+    ].join('\n');
+  }
   async nft(...argv: string[]): Promise<string> {
     const done = await this.director.run(['nft', ...argv]);
     assert.equal(done.code, 0, done.stderr);

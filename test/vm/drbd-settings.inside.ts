@@ -1,24 +1,12 @@
-/** Settings that change on a connection; discards and zeroes that one side missed, through a disk of the device mapper. */
+/** Settings that change on a connection, by our file or at the kernel, and what both sides do by them from then on. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { dm, LOW } from './drbd-mapper.ts';
 import { ADDRESS, DrbdRig, MIB } from './drbd-rig.ts';
 import { goesOn, NbdWriter } from './drbd-writers.ts';
 
-const LOWER = { kern: { lower: LOW } };
-/** Of both disks. */
-const BYTES = 20 * MIB;
 let rig: DrbdRig;
 before(async () => {
-  rig = await DrbdRig.start();
-  await rig.sh(dm('create low', BYTES));
-  await rig.configure({}, LOWER);
-  await rig.create({ ours: 0x51, kern: 0x52 }, BYTES);
-  await rig.up();
-  await rig.connected();
-  await rig.order({ verb: 'primary', force: true });
-  await rig.settled();
-  await rig.order({ verb: 'secondary' });
+  rig = await DrbdRig.started();
 });
 after(() => rig?.stop());
 
@@ -40,13 +28,13 @@ test('another protocol, taken over from our file or set at the kernel, holds on 
   await rig.until('ours has it too', async () => (await rig.status()).protocol === 'A');
   await goesOn(rig, w);
   await w.stop();
+  assert.doesNotMatch(rig.said.slice(heard), /no connection/);
   await rig.order({ verb: 'secondary' });
   w.onDisk(await rig.equal());
-  assert.doesNotMatch(rig.said.slice(heard), /no connection/);
 });
 
 test('max-buffers becomes as small as it may be, on either side, while the other writes much at once: it is slower, and all arrives', async () => {
-  await rig.configure({}, LOWER);
+  await rig.configure({});
   await rig.up();
   await rig.settled();
   await rig.order({ verb: 'primary', force: false });
@@ -67,7 +55,7 @@ test('max-buffers becomes as small as it may be, on either side, while the other
 });
 
 test('verify-alg and csums-alg, changed at run time by either side, are what both go by from then on', async () => {
-  await rig.configure({}, LOWER);
+  await rig.configure({});
   await rig.up();
   await rig.settled();
   const verify = { verb: 'verify', volume: undefined, start: undefined, stop: undefined } as const;
@@ -119,7 +107,7 @@ test('verify-alg and csums-alg, changed at run time by either side, are what bot
 });
 
 test('csums-alg is not changed in the midst of a resync, on neither side; its rate is', async () => {
-  await rig.configure({ net: 'csums-alg crc32c;', disk: 'resync-rate 100K;' }, LOWER);
+  await rig.configure({ net: 'csums-alg crc32c;', disk: 'resync-rate 100K;' });
   await rig.up();
   await rig.settled();
   await rig.order({ verb: 'primary', force: false });
@@ -138,29 +126,3 @@ test('csums-alg is not changed in the midst of a resync, on neither side; its ra
   await rig.equal();
   await rig.order({ verb: 'secondary' });
 });
-
-for (const granularity of [undefined, 65536])
-  test(`discards and zeroes that one side missed are zeroes there too${granularity === undefined ? '' : ', by a thin resync'}`, async () => {
-    const disk = granularity === undefined ? '' : `rs-discard-granularity ${granularity};`;
-    await rig.configure({ disk }, LOWER);
-    await rig.up();
-    await rig.settled();
-    await rig.order({ verb: 'primary', force: false });
-    await rig.io('write -P 0x61 2M 8M', 'flush');
-    await rig.adm('disconnect', 'r0');
-    await rig.io('discard 3M 1M', 'write -z 5M 512k', 'write -z -u 6M 512k', 'write -P 0x62 3200k 4k', 'flush');
-    await rig.adm('connect', 'r0');
-    await rig.settled();
-    const mine = await rig.equal();
-    assert.ok(mine.subarray(5 * MIB, 5 * MIB + 512 * 1024).every((b) => b === 0));
-    assert.equal(mine[3200 * 1024], 0x62);
-    await rig.order({ verb: 'secondary' });
-    await rig.adm('primary', 'r0');
-    await rig.order({ verb: 'disconnect', force: false });
-    await rig.sh('blkdiscard -o 8M -l 1M /dev/drbd0; blkdiscard -z -o 2M -l 512k /dev/drbd0');
-    await rig.order({ verb: 'connect', discardMyData: false });
-    await rig.settled();
-    const theirs = await rig.equal();
-    assert.ok(theirs.subarray(2 * MIB, 2 * MIB + 512 * 1024).every((b) => b === 0));
-    await rig.adm('secondary', 'r0');
-  });

@@ -1,5 +1,5 @@
-/** The kernel's DRBD 8.4 as a peer that changes settings, and that discards and zeroes. */
+/** The kernel's DRBD 8.4 as a peer that changes settings, and as one whose peer does. */
 import { test } from 'node:test';
 import { runBesideGuests } from '../support/inside.ts';
 
-test('settings, discards and zeroes between the kernel and us', (t) => runBesideGuests(t, 'drbd-settings.inside.ts'));
+test('settings that change between the kernel and us', (t) => runBesideGuests(t, 'drbd-settings.inside.ts'));

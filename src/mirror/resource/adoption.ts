@@ -13,9 +13,9 @@ import type { DigestName, MirrorConfig, NetOptions, ReplicationProtocol, VolumeC
 import { protocolPacket } from '../machine/index.ts';
 import type { MirrorAnswer } from '../status.ts';
 import type { Answer } from './asking.ts';
-import { type Attached, attach } from './attach.ts';
-import { connectConfig, PROTOCOL_NUMBER } from './facts.ts';
+import { type Attached, attach } from './disks/attach.ts';
 import type { Parts } from './parts.ts';
+import { connectConfig, PROTOCOL_NUMBER } from './peer/facts.ts';
 import { done, refused } from './reasons.ts';
 import type { Context, Devices } from './types.ts';
 import type { Volume } from './volume.ts';

@@ -8,37 +8,39 @@ import { type AdjustPlan, planAdjust } from '../adjust/index.ts';
 import type { MirrorConfig } from '../config.ts';
 import type { MirrorAnswer, MirrorDifferences, MirrorReason, MirrorRequest, MirrorStatus } from '../status.ts';
 import { Adoption } from './adoption.ts';
-import { Agreements } from './agreements.ts';
 import { eachVolume } from './asking.ts';
-import { Congestion } from './congestion.ts';
-import { differencesOf } from './differences-of.ts';
-import { DiskTimeouts } from './disk-timeout.ts';
-import { Disks } from './disks.ts';
-import { PROTOCOL_NUMBER } from './facts.ts';
-import { Fencing } from './fencing.ts';
-import { FullSyncs } from './full-sync.ts';
-import { Handlers } from './handlers.ts';
-import { signed, tampered } from './integrity.ts';
-import { Joining } from './joining.ts';
-import { Leaving } from './leaving.ts';
-import { Link } from './link.ts';
-import { Paces } from './paces.ts';
+import { Congestion } from './data/congestion.ts';
+import { signed, tampered } from './data/integrity.ts';
+import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './data/pieces.ts';
+import { Reads } from './data/reads.ts';
+import { Receiver } from './data/receiver.ts';
+import { Sender } from './data/sender.ts';
+import { TwoPrimaries } from './data/two-primaries.ts';
+import { DiskTimeouts } from './disks/disk-timeout.ts';
+import { Disks } from './disks/disks.ts';
+import { PeerDisks } from './disks/peer-disk.ts';
+import { Resizes } from './disks/resizes.ts';
 import type { Parts } from './parts.ts';
-import { Patience } from './patience.ts';
-import { Pauses } from './pauses.ts';
-import { PeerDisks } from './peer-disk.ts';
-import { PeerStates } from './peer-state.ts';
-import { LONGEST_PIECE, Pieces, SHORT_PIECE } from './pieces.ts';
-import { Reads } from './reads.ts';
+import { Agreements } from './peer/agreements.ts';
+import { PROTOCOL_NUMBER } from './peer/facts.ts';
+import { Joining } from './peer/joining.ts';
+import { Leaving } from './peer/leaving.ts';
+import { Link } from './peer/link.ts';
+import { Patience } from './peer/patience.ts';
+import { PeerStates } from './peer/peer-state.ts';
 import { done, refused } from './reasons.ts';
-import { Receiver } from './receiver.ts';
-import { Resizes } from './resizes.ts';
-import { ResyncSteps } from './resync-steps.ts';
-import { Roles } from './roles.ts';
-import { Sender } from './sender.ts';
+import { differencesOf } from './resync/differences-of.ts';
+import { FullSyncs } from './resync/full-sync.ts';
+import { Paces } from './resync/paces.ts';
+import { Pauses } from './resync/pauses.ts';
+import { ResyncSteps } from './resync/resync-steps.ts';
+import { Syncs } from './resync/syncs.ts';
+import { Undos } from './resync/undo.ts';
+import { Verifies } from './resync/verifies.ts';
+import { Fencing } from './roles/fencing.ts';
+import { Handlers } from './roles/handlers.ts';
+import { Roles } from './roles/roles.ts';
 import { statusOf } from './status-of.ts';
-import { Syncs } from './syncs.ts';
-import { TwoPrimaries } from './two-primaries.ts';
 import {
   type AppRequest,
   type Context,
@@ -49,8 +51,6 @@ import {
   type ResourceEffect,
   type ResourceEvent,
 } from './types.ts';
-import { Undos } from './undo.ts';
-import { Verifies } from './verifies.ts';
 import { Volume } from './volume.ts';
 
 export type ResourceHost = {

@@ -3,9 +3,9 @@ import { bytes, type Microseconds, unreachable } from '../../base/index.ts';
 import { uuidTexts } from '../metadata/index.ts';
 import type { MirrorReason, MirrorStatus, SyncProgress, VolumeStatus } from '../status.ts';
 import { BIT_BYTES } from './bits.ts';
-import type { Paces } from './paces.ts';
 import type { Parts } from './parts.ts';
-import { pausedBy } from './pauses.ts';
+import type { Paces } from './resync/paces.ts';
+import { pausedBy } from './resync/pauses.ts';
 import type { Volume } from './volume.ts';
 
 /** From then on a rate tells something of what is to come. */

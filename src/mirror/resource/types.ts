@@ -5,7 +5,7 @@ import type { MirrorConfig, MirrorHandler } from '../config.ts';
 import type { Placement } from '../metadata/index.ts';
 import type { MirrorAnswer, MirrorReason, MirrorRequest } from '../status.ts';
 import type { Adjusted } from './adoption.ts';
-import type { UndoStep } from './undo.ts';
+import type { UndoStep } from './resync/undo.ts';
 
 /** A volume's devices, as the driver found them; with internal metadata both are the same one. */
 export type Devices = {

@@ -27,9 +27,9 @@ import {
   type Superblock,
   withRole,
 } from '../metadata/index.ts';
-import type { Attached } from './attach.ts';
-import { RangeLocks } from './range-locks.ts';
-import { Store, type Stored } from './store.ts';
+import { RangeLocks } from './data/range-locks.ts';
+import type { Attached } from './disks/attach.ts';
+import { Store, type Stored } from './disks/store.ts';
 import type { Context, Devices } from './types.ts';
 
 export const diskRank = (d: DrbdDisk): number => DRBD_DISKS.indexOf(d);

@@ -3,8 +3,8 @@ import type { IpAddress } from '../../../base/index.ts';
 import { isOurMark, serverMark, serverOfMark, serviceMark, serviceOfMark } from '../marks.ts';
 import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
 import { type Entry, entryText, type ImageServer, type Mode, type ServiceImage } from './image.ts';
-import { type Kind, kindOfChain, slotsOf } from './kind.ts';
-import { kinds, slots, turns } from './pick.ts';
+import { type Kind, kindOfChain, MAX_KINDS, slotsOf } from './kind.ts';
+import { kindOf, kinds, slots, turns } from './pick.ts';
 
 /** The sets of a mode that tell of services, beside those that both modes have. */
 export type Adoption = {
@@ -17,9 +17,15 @@ export type Adoption = {
 };
 /** Everything that these sets hold. */
 export type TableContent = ReadonlyMap<SetSpec, readonly ElementSpec[]>;
-export type Adopted = { readonly images: readonly ServiceImage[]; readonly debris: readonly TableCommand[] };
+export type Adopted = {
+  readonly images: readonly ServiceImage[];
+  /** Every kind that has a number, used or not. */
+  readonly kinds: ReadonlyMap<number, Kind>;
+  readonly debris: readonly TableCommand[];
+};
 export const adoptedSets = (a: Adoption): readonly SetSpec[] => [
   kinds,
+  kindOf,
   ...a.entries,
   slots,
   turns,
@@ -34,7 +40,7 @@ type Draft = {
   readonly entries: Entry[];
 };
 
-/** A service is there when its kind is: that is what leads to all else. */
+/** A service is there when its kind is: that is what leads to all else. A kind has one number. */
 export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopted {
   const drafts = new Map<number, Draft>();
   const debris: Entry[] = [];
@@ -53,10 +59,23 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
     there.entries.push(entry);
     return there;
   };
+  const numbered = new Map<number, Kind>();
+  const chains = new Set<string>();
   each(kinds, (e) => {
+    const [number] = e.key as [number];
+    const chain = e.goto ?? '';
+    const kind = kindOfChain(chain);
+    if (kind === undefined || number < 1 || number > MAX_KINDS || chains.has(chain)) return false;
+    chains.add(chain);
+    numbered.set(number, kind);
+    return true;
+  });
+  each(kindOf, (e) => {
     const [mark] = e.key as [number];
-    const kind = kindOfChain(e.goto ?? '');
-    if (kind === undefined || serviceMark(serviceOfMark(mark)) !== mark) return false;
+    const to = e.data?.[0] as number;
+    const kind = numbered.get(serverOfMark(to));
+    const whole = serviceMark(serviceOfMark(mark)) === mark && serverMark(serviceOfMark(mark), serverOfMark(to)) === to;
+    if (kind === undefined || !whole) return false;
     drafts.set(serviceOfMark(mark), { kind, servers: new Map(), slots: [], entries: [] });
     return true;
   });
@@ -97,7 +116,7 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
     if (!whole) debris.push(...d.slots.map((s) => s.entry));
     return { id, kind: d.kind, slots: whole ? filled : new Uint16Array(0), servers, entries: d.entries };
   });
-  return { images, debris: debris.map((e) => ({ do: 'elements-remove', set: e.set, elements: [e] })) };
+  return { images, kinds: numbered, debris: debris.map((e) => ({ do: 'elements-remove', set: e.set, elements: [e] })) };
 }
 /** What a target says: an address, behind a device (DR) or with a port (NAT). */
 function readServer(sets: Adoption, number: number, target: Entry, entries: readonly Entry[]): ImageServer | undefined {

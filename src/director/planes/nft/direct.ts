@@ -33,8 +33,9 @@ import {
 import type { Entry, ImageServer, Mode } from './image.ts';
 import { isDrawn, type Persistence } from './kind.ts';
 import {
-  chooseRule,
+  chooseRules,
   choosingSets,
+  chosenRule,
   countRule,
   drawRules,
   flowRule,
@@ -225,7 +226,7 @@ export const directTable = (o: {
     ...families.map((f) => newChain(single(f), send(f))),
     ...families.map((f) => ({
       name: enterChain(f),
-      rules: [...(o.fellows ? [fromFellow] : []), [jump(known(f))], chooseRule(mark)],
+      rules: [...(o.fellows ? [fromFellow] : []), [jump(known(f))], ...chooseRules(mark)],
     })),
     ...o.persistence.flatMap((p) =>
       stickChains(p, { open, stick }, mark, { found: goto(begun(p.family)), taken: [goto(begun(p.family))] }),
@@ -240,7 +241,7 @@ export const directMode: Mode = {
   rules: (k) => {
     const f = k.family;
     const p = k.persistence;
-    const client = p === undefined ? [] : [[jump(knownClient(p))]];
+    const client = [chosenRule(mark), ...(p === undefined ? [] : [[jump(knownClient(p))]])];
     // With persistence the flow is remembered too: what is left out is only the look for it.
     const next = goto(p !== undefined ? learnClient(p) : k.transport === 'one-packet' ? single(f) : begun(f));
     if (isDrawn(k.choice)) return [...client, ...drawRules(k, mark, next)];

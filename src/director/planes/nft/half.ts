@@ -16,6 +16,7 @@ import {
 } from '../nftables/index.ts';
 import { type Adoption, adopt, adoptedSets } from './adopt.ts';
 import { entryKey, imageOf, type Mode, type ServiceImage } from './image.ts';
+import { MAX_KINDS } from './kind.ts';
 import { KindChains } from './kinds.ts';
 import { type Change, commandsOf, cutOf, isNothing, planService, type ServicePlan } from './service-plan.ts';
 import { SharedElements, type SharedSpec } from './shared.ts';
@@ -129,7 +130,7 @@ export class Half {
       if (!done.ok) return done;
       elements.set(set, list);
     }
-    const { images, debris } = adopt(mode, adoption, elements);
+    const { images, kinds, debris } = adopt(mode, adoption, elements);
     for (const set of this.#shared.sets) this.#shared.adopt(set, elements.get(set) ?? []);
     for (const image of images) {
       this.#ids.add(image.id);
@@ -138,6 +139,7 @@ export class Half {
     }
     const kept = this.#kinds.adopt(
       images.flatMap((i) => i.kind ?? []),
+      kinds,
       found,
     );
     this.#strays = [...debris, ...kept];
@@ -192,6 +194,11 @@ export class Half {
       }
       const { device, mode } = this.#o;
       const want = imageOf(mode, service, id, old ?? have, { device, weights: w });
+      if (want.kind !== undefined && !this.#kinds.number(want.kind)) {
+        failed.push([service.key, { code: 'ENOSPC', doing: NO_KIND }]);
+        if (have === undefined && old === undefined) this.#ids.delete(id);
+        continue;
+      }
       changes.push({ have, want, key: service.key, service, before: held?.service, weights: w });
     }
     const leave = (key: ServiceKey, have: ServiceImage, before: WantedService | undefined): void => {
@@ -219,7 +226,9 @@ export class Half {
     for (let at = 0; at < c.changes.length; at += SERVICES_AT_ONCE) {
       const part = c.changes
         .slice(at, at + SERVICES_AT_ONCE)
-        .map((p): Planned => ({ ...p, plan: planService(this.#o.mode, p.have, p.want) }));
+        .map(
+          (p): Planned => ({ ...p, plan: planService(this.#o.mode, p.have, p.want, (k) => this.#kinds.numberOf(k)) }),
+        );
       const whole = this.#send(part);
       // One that the kernel refuses must not stop the others: each by itself.
       const failed = whole.ok
@@ -240,6 +249,7 @@ export class Half {
         if (p.service !== undefined && !isNothing(p.plan)) outcomes.set(p.key, CHANGED);
       }
     }
+    this.#kinds.tidy();
     return { outcomes, cut };
   }
   #sendEach(part: readonly Planned[]): (readonly [Planned, HostError])[] {
@@ -314,6 +324,10 @@ export class Half {
 const NO_NUMBER = text(
   `number one more service: ${MAX_SERVICES} are all there are`,
   `为新的服务编号：最多 ${MAX_SERVICES} 个`,
+);
+const NO_KIND = text(
+  `number one more way of choosing a server: ${MAX_KINDS} are all there are`,
+  `为新的选择方式编号：最多 ${MAX_KINDS} 个`,
 );
 const CHANGED: Result<'kept' | 'changed', HostError> = ok('changed');
 const sameWeights = (a: readonly number[] | undefined, b: readonly number[] | undefined): boolean =>

@@ -33,6 +33,8 @@ export type Kind = {
  * every second slot only.
  */
 export const COUNTERS = 512;
+/** Numbers of kinds in a table: as many as those of a service's servers, whose place in a mark they take for a moment; from 1. */
+export const MAX_KINDS = 0xfff;
 /** By a hash, not by counting. */
 export const isDrawn = (c: Choice): boolean => c !== 'turn' && c !== 'chance';
 /** Elements that a service of this kind has in the set of slots at most. */

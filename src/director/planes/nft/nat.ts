@@ -33,8 +33,9 @@ import {
 import type { Entry, ImageServer, Mode } from './image.ts';
 import { isDrawn, type Persistence } from './kind.ts';
 import {
-  chooseRule,
+  chooseRules,
   choosingSets,
+  chosenRule,
   countRule,
   drawRules,
   knownClient,
@@ -147,7 +148,7 @@ export const natTable = (o: {
     { name: 'dnat-local', hook: hookOf('nat', 'output', NAT_DST), rules: dnatChain },
     { name: 'count-local', hook: hookOf('filter', 'output', NAT_DST + 1), rules: count },
     ...(o.masquerade ? [masqueradeChain] : []),
-    { name: CHOOSE, rules: [chooseRule(ctMark)] },
+    { name: CHOOSE, rules: chooseRules(ctMark) },
     ...o.persistence.flatMap((p) => stickChains(p, { open, stick }, ctMark, { found: verdict('accept'), taken: [] })),
   ],
 });
@@ -172,7 +173,7 @@ export const natMode: Mode = {
   alike: false,
   rules: (k) => {
     const p = k.persistence;
-    const client = p === undefined ? [] : [[jump(knownClient(p))]];
+    const client = [chosenRule(ctMark), ...(p === undefined ? [] : [[jump(knownClient(p))]])];
     const learn = p === undefined ? undefined : goto(learnClient(p));
     if (isDrawn(k.choice)) return [...client, ...drawRules(k, ctMark, learn ?? verdict('accept'))];
     return [...client, ...countRule(k, ctMark), ...(learn === undefined ? [] : [[learn]])];

@@ -4,12 +4,19 @@ import fc from 'fast-check';
 import { golden } from '../../../../test/golden/golden.ts';
 import type { IpAddress } from '../../../base/index.ts';
 import type { WantedService } from '../../types.ts';
-import { describeCommands, type ElementSpec, planTable, type SetSpec, type TableSpec } from '../nftables/index.ts';
+import {
+  describeCommands,
+  type ElementSpec,
+  planTable,
+  type SetSpec,
+  type TableCommand,
+  type TableSpec,
+} from '../nftables/index.ts';
 import { type Adoption, adopt } from './adopt.ts';
 import { directAdoption, directMode, directTable, FLOW_TIMEOUTS } from './direct.ts';
 import { natFindings } from './findings.ts';
 import { type Entry, imageOf, type Mode, type ServiceImage } from './image.ts';
-import { type Kind, kindChain, kindOfChain, kindOfWords, kindWords } from './kind.ts';
+import { type Kind, kindChain, kindOfChain, kindOfWords, kindWords, MAX_KINDS } from './kind.ts';
 import { KindChains } from './kinds.ts';
 import { natAdoption, natMode, natTable } from './nat.ts';
 import { persistences } from './pick.ts';
@@ -43,6 +50,19 @@ const service = (
 });
 const device = () => 7;
 const image = (mode: Mode, s: WantedService, had?: ServiceImage): ServiceImage => imageOf(mode, s, 5, had, { device });
+/** All that the kernel is told, and the kinds as they are after it. */
+function commandsTo(
+  kinds: KindChains,
+  mode: Mode,
+  have: ServiceImage | undefined,
+  want: ServiceImage | undefined,
+): TableCommand[] {
+  if (want?.kind !== undefined) assert.ok(kinds.number(want.kind));
+  const plan = planService(mode, have, want, (k) => kinds.numberOf(k));
+  const { before, after, settle } = kinds.plan([{ have, want }]);
+  settle();
+  return [...before, ...commandsOf([plan]), ...after];
+}
 /** The story of one service: it comes, a weight changes, a server drains, one is removed, it goes. */
 function story(mode: Mode, table: TableSpec, steps: readonly (readonly [string, WantedService | undefined])[]): string {
   const out = [`# the table`, ...describeCommands(table, planTable(table, undefined).commands, table.sets)];
@@ -51,12 +71,10 @@ function story(mode: Mode, table: TableSpec, steps: readonly (readonly [string, 
   for (const [title, s] of steps) {
     const have = last;
     const want = s && image(mode, s, have);
-    const plan = planService(mode, have, want);
+    const commands = commandsTo(kinds, mode, have, want);
     const cut = cutOf({ have, want });
     out.push(`# ${title}${cut.length === 0 ? '' : `; cut ${cut.map((m) => `0x${m.toString(16)}`).join(' ')}`}`);
-    const { before, after, settle } = kinds.plan([{ have, want }]);
-    out.push(...describeCommands(table, [...before, ...commandsOf([plan]), ...after], table.sets));
-    settle();
+    out.push(...describeCommands(table, commands, table.sets));
     last = want;
   }
   return out.join('\n');
@@ -85,14 +103,12 @@ test('direct routing, as nft would take it', (t) => {
 
 /** The elements that an image stands for, as the kernel would hold them. */
 type Kernel = Map<string, Map<string, { readonly set: SetSpec; readonly element: ElementSpec }>>;
-function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: ServiceImage | undefined): number {
-  let touched = 0;
-  for (const c of commandsOf([planService(mode, have, want)])) {
+function run(kernel: Kernel, commands: readonly TableCommand[]): void {
+  for (const c of commands) {
     if (c.do !== 'elements-add' && c.do !== 'elements-remove') continue;
     const set = kernel.get(c.set.name) ?? new Map();
     kernel.set(c.set.name, set);
     for (const element of c.elements) {
-      touched++;
       const key = element.key.join(' ');
       if (c.do === 'elements-remove')
         assert.ok(set.delete(key), `${c.set.name} has no ${key}`); // ENOENT
@@ -102,7 +118,6 @@ function run(kernel: Kernel, mode: Mode, have: ServiceImage | undefined, want: S
       }
     }
   }
-  return touched;
 }
 function reread(kernel: Kernel, mode: Mode, sets: Adoption): ReturnType<typeof adopt> {
   const elements = new Map<SetSpec, ElementSpec[]>();
@@ -122,18 +137,27 @@ for (const [name, mode, sets, method] of modes) {
     fc.assert(
       fc.property(fc.array(fc.tuple(weights, scheduler), { minLength: 1, maxLength: 5 }), (states) => {
         const kernel: Kernel = new Map();
+        const kinds = new KindChains(mode);
+        const numberOf = (k: Kind): number => kinds.numberOf(k);
         let have: ServiceImage | undefined;
         for (const [w, s] of states) {
           const want = image(mode, service(w, { scheduler: s }, method), have);
-          run(kernel, mode, have, want);
-          assert.ok(isNothing(planService(mode, want, want)));
-          const { images, debris } = reread(kernel, mode, sets);
+          run(kernel, commandsTo(kinds, mode, have, want));
+          assert.ok(isNothing(planService(mode, want, want, numberOf)));
+          const { images, debris, kinds: numbered } = reread(kernel, mode, sets);
           assert.deepEqual(debris, []);
+          assert.deepEqual(
+            [...numbered].map(([n, k]) => [n, kindChain(k)]),
+            [[numberOf(want.kind as Kind), kindChain(want.kind as Kind)]],
+          );
           const again = image(mode, service(w, { scheduler: s }, method), images[0]);
-          assert.ok(isNothing(planService(mode, images[0], again)), 'a service that was read back is adopted as it is');
+          assert.ok(
+            isNothing(planService(mode, images[0], again, numberOf)),
+            'a service that was read back is adopted as it is',
+          );
           have = want;
         }
-        run(kernel, mode, have, undefined);
+        run(kernel, commandsTo(kinds, mode, have, undefined));
         assert.equal(
           [...kernel.values()].reduce((n, set) => n + set.size, 0),
           0,
@@ -163,7 +187,8 @@ test('a server keeps its number while others come and go, and the number of one 
 test('a server whose elements are not whole is cleared away and put again', () => {
   const kernel: Kernel = new Map();
   const want = image(natMode, service([1, 1]));
-  run(kernel, natMode, undefined, want);
+  const kinds = new KindChains(natMode);
+  run(kernel, commandsTo(kinds, natMode, undefined, want));
   kernel.get('packets-in')?.delete(String(0xa000_5001));
   const { images, debris } = reread(kernel, natMode, natAdoption);
   assert.deepEqual(
@@ -171,7 +196,8 @@ test('a server whose elements are not whole is cleared away and put again', () =
     [2],
   );
   assert.equal(debris.length, 2); // its target, and a counter
-  const entries = planService(natMode, images[0], image(natMode, service([1, 1]), images[0])).add as readonly Entry[];
+  const again = image(natMode, service([1, 1]), images[0]);
+  const entries = planService(natMode, images[0], again, (k) => kinds.numberOf(k)).add as readonly Entry[];
   assert.ok(entries.some((e) => e.set.name === 'packets-in'));
 });
 
@@ -205,6 +231,7 @@ test('ten thousand services of one kind share one chain, and it goes with the la
   });
   const chainsOf = (commands: readonly { readonly do: string }[]) =>
     commands.filter((c) => c.do === 'chain-add').length;
+  for (const { want } of changes) assert.ok(want.kind !== undefined && kinds.number(want.kind));
   const come = kinds.plan(changes);
   assert.equal(chainsOf(come.before), 513, 'one for each of the services with a counter, and one for all others');
   come.settle();
@@ -216,6 +243,35 @@ test('ten thousand services of one kind share one chain, and it goes with the la
   assert.equal(most.after.filter((c) => c.do === 'chain-remove').length, 512);
   const last = kinds.plan(leave.slice(-1));
   assert.equal(last.after.filter((c) => c.do === 'chain-remove').length, 1);
+});
+test('a kind keeps its number while services have it, and a number that was taken in vain is free again', () => {
+  const kinds = new KindChains(natMode);
+  const of = (n: number): Kind => ({
+    ...(imageOf(natMode, service([1]), 600, undefined, { device }).kind as Kind),
+    slots: n,
+  });
+  const come = (k: Kind) => ({ have: undefined, want: { ...image(natMode, service([1])), kind: k } });
+  for (let n = 1; n <= MAX_KINDS; n++) assert.ok(kinds.number(of(n)));
+  assert.equal(kinds.numberOf(of(7)), 7);
+  assert.equal(kinds.number(of(MAX_KINDS + 1)), false, 'all are taken');
+  kinds.plan([come(of(7))]).settle();
+  kinds.tidy();
+  assert.ok(kinds.number(of(MAX_KINDS + 1)));
+  assert.deepEqual([kinds.numberOf(of(7)), kinds.numberOf(of(MAX_KINDS + 1))], [7, 1]);
+});
+test('what an earlier version left, whose services led to their chains at once, is cleared away and put again', () => {
+  const kernel: Kernel = new Map();
+  const kinds = new KindChains(natMode);
+  const want = image(natMode, service([1, 1]));
+  run(kernel, commandsTo(kinds, natMode, undefined, want));
+  const all = [...kernel.values()].reduce((n, set) => n + set.size, 0);
+  const [led] = [...(kernel.get('kinds')?.values() ?? [])];
+  assert.ok(led !== undefined);
+  kernel.delete('kind-of');
+  kernel.set('kinds', new Map([['x', { set: led.set, element: { ...led.element, key: [0xa000_5000] } }]]));
+  const { images, kinds: numbered, debris } = reread(kernel, natMode, natAdoption);
+  assert.deepEqual([images, [...numbered]], [[], []]);
+  assert.equal(debris.length, all - 1);
 });
 
 test('what nft cannot carry is refused with a code, and what it can is not', () => {

@@ -168,7 +168,7 @@ export class NftPlane implements Plane {
     this.#others.suspect();
     const outcomes = this.#applyOnce(wanted);
     // A refusal that shows that somebody else was at the table: once more, from what is really there.
-    const disturbed = outcomes.some((x) => !x.result.ok && DISTURBED.has(x.result.error.code));
+    const disturbed = !this.#settled && outcomes.some((x) => !x.result.ok && DISTURBED.has(x.result.error.code));
     const again = disturbed && this.#heal() ? this.#applyOnce(wanted) : outcomes;
     this.#others.done();
     return again;

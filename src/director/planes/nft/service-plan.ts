@@ -2,8 +2,8 @@
 import { serverMark, serviceMark } from '../marks.ts';
 import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
 import { type Entry, entryText, type ImageServer, type Mode, type ServiceImage } from './image.ts';
-import { type Kind, kindChain } from './kind.ts';
-import { kinds, slots, turns } from './pick.ts';
+import type { Kind } from './kind.ts';
+import { kindOf, slots, turns } from './pick.ts';
 
 /** What is to be done to one service, in the order in which the kernel must have it. */
 export type ServicePlan = {
@@ -20,8 +20,10 @@ const slotEntry = (set: SetSpec, id: number, slot: number, server: number): Entr
   key: [serviceMark(id), slot],
   data: [serverMark(id, server)],
 });
-const kindEntries = (id: number, k: Kind | undefined): Entry[] =>
-  k === undefined ? [] : [{ set: kinds, key: [serviceMark(id)], goto: kindChain(k) }];
+/** The number of a kind in the table. */
+export type NumberOf = (k: Kind) => number;
+const kindEntries = (id: number, k: Kind | undefined, numberOf: NumberOf): Entry[] =>
+  k === undefined ? [] : [{ set: kindOf, key: [serviceMark(id)], data: [serverMark(id, numberOf(k))] }];
 function difference(
   have: readonly Entry[],
   want: readonly Entry[],
@@ -42,7 +44,12 @@ const sameServer = (a: ImageServer, b: ImageServer): boolean =>
   a.number === b.number && a.address === b.address && a.port === b.port && a.open === b.open && a.device === b.device;
 
 /** From one image of a service to another; undefined = it is not there. Nothing where nothing differs. */
-export function planService(mode: Mode, have: ServiceImage | undefined, want: ServiceImage | undefined): ServicePlan {
+export function planService(
+  mode: Mode,
+  have: ServiceImage | undefined,
+  want: ServiceImage | undefined,
+  numberOf: NumberOf,
+): ServicePlan {
   const id = (want ?? have)?.id ?? 0;
   const add: Entry[] = [];
   const remove: Entry[] = [];
@@ -64,7 +71,7 @@ export function planService(mode: Mode, have: ServiceImage | undefined, want: Se
     remove.push(...d.remove);
   }
   for (const b of now.values()) add.push(...mode.serverElements(id, b));
-  const kind = difference(kindEntries(id, have?.kind), kindEntries(id, want?.kind));
+  const kind = difference(kindEntries(id, have?.kind, numberOf), kindEntries(id, want?.kind, numberOf));
   add.push(...kind.add);
   remove.push(...kind.remove);
   const entries = difference(have?.entries ?? [], want?.entries ?? []);

@@ -1,0 +1,157 @@
+/** Volumes that are added to a connection that works and taken out of it, with a peer that has them earlier, later or never. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { text, us } from '../../../base/index.ts';
+import { DRBD_CONNECTIONS, type DrbdPacket, decodeState } from '../../../wire/index.ts';
+import type { MirrorConfig } from '../../config.ts';
+import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
+
+const two = (): MirrorConfig => {
+  const one = rigConfig();
+  return { ...one, volumes: [...one.volumes, ...one.volumes.map((v) => ({ ...v, number: 1, minor: 1 }))] };
+};
+let nextId = 1000;
+/** Its answer, if it is there. */
+function adjust(r: Rig, config: MirrorConfig, has: 'equal' | 'nothing' = 'equal'): boolean | undefined {
+  const id = nextId++;
+  const devices = config.volumes.length === 1 ? [] : [r.moreDisk(1, has)];
+  const words = text('adjusted', '已调整');
+  const adjusted = { config, secret: undefined, devices, reconnects: false, words };
+  r.resource.handle({ kind: 'adjust', id, adjusted }, us(r.now));
+  r.run();
+  return r.answers.get(id)?.ok;
+}
+/** What is said of a volume: the kind of packet, and of states the connection that they tell. */
+const heard = (all: readonly DrbdPacket[], volume = 1): string[] =>
+  all.flatMap((p) => {
+    if (p.volume !== volume) return [];
+    return [p.kind === 'P_STATE' ? `P_STATE ${DRBD_CONNECTIONS[decodeState(p.state).connection]}` : p.kind];
+  });
+const TOLD = ['P_SYNC_PARAM89', 'P_SIZES', 'P_UUIDS', 'P_STATE WFReportParams'];
+const ANSWERED = [...TOLD.slice(0, 3), 'P_STATE WFConnection', 'P_STATE Connected'];
+/** The peer tells of the volume what we have told, as if it had the same. */
+function peerTells(r: Rig, told: readonly DrbdPacket[], as: 'WFReportParams' | 'WFConnection'): void {
+  const state = stateOf(as, ['Secondary', 'Unknown'], ['UpToDate', 'DUnknown']);
+  for (const p of told) r.hear(p.kind === 'P_STATE' ? { ...p, state } : p);
+}
+const peerIs = (
+  r: Rig,
+  connection: (typeof DRBD_CONNECTIONS)[number],
+  disk: 'UpToDate' | 'Diskless',
+  volume = 1,
+): void =>
+  r.hear({ kind: 'P_STATE', volume, state: stateOf(connection, ['Secondary', 'Secondary'], [disk, 'UpToDate']) });
+const states = (r: Rig): string[] => r.resource.volumes.map((v) => `${v.connection} ${v.disk}/${v.peerDisk}`);
+
+function waiting(): { readonly r: Rig; readonly told: readonly DrbdPacket[] } {
+  const r = new Rig();
+  r.connect();
+  r.promote();
+  assert.equal(adjust(r, two()), true);
+  return { r, told: r.packets() };
+}
+
+test('a volume that comes is told of as a whole, and waits; who uses the other one notices nothing', () => {
+  const { r, told } = waiting();
+  assert.deepEqual(heard(told), TOLD);
+  assert.deepEqual(heard(told, 0), []);
+  assert.deepEqual(states(r), ['Connected UpToDate/UpToDate', 'WFReportParams UpToDate/DUnknown']);
+  r.app({ op: 'write', tag: 1, offset: 0, bytes: new Uint8Array(512), through: false });
+  assert.deepEqual(heard(r.packets(), 0), ['P_DATA']);
+});
+test('when the peer has it too, it is told once more and compared, and both are Connected', () => {
+  const { r, told } = waiting();
+  peerTells(r, told, 'WFReportParams');
+  assert.deepEqual(heard(r.packets()), ANSWERED);
+  assert.deepEqual(states(r)[1], 'Connected UpToDate/UpToDate');
+  peerIs(r, 'Connected', 'UpToDate');
+  assert.equal(r.resource.connection, 'Connected');
+});
+test('the answer of a peer that had it first is compared at once, and not answered again', () => {
+  const { r, told } = waiting();
+  peerTells(r, told, 'WFConnection');
+  assert.deepEqual(heard(r.packets()), ['P_STATE Connected']);
+  assert.deepEqual(states(r)[1], 'Connected UpToDate/UpToDate');
+});
+test('where both tell at once, the answers to that change nothing any more', () => {
+  const { r, told } = waiting();
+  peerTells(r, told, 'WFReportParams');
+  r.packets();
+  peerTells(r, told, 'WFConnection');
+  peerIs(r, 'Connected', 'UpToDate');
+  assert.deepEqual(heard(r.packets()), []);
+  assert.deepEqual(states(r)[1], 'Connected UpToDate/UpToDate');
+});
+test('a kernel that had it first compares alone: then the connection is made anew', () => {
+  const { r } = waiting();
+  peerIs(r, 'Connected', 'UpToDate');
+  assert.equal(r.resource.connection, 'WFConnection');
+});
+test('what the peer tells of a volume that is not here is passed over', () => {
+  const { told } = waiting();
+  const r = new Rig();
+  r.connect();
+  peerTells(r, told, 'WFReportParams');
+  assert.deepEqual([r.resource.connection, r.packets()], ['Connected', []]);
+});
+test('a peer that has not all volumes is connected all the same, as soon as it answers what it was told of the others', () => {
+  const r = new Rig();
+  r.ask({ verb: 'up' });
+  assert.equal(adjust(r, two()), true);
+  r.meet();
+  for (const p of r.packets())
+    if (p.volume === 0 && p.kind === 'P_STATE') {
+      const told = stateOf('WFConnection', ['Secondary', 'Unknown'], ['UpToDate', 'DUnknown']);
+      r.hear({ ...p, state: told });
+    } else if (p.volume === 0 && p.kind !== 'P_CONNECTION_FEATURES' && p.kind !== 'P_INITIAL_DATA') r.hear(p);
+  assert.equal(r.resource.connection, 'WFReportParams');
+  peerIs(r, 'Connected', 'UpToDate', 0);
+  assert.equal(r.resource.connection, 'Connected');
+  assert.match(states(r)[1] ?? '', /^WFReportParams/);
+});
+test('a volume without metadata does not come, and nothing is changed', () => {
+  const r = new Rig();
+  r.connect();
+  assert.equal(adjust(r, two(), 'nothing'), false);
+  assert.deepEqual([r.resource.volumes.length, r.resource.config.volumes.length, r.packets()], [1, 1, []]);
+});
+test('a promotion that is asked for again takes the new volume along, and asks the peer nothing of what it does not have', () => {
+  const { r } = waiting();
+  const id = r.ask({ verb: 'primary', force: false });
+  assert.equal(r.answers.get(id)?.ok, true);
+  assert.deepEqual(heard(r.packets()), TOLD, 'what has changed is told');
+  assert.deepEqual(
+    r.resource.volumes.map((v) => v.role),
+    ['Primary', 'Primary'],
+  );
+  const other = waiting().r;
+  other.ask({ verb: 'primary', force: false, only: [0] });
+  assert.equal(other.resource.volume(1).role, 'Secondary');
+});
+test('a volume that goes is detached as the peer agrees to, and said goodbye to', () => {
+  const { r, told } = waiting();
+  peerTells(r, told, 'WFReportParams');
+  peerIs(r, 'Connected', 'UpToDate');
+  r.packets();
+  assert.equal(adjust(r, rigConfig()), undefined, 'the peer is asked first');
+  for (let i = 0; i < 2; i++) {
+    assert.ok(heard(r.packets()).includes('P_STATE_CHG_REQ'));
+    r.hear({ kind: 'P_PING_ACK', volume: 0 }, 'meta');
+    r.hear({ kind: 'P_STATE_CHG_REPLY', volume: 1, result: 1 }, 'meta');
+  }
+  assert.deepEqual(heard(r.packets()).at(-1), 'P_STATE StandAlone');
+  assert.deepEqual(states(r), ['Connected UpToDate/UpToDate']);
+  assert.equal(r.resource.config.volumes.length, 1);
+});
+test('a farewell of the peer leaves ours waiting, and it joins again when the peer has it again', () => {
+  const { r, told } = waiting();
+  peerTells(r, told, 'WFReportParams');
+  peerIs(r, 'Connected', 'UpToDate');
+  peerIs(r, 'Connected', 'Diskless');
+  peerIs(r, 'StandAlone', 'Diskless');
+  assert.deepEqual(states(r), ['Connected UpToDate/UpToDate', 'WFReportParams UpToDate/DUnknown']);
+  r.packets();
+  peerTells(r, told, 'WFReportParams');
+  assert.deepEqual(heard(r.packets()), ANSWERED);
+  assert.deepEqual(states(r)[1], 'Connected UpToDate/UpToDate');
+});
