@@ -23,6 +23,7 @@ test('1,000 crashes in the midst of work, amid all other faults: nothing acknowl
 /** Each once broke a promise. */
 const found: readonly (readonly [number, string])[] = [
   [2625, 'a promotion and a full resync that the two sides ask of each other at once do not both begin'],
+  [3404, 'a resync that is resumed while both sides are just connecting goes on at the peer too'],
   [3803, 'a primary that is being filled and loses its source answers nothing until it is back'],
 ];
 for (const [seed, claim] of found)

@@ -46,6 +46,20 @@ export type Backing = {
 };
 export type Counters = { ns: number; nr: number; dw: number; dr: number; lo: number; ua: number; ap: number };
 
+/**
+ * In these a peer that is behind stays so. One that is being copied to ends by itself, and may be primary then: what this disk
+ * says of it must not outlast that, or a crash would have this side count as up to date without the peer.
+ */
+const STAYS_BEHIND: ReadonlySet<DrbdConnection> = new Set([
+  'StandAlone',
+  'Disconnecting',
+  'Unconnected',
+  'WFConnection',
+  'Connected',
+  'VerifyS',
+  'VerifyT',
+]);
+
 export class Volume implements Stored {
   readonly #c: Context;
   config: VolumeConfig;
@@ -232,7 +246,8 @@ export class Volume implements Stored {
     const sole = this.connected && this.peerRole === 'Primary' && !atLeast(this.peerDisk, 'Inconsistent');
     if (this.primary || this.promoting || this.yielded || sole) flags |= MD_FLAG.primary;
     if (this.connected) flags |= MD_FLAG.connected;
-    if (atLeast(this.peerDisk, 'Inconsistent') && !atLeast(this.peerDisk, 'DUnknown')) flags |= MD_FLAG.peerOutdated;
+    const behind = this.peerDisk === 'Inconsistent' || this.peerDisk === 'Outdated';
+    if (behind && STAYS_BEHIND.has(this.connection)) flags |= MD_FLAG.peerOutdated;
     if (this.crashedPrimary) flags |= MD_FLAG.crashedPrimary;
     this.#superblock = { ...s, clean: false, uuids: this.uuids, flags, laSize: sector(this.size) };
     return this.#superblock;

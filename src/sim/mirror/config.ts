@@ -24,8 +24,7 @@ export type MirrorWorldOptions = SimMirrorOptions & {
   readonly settings?: (c: MirrorConfig) => MirrorConfig;
 };
 /** What a world of the simulator's own choice is like. */
-export function drawnOptions(r: Random): MirrorWorldOptions {
-  const large = r.chance(0.03);
+export function drawnOptions(r: Random, large: boolean): MirrorWorldOptions {
   return {
     protocol: r.pick(['A', 'B', 'C', 'C', 'C'] as const),
     checksums: r.chance(0.3),

@@ -38,7 +38,9 @@ export class MirrorWorld {
   constructor(seed: number, options?: MirrorWorldOptions) {
     this.world = new World(seed);
     const { random: r } = this.world;
-    this.options = options ?? drawnOptions(r);
+    // Drawn in any case: seeds that were found keep their worlds.
+    const large = r.chance(0.03);
+    this.options = options ?? drawnOptions(r, large);
     this.wire = {
       cut: false,
       waiting: [],

@@ -414,6 +414,10 @@ export class Link {
     for (const mine of config.volumes) this.#run(decideVolume(config, this.#machine, mine, peer, p.state));
   }
   #joined(v: Volume): void {
+    const told = this.#config?.volumes.find((one) => one.volume === v.number)?.pause;
+    const { user, dependency } = v.pause;
+    // Whoever paused or resumed since it was told did so between the two.
+    if (told !== undefined && (told.user !== user || told.dependency !== dependency)) this.#p.syncs.tell(v);
     this.#p.fencing.connected(v);
     this.#p.peerDisks.connected(v);
     this.#p.disks.check(v);

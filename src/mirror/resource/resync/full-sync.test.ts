@@ -5,6 +5,7 @@ import { drbdSights } from '../../../../test/support/captures.ts';
 import { bytes, us } from '../../../base/index.ts';
 import { type DrbdPacket, decodeState, NO_BLOCK_ID, sector } from '../../../wire/index.ts';
 import type { MirrorConfig } from '../../config.ts';
+import { decodeSuperblock, MD_FLAG } from '../../metadata/index.ts';
 import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
 
 const captured = drbdSights('16-invalidate-remote').map((s): DrbdPacket => ({ ...s.packet, volume: 0 }));
@@ -54,6 +55,25 @@ test('in the place of the kernel that throws the other copy away, request and id
   r.hear({ kind: 'P_STATE', volume: 0, state: stateOf('Connected', ['Secondary', 'Primary'], UP) });
   r.hear({ kind: 'P_PING_ACK', volume: 0 }, 'meta');
   assert.deepEqual([r.volume.connection, r.volume.peerDisk, r.volume.bits], ['Connected', 'UpToDate', 0]);
+});
+
+test('the disk of a source does not say that its target is behind: the target ends by itself, may be primary, and a crash here must not hide that', () => {
+  const r = new Rig(sized(undefined));
+  r.connect();
+  r.promote();
+  const behind = (): boolean => {
+    const at = (r.volume.backing?.layout.superblock ?? 0) * 512;
+    const s = decodeSuperblock(r.disk.subarray(at, at + 4096));
+    return s.ok && (s.value.flags & MD_FLAG.peerOutdated) !== 0;
+  };
+  r.ask({ verb: 'invalidate-remote', volume: undefined });
+  r.hear({ kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 }, 'meta');
+  assert.deepEqual([r.volume.connection, r.volume.peerDisk, behind()], ['SyncSource', 'Inconsistent', false]);
+  r.hear({ kind: 'P_RS_DATA_REQUEST', volume: 0, sector: sector(0), id: NO_BLOCK_ID, size: 196_608, pad: 0 });
+  r.hear({ ...only('P_RS_WRITE_ACK') }, 'meta');
+  r.hear({ kind: 'P_STATE', volume: 0, state: stateOf('Connected', ['Secondary', 'Primary'], UP) });
+  r.hear({ kind: 'P_PING_ACK', volume: 0 }, 'meta');
+  assert.deepEqual([r.volume.connection, r.volume.peerDisk, behind()], ['Connected', 'UpToDate', false]);
 });
 
 test('an identifier that overtakes the agreement on the other socket waits for it', () => {
