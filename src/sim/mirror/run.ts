@@ -380,7 +380,8 @@ export class MirrorWorld {
       const n = this.world.random.pick(this.nodes);
       const ask = (): void =>
         n.ask(this.role(n), (a) => {
-          if (a.ok || this.primary !== undefined) return;
+          // Somebody may be on the way still, on a disk that takes its time.
+          if (a.ok || this.nodes.some((one) => one.resource?.primary || one.resource?.volumes[0]?.promoting)) return;
           // One that was asked for in trouble may just be going on.
           if (a.code === 'in-transient' || a.code === 'concurrent') this.world.at(this.world.now + 100_000, ask);
           else throw new Broken('a promotion among equals is possible', a.text.en);
