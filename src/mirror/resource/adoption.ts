@@ -53,13 +53,18 @@ export class Adoption {
   readonly #p: Parts;
   readonly #all: All;
   #busy = false;
+  #removing = false;
 
   constructor(p: Parts, all: All) {
     this.#p = p;
     this.#all = all;
   }
 
-  /** All of it, or nothing: disks that come are read first, those that go are detached next. */
+  /** Volumes are going: no role changes until they are gone, or attached again. */
+  get removing(): boolean {
+    return this.#removing;
+  }
+  /** All of it, or nothing: disks that come are read first, those that go are detached next, and attached again if they stay. */
   begin(a: Adjusted, answer: Answer): void {
     if (this.#busy || this.#p.link.negotiating) {
       answer(NOT_NOW);
@@ -79,21 +84,52 @@ export class Adoption {
     };
     readDisks(this.#p.c, a, come, (read) => {
       if ('failed' in read) return end({ ok: false, code: 'no-local-disk', text: read.failed });
-      this.#detach(go, (refusal) => {
-        if (refusal !== undefined) return end(refusal);
-        // Nobody else may be counting the volumes just now.
-        this.#p.agreements.afterwards(() => {
-          const { roles, link } = this.#p;
-          if (roles.changing || link.negotiating || go.some((v) => v.primary)) return end(NOT_NOW);
-          this.#begin(a, read.disks, go, end);
-        });
+      // Nobody else may be counting the volumes just now.
+      this.#p.agreements.afterwards(() => {
+        const { roles, link } = this.#p;
+        if (roles.changing || link.negotiating) return end(NOT_NOW);
+        if (go.length === 0) this.#begin(a, read.disks, go, end);
+        else this.#remove(a, read.disks, go, end);
+      });
+    });
+  }
+  /** A demotion waits for the end of it, a promotion is to be asked for again. */
+  #remove(a: Adjusted, come: readonly Read[], go: readonly Volume[], answer: Answer): void {
+    const { agreements, disks, diskTimeouts, link, roles } = this.#p;
+    const primary = go.find((v) => v.primary);
+    if (primary !== undefined) {
+      answer(inUse(primary));
+      return;
+    }
+    this.#removing = true;
+    const had = go.filter((v) => v.backing !== undefined);
+    const end = (how: MirrorAnswer): void => {
+      this.#removing = false;
+      roles.idle();
+      answer(how);
+    };
+    const finish = (how: MirrorAnswer): void => {
+      if (how.ok) {
+        end(how);
+        return;
+      }
+      // One that hangs went by itself.
+      const back = had.filter((v) => diskTimeouts.late(v) === 0);
+      disks.attach(back, (failed) => end(failed === undefined ? how : staysDetached(how, failed)));
+    };
+    this.#detach(go, (refusal) => {
+      if (refusal !== undefined) return finish(refusal);
+      agreements.afterwards(() => {
+        // An operator may have attached one again.
+        if (link.negotiating || go.some((v) => v.disk !== 'Diskless')) finish(NOT_NOW);
+        else this.#begin(a, come, go, finish);
       });
     });
   }
   #detach(volumes: readonly Volume[], then: (refusal: MirrorAnswer | undefined) => void): void {
     const [v, ...rest] = volumes;
-    if (v === undefined || v.primary) {
-      then(v && inUse(v));
+    if (v === undefined) {
+      then(undefined);
       return;
     }
     const next = (): void => {
@@ -240,9 +276,16 @@ function readDisks(
 }
 const NOT_NOW = refused(
   'in-transient',
-  'the two sides are just connecting, or another change is under way: ask again',
-  '两端正在建立连接，或另一更改正在进行：请重试',
+  'the two sides are just connecting, or another change is under way: nothing is changed, ask again',
+  '两端正在建立连接，或另一更改正在进行：未作更改，请重试',
 );
+const staysDetached = (how: MirrorAnswer, failed: Text): MirrorAnswer => ({
+  ...how,
+  text: text(
+    `${how.text.en}; what was detached could not be attached again: ${failed.en}`,
+    `${how.text.zh}；已卸离的磁盘无法重新挂接：${failed.zh}`,
+  ),
+});
 const inUse = (v: Volume): MirrorAnswer =>
   refused(
     'device-in-use',

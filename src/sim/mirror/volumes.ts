@@ -71,11 +71,14 @@ export class VolumesWorld extends MirrorWorld {
     const n = r.pick(this.nodes);
     if (!n.alive) return;
     if (r.chance(0.3) && n.resource?.primary) n.ask(this.role(n), () => {});
-    else if (has(n))
+    else if (has(n)) {
+      const before = n.resource?.volumes[1]?.backing;
       n.adjust(withoutSecond(n.config), (a) => {
         if (a.ok) this.world.count('volumes taken out', 1);
+        else if (before !== undefined && n.resource?.volumes[1]?.backing === undefined)
+          throw new Broken('a volume goes or stays as it was', a.text.en);
       });
-    else
+    } else
       n.adjust(withSecond(n.config), (a) => {
         if (a.ok) this.world.count('volumes added', 1);
       });

@@ -13,13 +13,16 @@ const two = (): MirrorConfig => {
 let nextId = 1000;
 /** Its answer, if it is there. */
 function adjust(r: Rig, config: MirrorConfig, has: 'equal' | 'nothing' = 'equal'): boolean | undefined {
+  return r.answers.get(asked(r, config, has))?.ok;
+}
+function asked(r: Rig, config: MirrorConfig, has: 'equal' | 'nothing' = 'equal', reconnects = false): number {
   const id = nextId++;
   const devices = config.volumes.length === 1 ? [] : [r.moreDisk(1, has)];
   const words = text('adjusted', '已调整');
-  const adjusted = { config, secret: undefined, devices, reconnects: false, words };
+  const adjusted = { config, secret: undefined, devices, reconnects, words };
   r.resource.handle({ kind: 'adjust', id, adjusted }, us(r.now));
   r.run();
-  return r.answers.get(id)?.ok;
+  return id;
 }
 /** What is said of a volume: the kind of packet, and of states the connection that they tell. */
 const heard = (all: readonly DrbdPacket[], volume = 1): string[] =>
@@ -142,6 +145,67 @@ test('a volume that goes is detached as the peer agrees to, and said goodbye to'
   assert.deepEqual(heard(r.packets()).at(-1), 'P_STATE StandAlone');
   assert.deepEqual(states(r), ['Connected UpToDate/UpToDate']);
   assert.equal(r.resource.config.volumes.length, 1);
+});
+/** Both have both; the first is primary here. */
+function both(): Rig {
+  const { r, told } = waiting();
+  peerTells(r, told, 'WFReportParams');
+  peerIs(r, 'Connected', 'UpToDate');
+  r.packets();
+  return r;
+}
+/** It is asked before the disk goes, and told when it is gone. */
+function peerAgrees(r: Rig): void {
+  for (let i = 0; i < 2; i++) {
+    r.hear({ kind: 'P_PING_ACK', volume: 0 }, 'meta');
+    r.hear({ kind: 'P_STATE_CHG_REPLY', volume: 1, result: 1 }, 'meta');
+  }
+}
+const write = (r: Rig): void => r.app({ op: 'write', tag: 1, offset: 0, bytes: new Uint8Array(512), through: false });
+
+test('a volume does not go while a demotion waits for the peer: its disk stays attached', () => {
+  const r = both();
+  write(r);
+  const demotion = r.ask({ verb: 'secondary' });
+  const id = asked(r, rigConfig());
+  peerAgrees(r);
+  assert.deepEqual([r.answers.get(demotion), r.answers.get(id)?.ok], [undefined, false]);
+  assert.deepEqual(states(r)[1], 'Connected UpToDate/UpToDate');
+});
+test('roles change before a volume goes or after that: a demotion waits, a promotion is to be asked for again', () => {
+  const r = both();
+  const id = asked(r, rigConfig());
+  const promotion = r.answers.get(r.ask({ verb: 'primary', force: false, only: [1] }));
+  const demotion = r.ask({ verb: 'secondary' });
+  assert.equal(promotion?.ok === false && promotion.code, 'in-transient');
+  assert.deepEqual([r.answers.get(id), r.answers.get(demotion)], [undefined, undefined]);
+  // What is asked of a disk from then on is the demotion's.
+  r.holdDisk = () => r.resource.volumes[1]?.backing === undefined;
+  peerAgrees(r);
+  assert.deepEqual([r.answers.get(id)?.ok, r.answers.get(demotion)?.ok], [true, undefined]);
+  r.holdDisk = () => false;
+  for (const finish of r.held.splice(0)) finish();
+  assert.equal(r.answers.get(demotion)?.ok, true);
+  assert.deepEqual([states(r), r.resource.primary], [['Connected UpToDate/UpToDate'], false]);
+});
+test('a volume that was detached, and whose peer does not let the connection go, is attached again', () => {
+  const r = both();
+  const id = asked(r, rigConfig(), 'equal', true);
+  peerAgrees(r);
+  assert.deepEqual([states(r)[1], r.answers.get(id)], ['Connected Diskless/UpToDate', undefined]);
+  r.hear({ kind: 'P_CONN_ST_CHG_REPLY', volume: 0, result: -10 }, 'meta');
+  assert.equal(r.answers.get(id)?.ok, false);
+  assert.deepEqual(states(r)[1], 'Connected Negotiating/UpToDate');
+  assert.ok(heard(r.packets()).includes('P_UUIDS'), 'the peer is told, and both compare');
+});
+test('a volume that could not be attached again is said to have stayed detached', () => {
+  const r = both();
+  const id = asked(r, rigConfig(), 'equal', true);
+  peerAgrees(r);
+  r.failDisk = (o) => o.op === 'read';
+  r.hear({ kind: 'P_CONN_ST_CHG_REPLY', volume: 0, result: -10 }, 'meta');
+  assert.match(r.answers.get(id)?.text.en ?? '', /could not be attached again: the metadata cannot be read/);
+  assert.equal(r.resource.volume(1).disk, 'Diskless');
 });
 test('a farewell of the peer leaves ours waiting, and it joins again when the peer has it again', () => {
   const { r, told } = waiting();

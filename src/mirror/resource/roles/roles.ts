@@ -36,8 +36,8 @@ export class Roles {
 
   /** `only`: these volumes; undefined: all. `fenced`: fence-peer was asked already. */
   promote(force: boolean, only: readonly number[] | undefined, answer: Answer, fenced = false): void {
-    const { link, config, fencing, receiver, agreements } = this.#p;
-    if (this.changing || agreements.pending || link.negotiating) {
+    const { link, config, fencing, receiver, agreements, adoption } = this.#p;
+    if (this.changing || agreements.pending || link.negotiating || adoption.removing) {
       answer(UNDER_WAY);
       return;
     }
@@ -212,13 +212,13 @@ export class Roles {
   }
   /** Called when a request has ended: a demotion waits for the last one, and for the peer to have all on its disk. */
   idle(): void {
-    if (this.#demoting === undefined || this.#changing || this.#p.link.negotiating) return;
+    const { volumes, link, syncs, c, config, adoption } = this.#p;
+    if (this.#demoting === undefined || this.#changing || link.negotiating || adoption.removing) return;
     this.#p.sender.close();
     // Who is ahead has what the peer lacks, and nothing but marks that say so, until a resync has begun.
     const unready = this.#p.volumes.some((v) => v.held || v.connection === 'Ahead');
     if (this.#p.sender.inFlight > 0 || unready) return;
     this.#changing = true;
-    const { volumes, link, syncs, c, config } = this.#p;
     let left = volumes.length;
     const end = (): void => {
       if (--left > 0) return;
