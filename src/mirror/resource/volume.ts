@@ -222,7 +222,8 @@ export class Volume implements Stored {
   }
   dropBacking(): void {
     if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
-    this.mayBeBehind = this.connected;
+    // A target that has not had a block yet takes nothing in.
+    this.mayBeBehind = this.connected && this.connection !== 'WFBitMapS';
     this.#unsaved = undefined;
     const waiting = [...this.#waiting];
     this.#waiting.clear();

@@ -90,6 +90,7 @@ export class Disks {
   /** After whatever may have changed it: a primary that reaches no good data anywhere, or does again. */
   check(v: Volume): void {
     const { config, handlers, c, sender } = this.#p;
+    if (v.backing === undefined && v.peerHasGoodData) v.mayBeBehind = true;
     const without = v.primary && !v.hasGoodData;
     if (without === this.#without.has(v)) {
       if (without && config.onNoDataAccessible === 'suspend-io' && !v.failing) v.hold('no-data', NO_DATA);

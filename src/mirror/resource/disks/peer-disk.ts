@@ -42,6 +42,16 @@ export class PeerDisks {
     v.mayBeBehind = true;
     return true;
   }
+  /**
+   * By their identifiers both have the same data, as far as that is known; else to be connected makes nobody UpToDate: the
+   * disk that was to be the source may be gone before its resync began.
+   */
+  same(v: Volume): boolean {
+    const seen = v.primary ? v.exposed : undefined;
+    const mine = v.backing === undefined ? seen : generation(v.uuids.current);
+    const theirs = v.peerUuids?.uuids.current;
+    return mine === undefined || theirs === undefined || mine === generation(theirs);
+  }
   /** Met without a disk: we may have lost it before its disk was gone, and then never began what sets ours apart. */
   connected(v: Volume): void {
     if (v.peerRole === 'Primary' && soleDisk(v)) this.#sole(v);

@@ -71,7 +71,8 @@ export class PeerStates {
       }
     }
     v.peerDisk = disk;
-    if (v.connection === 'Connected' && !v.leaving) [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
+    if (v.connection === 'Connected' && !v.leaving && this.#p.peerDisks.same(v))
+      [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
     if (s?.is === 'verify-target' && theirs === 'Connected' && disk === 'UpToDate') this.#p.verifies.peerEnded(v);
     // A state that was told before the peer agreed to be verified says nothing of the verify.
     const ended = theirs === 'Connected' && (s?.is === 'source' || s?.is === 'target');
