@@ -242,7 +242,7 @@ export class MirrorProcess {
         blocks.value.close();
         return opened;
       }
-      blocks.value.onBatch(() => this.#pump());
+      blocks.value.onBatch(() => this.#later());
       this.#queues.set(v.number, blocks.value);
       this.#come.push(v.number);
       this.#disks.set(v.number, opened.value);

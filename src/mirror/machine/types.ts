@@ -18,11 +18,9 @@ import type {
 import type { AfterSb, Decision, RoleConflict } from '../metadata/index.ts';
 
 /** Who keeps a resync standing still. */
-export type PauseFlags = {
-  readonly user: boolean;
-  readonly peer: boolean;
-  readonly dependency: boolean;
-}; /** One volume as it stands when the connection begins. */
+export type PauseFlags = { readonly user: boolean; readonly peer: boolean; readonly dependency: boolean };
+
+/** One volume as it stands when the connection begins. */
 export type VolumeFacts = {
   readonly volume: number;
   readonly primary: boolean;

@@ -13,7 +13,7 @@ import type { DigestName, MirrorConfig, NetOptions, ReplicationProtocol, VolumeC
 import { protocolPacket } from '../machine/index.ts';
 import type { MirrorAnswer } from '../status.ts';
 import type { Answer } from './asking.ts';
-import { type Attached, attach } from './disks/attach.ts';
+import { type Attached, attach, needsNoPeer } from './disks/attach.ts';
 import type { Parts } from './parts.ts';
 import { connectConfig, PROTOCOL_NUMBER } from './peer/facts.ts';
 import { done, refused } from './reasons.ts';
@@ -182,7 +182,7 @@ export class Adoption {
     c.emit({ kind: 'adopted', config });
   }
   #facts(config: MirrorConfig) {
-    return connectConfig(config, this.#p.volumes, { secret: undefined, discardMyData: false, dryRun: false });
+    return connectConfig(config, this.#p.volumes);
   }
   /** Called when the volumes have their new settings. */
   #tell(before: MirrorConfig, after: MirrorConfig): void {
@@ -264,8 +264,7 @@ function readDisks(
     readDisks(c, a, rest, then, [...disks, { config, attached: undefined }]);
     return;
   }
-  const sure = a.config.volumes.every((one) => one.options.fencing === 'dont-care');
-  attach(c, devices, sure, (r) => {
+  attach(c, devices, needsNoPeer(a.config), (r) => {
     if (r.ok) {
       readDisks(c, a, rest, then, [...disks, { config, attached: r.value }]);
       return;

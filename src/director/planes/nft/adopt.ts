@@ -4,7 +4,7 @@ import { isOurMark, serverMark, serverOfMark, serviceMark, serviceOfMark } from 
 import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
 import { type Entry, entryText, type ImageServer, type Mode, type ServiceImage } from './image.ts';
 import { type Kind, kindOfChain, MAX_KINDS, slotsOf } from './kind.ts';
-import { kindOf, kinds, slots, turns } from './pick.ts';
+import { kinds, numberOfKind, slots, turns } from './pick.ts';
 
 /** The sets of a mode that tell of services, beside those that both modes have. */
 export type Adoption = {
@@ -25,7 +25,7 @@ export type Adopted = {
 };
 export const adoptedSets = (a: Adoption): readonly SetSpec[] => [
   kinds,
-  kindOf,
+  numberOfKind,
   ...a.entries,
   slots,
   turns,
@@ -70,7 +70,7 @@ export function adopt(mode: Mode, sets: Adoption, content: TableContent): Adopte
     numbered.set(number, kind);
     return true;
   });
-  each(kindOf, (e) => {
+  each(numberOfKind, (e) => {
     const [mark] = e.key as [number];
     const to = e.data?.[0] as number;
     const kind = numbered.get(serverOfMark(to));

@@ -74,15 +74,15 @@ export const turns: SetSpec = { ...slots, name: 'turns' };
  * From a service to its kind, by number, and from there to the kind's chain. With one map for both, the kernel would look at
  * every service, and at the chain behind it, whenever a rule is made anywhere in the table.
  */
-export const kindOf: SetSpec = { name: 'kind-of', key: ['mark'], data: ['mark'] };
+export const numberOfKind: SetSpec = { name: 'kind-of', key: ['mark'], data: ['mark'] };
 export const kinds: SetSpec = { name: 'kinds', key: ['mark'], data: 'verdict' };
-export const choosingSets: readonly SetSpec[] = [slots, turns, kindOf, kinds];
+export const choosingSets: readonly SetSpec[] = [slots, turns, numberOfKind, kinds];
 /**
  * The mark is a service's: on to the chain of its kind. For that moment the kind's number is where a server's is to be:
  * nft 1.0.6 aborts when it lists a rule that looks up what it has looked up.
  */
 export const chooseRules = (mark: MarkPort): RuleSpec[] => [
-  [mark.get(0), lookup(kindOf.name, 0, 0), mark.set(0)],
+  [mark.get(0), lookup(numberOfKind.name, 0, 0), mark.set(0)],
   [mark.get(0), masked(0, nativeBytes(SERVER_MASK)), lookup(kinds.name, 0, 'verdict')],
 ];
 /** What every chain of a kind begins with: the mark is the service's again. */

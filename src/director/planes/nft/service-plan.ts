@@ -3,7 +3,7 @@ import { serverMark, serviceMark } from '../marks.ts';
 import type { ElementSpec, SetSpec, TableCommand } from '../nftables/index.ts';
 import { type Entry, entryText, type ImageServer, type Mode, type ServiceImage } from './image.ts';
 import type { Kind } from './kind.ts';
-import { kindOf, slots, turns } from './pick.ts';
+import { numberOfKind, slots, turns } from './pick.ts';
 
 /** What is to be done to one service, in the order in which the kernel must have it. */
 export type ServicePlan = {
@@ -23,7 +23,7 @@ const slotEntry = (set: SetSpec, id: number, slot: number, server: number): Entr
 /** The number of a kind in the table. */
 export type NumberOf = (k: Kind) => number;
 const kindEntries = (id: number, k: Kind | undefined, numberOf: NumberOf): Entry[] =>
-  k === undefined ? [] : [{ set: kindOf, key: [serviceMark(id)], data: [serverMark(id, numberOf(k))] }];
+  k === undefined ? [] : [{ set: numberOfKind, key: [serviceMark(id)], data: [serverMark(id, numberOf(k))] }];
 function difference(
   have: readonly Entry[],
   want: readonly Entry[],

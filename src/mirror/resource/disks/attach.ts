@@ -4,6 +4,7 @@
  */
 import { err, ok, type Result, type Text, text } from '../../../base/index.ts';
 import type { DrbdDisk } from '../../../wire/index.ts';
+import type { MirrorConfig } from '../../config.ts';
 import {
   alBlocks,
   alGeometryOf,
@@ -39,6 +40,10 @@ export type Attached = {
 };
 /** The volume cannot be used, and nothing was changed. */
 export type AttachError = { readonly kind: 'metadata' | 'io'; readonly text: Text };
+
+/** No peer needs to be asked whether a disk that was up to date still is. */
+export const needsNoPeer = ({ volumes }: Pick<MirrorConfig, 'volumes'>): boolean =>
+  volumes.every((v) => v.options.fencing === 'dont-care');
 
 /** What the flags say of the data. `sure`: it counts as up to date though the peer was not asked (fencing dont-care). */
 export function diskAtAttach(flags: number, sure: boolean): DrbdDisk {

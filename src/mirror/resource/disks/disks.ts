@@ -7,7 +7,7 @@ import { generation } from '../../metadata/index.ts';
 import { bitsTouched } from '../bits.ts';
 import type { Parts } from '../parts.ts';
 import type { Backing, Volume } from '../volume.ts';
-import { attach } from './attach.ts';
+import { attach, needsNoPeer } from './attach.ts';
 
 /** What failed. */
 export type FailedIo = {
@@ -133,7 +133,7 @@ export class Disks {
       );
       return;
     }
-    const sure = config.volumes.every((one) => one.options.fencing === 'dont-care');
+    const sure = needsNoPeer(config);
     for (const v of todo) {
       v.disk = 'Attaching';
       attach(c, v.devices, sure, (r) => {

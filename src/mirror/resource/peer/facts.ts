@@ -20,10 +20,11 @@ const LIMITS: QueueLimits = {
   pad: 0,
 };
 
+/** `o`: of an attempt to connect; without it, what the machine is told of a connection that works. */
 export function connectConfig(
   m: MirrorConfig,
   volumes: readonly Volume[],
-  o: { readonly secret: Uint8Array | undefined; readonly discardMyData: boolean; readonly dryRun: boolean },
+  o: { readonly secret?: Uint8Array | undefined; readonly discardMyData?: boolean } = {},
 ): ConnectConfig {
   const { net } = m;
   return {
@@ -36,8 +37,8 @@ export function connectConfig(
     policies: { none: net.after0Primaries, one: net.after1Primary, two: net.after2Primaries },
     alwaysAsbp: net.alwaysAfterSplitBrain,
     rrConflict: net.resyncRoleConflict,
-    discardMyData: o.discardMyData,
-    dryRun: o.dryRun,
+    discardMyData: o.discardMyData ?? false,
+    dryRun: false,
     twoPrimaries: net.allowTwoPrimaries,
     integrity: net.dataIntegrity ?? '',
     socketCheck: us((net.socketCheckTimeout || net.pingTimeout) * 1000),

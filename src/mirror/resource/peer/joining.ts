@@ -35,7 +35,7 @@ export class Joining {
   }
   #tell(v: Volume, as: 'WFReportParams' | 'WFConnection'): void {
     const { link, c } = this.#p;
-    const config = connectConfig(this.#p.config, [v], { secret: undefined, discardMyData: false, dryRun: false });
+    const config = connectConfig(this.#p.config, [v]);
     for (const facts of config.volumes)
       for (const packet of volumePackets(config, link.dialect, facts, as)) c.send('data', packet);
   }

@@ -293,7 +293,6 @@ export class Link {
     const now = connectConfig(this.#p.config, this.#p.volumes, {
       secret: this.secret,
       discardMyData: this.discardMyData,
-      dryRun: false,
     });
     return now;
   }
@@ -406,7 +405,7 @@ export class Link {
   join(v: Volume, p: StatePacket): void {
     this.#note(p);
     v.hold('connecting', CONNECTING);
-    const config = connectConfig(this.#p.config, [v], { secret: undefined, discardMyData: false, dryRun: false });
+    const config = connectConfig(this.#p.config, [v]);
     const peer: PeerVolume = {
       ...(v.peerSizes === undefined ? {} : { sizes: v.peerSizes }),
       ...(v.peerUuids === undefined ? {} : { uuids: v.peerUuids }),

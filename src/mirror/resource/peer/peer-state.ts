@@ -91,7 +91,7 @@ export class PeerStates {
     const { link, c } = this.#p;
     const peer = v.peerUuids;
     if (peer === undefined) return;
-    const config = connectConfig(this.#p.config, [v], { secret: undefined, discardMyData: false, dryRun: false });
+    const config = connectConfig(this.#p.config, [v]);
     const mine: HandshakeSide = {
       uuids: v.uuids,
       crashedPrimary: v.crashedPrimary,
