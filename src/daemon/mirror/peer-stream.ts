@@ -47,6 +47,8 @@ export class PeerStream {
   #dialect: DrbdDialect;
   #room: Uint8Array = none;
   #roomAt = 0;
+  /** Nothing more is received into these, but they end with the beginning of a packet that is not all there. */
+  #leaving: Uint8Array[] = [];
   readonly #out = new Uint8Array(OUT_BYTES);
   readonly #view = new DataView(this.#out.buffer);
   #from = 0;
@@ -214,9 +216,17 @@ export class PeerStream {
   }
   #makeRoom(): void {
     if (this.#room.length - this.#roomAt >= LEAST_ROOM) return;
-    this.#rooms.full(this.#room);
+    this.#leaving.push(this.#room);
+    this.#leave();
     this.#room = this.#rooms.take();
     this.#roomAt = 0;
+  }
+  #leave(): void {
+    this.#leaving = this.#leaving.filter((room) => {
+      if (this.#in.waitsIn(room)) return true;
+      this.#rooms.full(room);
+      return false;
+    });
   }
   #take(): void {
     while (!this.#closed) {
@@ -227,6 +237,7 @@ export class PeerStream {
       }
       if (got.value === undefined) return;
       this.#rooms.hold(got.value);
+      if (this.#leaving.length > 0) this.#leave();
       this.#on.packet(got.value);
     }
   }

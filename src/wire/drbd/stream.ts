@@ -62,6 +62,10 @@ export class DrbdStream {
   filled(n: number): void {
     if (this.#pending !== undefined) this.#pending.have += n;
   }
+  /** Whether bytes of this memory wait for the rest of their packet: until then nothing else may be put there. */
+  waitsIn(memory: Uint8Array): boolean {
+    return this.#chunks.some((c) => c.buffer === memory.buffer);
+  }
   /** Bytes of the packets that were returned: the place of the next one in the stream. */
   get consumed(): number {
     return this.#consumed;
