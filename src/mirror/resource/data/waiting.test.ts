@@ -1,15 +1,15 @@
-/** What the peer sent and what waits here when the connection is lost: it was not written, and is not written later. */
+/** What the peer sent and what waits here: reads behind writes; and when the connection is lost it is not written later. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random, text, us } from '../../../base/index.ts';
 import { type BlockId, DRBD_WRITE_FLAG, sector } from '../../../wire/index.ts';
-import { Rig, rigConfig } from '../rig.fixture.ts';
+import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
 import type { DiskOperation } from '../types.ts';
 
 const BLOCK = 4096;
 const isData = (o: DiskOperation): boolean => o.op === 'write' && o.bytes[0] === 0xda;
 let next = 1;
-function write(r: Rig, place: number, blocks: number): void {
+function write(r: Rig, place: number, blocks: number, flags: number = DRBD_WRITE_FLAG.sendWriteAck): void {
   const seq = next++;
   r.hear({
     kind: 'P_DATA',
@@ -17,7 +17,7 @@ function write(r: Rig, place: number, blocks: number): void {
     sector: sector(place * 8),
     id: BigInt(seq) as BlockId,
     seq,
-    flags: DRBD_WRITE_FLAG.sendWriteAck,
+    flags,
     digest: new Uint8Array(0),
     data: new Uint8Array(blocks * BLOCK).fill(0xda),
   });
@@ -63,3 +63,23 @@ for (let seed = 1; seed <= 30; seed++)
     assert.equal(r.volume.counters.ua, 0);
     assert.equal(r.volume.locks.size, 0);
   });
+
+test('a read of the peer waits with the writes that it sent before: in A its application has been told that they are done', () => {
+  const r = new Rig(rigConfig({ protocol: 'A' }));
+  r.connect('Primary');
+  let holds = true;
+  r.holdDisk = (o) => holds && o.op === 'write' && o.through;
+  // Its disk goes: what it writes next waits until our metadata say that ours is the only one.
+  r.hear({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Primary', 'Secondary'], ['Diskless', 'UpToDate']),
+  });
+  write(r, 5, 1, 0);
+  r.hear({ kind: 'P_DATA_REQUEST', volume: 0, sector: sector(5 * 8), id: 77n as BlockId, size: BLOCK, pad: 0 });
+  const answers = (): number[] => r.packets().flatMap((p) => (p.kind === 'P_DATA_REPLY' ? [p.data[0] as number] : []));
+  assert.deepEqual(answers(), []);
+  holds = false;
+  while (r.held.length > 0) r.held.shift()?.();
+  assert.deepEqual(answers(), [0xda]);
+});
