@@ -1,0 +1,120 @@
+/**
+ * A mirror's volume as a device of the kernel's nbd module, which is a guest's: the mirror's two hosts are processes of this
+ * machine, and what they export is reached over the cable to the guest, where `holdfast attach` makes the device.
+ *
+ * ```
+ *  ext4 ── /dev/nbd0 ── 10.99.0.2 ═══ tap0 10.99.0.1 ── relay ── ha1.nbd ── ha1 (127.0.0.1) ═══ ha2 (127.0.0.2)
+ *  (guest)
+ * ```
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Vm } from '../../src/lab/vm/index.ts';
+import { MirrorHosts } from '../support/mirror-hosts.ts';
+
+const MIB = 1 << 20;
+const SIZE = 48 * MIB;
+const PORT = 10809;
+const HERE = '10.99.0.1';
+const main = resolve(import.meta.dirname, '../../src/cli/main.ts');
+const cache = { host: resolve(import.meta.dirname, '../../build/vm/compile-cache'), guest: '/run/compile-cache' };
+/** Of an emulated guest on a busy machine. */
+const PATIENCE = 200_000;
+
+/** Whoever calls the port speaks with the exports of ha1; when one side ends the other does. */
+function relay(m: MirrorHosts): { close(): void } {
+  const server = createServer((guest) => {
+    const exports = connect(join(m.folder, 'ha1.nbd'));
+    for (const [from, to] of [
+      [guest, exports],
+      [exports, guest],
+    ] as const)
+      from
+        .on('data', (b: Buffer) => to.write(b))
+        .on('error', () => {})
+        .on('close', () => to.destroy());
+  });
+  server.listen(PORT, HERE);
+  return server;
+}
+
+test('ext4 on a mirror by the nbd module: held while its process is dead, and moved to the other host', async (t) => {
+  execFileSync('sh', [
+    '-e',
+    '-c',
+    `ip tuntap add dev tap0 mode tap; ip address add ${HERE}/24 dev tap0; ip link set tap0 up`,
+  ]);
+  const m = new MirrorHosts(SIZE);
+  const vm = await Vm.start({
+    modules: ['nbd'],
+    nics: [{ to: { tap: 'tap0' }, addresses: ['10.99.0.2/24'] }],
+    shares: [{ ...cache, writable: true }],
+  });
+  const between = relay(m);
+  t.after(async () => {
+    between.close();
+    m.end();
+    await vm.stop();
+  });
+  const env = { HOLDFAST_LANG: 'en', NODE_COMPILE_CACHE: cache.guest };
+  const holdfast = (...words: string[]): string[] => [process.execPath, '--no-warnings', main, ...words];
+  const sh = async (script: string): Promise<string> => {
+    const r = await vm.run(['sh', '-e', '-c', script], { timeout: PATIENCE });
+    assert.equal(r.code, 0, `${script}: ${r.stdout}${r.stderr}`);
+    return r.stdout;
+  };
+  const attach = async () => {
+    const p = vm.spawn(holdfast('attach', 'data', '--connect', `${HERE}:${PORT}`, '--way', 'kernel'), { env });
+    const line = await p.line(/ -> \/dev\/nbd\d+$/, PATIENCE);
+    return { program: p, device: line.split(' ').at(-1) ?? '' };
+  };
+  await m.create('ha1', 'ha2');
+  await Promise.all([m.start('ha1'), m.start('ha2')]);
+  await m.until('both are connected', async () => (await m.status('ha1')).connection === 'Connected');
+  await m.order('ha1', { verb: 'primary', force: true });
+  await m.settled('ha1');
+
+  const first = await attach();
+  await sh('mkdir /srv/data; mkfs.ext4 -q /dev/holdfast/data; mount /dev/holdfast/data /srv/data');
+  let over = false;
+  const write = 'dd if=/dev/urandom of=/srv/data/copy bs=64k count=160 oflag=direct conv=fsync status=none';
+  const copy = sh(`${write}; sha256sum < /srv/data/copy`).finally(() => {
+    over = true;
+  });
+  await sleep(400);
+  await m.kill('ha1');
+  await sleep(2000);
+  assert.ok(!over, 'the copy went on without a mirror');
+  await m.start('ha1');
+  await m.settled('ha1');
+  await sleep(1000);
+  assert.ok(!over, 'a secondary lets nobody write');
+  await m.order('ha1', { verb: 'primary', force: false });
+  const sum = await copy;
+  await m.until('attach has seen it', () => /the server is back/.test(first.program.text('stderr')));
+
+  const used = await m.ask('ha1', { verb: 'secondary' });
+  assert.ok(!used.ok && /^data is in use over NBD by /.test(used.text.en), JSON.stringify(used));
+  await sh('umount /srv/data');
+  const gone = await vm.run(holdfast('detach', 'data'), { timeout: PATIENCE, env });
+  assert.equal(gone.code, 0, gone.stderr);
+  await sh(`test ! -e /dev/holdfast/data; test ! -e /sys/block/${first.device.slice(5)}/pid`);
+  assert.equal((await first.program.exited).code, 0);
+
+  await m.order('ha1', { verb: 'secondary' });
+  await m.order('ha2', { verb: 'primary', force: false });
+  // What is mounted is nobody's any more: the file is read from the file system as it lies on the disk of the other host.
+  const dumped = join(m.folder, 'copy');
+  execFileSync('debugfs', ['-R', `dump copy ${dumped}`, m.disk('ha2')], { stdio: 'pipe' });
+  assert.equal(createHash('sha256').update(readFileSync(dumped)).digest('hex'), sum.slice(0, 64));
+  await m.down();
+  const [a, b] = [m.data('ha1', SIZE - MIB), m.data('ha2', SIZE - MIB)];
+  assert.ok(a.equals(b), 'both disks are equal');
+  execFileSync('e2fsck', ['-fn', m.disk('ha2')], { stdio: 'pipe' });
+});
