@@ -173,11 +173,14 @@ inNamespace(import.meta.filename, () => {
       said += d;
     });
     try {
-      // It says nothing when it is ready: it is when it tells of a change.
+      // It says nothing when it is ready: it is when it tells of a change, and has told of all when it tells of the last.
       for (let i = 0; said === ''; i = (i + 1) % 2) {
         sh('ip', 'link', 'set', 'v1', 'txqueuelen', `${1000 + i}`);
         await sleep(50);
       }
+      sh('ip', 'link', 'add', 'last', 'type', 'dummy');
+      sh('ip', 'link', 'delete', 'last');
+      while (!/^Deleted \d+: last\b.*\n.*\n/m.test(said)) await sleep(10);
       said = '';
       const second = open();
       const seen: NetChange[] = [];
