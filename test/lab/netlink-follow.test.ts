@@ -178,9 +178,10 @@ inNamespace(import.meta.filename, () => {
         sh('ip', 'link', 'set', 'v1', 'txqueuelen', `${1000 + i}`);
         await sleep(50);
       }
-      sh('ip', 'link', 'add', 'last', 'type', 'dummy');
-      sh('ip', 'link', 'delete', 'last');
-      while (!/^Deleted \d+: last\b.*\n.*\n/m.test(said)) await sleep(10);
+      sh('ip', 'link', 'add', 'last0', 'type', 'veth', 'peer', 'name', 'last1');
+      sh('ip', 'link', 'delete', 'last0');
+      const gone = (name: string): boolean => new RegExp(`^Deleted \\d+: ${name}\\b.*\\n.*\\n`, 'm').test(said);
+      while (!gone('last0') || !gone('last1')) await sleep(10);
       said = '';
       const second = open();
       const seen: NetChange[] = [];
