@@ -144,7 +144,15 @@ for (const { how, batches } of WAYS) {
     await idle(server);
   });
   test(`many small writes of either side are not held back by each other${how}`, async (t) => {
-    const { port } = await relayed(t, batches, (s) => s.on('error', () => {}).on('data', (d) => s.write(d)));
+    // Each side answers the second of two writes alone: nothing goes back that would acknowledge the first by the way.
+    const { port } = await relayed(t, batches, (s) => {
+      s.setNoDelay(true).on('error', () => {});
+      s.on('data', (d) => {
+        if (!d.includes('b')) return;
+        s.write('c');
+        setTimeout(() => s.write('d'), 1);
+      });
+    });
     const c = connect({ port, host: HERE, noDelay: true });
     await once(c, 'connect');
     let got = 0;
