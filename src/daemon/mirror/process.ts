@@ -64,6 +64,11 @@ const devicesOf = (v: VolumeConfig, d: Disks): Devices => ({
   metadata: sector(d.metadata.sectors),
 });
 
+function beginReads({ data, metadata }: Disks): void {
+  data.begin();
+  metadata.begin();
+}
+
 const NOTHING = new Uint8Array(0);
 /** The mirror's own unit: places and sizes of DRBD are in sectors. */
 const SECTOR_BYTES = 512;
@@ -304,6 +309,7 @@ export class MirrorProcess {
     do {
       for (const e of effects) this.#apply(e);
       this.#peer.flush();
+      for (const d of this.#disks.values()) beginReads(d);
       // What is finished at once is told of before this returns.
       this.#h.blocks.submit();
       for (const q of this.#queues.values()) q.submit();

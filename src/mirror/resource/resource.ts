@@ -40,6 +40,7 @@ import { Verifies } from './resync/verifies.ts';
 import { Fencing } from './roles/fencing.ts';
 import { Handlers } from './roles/handlers.ts';
 import { Roles } from './roles/roles.ts';
+import { Settings } from './settings.ts';
 import { statusOf } from './status-of.ts';
 import {
   type AppRequest,
@@ -127,12 +128,12 @@ export class Resource implements Context {
     parts.congestion = new Congestion(parts);
     parts.undos = new Undos(parts);
     parts.joining = new Joining(parts);
+    parts.settings = new Settings(parts, (next) => {
+      this.config = next;
+      parts.config = next;
+      sender.configure(sending(next));
+    });
     parts.adoption = new Adoption(parts, {
-      use: (next) => {
-        this.config = next;
-        parts.config = next;
-        sender.configure(sending(next));
-      },
       add: (v, given) => {
         const added = new Volume(this, v, devicesOf(given, v.number));
         this.volumes.push(added);
