@@ -53,22 +53,27 @@ test('seed.conf runs as it is: the address comes, and SIGTERM hands over', {
 });
 
 /** What a death is seen by outside, in milliseconds from the signal. */
-type Handed = { readonly removed: number; readonly resigned: number };
+type Handed = {
+  readonly removed: number;
+  readonly resigned: number /** The machine stood still meanwhile. */;
+  readonly stood: number;
+};
 /** Kills one of the processes of a master, and waits until its address is gone and priority 0 is on the wire. */
-async function killed(b: Bench, pid: number): Promise<Handed> {
+async function killed(b: Bench, pid: number, stalls: Stalls): Promise<Handed> {
   const wire = await b.capture();
   const monitor = await b.monitor();
+  stalls.forget();
   const at = performance.now();
   process.kill(pid, 'SIGKILL');
   const removed = (): Line | undefined =>
     monitor().find((l) => l.at >= at && l.text.startsWith('Deleted') && l.text.includes(VIP));
   const resigned = (): Line | undefined => wire().find(isZero);
   await until('removal and resignation', () => removed() !== undefined && resigned() !== undefined);
-  return { removed: (removed()?.at ?? 0) - at, resigned: (resigned()?.at ?? 0) - at };
+  return { removed: (removed()?.at ?? 0) - at, resigned: (resigned()?.at ?? 0) - at, stood: stalls.worst };
 }
 /** A machine that is busy can only add to what it takes: the quickest of a few deaths is what is claimed of the program. */
 const TRIES = 5;
-const quick = (h: Handed): boolean => h.removed < 100 && h.resigned < 100;
+const quick = (h: Handed): boolean => Math.max(h.removed, h.resigned) < 100 + h.stood;
 const told = (all: readonly Handed[]): string =>
   all
     .map((h) => `address gone after ${h.removed.toFixed()} ms, priority 0 after ${h.resigned.toFixed()} ms`)
@@ -79,10 +84,11 @@ test('SIGKILL of the beat process: the address is gone and priority 0 is on the 
 }, async (t) => {
   const b = new Bench(t);
   const { lines } = b.daemon(b.write('a.conf', fast()));
+  const stalls = Stalls.watch(t);
   const seen: Handed[] = [];
   while (seen.length < TRIES && !seen.some(quick)) {
     await until('the address', () => b.holds(VIP));
-    seen.push(await killed(b, b.beatPid));
+    seen.push(await killed(b, b.beatPid, stalls));
     await until('a new beat process that is master', () => b.holds(VIP));
   }
   t.diagnostic(told(seen));
@@ -93,13 +99,14 @@ test('SIGKILL of the beat process: the address is gone and priority 0 is on the 
 test('SIGKILL of the supervisor process: the address is gone and priority 0 is on the wire within 100 ms', {
   skip: skip ?? withoutTcpdump,
 }, async (t) => {
+  const stalls = Stalls.watch(t);
   const seen: Handed[] = [];
   while (seen.length < TRIES && !seen.some(quick)) {
     const b = new Bench(t);
     b.daemon(b.write('a.conf', fast()));
     await until('the address', () => b.holds(VIP));
     const beat = b.beatPid;
-    seen.push(await killed(b, b.pid));
+    seen.push(await killed(b, b.pid, stalls));
     await until('the beat process has ended', () => !b.pids.includes(beat));
     assert.equal(b.holds(VIP), false);
   }
