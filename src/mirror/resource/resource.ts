@@ -460,7 +460,9 @@ export class Resource implements Context {
       return;
     }
     const { era } = link;
-    if (!link.established || !reads.packet(p)) link.packet(socket, p);
+    // What a read is answered with is in memory that is received into again; a read of the peer waits behind its writes.
+    const waits = p.kind === 'P_DATA_REQUEST' && link.waits;
+    if (!link.established || waits || !reads.packet(p)) link.packet(socket, p);
     // What waited for this acknowledgement is judged when it has had its effect.
     if (era === link.era) two.heard(socket, p);
   }
