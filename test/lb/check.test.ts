@@ -60,6 +60,10 @@ async function sh(h: Host, script: string): Promise<void> {
   const r = await h.run(['sh', '-c', script]);
   assert.equal(r.code, 0, `${script}: ${r.stderr}`);
 }
+async function until(what: string, so: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 60_000; !(await so()); await sleep(50))
+    assert.ok(performance.now() < end, `waited 60 s in vain: ${what}`);
+}
 const host = (last: number) => ({ links: { ens33: { to: 'lan', addresses: [`192.168.1.${last}/24`] } } });
 
 test('each planted fault is named, and nothing is where nothing is wrong', { skip }, async (t) => {
@@ -81,6 +85,7 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
     '--lb-plane=proxy',
   ]);
   let server = s1.spawn(listen('0.0.0.0'));
+  await server.line(/listening/, 60_000);
   const check = async (service: string): Promise<LbFinding[]> => {
     const r = await d.run([holdfast, 'lb', 'check', service, '--json', '-p', '/run/a.pid']);
     assert.ok(r.code === 0 || r.code === 8, r.stderr);
@@ -88,16 +93,13 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
   };
   const about = (found: readonly LbFinding[], key: string | undefined): string[] =>
     found.filter((f) => f.server === key).map((f) => f.code);
-  for (let n = 0; ; n++) {
-    const r = await d.run(['ip', '-o', 'addr', 'show', 'dev', 'ens33']);
-    if (r.stdout.includes(VIP)) break;
-    assert.ok(n < 200, 'the address does not come');
-    await sleep(50);
-  }
-  for (let n = 0; (await d.run([holdfast, 'lb', 'status', '-p', '/run/a.pid'])).code === 1; n++) {
-    assert.ok(n < 200, 'the director does not answer');
-    await sleep(50);
-  }
+  await until('the address comes', async () =>
+    (await d.run(['ip', '-o', 'addr', 'show', 'dev', 'ens33'])).stdout.includes(VIP),
+  );
+  await until('the director answers', async () => {
+    const { code } = await d.run([holdfast, 'lb', 'status', '-p', '/run/a.pid']);
+    return code === 0 || code === 8;
+  });
   const key = `${S1}:80`;
   const dr = async (): Promise<string[]> => about(await check(`${VIP}:80`), key);
 
@@ -131,7 +133,7 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
     await server.exited;
     assert.deepEqual(await dr(), ['not-listening']);
     server = s1.spawn(listen(S1));
-    await sleep(300);
+    await server.line(/listening/, 60_000);
     assert.deepEqual(await dr(), ['vip-not-listened']);
   });
   await t.test('the default route in NAT', async () => {
@@ -208,7 +210,7 @@ test('over IPv6 and for UDP planted faults are named too, and what cannot be pro
   await sh(d, `ip addr add ${VIP6}/128 dev ens33 nodad; ip addr add ${VIP}/32 dev ens33`);
   const ready = `ip addr add ${VIP6}/128 dev lo nodad`;
   await sh(s1, `${READY}; ${ready}`);
-  await s1.spawn(listenAll(TCP80)).line(/up/, 20_000);
+  await s1.spawn(listenAll(TCP80)).line(/up/, 60_000);
   const daemon = d.spawn([
     holdfast,
     'keepalived',
@@ -227,14 +229,10 @@ test('over IPv6 and for UDP planted faults are named too, and what cannot be pro
     const found = JSON.parse(r.stdout) as LbFinding[];
     return found.filter((f) => f.server === about).map((f) => f.code);
   };
-  const answers = async (): Promise<boolean> => {
+  await until('the director answers', async () => {
     const { code } = await d.run([holdfast, 'lb', 'status', '-p', '/run/a.pid']);
     return code === 0 || code === 8;
-  };
-  for (let n = 0; !(await answers()); n++) {
-    assert.ok(n < 100, 'the director does not answer');
-    await sleep(50);
-  }
+  });
   const dr = (): Promise<string[]> => check(`[${VIP6}]:80`, `[${S6}]:80`);
   assert.deepEqual(await dr(), ['path-good']);
   assert.deepEqual(await check(`[${VIP6}]:80`, undefined), []);
@@ -274,7 +272,7 @@ test('over IPv6 and for UDP planted faults are named too, and what cannot be pro
       return out;
     };
     assert.deepEqual(await all(), [['not-listening'], ['not-listening']]);
-    await s1.spawn(listenAll(UDP53)).line(/up/, 20_000);
+    await s1.spawn(listenAll(UDP53)).line(/up/, 60_000);
     assert.deepEqual(await all(), [['path-good'], ['path-good']]);
     await sh(s1, `ip addr del ${VIP}/32 dev lo; ip addr del ${VIP6}/128 dev lo`);
     assert.deepEqual(await all(), [['vip-missing'], ['vip-missing']]);
@@ -300,11 +298,11 @@ test('of NAT by the kernel the settings of the director itself are named', { ski
     if (r.code !== 0 && r.code !== 8) return undefined;
     return (JSON.parse(r.stdout) as LbFinding[]).filter((f) => f.server === undefined).map((f) => f.code);
   };
-  let found = await codes();
-  for (let n = 0; n < 60 && found === undefined; n++) {
-    await sleep(100);
+  let found: string[] | undefined;
+  await until('the director answers', async () => {
     found = await codes();
-  }
+    return found !== undefined;
+  });
   assert.deepEqual(found, ['nat-forwarding', 'nat-redirects']);
   await sh(d, 'sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0');
   assert.deepEqual(await codes(), []);

@@ -27,7 +27,7 @@ vrrp_instance a {
   version 3
   virtual_router_id 7
   priority ${priority}
-  advert_int 0.3
+  advert_int 1
   virtual_ipaddress { ${VIP4}/24 }
 }
 virtual_server ${VIP4} ${TALK} {
@@ -37,7 +37,7 @@ virtual_server ${VIP4} ${TALK} {
 ${SERVERS.map(
   (n) => `  real_server 10.8.0.${n} ${TALK} {
     weight 1
-    TCP_CHECK { connect_timeout 2 }
+    TCP_CHECK { connect_timeout 20 }
   }`,
 ).join('\n')}
 }
@@ -47,7 +47,7 @@ const real = (last: number) => ({
   sysctls: { 'net.ipv4.conf.all.arp_ignore': '1', 'net.ipv4.conf.all.arp_announce': '2' },
 });
 
-async function until<T>(what: string, look: () => Promise<T | undefined | false>, limitMs = 60_000): Promise<T> {
+async function until<T>(what: string, look: () => Promise<T | undefined | false>, limitMs = 90_000): Promise<T> {
   for (const end = performance.now() + limitMs; ; await sleep(100)) {
     const got = await look();
     if (got) return got;
@@ -99,7 +99,7 @@ class Pair {
       const s = lab.host(`s${n}`);
       await run(s, `ip addr add ${VIP4}/32 dev lo`);
       const talk = s.spawn([process.execPath, join(import.meta.dirname, 'bpf-talk-main.ts'), 'server', String(TALK)]);
-      await talk.line(/ready/, 20_000);
+      await talk.line(/ready/, 60_000);
     }
     const link = (peer: string) => (linked ? [`--lb-peer=${peer}`, '--lb-peer-key=/etc/lb.key'] : []);
     for (const [name, peer] of [
@@ -161,7 +161,7 @@ for (const plane of ['bpf', 'nft'] as const) {
     const talks = await Talks.start(pair.lab.host('client'), VIP4, 90);
     const before = await talks.now();
     const drained = before.by['s11'] ?? 0;
-    assert.ok(drained > 10, JSON.stringify(before));
+    assert.ok(drained > 4, JSON.stringify(before));
     await pair.drain();
     const peer = await until('the second director holds what is drained', async () => {
       const p = (await document(d2))?.peer;
@@ -180,7 +180,7 @@ for (const plane of ['bpf', 'nft'] as const) {
     assert.equal(one.own, drained);
     t.diagnostic((await d1.run([holdfast, 'lb', 'status', '--lang=en', '-p', '/run/a.pid'])).stdout);
     await pair.powerCut();
-    assert.deepEqual(await talks.settled(before), before, pair.said);
+    assert.deepEqual(await talks.settled(), before, pair.said);
     // They are its own now, for a director that comes back.
     await until('the second director claims them', async () => (await document(d2))?.peer?.own === drained);
   });
@@ -193,16 +193,8 @@ for (const plane of ['bpf', 'nft'] as const) {
     await sleep(3000);
     await pair.powerCut();
     const drained = before.by['s11'] ?? 0;
-    const seen = await until(
-      'they are broken',
-      async () => {
-        const now = await talks.now();
-        return now.broken >= drained && now;
-      },
-      20_000,
-    );
-    await sleep(2000);
-    assert.equal((await talks.now()).broken, drained, JSON.stringify({ before, seen }));
+    const { s11: _, ...others } = before.by;
+    assert.deepEqual(await talks.settled(), { broken: drained, by: others }, pair.said);
   });
 }
 
