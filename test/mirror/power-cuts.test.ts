@@ -12,7 +12,9 @@ test(`${ROUNDS} power cuts of the primary lose no acknowledged write, and leave 
 }, async (t) => {
   const pair = await startPair(t, { size: 64 * MIB });
   await begin(pair);
-  const random = new Random(Date.now() >>> 0);
+  const seed = Date.now() >>> 0;
+  t.diagnostic(`seed ${seed}`);
+  const random = new Random(seed);
   const cuts = new Cuts(pair, () => random.unit());
   let acknowledged = 0;
   for (let i = 0; i < ROUNDS; i++) {
