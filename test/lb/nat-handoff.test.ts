@@ -39,7 +39,6 @@ vrrp_instance a {
   virtual_router_id 7
   priority ${priority}
   advert_int 1
-  preempt_delay 20
   virtual_ipaddress {
     ${VIP[4]}/24 dev eth0
     ${GATEWAY[4]}/24 dev eth1
@@ -196,13 +195,16 @@ test('the active director loses its power: with a link between the directors eve
   for (const [i, t] of both.entries()) assert.deepEqual(await t.settled(), before[i], `${i}\n${pair.said}`);
   await pair.peer(d2, 'the second director claims them', (x) => x.own === 120);
 
-  // The first comes back and takes over again, by its priority: it was told before that.
+  // The first comes back, and takes over again when it was told: until then it has the lower priority.
   const [d1] = pair.directors;
   await d1.powerOn();
+  d1.write('/etc/k.conf', conf(50, 'TCP'));
   pair.daemons.push(pair.run('d1'));
   await pair.carries(d1);
   await pair.peer(d1, 'the first director holds them', (x) => x.held === 120);
   assert.equal(await pair.holds('d1'), false, 'it was to wait for that');
+  d1.write('/etc/k.conf', conf(200, 'TCP'));
+  assert.equal((await d1.run(['sh', '-c', 'kill -HUP $(cat /run/a.pid)'])).code, 0);
   await until('the first director has the addresses', () => pair.holds('d1'));
   await pair.peer(d1, 'the first director claims them', (x) => x.own === 120);
   for (const [i, t] of both.entries()) assert.deepEqual(await t.settled(), before[i], `${i}\n${pair.said}`);
