@@ -83,6 +83,19 @@ export function service(o: {
 }
 export const wanted = (...services: readonly WantedService[]): Wanted => ({ services, timeouts: {}, sync: [] });
 
+/** All real servers, and every service that they have. */
+export const three: readonly ServerSpec[] = [{ n: 1 }, { n: 2 }, { n: 3 }];
+export const everything = (servers = three): Wanted =>
+  wanted(
+    ...[VIP4, VIP6].flatMap((vip) =>
+      [
+        ['tcp', PORT],
+        ['udp', PORT],
+        ['tcp', TALK],
+      ].map(([protocol, port]) => service({ vip, protocol: protocol as 'tcp', port: port as number, servers })),
+    ),
+  );
+
 /** A plane that runs in a host. */
 export class RemotePlane {
   readonly program: Program;

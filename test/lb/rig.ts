@@ -276,3 +276,19 @@ export function tally(names: readonly string[]): Record<string, number> {
   for (const x of names) n[x] = (n[x] ?? 0) + 1;
   return n;
 }
+
+export const direct = { forwarding: { method: 'direct-routing' } } as const;
+export const directPool = (weights: readonly number[], o: Parameters<typeof server>[2] = {}): WantedServer[] =>
+  weights.map((w, i) => server(i + 1, w, { ...direct, ...o }));
+
+/** So many flows that the shares of a hash are seen. */
+export const FLOWS = 400;
+/** Each flow is hashed: of n, a share of p comes within six standard deviations of n p, but for two in a thousand million times. */
+export function isShare(by: Readonly<Record<string, number>>, shares: Readonly<Record<string, number>>): void {
+  const n = Object.values(by).reduce((a, b) => a + b, 0);
+  assert.deepEqual(Object.keys(by).sort(), Object.keys(shares).sort());
+  for (const [name, p] of Object.entries(shares)) {
+    const off = Math.abs((by[name] as number) - n * p);
+    assert.ok(off <= 6 * Math.sqrt(n * p * (1 - p)) + n / 251, `${name}: ${JSON.stringify(by)}`);
+  }
+}
