@@ -1,7 +1,13 @@
 import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-export type Step = { readonly name: string; readonly argv: readonly [string, ...string[]] };
+/** `failures`: a file in which the step leaves what failed; it is empty before. */
+export type Step = {
+  readonly name: string;
+  readonly argv: readonly [string, ...string[]];
+  readonly failures?: string;
+};
 const root = join(import.meta.dirname, '..');
 
 /**
@@ -10,11 +16,13 @@ const root = join(import.meta.dirname, '..');
  */
 const GUARDED = 'exec 3<&0; (cat <&3; kill -KILL -$$) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null';
 
-/** Runs the steps one after the other with their output passed on, says how long each took, and returns the exit code: 0 when all were 0. */
+/** Runs the steps one after the other with their output passed on, says how long each took and, at the end, all that failed. Returns the exit code: 0 when all were 0. */
 export async function runAll(steps: readonly Step[]): Promise<number> {
   let failed = 0;
+  let told = '';
   for (const step of steps) {
     const started = performance.now();
+    if (step.failures !== undefined) rmSync(step.failures, { force: true });
     const [program, ...rest] = step.argv;
     const code = await new Promise<number>((resolve) => {
       const child = spawn('sh', ['-c', GUARDED, 'sh', program, ...rest], {
@@ -31,7 +39,12 @@ export async function runAll(steps: readonly Step[]): Promise<number> {
     });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     process.stderr.write(`${code === 0 ? '✓' : '✗'} ${step.name} (${seconds} s)\n`);
-    if (code !== 0) failed = 1;
+    if (code === 0) continue;
+    failed = 1;
+    told += `✗ ${step.name}\n${failuresOf(step)}`;
   }
+  process.stderr.write(told);
   return failed;
 }
+const failuresOf = ({ failures }: Step): string =>
+  failures !== undefined && existsSync(failures) ? readFileSync(failures, 'utf8') : '';

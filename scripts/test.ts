@@ -9,26 +9,34 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { runAll, type Step } from './run.ts';
 
+const root = join(import.meta.dirname, '..');
 const chosen = process.argv.slice(2);
 // Hostile packets for each codec; `npm run check` has time for a few thousand.
 process.env['HOLDFAST_FUZZ'] ??= '1000000';
-const runner = (name: string, concurrency: number, files: readonly string[]): Step => ({
-  name,
-  // A test that waits for ever, or fails before it closes what it opened, is a failure with a name, not a hanging machine.
-  argv: [
-    process.execPath,
-    '--test',
-    '--test-force-exit',
-    '--test-timeout=300000',
-    `--test-concurrency=${concurrency}`,
-    '--test-reporter=spec',
-    ...files,
-  ],
-});
+const runner = (name: string, concurrency: number, files: readonly string[]): Step => {
+  const failures = join(root, `build/failed-${name.replaceAll(' ', '-')}.txt`);
+  return {
+    name,
+    failures,
+    // A test that waits for ever, or fails before it closes what it opened, is a failure with a name, not a hanging machine.
+    argv: [
+      process.execPath,
+      '--test',
+      '--test-force-exit',
+      '--test-timeout=300000',
+      `--test-concurrency=${concurrency}`,
+      '--test-reporter=spec',
+      '--test-reporter-destination=stdout',
+      '--test-reporter=./scripts/failures.ts',
+      `--test-reporter-destination=${failures}`,
+      ...files,
+    ],
+  };
+};
 // Whatever else there is under test/ meets real hosts: a new folder is run without being named here.
 const pure = ['golden', 'sim'];
 const guests = 'vm';
-const onHosts = readdirSync(join(import.meta.dirname, '../test'), { withFileTypes: true })
+const onHosts = readdirSync(join(root, 'test'), { withFileTypes: true })
   .filter((e) => e.isDirectory() && !pure.includes(e.name) && e.name !== guests)
   .map((e) => `test/${e.name}/*.test.ts`);
 const all: readonly Step[] = [

@@ -1,6 +1,7 @@
 /**
  * A volume's device as the resource sees it. Data that lie in the queue's slab already (an NBD client's) are written from
- * where they are; all else goes through slots of our own, piece by piece, so that memory and queue stay bounded.
+ * where they are; all else goes through slots of our own, piece by piece, so that memory and queue stay bounded. Reads that
+ * follow upon each other in one turn (a verify's blocks of 4 KiB) are one request of the device.
  */
 import type { BlockDevice, BlockQueue, BlockRegion } from '../../host/index.ts';
 import type { DiskOperation } from '../../mirror/index.ts';
@@ -16,12 +17,15 @@ const EIO = -5;
 type Piece = { readonly from: number; readonly length: number; readonly offset: number };
 type Whole = { left: number; result: number; readonly done: (result: number) => void };
 type Job = {
-  readonly whole: Whole;
-  /** Before or after it was abandoned. */
-  readonly life: number;
   readonly start: (tag: number, slot: number) => void;
-  readonly copyBack?: (slot: number) => void;
+  /** `slot`: what was read lies there. It is the next one's when this returns. */
+  readonly ended: (result: number, slot: number) => void;
+  /** It never begins. */
+  readonly dropped: () => void;
 };
+type Part = { readonly bytes: Uint8Array; readonly whole: Whole };
+/** Reads of places that follow upon each other. */
+type Gathered = { readonly offset: number; length: number; readonly parts: Part[] };
 
 export class MirrorDisk {
   readonly #queue: BlockQueue;
@@ -34,6 +38,7 @@ export class MirrorDisk {
   #life = 0;
   /** Waiting for a slot, in order; and for a tag alone. */
   #waiting: { readonly job: Job; readonly slot: boolean }[] = [];
+  #gathered: Gathered | undefined;
 
   readonly #region: BlockRegion;
   /** `copies`: no request touches memory that is not ours, so that one that never comes back does no harm. */
@@ -62,66 +67,110 @@ export class MirrorDisk {
     return this.sectors;
   }
 
+  /** Reads begin with `begin`, all else at once. */
   run(o: DiskOperation, done: (result: number) => void): void {
     const d = this.#device;
-    const { slab } = this.#queue;
-    const life = this.#life;
     switch (o.op) {
       case 'flush':
-        this.#submit({ life, whole: { left: 1, result: 0, done }, start: (tag) => d.flush(tag) }, false);
+        this.#plain({ left: 1, result: 0, done }, (tag) => d.flush(tag));
         return;
       case 'discard':
-        this.#submit(
-          { life, whole: { left: 1, result: 0, done }, start: (tag) => d.discard(tag, o.length, o.offset) },
-          false,
-        );
+        this.#plain({ left: 1, result: 0, done }, (tag) => d.discard(tag, o.length, o.offset));
         return;
       case 'zero':
-        this.#submit(
-          {
-            life,
-            whole: { left: 1, result: 0, done },
-            start: (tag) => d.zero(tag, o.length, o.offset, { keep: o.keep, fast: false }),
-          },
-          false,
+        this.#plain({ left: 1, result: 0, done }, (tag) =>
+          d.zero(tag, o.length, o.offset, { keep: o.keep, fast: false }),
         );
         return;
       case 'read':
       case 'write': {
         const bytes = o.op === 'read' ? o.into : o.bytes;
-        const own = bytes.buffer === slab.buffer && !this.#copies;
-        const pieces = own ? [{ from: 0, length: bytes.length, offset: o.offset }] : piecesOf(bytes.length, o.offset);
+        if (bytes.buffer === this.#queue.slab.buffer && !this.#copies) {
+          this.#inPlace(o, bytes, { left: 1, result: 0, done });
+          return;
+        }
+        const pieces = piecesOf(bytes.length, o.offset);
         const whole: Whole = { left: pieces.length, result: 0, done };
-        for (const p of pieces) this.#submit(this.#piece(o, bytes, p, own, whole), !own);
+        for (const p of pieces) {
+          const part = { bytes: bytes.subarray(p.from, p.from + p.length), whole };
+          if (o.op === 'read') this.#gather(p.offset, part);
+          else this.#write(p.offset, part, o.through);
+        }
       }
     }
   }
-  #piece(
-    o: DiskOperation & { readonly op: 'read' | 'write' },
-    bytes: Uint8Array,
-    p: Piece,
-    own: boolean,
-    whole: Whole,
-  ): Job {
+  /** Reads that were asked for begin: once a turn, when all of it has been asked for. */
+  begin(): void {
+    const g = this.#gathered;
+    this.#gathered = undefined;
+    if (g !== undefined) this.#read(g);
+  }
+  #inPlace(o: DiskOperation & { readonly op: 'read' | 'write' }, bytes: Uint8Array, whole: Whole): void {
+    const at = bytes.byteOffset - this.#queue.slab.byteOffset;
     const d = this.#device;
+    this.#plain(whole, (tag) => {
+      if (o.op === 'read') d.read(tag, at, bytes.length, o.offset);
+      else d.write(tag, at, bytes.length, o.offset, o.through);
+    });
+  }
+  #plain(whole: Whole, start: (tag: number) => void): void {
+    this.#submit({ start, ended: (result) => part(whole, result), dropped: () => part(whole, EIO) }, false);
+  }
+  #write(offset: number, { bytes, whole }: Part, through: boolean): void {
     const { slab } = this.#queue;
-    const inSlab = bytes.byteOffset - slab.byteOffset;
-    const life = this.#life;
-    if (o.op === 'write')
-      return {
-        life,
-        whole,
+    this.#submit(
+      {
         start: (tag, slot) => {
-          if (!own) slab.set(bytes.subarray(p.from, p.from + p.length), slot);
-          d.write(tag, own ? inSlab : slot, p.length, p.offset, o.through);
+          slab.set(bytes, slot);
+          this.#device.write(tag, slot, bytes.length, offset, through);
         },
-      };
-    return {
-      life,
-      whole,
-      start: (tag, slot) => d.read(tag, own ? inSlab : slot, p.length, p.offset),
-      ...(own ? {} : { copyBack: (slot: number) => bytes.set(slab.subarray(slot, slot + p.length), p.from) }),
-    };
+        ended: (result) => part(whole, result),
+        dropped: () => part(whole, EIO),
+      },
+      true,
+    );
+  }
+  #gather(offset: number, p: Part): void {
+    const g = this.#gathered;
+    if (g !== undefined && g.offset + g.length === offset && g.length + p.bytes.length <= SLOT) {
+      g.parts.push(p);
+      g.length += p.bytes.length;
+      return;
+    }
+    this.begin();
+    this.#gathered = { offset, length: p.bytes.length, parts: [p] };
+  }
+  #read({ offset, length, parts }: Gathered): void {
+    const life = this.#life;
+    this.#submit(
+      {
+        start: (tag, slot) => this.#device.read(tag, slot, length, offset),
+        ended: (result, slot) => {
+          // One bad sector is the fault of one of them.
+          if (result !== 0 && parts.length > 1 && life === this.#life) {
+            this.#apart(offset, parts);
+            return;
+          }
+          for (let i = 0, at = slot; i < parts.length; i++) {
+            const { bytes, whole } = parts[i] as Part;
+            if (result === 0 && life === this.#life) bytes.set(this.#queue.slab.subarray(at, at + bytes.length));
+            at += bytes.length;
+            part(whole, result);
+          }
+        },
+        dropped: () => {
+          for (const p of parts) part(p.whole, EIO);
+        },
+      },
+      true,
+    );
+  }
+  #apart(offset: number, parts: readonly Part[]): void {
+    let at = offset;
+    for (const p of parts) {
+      this.#read({ offset: at, length: p.bytes.length, parts: [p] });
+      at += p.bytes.length;
+    }
   }
   /**
    * Nobody waits for what is under way any more: what comes back of it is told of, and written nowhere. What has not begun
@@ -129,9 +178,12 @@ export class MirrorDisk {
    */
   abandon(): void {
     this.#life++;
+    const gathered = this.#gathered?.parts ?? [];
     const waiting = this.#waiting;
+    this.#gathered = undefined;
     this.#waiting = [];
-    for (const { job } of waiting) part(job.whole, EIO);
+    for (const { job } of waiting) job.dropped();
+    for (const p of gathered) part(p.whole, EIO);
   }
   #submit(job: Job, slot: boolean): void {
     if (this.#waiting.length > 0 || !this.#start(job, slot)) this.#waiting.push({ job, slot });
@@ -151,11 +203,8 @@ export class MirrorDisk {
     const slot = this.#slotOf[tag] as number;
     this.#running[tag] = undefined;
     this.#tags.push(tag);
-    if (slot >= 0) {
-      if (result === 0 && job.life === this.#life) job.copyBack?.(slot);
-      this.#slots.push(slot);
-    }
-    part(job.whole, result);
+    job.ended(result, slot);
+    if (slot >= 0) this.#slots.push(slot);
     while (this.#waiting[0] !== undefined && this.#start(this.#waiting[0].job, this.#waiting[0].slot))
       this.#waiting.shift();
   }

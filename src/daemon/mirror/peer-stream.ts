@@ -56,6 +56,8 @@ export class PeerStream {
   /** Behind what is in `#out`, in order. */
   readonly #rest: Rest[] = [];
   #restBytes = 0;
+  /** A send failed: what the socket had taken is a beginning of what was sent, and nothing may come behind it. */
+  #broken = false;
   #wanted = true;
   #reads = true;
   #writes = false;
@@ -98,9 +100,12 @@ export class PeerStream {
     this.#attend();
   }
 
-  /** Goes out at the next `flush`. The payload is not needed after the call, or with `sent` when that is called. */
+  /**
+   * Goes out at the next `flush`. The payload is its owner's again after the call, or with `sent` when that is called: exactly
+   * once, when the socket has all of it or never will. Until then it is sent from where it is, also after `close`.
+   */
   send(p: DrbdPacket, sent?: () => void): void {
-    if (this.#closed) {
+    if (this.#closed || this.#broken) {
       sent?.();
       return;
     }
@@ -138,7 +143,7 @@ export class PeerStream {
     while (this.untaken > 0) {
       const first = this.#rest[0];
       const taken = this.#give(first?.bytes ?? none);
-      if (this.#from < this.#to) break;
+      if (this.#from < this.#to || this.#broken) break;
       if (first === undefined) continue;
       this.#restBytes -= taken;
       first.bytes = first.bytes.subarray(taken);
@@ -151,12 +156,13 @@ export class PeerStream {
     else if (this.#lingers) this.#stream.interest(true, false);
     else this.#end();
   }
-  /** Sends what is in `#out` and then `behind`; returns how much of the latter was taken. */
+  /** Sends what is in `#out` and then `behind`; returns how much of the latter is not needed any more. */
   #give(behind: Uint8Array): number {
-    const n = this.#stream.send(this.#out, this.#from, this.#to, behind, 0, behind.length);
+    const n = this.#broken ? -1 : this.#stream.send(this.#out, this.#from, this.#to, behind, 0, behind.length);
     if (n === EAGAIN) return 0;
     if (n < 0) {
-      // Reading tells why, behind what came before.
+      // What the peer sent before is read first; that ends the connection.
+      this.#broken = true;
       this.#forget();
       return behind.length;
     }
@@ -177,7 +183,7 @@ export class PeerStream {
 
   #attend(): void {
     const reads = this.#wanted && this.untaken < MOST_UNTAKEN;
-    const writes = this.untaken > 0;
+    const writes = this.untaken > 0 || this.#broken;
     if (reads === this.#reads && writes === this.#writes) return;
     this.#reads = reads;
     this.#writes = writes;
@@ -190,6 +196,7 @@ export class PeerStream {
       return;
     }
     if (this.#writes) this.flush();
+    if (this.#broken && !this.#reads) this.#lost(UNSENT);
     for (let round = 0; round < ROUNDS && this.#reads && !this.#closed; round++) {
       // A large payload is received where it will stay.
       const gap = this.#in.gap;
@@ -199,7 +206,10 @@ export class PeerStream {
       const n = direct
         ? this.#stream.receive(gap, 0, asked)
         : this.#stream.receive(this.#room, this.#roomAt, this.#room.length);
-      if (n === EAGAIN) break;
+      if (n === EAGAIN) {
+        if (this.#broken) this.#lost(UNSENT);
+        break;
+      }
       if (n <= 0) {
         this.#lost(text('the peer closed the connection', '对端关闭了连接'));
         break;
@@ -269,3 +279,4 @@ export class PeerStream {
     this.#stream.close();
   }
 }
+const UNSENT = text('what was sent could not be handed over', '无法送出数据');

@@ -64,6 +64,11 @@ const devicesOf = (v: VolumeConfig, d: Disks): Devices => ({
   metadata: sector(d.metadata.sectors),
 });
 
+function beginReads({ data, metadata }: Disks): void {
+  data.begin();
+  metadata.begin();
+}
+
 const NOTHING = new Uint8Array(0);
 /** The mirror's own unit: places and sizes of DRBD are in sectors. */
 const SECTOR_BYTES = 512;
@@ -301,15 +306,17 @@ export class MirrorProcess {
     if (this.#pumping) return;
     this.#pumping = true;
     let effects = this.#resource.takeEffects();
+    let released: boolean;
     do {
       for (const e of effects) this.#apply(e);
       this.#peer.flush();
+      for (const d of this.#disks.values()) beginReads(d);
       // What is finished at once is told of before this returns.
       this.#h.blocks.submit();
       for (const q of this.#queues.values()) q.submit();
-      this.#release();
+      released = this.#release();
       effects = this.#resource.takeEffects();
-    } while (effects.length > 0);
+    } while (released || effects.length > 0);
     this.#peer.want(this.#resource.hungry);
     this.#pumping = false;
     this.settle();
@@ -326,14 +333,16 @@ export class MirrorProcess {
       this.#feed({ kind: 'tick' });
     });
   }
-  /** Writes of applications that waited for the peer to take what was sent. */
-  #release(): void {
+  /** Writes of applications that waited for the peer to take what was sent. True: some went on, and what they led to begins now. */
+  #release(): boolean {
+    const before = this.#held.length;
     while (this.#held.length > 0 && this.#peer.untaken < MOST_UNTAKEN) {
       const e = this.#held.shift();
       if (e !== undefined) this.#tell(e);
       // What it sends counts at once.
       for (const effect of this.#resource.takeEffects()) this.#apply(effect);
     }
+    return this.#held.length < before;
   }
   #apply(e: ResourceEffect): void {
     switch (e.kind) {

@@ -25,6 +25,7 @@ import type { Verifies } from './resync/verifies.ts';
 import type { Fencing } from './roles/fencing.ts';
 import type { Handlers } from './roles/handlers.ts';
 import type { Roles } from './roles/roles.ts';
+import type { Settings } from './settings.ts';
 import type { Context } from './types.ts';
 import type { Volume } from './volume.ts';
 
@@ -57,5 +58,6 @@ export interface Parts {
   readonly congestion: Congestion;
   readonly undos: Undos;
   readonly adoption: Adoption;
+  readonly settings: Settings;
   readonly joining: Joining;
 }

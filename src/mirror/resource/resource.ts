@@ -40,6 +40,7 @@ import { Verifies } from './resync/verifies.ts';
 import { Fencing } from './roles/fencing.ts';
 import { Handlers } from './roles/handlers.ts';
 import { Roles } from './roles/roles.ts';
+import { Settings } from './settings.ts';
 import { statusOf } from './status-of.ts';
 import {
   type AppRequest,
@@ -127,12 +128,12 @@ export class Resource implements Context {
     parts.congestion = new Congestion(parts);
     parts.undos = new Undos(parts);
     parts.joining = new Joining(parts);
+    parts.settings = new Settings(parts, (next) => {
+      this.config = next;
+      parts.config = next;
+      sender.configure(sending(next));
+    });
     parts.adoption = new Adoption(parts, {
-      use: (next) => {
-        this.config = next;
-        parts.config = next;
-        sender.configure(sending(next));
-      },
       add: (v, given) => {
         const added = new Volume(this, v, devicesOf(given, v.number));
         this.volumes.push(added);
@@ -459,7 +460,9 @@ export class Resource implements Context {
       return;
     }
     const { era } = link;
-    if (!link.established || !reads.packet(p)) link.packet(socket, p);
+    // What a read is answered with is in memory that is received into again; a read of the peer waits behind its writes.
+    const waits = p.kind === 'P_DATA_REQUEST' && link.waits;
+    if (!link.established || waits || !reads.packet(p)) link.packet(socket, p);
     // What waited for this acknowledgement is judged when it has had its effect.
     if (era === link.era) two.heard(socket, p);
   }

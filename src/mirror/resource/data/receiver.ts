@@ -126,14 +126,15 @@ export class Receiver {
     this.#early = 0;
     this.#urgent = 0;
     this.#due = undefined;
-    const old = this.#epochs;
+    const dropped = this.#epochs.flatMap((e) => [...e.waiting]);
+    // All of them first: the end of one lock lets the next one run, and what is dropped must not begin.
+    for (const e of this.#epochs) e.waiting.clear();
     this.#epochs = [fresh()];
-    for (const e of old)
-      for (const w of e.waiting) {
-        w.volume.counters.ua--;
-        this.#held -= sizeOf(w.packet);
-        if (w.lock !== undefined) w.volume.locks.release(w.lock);
-      }
+    for (const w of dropped) {
+      w.volume.counters.ua--;
+      this.#held -= sizeOf(w.packet);
+      if (w.lock !== undefined) w.volume.locks.release(w.lock);
+    }
     this.#flushing = false;
     this.#gone.clear();
   }

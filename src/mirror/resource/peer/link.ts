@@ -281,7 +281,7 @@ export class Link {
         this.#step({ kind: 'told' });
         this.#connected();
       }
-      this.#p.syncs.packet(p);
+      if (!this.#p.reads.packet(p)) this.#p.syncs.packet(p);
     }
     this.#working = false;
   }

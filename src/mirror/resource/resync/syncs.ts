@@ -132,7 +132,7 @@ export class Syncs {
       return;
     }
     if (p.kind === 'P_PROTOCOL_UPDATE') {
-      this.#p.adoption.protocolUpdate(p);
+      this.#p.settings.protocolUpdate(p);
       return;
     }
     const v = this.#p.volumes.find((one) => one.number === p.volume);
@@ -212,7 +212,7 @@ export class Syncs {
         this.#onAck(v, p);
         return;
       case 'P_SYNC_PARAM89':
-        this.#p.adoption.syncParam(p);
+        this.#p.settings.syncParam(p);
         return;
       case 'P_SYNC_PARAM':
       case 'P_DELAY_PROBE':
@@ -226,7 +226,7 @@ export class Syncs {
   #ofOne(p: DrbdPacket, v: Volume | undefined): void {
     switch (p.kind) {
       case 'P_SYNC_PARAM89':
-        if (v !== undefined) this.#p.adoption.syncParam(p);
+        if (v !== undefined) this.#p.settings.syncParam(p);
         return;
       case 'P_SIZES':
         if (v !== undefined) v.peerSizes = p;
