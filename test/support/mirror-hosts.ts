@@ -126,6 +126,23 @@ ${on('ha1')}${on('ha2')}}
       return v?.connection === 'Connected' && v.disk === 'UpToDate' && v.peerDisk === 'UpToDate' && v.outOfSync === 0;
     });
   }
+  /** Both are down, and their processes have ended. */
+  async down(): Promise<void> {
+    for (const [h, p] of this.#processes) {
+      if (p.exitCode !== null || p.signalCode !== null) continue;
+      const gone = new Promise((done) => p.once('exit', done));
+      await this.order(h, { verb: 'down' });
+      p.kill('SIGTERM');
+      await gone;
+    }
+    this.#processes.clear();
+  }
+  async kill(h: HostName): Promise<void> {
+    const p = this.process(h);
+    const gone = new Promise((done) => p.once('exit', done));
+    p.kill('SIGKILL');
+    await gone;
+  }
   /** Whatever is left. */
   end(): void {
     for (const p of this.#processes.values()) p.kill('SIGKILL');

@@ -154,6 +154,12 @@ export class DrbdRig {
   }
   #forKernel = '';
   #confFor: Record<'ours' | 'kern', (volumes: number, s?: Settings) => string> = { ours: () => '', kern: () => '' };
+  /** The file of that side names so many volumes from now on, which is taken over while it runs. */
+  async adjust(host: 'ours' | 'kern', volumes: number): Promise<void> {
+    const conf = this.#confFor[host](volumes);
+    if (host === 'kern') await this.sh('cat > /etc/drbd.conf; drbdadm adjust r0', conf);
+    else await this.#takeOver(conf);
+  }
   /** The file of our side alone says something else now, and our process takes that over as it runs. Returns what was said of it. */
   adjustOurs(ours: Settings): Promise<string> {
     return this.#takeOver(this.#confFor.ours(this.#volumes, ours));

@@ -1,9 +1,11 @@
-/** The helper process of `device-main.ts`, asked and answered without waiting. */
+/** The helper processes of `device-main.ts` and `held-main.ts`, asked and answered without waiting. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { type Text, verbatim } from '../../../base/index.ts';
+import { usesOf } from './register.ts';
 
-const MAIN = join(import.meta.dirname, `device-main${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`);
+const helper = (name: string): string =>
+  join(import.meta.dirname, `${name}${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`);
 const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning'];
 
 export type LoopHelper = {
@@ -16,7 +18,7 @@ export function startLoop(
   made: (device: string) => void,
   gone: (why: Text) => void,
 ): LoopHelper {
-  const words = [...NODE_OPTIONS, MAIN, 'loop', o.file, String(o.blockSize), o.readOnly ? 'ro' : 'rw'];
+  const words = [...NODE_OPTIONS, helper('device-main'), o.file, String(o.blockSize), o.readOnly ? 'ro' : 'rw'];
   const child: ChildProcess = spawn(process.execPath, words, { stdio: ['pipe', 'pipe', 'pipe'] });
   let closing: (() => void) | undefined;
   let ended = false;
@@ -45,9 +47,9 @@ export function startLoop(
 }
 /** By whom the device is used; undefined: by nobody. */
 export function askUses(name: string, device: string, answer: (uses: Text | undefined) => void): void {
-  execFile(process.execPath, [...NODE_OPTIONS, MAIN, 'uses', name, device], (failed, out) => {
+  execFile(process.execPath, [...NODE_OPTIONS, helper('held-main'), device], (failed, out) => {
     // Whoever cannot be asked may be using it.
     if (failed) answer(verbatim(`${name}: ${failed.message.trim()}`));
-    else answer(out === '' ? undefined : (JSON.parse(out) as Text));
+    else answer(usesOf(name, device, out === 'held'));
   });
 }

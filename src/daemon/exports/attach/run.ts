@@ -1,6 +1,7 @@
 /** `holdfast attach` and `holdfast detach`. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Language, languageOf, type Text, text } from '../../../base/index.ts';
@@ -26,6 +27,7 @@ import {
 import { EXIT } from '../../command/exit-codes.ts';
 import type { Carrier, CarrierEvents } from './carrier.ts';
 import { askUses } from './device.ts';
+import { isHeldExclusively } from './exclusive.ts';
 import { fuseWay } from './fuse-way.ts';
 import { kernelWay } from './kernel-way.ts';
 import { type AttachCommand, attachHelp, detachHelp, type Folders, parseAttach, parseDetach } from './options.ts';
@@ -150,6 +152,8 @@ function live(
         case 'publish':
           publish(c.folders, c.name, { pid: process.pid, way, device: effect.device });
           process.stdout.write(`${linkOf(c.folders, c.name)} -> ${effect.device}\n`);
+          // For `detach`, which loads the same: this process may stay for months, and be killed.
+          flushCompileCache();
           break;
         case 'release':
           forget(c.folders, c.name);
@@ -202,7 +206,7 @@ export async function runDetach(argv: readonly string[]): Promise<number> {
     complain('detach', text(`${name} is not attached`, `${name} 未挂接`)[language]);
     return EXIT.notRunning;
   }
-  const uses = usesOf(name, entry.device);
+  const uses = usesOf(name, entry.device, isHeldExclusively(entry.device));
   if (uses && !force) {
     complain('detach', uses[language]);
     return EXIT.refused;

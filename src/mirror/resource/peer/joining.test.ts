@@ -219,3 +219,17 @@ test('a farewell of the peer leaves ours waiting, and it joins again when the pe
   assert.deepEqual(heard(r.packets()), ANSWERED);
   assert.deepEqual(states(r)[1], 'Connected UpToDate/UpToDate');
 });
+test('a kernel whose volume is taken out and added again has no disk at first, and tells no identifiers: it is compared with none of before', () => {
+  const r = both();
+  const primaryIs = (disk: 'UpToDate' | 'Diskless'): void =>
+    r.hear({ kind: 'P_STATE', volume: 1, state: stateOf('Connected', ['Primary', 'Secondary'], [disk, 'UpToDate']) });
+  primaryIs('UpToDate');
+  const before = r.resource.volume(1).uuids.current;
+  primaryIs('Diskless');
+  assert.notEqual(r.resource.volume(1).uuids.current, before, 'what comes now the disk that went does not have');
+  peerIs(r, 'Connected', 'Diskless');
+  r.packets();
+  peerIs(r, 'WFReportParams', 'Diskless');
+  assert.deepEqual(heard(r.packets()), ANSWERED);
+  assert.deepEqual([states(r)[1], r.resource.connection], ['Connected UpToDate/Diskless', 'Connected']);
+});

@@ -8,7 +8,7 @@
  * the answer. StandAlone is a farewell: the volume is taken out there.
  */
 import { type Text, text } from '../../../base/index.ts';
-import { DRBD_CONNECTIONS, decodeState, type StatePacket } from '../../../wire/index.ts';
+import { DRBD_CONNECTIONS, DRBD_DISKS, decodeState, type StatePacket } from '../../../wire/index.ts';
 import { volumePackets } from '../../machine/index.ts';
 import type { Parts } from '../parts.ts';
 import type { Volume } from '../volume.ts';
@@ -54,7 +54,8 @@ export class Joining {
       const { peerSizes, peerUuids } = v;
       this.#alone(v);
       v.peerSizes = peerSizes;
-      v.peerUuids = peerUuids;
+      // Without a disk, as a kernel's volume begins, it tells none: those that are known are of the volume that went.
+      if (DRBD_DISKS.indexOf('Negotiating') <= decodeState(p.state).disk) v.peerUuids = peerUuids;
     }
     if (!this.waits(v)) return false;
     const { link } = this.#p;
