@@ -23,5 +23,6 @@ const found: readonly (readonly [number, string])[] = [
   [107, 'a detach over a line that is cut unseen does not make both sides begin a generation'],
   [262, 'a disk that is being attached takes no part in a handshake'],
   [290, 'a write that a resync kept back does not go to half a copy when the source is lost'],
+  [200191, 'a disk that was refused as older than what the application has seen is refused again'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));
