@@ -1,4 +1,4 @@
-/** What every codec of the registry must hold. HOLDFAST_FUZZ sets the packets tried on each in hostile.test.ts. */
+/** What every codec of the registry must hold. HOLDFAST_FUZZ sets the packets tried on each in hostile-N.test.ts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -58,6 +58,6 @@ export async function startLoad(host: Host, o: LoadOptions): Promise<Load> {
   const words = [o.address, `${o.port}`, `${o.connections}`, `${o.pauseMs}`];
   const program = host.spawn([process.execPath, script, ...words]);
   const load = new Load(program);
-  await program.line(/^ready$/, 20_000);
+  await program.line(/^ready$/, 60_000);
   return load;
 }

@@ -57,7 +57,7 @@ exec sh -c 'sleep infinity & echo ready; wait $!' init`;
 
 async function settle(root: Program, depth: number): Promise<Namespace> {
   try {
-    await root.line(/^ready$/, 20_000);
+    await root.line(/^ready$/, 60_000);
   } catch {
     const why = root.text('stderr').trim() || root.text('stdout').trim();
     throw new LabError(

@@ -94,13 +94,13 @@ export async function startProbe(host: Host, target: ProbeTarget, o: ProbeOption
   const times = [`${o.intervalMs ?? 10}`, `${o.patienceMs ?? 200}`];
   const program = host.spawn([process.execPath, beside('probe-main'), ...words, ...times]);
   const probe = new Probe(program);
-  await program.line(/^ready$/, 20_000);
+  await program.line(/^ready$/, 60_000);
   return probe;
 }
 
 /** Makes a host say its name at a port, over UDP and HTTP, on all its addresses; resolves when it listens. */
 export async function startResponder(host: Host, port: number): Promise<Program> {
   const program = host.spawn([process.execPath, beside('responder-main'), `${port}`]);
-  await program.line(/^ready$/, 20_000);
+  await program.line(/^ready$/, 60_000);
   return program;
 }

@@ -21,6 +21,8 @@ export type SpawnOptions = {
 const KEPT_LINES = 50_000;
 /** A daemon that left may have inherited its parent's pipes: this long after the exit they are not waited for. */
 const PIPE_GRACE_MS = 100;
+/** What a busy machine may need until the wrapper has started the program. */
+const FORK_MS = 30_000;
 
 /** A program that runs inside a host (or in the fabric), seen through the `nsenter` that brought it there. */
 export class Program {
@@ -118,7 +120,7 @@ export class Program {
   }
   /** To the program itself, not to what it started. Waits for nothing: see `exited`. */
   async kill(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    for (let tries = 0; this.#running && tries < 100; tries++) {
+    for (const end = performance.now() + FORK_MS; this.#running && performance.now() < end; ) {
       const pid = this.pid();
       if (pid !== undefined) {
         signalTo(pid, signal);

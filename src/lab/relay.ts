@@ -23,7 +23,7 @@ export class Relay {
   ): Promise<Relay> {
     const program = fabric.spawn([process.execPath, main, cable, bridge, JSON.stringify(slow)], 'pipe');
     try {
-      await program.line(/^ready$/, 20_000);
+      await program.line(/^ready$/, 60_000);
     } catch {
       const why = program.text('stderr').trim();
       throw new LabError('lab-relay', text(`a slow link cannot be made: ${why}`, `无法建立慢速链路：${why}`));

@@ -23,7 +23,9 @@ export function whyNot(): string | undefined {
 }
 
 let count = 0;
-type Line = { readonly at: number; readonly text: string };
+/** An address that nobody else has. */
+const SIGN = '127.255.255.254';
+export type Line = { readonly at: number; readonly text: string };
 
 export class Bench {
   readonly name = `hfd${process.pid}-${count++}`;
@@ -60,12 +62,39 @@ export class Bench {
     const child = spawn('ip', ['netns', 'exec', this.name, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#children.push(child);
     const lines: Line[] = [];
-    for (const stream of [child.stdout, child.stderr])
+    for (const stream of [child.stdout, child.stderr]) {
+      let rest = '';
       stream.setEncoding('utf8').on('data', (chunk: string) => {
         const at = performance.now();
-        for (const text of chunk.split('\n')) if (text !== '') lines.push({ at, text });
+        const parts = (rest + chunk).split('\n');
+        rest = parts.pop() ?? '';
+        for (const text of parts) if (text !== '') lines.push({ at, text });
       });
+    }
     return { child, lines };
+  }
+  /** Changes of addresses as the kernel tells them, from when this resolves. */
+  async monitor(): Promise<() => readonly Line[]> {
+    const { lines } = this.start(['ip', 'monitor', 'address']);
+    // It does not say when it has begun to listen: it is shown a sign until it reports it.
+    await until('ip monitor listens', () => {
+      this.inside('ip', 'addr', 'add', `${SIGN}/32`, 'dev', 'lo');
+      this.inside('ip', 'addr', 'del', `${SIGN}/32`, 'dev', 'lo');
+      return lines.some((l) => l.text.includes(SIGN));
+    });
+    return () => lines.filter((l) => !l.text.includes(SIGN));
+  }
+  /** Adverts on the far end of the wire, from when this resolves; `at` is when they passed, not when tcpdump came to tell. */
+  async capture(): Promise<() => readonly Line[]> {
+    const { lines } = this.start(['tcpdump', '-l', '-n', '-tt', '--immediate-mode', '-i', 'wire', 'vrrp']);
+    await until('tcpdump listens', () => lines.some((l) => l.text.includes('listening')));
+    // The kernel stamps packets by the wall clock.
+    const offset = Date.now() - performance.now();
+    return () =>
+      lines.flatMap(({ text }) => {
+        const stamp = /^\d+\.\d+(?= )/.exec(text)?.[0];
+        return stamp === undefined ? [] : [{ at: Number(stamp) * 1000 - offset, text }];
+      });
   }
   /** In the foreground, logging in English. */
   daemon(file: string, ...more: string[]): { readonly child: ChildProcess; readonly lines: Line[] } {
@@ -83,6 +112,10 @@ export class Bench {
   }
   get beatPid(): number {
     return Number(readFileSync(this.pidFile.replace('.pid', '_vrrp.pid'), 'utf8'));
+  }
+  /** Of all processes in the namespace. */
+  get pids(): readonly number[] {
+    return this.ip('netns', 'pids', this.name).split('\n').filter(Boolean).map(Number);
   }
   command(...argv: string[]): { readonly status: number; readonly output: string } {
     try {
@@ -104,8 +137,11 @@ export class Bench {
       await Promise.race([ended, sleep(3000, undefined, { ref: false })]);
       child.kill('SIGKILL');
     }
-    for (const pid of this.ip('netns', 'pids', this.name).split('\n').filter(Boolean))
-      process.kill(Number(pid), 'SIGKILL');
+    await until('nothing runs in the namespace any more', () => {
+      const left = this.pids;
+      for (const pid of left) kill(pid, 'SIGKILL');
+      return left.length === 0;
+    });
     this.ip('netns', 'del', this.name);
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -119,8 +155,18 @@ export async function until(what: string, so: () => boolean, limit = 60_000): Pr
     await sleep(50);
   }
 }
+/** The exit status of a program, when all that it said has been read. */
 export const exitOf = (child: ChildProcess): Promise<number | null> =>
   new Promise((done) => {
-    if (child.exitCode !== null) done(child.exitCode);
-    else child.on('exit', (code) => done(code));
+    const ended = child.exitCode !== null || child.signalCode !== null;
+    if (ended && [child.stdout, child.stderr].every((s) => s === null || s.closed)) done(child.exitCode);
+    else child.on('close', (code) => done(code));
   });
+/** A signal to a process that may have ended by itself meanwhile. */
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'ESRCH') throw e;
+  }
+}

@@ -11,7 +11,7 @@ const holdfast = resolve(import.meta.dirname, '../../bin/holdfast');
 const [VIP, A, B] = ['192.168.1.5', '127.0.0.11', '127.0.0.12'];
 
 const file = (servers: readonly string[]): string => `
-checktimeout = 2
+checktimeout = 20
 checkinterval = 1
 autoreload = yes
 virtual = ${VIP}:80

@@ -127,8 +127,7 @@ test('the socket is its owner’s alone, a dead one is replaced, and a living on
     ExportProcess.start(t, () => [`x=${s.disk}`, '--socket', path]),
     /EADDRINUSE/,
   );
-  s.signal('SIGKILL');
-  await new Promise((r) => setTimeout(r, 100));
+  await s.stop('SIGKILL');
   assert.ok(statSync(path).isSocket(), 'it was left behind');
   const next = await ExportProcess.start(t, () => [`x=${s.disk}`, '--socket', path]);
   assert.equal((await program('nbdinfo', ['--size', next.uri])).code, 0);

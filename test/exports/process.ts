@@ -16,7 +16,7 @@ export type Ran = { readonly code: number; readonly out: string; readonly err: s
 /** Another program, to its end. A non-zero status is an answer, not an exception. */
 export async function program(name: string, argv: readonly string[]): Promise<Ran> {
   try {
-    const { stdout, stderr } = await run(name, [...argv], { timeout: 60_000 });
+    const { stdout, stderr } = await run(name, [...argv], { timeout: 200_000 });
     return { code: 0, out: stdout, err: stderr };
   } catch (e) {
     const failed = e as { code?: unknown; stdout?: string; stderr?: string };
@@ -75,14 +75,14 @@ export class ExportProcess {
   signal(s: NodeJS.Signals): void {
     this.#child.kill(s);
   }
-  /** Its exit status, after SIGTERM. */
-  async stop(): Promise<number | null> {
+  /** Its exit status, after SIGTERM or what is said. */
+  async stop(s: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const gone = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
+    this.#child.kill(s);
     return (await gone)[0] as number | null;
   }
   async logged(what: RegExp): Promise<void> {
-    for (let i = 0; i < 500; i++) {
+    for (let i = 0; i < 6000; i++) {
       if (this.log.some((l) => what.test(l))) return;
       await new Promise((r) => setTimeout(r, 10));
     }

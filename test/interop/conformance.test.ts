@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { daemonProcesses } from './processes.ts';
 import { CLIENT, Rig, type RigOptions } from './rig.ts';
 
+/** Longer than anything here takes on a busy machine. Milliseconds. */
+const PATIENCE = 60_000;
+
 async function start(t: TestContext, o: RigOptions): Promise<Rig> {
   const rig = await Rig.start({ detail: true, ...o });
   t.after(() => rig.stop());
@@ -21,7 +24,7 @@ const said = (rig: Rig, host: string): string =>
     .lines.map((l) => l.text)
     .join('\n');
 /** Looks again until it holds; the last look is the failure. */
-async function eventually(look: () => Promise<void> | void, withinMs = 6000): Promise<void> {
+async function eventually(look: () => Promise<void> | void, withinMs = PATIENCE): Promise<void> {
   for (const end = Date.now() + withinMs; ; await sleep(50))
     try {
       return await look();
@@ -53,25 +56,25 @@ describe('conformance', { concurrency: 3 }, () => {
     await sh(rig, 'r1', 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter');
     const before = await sh(rig, 'r1', settings);
     rig.startDaemon('r2');
-    await rig.holder('10.9.0.50', 'r2', 8000);
+    await rig.holder('10.9.0.50', 'r2', PATIENCE);
     rig.startDaemon('r1');
-    await rig.holder('10.9.0.50', 'r1', 8000);
-    await rig.holder('fd00:9::52', 'r1', 8000);
+    await rig.holder('10.9.0.50', 'r1', PATIENCE);
+    await rig.holder('fd00:9::52', 'r1', PATIENCE);
     // Whoever hears nothing would take over by silence. The news comes behind the address.
     for (const name of ['VI_4', 'VI_6'])
       await eventually(() =>
         assert.match(said(rig, 'r1'), new RegExp(`${name}: BACKUP -> MASTER: the master .* is below our 150`)),
       );
-    const seen = await sh(rig, CLIENT, `timeout 5 tcpdump -l -eni eth0 -c 8 'ip proto 112 or ip6 proto 112' 2>&1`);
+    const seen = await sh(rig, CLIENT, `timeout 25 tcpdump -l -eni eth0 -c 8 'ip proto 112 or ip6 proto 112' 2>&1`);
     assert.match(seen, / 00:00:5e:00:01:33 > 01:00:5e:00:00:12,/);
     assert.match(seen, / 00:00:5e:00:02:34 > 33:33:00:00:00:12,/);
     assert.doesNotMatch(seen, / 02:4c:\S+ > (01:00:5e|33:33)/);
 
     await sh(rig, 'r1', 'ip link delete vrrp.51');
     await eventually(async () => assert.match(await sh(rig, 'r1', 'ip address show dev vrrp.51'), /10\.9\.0\.50/));
-    await rig.holder('10.9.0.50', 'r1', 8000);
+    await rig.holder('10.9.0.50', 'r1', PATIENCE);
     await rig.stopDaemon('r1');
-    await rig.holder('10.9.0.50', 'r2', 3000);
+    await rig.holder('10.9.0.50', 'r2', PATIENCE);
     assert.equal(await sh(rig, 'r1', settings), before, 'settings are put back');
     await eventually(async () => assert.equal(await sh(rig, 'r1', 'nft list tables; ip -br link | grep vrrp'), ''));
   });
@@ -83,7 +86,7 @@ describe('conformance', { concurrency: 3 }, () => {
     await eventually(async () =>
       assert.match(await sh(rig, 'r1', 'nft list ruleset'), /"vrrp\.51" ip protocol igmp drop/),
     );
-    await rig.holder('10.9.0.50', 'r1', 8000);
+    await rig.holder('10.9.0.50', 'r1', PATIENCE);
     await sleep(1500); // what was sent before the filter stood is over
     const others = `'ether src 00:00:5e:00:01:33 and not ip proto 112 and not arp'`;
     const [leaks] = await Promise.all([
@@ -91,7 +94,7 @@ describe('conformance', { concurrency: 3 }, () => {
       sh(rig, 'r1', 'sleep 0.5; ip link delete vrrp.51'),
     ]);
     assert.equal(leaks.trim(), '');
-    await rig.holder('10.9.0.50', 'r1', 8000);
+    await rig.holder('10.9.0.50', 'r1', PATIENCE);
   });
 
   test('a filter that a killed daemon left is gone with the next start', async (t) => {
@@ -206,16 +209,16 @@ ${instance(
       const rig = await start(t, { routers: { r1: { software, conf } }, links: 2 });
       const all = ['10.9.0.51', '10.9.0.52', '10.9.0.53', '10.10.0.51', '10.10.0.53'];
       rig.startDaemon('r1');
-      for (const a of all) await rig.holder(a, 'r1', 8000);
+      for (const a of all) await rig.holder(a, 'r1', PATIENCE);
       await sh(rig, 'r1', 'ip link set eth1 down');
       await rig.until(
         () => !rig.addresses.holders('10.9.0.51').length && !rig.addresses.holders('10.9.0.52').length,
-        3000,
-        () => 'faults',
+        PATIENCE,
+        () => 'the loss of eth1 should be a fault of VI_A and VI_B',
       );
       assert.deepEqual(rig.addresses.holders('10.9.0.53'), ['r1']);
       await sh(rig, 'r1', 'ip link set eth1 up');
-      for (const a of all) await rig.holder(a, 'r1', 8000);
+      for (const a of all) await rig.holder(a, 'r1', PATIENCE);
       await eventually(async () =>
         assert.match(await sh(rig, 'r1', 'ip route'), /203\.0\.113\.0\/24 via 10\.10\.0\.9 dev eth1/),
       );
@@ -255,7 +258,7 @@ ${instance(
     rig.startDaemon('r1');
     const lines = (): string[] =>
       said(rig, 'r1').match(/machine with hardware address \S+ also answers for \S+/g) ?? [];
-    await eventually(() => assert.equal(lines().length, 2, said(rig, 'r1')), 15_000);
+    await eventually(() => assert.equal(lines().length, 2, said(rig, 'r1')));
     await sleep(1000);
     assert.deepEqual(
       lines()

@@ -1,8 +1,10 @@
 /** What passes on a cable, as tcpdump reads it: another decoder than the product's own judges what the product sends. */
-import type { Microseconds } from '../../src/base/index.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Microseconds, us } from '../../src/base/index.ts';
 import { type Host, now, type Program } from '../../src/lab/index.ts';
 
 export type Advert = {
+  /** When it passed, not when tcpdump came to tell of it. */
   readonly at: Microseconds;
   readonly source: string;
   readonly destination: string;
@@ -31,12 +33,18 @@ export class Packets {
 
   private constructor(tcpdump: Program) {
     this.#tcpdump = tcpdump;
+    // The kernel stamps packets by the wall clock.
+    const offset = Date.now() * 1000 - now();
+    let at = now();
     tcpdump.onLine((l) => {
+      const stamp = /^\d+\.\d+(?= )/.exec(l.text)?.[0];
+      // With -v, an IPv4 packet's contents stand in a second line, without a stamp.
+      if (stamp !== undefined) at = us(Math.round(Number(stamp) * 1e6) - offset);
       const advert = ADVERT.exec(l.text);
       if (advert) {
         const [, source = '', destination = '', version, vrid, priority, , list = ''] = advert;
         this.adverts.push({
-          at: l.at,
+          at,
           source,
           destination,
           version: Number(version),
@@ -51,7 +59,7 @@ export class Packets {
         ARP.exec(l.text)
           ?.slice(1)
           .find((a) => a !== undefined) ?? NEIGHBOUR.exec(l.text)?.[1];
-      if (address) this.announcements.push({ at: l.at, address });
+      if (address) this.announcements.push({ at, address });
     });
   }
 
@@ -66,6 +74,12 @@ export class Packets {
   async stop(): Promise<void> {
     await this.#tcpdump.kill('SIGINT');
     await this.#tcpdump.exited;
+  }
+
+  /** Resolves when it holds; rejects with what was expected after a minute. */
+  async until(holds: () => boolean, expected: string): Promise<void> {
+    for (const end = now() + 60_000_000; !holds(); await sleep(20))
+      if (now() > end) throw new Error(`not seen within a minute: ${expected}`);
   }
 
   /** Adverts of one router since a moment. */

@@ -62,9 +62,9 @@ export class Pair {
   get interval(): number {
     return this.advertInt * 1000;
   }
-  /** Longer than any takeover may last, start of the program included. Milliseconds. */
+  /** Longer than any takeover may last, start of the program on a busy machine included. Milliseconds. */
   get takeoverMs(): number {
-    return 5 * this.interval + 5000;
+    return 5 * this.interval + 60_000;
   }
 
   /** The master alone holds the address, both programs run, and the client has been answered by the master for a while. */

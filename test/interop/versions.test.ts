@@ -53,7 +53,7 @@ describe('one virtual router of Holdfast and keepalived', { concurrency: 4 }, ()
     for (const role of roles)
       test(
         `${name}: ${role.master} is master, ${role.backup} takes over and gives back`,
-        { timeout: 90_000, skip: withoutTcpdump },
+        { skip: withoutTcpdump },
         (t: TestContext) => exchange(t, role, e),
       );
 });

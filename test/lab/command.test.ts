@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withoutTcpdump } from '../support/tcpdump.ts';
 
 const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
@@ -36,7 +37,7 @@ test('up, list, run, shell, cut, power-cut, power-on, capture and down, from ano
   const folder = mkdtempSync(join(tmpdir(), 'lab-command-'));
   const env = { ...process.env, XDG_RUNTIME_DIR: folder, LC_ALL: 'C', HOLDFAST_LANG: '' };
   const lab = (...argv: string[]) =>
-    spawnSync(process.execPath, [script, ...argv], { encoding: 'utf8', env, input: '', timeout: 20_000 });
+    spawnSync(process.execPath, [script, ...argv], { encoding: 'utf8', env, input: '', timeout: 120_000 });
   const file = join(folder, 'x.lab.json');
   writeFileSync(file, JSON.stringify(definition));
 
@@ -63,7 +64,7 @@ test('up, list, run, shell, cut, power-cut, power-on, capture and down, from ano
       env,
       input: 'tty && hostname -s; exit 5\n',
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 120_000,
     });
     assert.match(shell.stdout, /\/dev\/pts\/\d+\r\nb\r\n/);
     assert.equal(shell.status, 5);
@@ -83,6 +84,8 @@ test('up, list, run, shell, cut, power-cut, power-on, capture and down, from ano
       const captured = new Promise((done) => capture.once('exit', done));
       await Promise.race([captured, new Promise((done) => capture.stdout?.once('data', done))]);
       lab('run', 'a', 'bash', '-c', 'echo seen > /dev/udp/10.0.0.2/7777');
+      // tcpdump drops at its end what it has not read yet.
+      for (let i = 0; i < 600 && !/seen\n/.test(readFileSync(pcap, 'latin1')); i++) await sleep(100);
       capture.kill('SIGINT');
       await captured;
       assert.match(readFileSync(pcap, 'latin1'), /seen\n/);

@@ -20,7 +20,7 @@ const running = (pid: number | undefined): boolean => {
   }
 };
 const gone = async (pid: number): Promise<boolean> => {
-  for (let i = 0; i < 100 && running(pid); i++) await sleep(50);
+  for (let i = 0; i < 1200 && running(pid); i++) await sleep(50);
   return !running(pid);
 };
 
@@ -97,7 +97,7 @@ describe('two guests on a switch', { skip }, () => {
       "require('net').createServer((s) => s.end('hello')).listen(80, () => console.log('ready'))",
     ]);
     await server.line(/^ready$/);
-    const ask = `require('net').connect(80, '10.7.0.2').setTimeout(2000, () => process.exit(9)).on('data', (b) => console.log(String(b)))`;
+    const ask = `require('net').connect(80, '10.7.0.2').setTimeout(5000, () => process.exit(9)).on('data', (b) => console.log(String(b)))`;
     assert.equal((await vmA().run([process.execPath, '-e', ask])).stdout, 'hello\n');
     const plug = vmB().plugs[0] ?? assert.fail('no plug');
     plug.cut = true;
@@ -160,7 +160,7 @@ test('nothing is left of a guest whose controller was killed', { skip }, async (
       .map(Number);
   const isQemu = (pid: number): boolean => readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('qemu');
   let qemu: number | undefined;
-  for (let i = 0; i < 400 && qemu === undefined; i++) {
+  for (let i = 0; i < 2400 && qemu === undefined; i++) {
     await sleep(50);
     qemu = children().find(isQemu);
   }

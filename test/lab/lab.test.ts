@@ -7,7 +7,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../src/host/linux/index.ts';
-import { type Host, Lab, LabError, now, type Probe, startProbe, startResponder } from '../../src/lab/index.ts';
+import {
+  type Host,
+  Lab,
+  type LabDefinition,
+  LabError,
+  now,
+  type Probe,
+  startProbe,
+  startResponder,
+} from '../../src/lab/index.ts';
 import { withoutTcpdump } from '../support/tcpdump.ts';
 
 const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
@@ -20,15 +29,28 @@ const three = { switches: ['lan'], hosts: { d1: onLan(10), d2: onLan(11), client
 const PORT = 9000;
 const address = { d1: '192.168.1.10', d2: '192.168.1.11', client: '192.168.1.20' } as const;
 
+/** Longer than anything here takes on a busy machine, whose end is waited for. Milliseconds. */
+const PATIENCE = 60_000;
 /** Asks `to` over UDP every 5 ms from `from`, and waits for the first answer. */
 async function watch(lab: Lab, from: string, to: keyof typeof address): Promise<Probe> {
   const target = { udp: { address: address[to], port: PORT } };
-  const probe = await startProbe(lab.host(from), target, { intervalMs: 5 });
-  assert.equal((await probe.answered())?.by, to);
+  const probe = await startProbe(lab.host(from), target, { intervalMs: 5, patienceMs: 2000 });
+  assert.equal((await probe.answered({ timeoutMs: PATIENCE }))?.by, to);
   return probe;
 }
-/** Whether anything asked for from now on is answered within half a second. */
-const reaches = async (p: Probe): Promise<boolean> => (await p.answered({ timeoutMs: 500 })) !== undefined;
+/** Something that is asked for from now on is answered. */
+const reaches = async (p: Probe): Promise<void> =>
+  assert.ok(await p.answered({ timeoutMs: PATIENCE }), `no answer within ${PATIENCE} ms`);
+/** Nothing that is asked for from now on is answered within half a second. */
+const reachesNothing = async (p: Probe): Promise<void> =>
+  assert.equal(await p.answered({ timeoutMs: 500 }), undefined, 'nothing should be answered');
+async function until(what: string, so: () => Promise<boolean> | boolean): Promise<void> {
+  const end = now() + PATIENCE * 1000;
+  while (!(await so())) {
+    if (now() > end) throw new Error(`waited ${PATIENCE} ms in vain: ${what}`);
+    await sleep(20);
+  }
+}
 
 const pidNamespace = (pid: string | number): string | undefined => {
   try {
@@ -62,7 +84,7 @@ test('hosts reach each other by name, over both families, with their own hostnam
   await startResponder(d1, PORT);
   for (const url of ['http://d1:9000/', 'http://[2001:db8::10]:9000/']) {
     const probe = await startProbe(client, { http: url });
-    assert.equal((await probe.answered())?.by, 'director-1.example', url);
+    assert.equal((await probe.answered({ timeoutMs: PATIENCE }))?.by, 'director-1.example', url);
     await probe.stop();
   }
   assert.equal((await d1.run(['cat', '/etc/keepalived/keepalived.conf'])).stdout, 'one\n');
@@ -86,12 +108,14 @@ test('a result tells code, signal, both streams, and that the time was over', { 
   assert.ok([126, 127].includes((await one.run(['no-such-program'])).code ?? 0));
   // A daemon that keeps its parent's pipes open must not hold the result back.
   const started = performance.now();
-  assert.equal((await one.run(['sh', '-c', 'sleep 60 & echo up'])).stdout, 'up\n');
-  assert.ok(performance.now() - started < 5000);
+  assert.equal((await one.run(['sh', '-c', 'sleep 600 & echo up'])).stdout, 'up\n');
+  assert.ok(performance.now() - started < 25_000, `${performance.now() - started} ms`);
   // Orphans are reaped by the host's init.
   await one.run(['sh', '-c', '(sleep 0.05 &)']);
-  await sleep(300);
-  assert.doesNotMatch((await one.run(['ps', '-eo', 'stat='])).stdout, /^Z/m);
+  await until('no orphan is left', async () => {
+    const { stdout } = await one.run(['ps', '-eo', 'stat=,args=']);
+    return !/sleep 0\.05|^Z/m.test(stdout);
+  });
 });
 
 test('multicast reaches every host on the switch', { skip }, async () => {
@@ -136,9 +160,9 @@ test('a power cut silences the host at once, leaves nothing of it, and power on 
   await d1.powerOn();
   assert.equal(d1.read('/etc/written'), undefined);
   assert.equal(d1.read('/run/x.pid'), undefined);
-  assert.equal(await reaches(probe), false, 'nothing runs in a fresh host');
+  await reachesNothing(probe);
   await startResponder(d1, PORT);
-  assert.equal(await reaches(probe), true);
+  await reaches(probe);
 });
 
 test('a link cut in one direction lets the other direction through, and healing brings it back', {
@@ -153,20 +177,19 @@ test('a link cut in one direction lets the other direction through, and healing 
     Number((await lab.host('d1').run(['cat', '/sys/class/net/ens33/statistics/rx_packets'])).stdout);
 
   await link.cut({ direction: 'out' });
-  assert.equal(await reaches(probe), false);
+  await reachesNothing(probe);
   const before = await received();
-  await sleep(200);
-  assert.ok((await received()) > before + 10, 'questions still arrive');
+  await until('questions still arrive', async () => (await received()) > before + 10);
   await link.heal();
-  assert.equal(await reaches(probe), true);
+  await reaches(probe);
 
   await link.cut({ direction: 'in' });
-  assert.equal(await reaches(probe), false);
+  await reachesNothing(probe);
   const still = await received();
   await sleep(200);
   assert.ok((await received()) <= still + 2, 'questions no longer arrive');
   await link.heal();
-  assert.equal(await reaches(probe), true);
+  await reaches(probe);
 });
 
 test('a slow link delays by what was asked, in the direction that was asked, and TCP passes it whole', {
@@ -176,20 +199,22 @@ test('a slow link delays by what was asked, in the direction that was asked, and
   await startResponder(lab.host('d1'), PORT);
   const probe = await watch(lab, 'client', 'd1');
   const link = lab.link('d1', 'ens33');
-  /** The quickest of the answers to what is asked in the next half second, in milliseconds. */
+  /** The quickest of a hundred answers to what is asked from now on, in milliseconds: a busy machine delays others more. */
   const quickest = async (): Promise<number> => {
     const from = now();
-    await sleep(700);
-    const good = probe.answers.filter((a) => a.error === undefined && a.askedAt >= from);
-    return Math.min(...good.map((a) => a.at - a.askedAt)) / 1000;
+    const good = () => probe.answers.filter((a) => a.error === undefined && a.askedAt >= from);
+    await until('a hundred answers', () => good().length >= 100);
+    return Math.min(...good().map((a) => a.at - a.askedAt)) / 1000;
   };
+  /** What the way takes without the delay, on this machine as it is now. */
+  const bare = await quickest();
   await link.slow({ delayMs: 60 });
   const both = await quickest();
-  assert.ok(both >= 120 && both < 180, `${both} ms`);
+  assert.ok(both >= 120 && both < 180 + 5 * bare, `${both} ms, without delay ${bare} ms`);
   await link.heal();
   await link.slow({ delayMs: 60, direction: 'out' });
   const one = await quickest();
-  assert.ok(one >= 60 && one < 110, `${one} ms`);
+  assert.ok(one >= 60 && one < 110 + 5 * bare, `${one} ms, without delay ${bare} ms`);
 
   await link.slow({ delayMs: 1 });
   const size = 3_000_000;
@@ -198,14 +223,17 @@ test('a slow link delays by what was asked, in the direction that was asked, and
     .host('d1')
     .spawn([process.execPath, '-e', serve])
     .line(/^ready$/);
-  const read = await lab.host('client').run(['bash', '-c', 'cat < /dev/tcp/192.168.1.10/9001 | wc -c']);
+  const read = await lab.host('client').run(['bash', '-c', 'cat < /dev/tcp/192.168.1.10/9001 | wc -c'], {
+    timeout: PATIENCE,
+  });
   assert.equal(Number(read.stdout), size);
 
   await link.heal();
   await link.slow({ loss: 1, direction: 'in' });
-  assert.equal(await reaches(probe), false);
+  await reachesNothing(probe);
   await lab.heal();
-  assert.ok((await quickest()) < 20);
+  const healed = await quickest();
+  assert.ok(healed < 20 + 5 * bare, `${healed} ms, before ${bare} ms`);
   await assert.rejects(() => link.slow({ loss: 2 }), LabError);
 });
 
@@ -233,11 +261,14 @@ test('a partition separates groups and nobody else', { skip }, async () => {
   const toD1 = await watch(lab, 'client', 'd1');
   const toD2 = await watch(lab, 'client', 'd2');
   await lab.partition([['d1'], ['d2', 'client']]);
-  assert.deepEqual([await reaches(toD1), await reaches(toD2)], [false, true]);
+  await reachesNothing(toD1);
+  await reaches(toD2);
   await lab.partition([['d2']]);
-  assert.deepEqual([await reaches(toD1), await reaches(toD2)], [true, false]);
+  await reaches(toD1);
+  await reachesNothing(toD2);
   await lab.heal();
-  assert.deepEqual([await reaches(toD1), await reaches(toD2)], [true, true]);
+  await reaches(toD1);
+  await reaches(toD2);
   await assert.rejects(() => lab.partition([['nobody']]), LabError);
 });
 
@@ -259,7 +290,7 @@ test('in a partition, a virtual MAC that both halves announce draws no traffic a
     .host('d1')
     .spawn(['sh', '-c', 'while :; do echo x | bash -c "cat > /dev/udp/192.168.1.200/9" ; sleep 0.05; done']);
   const probe = await startProbe(lab.host('client'), { udp: { address: '192.168.1.99', port: PORT } });
-  assert.equal((await probe.answered())?.by, 'd2');
+  assert.equal((await probe.answered({ timeoutMs: PATIENCE }))?.by, 'd2');
   await sleep(300);
   assert.deepEqual([...new Set(probe.answers.map((a) => a.by))].filter(Boolean), ['d2']);
 });
@@ -268,12 +299,13 @@ test('a paused host does nothing until it is resumed', { skip }, async () => {
   await using lab = await Lab.start(three);
   await startResponder(lab.host('d1'), PORT);
   const probe = await watch(lab, 'client', 'd1');
-  const sleeper = lab.host('d1').spawn(['sh', '-c', 'sleep 0.3; exit 7']);
+  const sleeper = lab.host('d1').spawn(['sh', '-c', 'while [ ! -e /run/go ]; do sleep 0.05; done; exit 7']);
   await lab.host('d1').pause();
-  assert.equal(await reaches(probe), false);
+  lab.host('d1').write('/run/go', '');
+  await reachesNothing(probe);
   assert.equal(sleeper.running, true);
   await lab.host('d1').resume();
-  assert.equal(await reaches(probe), true);
+  await reaches(probe);
   assert.equal((await sleeper.exited).code, 7);
   await lab.host('d1').pause();
   await lab.host('d1').powerCut(); // a stopped host can lose its power too
@@ -289,9 +321,8 @@ test('a capture holds what passed, and what a cut then swallowed', { skip: skip 
     await say('before');
     await lab.link('d1', 'ens33').cut({ direction: 'out' });
     await say('swallowed');
+    await until('both are in the capture', () => /before\n[\s\S]*swallowed\n/.test(readFileSync(file, 'latin1')));
     await capture.stop();
-    const bytes = readFileSync(file, 'latin1');
-    assert.match(bytes, /before\n[\s\S]*swallowed\n/);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -302,20 +333,30 @@ test('two labs with the same names run beside each other and do not meet', { ski
   await using b = await Lab.start(three);
   await startResponder(a.host('d1'), PORT);
   const probe = await startProbe(b.host('client'), { udp: { address: address.d1, port: PORT } });
-  assert.equal(await reaches(probe), false);
-  assert.equal(await reaches(await watch(a, 'client', 'd1')), true);
+  await reachesNothing(probe);
+  await reaches(await watch(a, 'client', 'd1'));
 });
 
-test('five hosts are up within 1.5 s', { skip }, async (t) => {
-  const times: number[] = [];
-  for (let i = 0; i < 3; i++) {
+test('five hosts start beside each other: sooner than one host after the other', { skip }, async (t) => {
+  const five = { ...three.hosts, r1: onLan(12), r2: onLan(13) };
+  /** Milliseconds until they are up. */
+  const start = async (hosts: LabDefinition['hosts']): Promise<number> => {
     const from = now();
-    const five = { ...three.hosts, r1: onLan(12), r2: onLan(13) };
-    await using _ = await Lab.start({ switches: ['lan'], hosts: five });
-    times.push((now() - from) / 1000);
+    await using _ = await Lab.start({ switches: ['lan'], hosts });
+    return (now() - from) / 1000;
+  };
+  const times: { readonly together: number; readonly apart: number }[] = [];
+  // The quickest of each: what a busy machine adds is not the lab's.
+  for (let i = 0; i < 4; i++) {
+    const together = await start(five);
+    let apart = 0;
+    for (const [name, host] of Object.entries(five)) apart += await start({ [name]: host });
+    times.push({ together, apart });
   }
-  t.diagnostic(`start of five hosts: ${times.map((x) => x.toFixed(0)).join(', ')} ms`);
-  assert.ok(Math.min(...times) < 1500);
+  const best = (of: 'together' | 'apart'): number => Math.min(...times.map((x) => x[of]));
+  const words = times.map((x) => `${x.together.toFixed()} ms, one by one ${x.apart.toFixed()} ms`).join('; ');
+  t.diagnostic(`start of five hosts: ${words}`);
+  assert.ok(best('together') < best('apart'), words);
 });
 
 test('when the controller is killed, nothing is left: no process, no namespace, no mount, no link', {
@@ -352,10 +393,14 @@ test('when the controller is killed, nothing is left: no process, no namespace, 
     assert.ok(all.length >= 12);
     const left = (): string[] => all.filter((pid) => !['Z', undefined].includes(status(pid, 'State')?.[0]));
     controller.kill('SIGKILL');
-    const deadline = now() + 2_000_000;
+    const deadline = now() + PATIENCE * 1000;
     while (left().length + processesIn(spaces).length > 0 && now() < deadline) await sleep(20);
     const still = [...left(), ...processesIn(spaces)];
-    assert.deepEqual(still, [], still.map((pid) => readFileSync(`/proc/${pid}/status`, 'utf8')).join('\n'));
+    assert.deepEqual(
+      still,
+      [],
+      still.map((pid) => `${pid}: ${status(pid, 'Name')}, ${status(pid, 'State')}`).join('\n'),
+    );
   } finally {
     controller.kill('SIGKILL');
   }

@@ -173,11 +173,15 @@ inNamespace(import.meta.filename, () => {
       said += d;
     });
     try {
-      // It says nothing when it is ready: it is when it tells of a change.
+      // It says nothing when it is ready: it is when it tells of a change, and has told of all when it tells of the last.
       for (let i = 0; said === ''; i = (i + 1) % 2) {
         sh('ip', 'link', 'set', 'v1', 'txqueuelen', `${1000 + i}`);
         await sleep(50);
       }
+      sh('ip', 'link', 'add', 'last0', 'type', 'veth', 'peer', 'name', 'last1');
+      sh('ip', 'link', 'delete', 'last0');
+      const gone = (name: string): boolean => new RegExp(`^Deleted \\d+: ${name}\\b.*\\n.*\\n`, 'm').test(said);
+      while (!gone('last0') || !gone('last1')) await sleep(10);
       said = '';
       const second = open();
       const seen: NetChange[] = [];

@@ -15,7 +15,7 @@ const skip =
     ? false
     : 'needs root or user namespaces';
 
-test('the package, installed, checks a configuration and holds its address', { skip, timeout: 120_000 }, async (t) => {
+test('the package, installed, checks a configuration and holds its address', { skip }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-package-'));
   t.after(() => rmSync(folder, { recursive: true }));
   execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: root, stdio: 'pipe' });
@@ -49,7 +49,7 @@ test('the package, installed, checks a configuration and holds its address', { s
   const daemon = host.spawn([holdfast, 'keepalived', '-n', '-l', '-f', '/etc/keepalived/keepalived.conf']);
   const holds = async (): Promise<boolean> =>
     (await host.run(['ip', '-o', 'address', 'show', 'dev', 'ens33'])).stdout.includes('192.168.1.99/24');
-  for (let i = 0; i < 100 && daemon.running && !(await holds()); i++) await sleep(200);
+  for (let i = 0; i < 500 && daemon.running && !(await holds()); i++) await sleep(200);
   assert.ok(await holds(), daemon.text('stderr') + daemon.text('stdout'));
   await daemon.kill('SIGTERM');
   assert.deepEqual(await daemon.exited, { code: 0, signal: undefined });

@@ -4,20 +4,22 @@ import { test } from 'node:test';
 import type { BpfPlaneOptions } from '../../src/director/planes/bpf/index.ts';
 import type { Wanted } from '../../src/director/types.ts';
 import { startResponder } from '../../src/lab/index.ts';
-import { BpfRig, PORT, run, type ServerSpec, service, TALK, Talks, tally, VIP4, VIP6, wanted } from './bpf-rig.ts';
+import {
+  BpfRig,
+  everything,
+  PORT,
+  run,
+  type ServerSpec,
+  service,
+  TALK,
+  Talks,
+  tally,
+  three,
+  VIP4,
+  VIP6,
+  wanted,
+} from './bpf-rig.ts';
 
-type Said = Awaited<ReturnType<Talks['now']>>;
-const three: readonly ServerSpec[] = [{ n: 1 }, { n: 2 }, { n: 3 }];
-const everything = (servers = three): Wanted =>
-  wanted(
-    ...[VIP4, VIP6].flatMap((vip) =>
-      [
-        ['tcp', PORT],
-        ['udp', PORT],
-        ['tcp', TALK],
-      ].map(([protocol, port]) => service({ vip, protocol: protocol as 'tcp', port: port as number, servers })),
-    ),
-  );
 /** Each question by a socket of its own, all open until the last answer: no two of them may have the same port. */
 const UDP_ASK = `
   const [address, port, n] = process.argv.slice(1);
@@ -29,11 +31,12 @@ const UDP_ASK = `
     s.send('q', port, address);
   };
   ask(Number(n));
-  setTimeout(() => process.exit(1), 10000);
+  setTimeout(() => process.exit(1), 60000);
 `;
 async function askUdp(rig: BpfRig, address: string, n: number): Promise<string[]> {
   const argv = [process.execPath, '-e', UDP_ASK, address, String(PORT), String(n)];
-  const done = await rig.host('client').run(argv, { timeout: 20_000 });
+  const done = await rig.host('client').run(argv, { timeout: 90_000 });
+  assert.equal(done.code, 0, `not all of ${n} were answered: ${done.stdout}${done.stderr}`);
   return done.stdout.trim().split('\n');
 }
 
@@ -54,7 +57,7 @@ for (const [title, options, prepare] of [
     for (const vip of [VIP4, VIP6]) {
       const by = tally(await rig.ask(60, vip));
       assert.deepEqual(Object.keys(by).sort(), ['s1', 's2', 's3'], JSON.stringify(by));
-      const udp = tally(await askUdp(rig, vip, 40));
+      const udp = tally(await askUdp(rig, vip, 60));
       assert.deepEqual(Object.keys(udp).sort(), ['s1', 's2', 's3'], JSON.stringify(udp));
     }
     const [tcp, udp] = await plane.counters();
@@ -62,7 +65,7 @@ for (const [title, options, prepare] of [
       (of?.servers ?? []).reduce((n, s) => n + s[what], 0);
     assert.equal(total(tcp, 'connections'), 60);
     assert.equal(total(tcp, 'active'), 0);
-    assert.equal(total(udp, 'connections'), 40);
+    assert.equal(total(udp, 'connections'), 60);
   });
 
 test('native XDP on veth is refused with its reason, and tc carries what it would have carried', async () => {
@@ -73,11 +76,11 @@ test('native XDP on veth is refused with its reason, and tc carries what it woul
     done.outcomes.map((o) => o.result),
     [{ ok: true, value: 'changed' }],
   );
-  await plane.program.line(/no native XDP on eth0: a veth sends by it only while its other end/, 10_000);
+  await plane.program.line(/no native XDP on eth0: a veth sends by it only while its other end/, 60_000);
   await plane.tick();
   assert.equal(plane.program.text('stderr').match(/no native XDP/g)?.length, 1, 'said once');
   assert.doesNotMatch(await run(rig.host('d1'), 'ip link show dev eth0'), /xdp/);
-  assert.deepEqual(Object.keys(tally(await rig.ask(30))).sort(), ['s1', 's2', 's3']);
+  assert.deepEqual(Object.keys(tally(await rig.ask(60))).sort(), ['s1', 's2', 's3']);
 });
 
 test('connections go to servers in proportion to their weights, to none with weight 0', async () => {
@@ -94,90 +97,10 @@ test('connections go to servers in proportion to their weights, to none with wei
       }),
     ),
   );
-  const by = tally(await rig.ask(300));
-  // Of a binomial with n = 300 and p = 2/3 the standard deviation is 8.2: four of them.
-  assert.ok(Math.abs((by.s1 ?? 0) - 200) < 33, JSON.stringify(by));
-  assert.equal((by.s1 ?? 0) + (by.s2 ?? 0), 300);
-});
-
-test('a drained server keeps its connections and gets no new one; a removed one loses them', async () => {
-  await using rig = await BpfRig.start();
-  const plane = rig.plane('d1');
-  await plane.apply(everything());
-  const talks = await Talks.start(rig.host('client'), VIP4, 60);
-  const before = await talks.now();
-  assert.deepEqual(Object.keys(before.by).sort(), ['s1', 's2', 's3']);
-  await plane.apply(everything([{ n: 1 }, { n: 2 }, { n: 3, weight: 0 }]));
-  await new Promise((r) => setTimeout(r, 1000));
-  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
-  assert.equal(tally(await rig.ask(40)).s3, undefined);
-  await plane.apply(everything([{ n: 1 }, { n: 2 }]));
-  await new Promise((r) => setTimeout(r, 1500));
-  assert.equal((await talks.now()).broken, before.by.s3);
-});
-
-test('the process may end, start again and find another program: no connection is cut, and what is as wanted is kept', async () => {
-  await using rig = await BpfRig.start();
-  const first = rig.plane('d1');
-  await first.apply(everything());
-  const talks = await Talks.start(rig.host('client'), VIP4, 60);
-  const before = await talks.now();
-  await first.program.kill('SIGKILL');
-  await first.program.exited;
-  await new Promise((r) => setTimeout(r, 500));
-  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
-  // Its programs are loaded anew and take the place of the old ones in the same links.
-  const second = rig.plane('d1');
-  const again = await second.apply(everything());
-  assert.deepEqual(
-    again.outcomes.map((o) => o.result),
-    Array(6).fill({ ok: true, value: 'kept' }),
-  );
-  await new Promise((r) => setTimeout(r, 1000));
-  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
-  assert.deepEqual(tally(await rig.ask(20)).none, undefined);
-  await second.close(false);
-  assert.equal(
-    (await run(rig.host('d1'), 'ls /run/holdfast-bpf | grep -v debug || true')).trim(),
-    '',
-    'nothing is left',
-  );
-});
-
-test('the maps grow under load: ten times as many services, and no connection is cut', async () => {
-  await using rig = await BpfRig.start();
-  const plane = rig.plane('d1');
-  await plane.apply(everything());
-  const talks = await Talks.start(rig.host('client'), VIP4, 60);
-  const before = await talks.now();
-  const many = Array.from({ length: 3000 }, (_, i) => service({ port: 10_000 + i, servers: three }));
-  const grown = await plane.apply({ ...everything(), services: [...everything().services, ...many] });
-  assert.ok(grown.outcomes.every((o) => o.result.ok));
-  await new Promise((r) => setTimeout(r, 1000));
-  assert.deepEqual(await talks.now(), { broken: 0, by: before.by });
-  assert.equal(tally(await rig.ask(20)).none, undefined);
-});
-
-test('another director with an empty flow map takes over, and none of the open connections is broken', async () => {
-  await using rig = await BpfRig.start();
-  const one = rig.plane('d1');
-  const two = rig.plane('d2');
-  await one.apply(everything());
-  await two.apply(everything([...three].reverse()));
-  const talks = await Talks.start(rig.host('client'), VIP4, 100);
-  const talks6 = await Talks.start(rig.host('client'), VIP6, 40);
-  const before = [await talks.now(), await talks6.now()];
-  await rig.host('d1').powerCut();
-  await rig.takeAddress('d2');
-  // TCP asks again when its own time has come, twice as late each time.
-  let moved = 0;
-  for (let tries = 0; moved < 140 && tries < 60; tries++) {
-    await new Promise((r) => setTimeout(r, 500));
-    const counters = await two.counters();
-    moved = counters.flatMap((c) => c.servers).reduce((n, s) => n + s.connections, 0);
-  }
-  assert.ok(moved >= 140, `${moved} flows passed through the second director`);
-  assert.deepEqual([await talks.settled(before[0] as Said), await talks6.settled(before[1] as Said)], before);
+  const by = tally(await rig.ask(700));
+  // Of a binomial with n = 700 and p = 2/3 the standard deviation is 12.5: more than six of them.
+  assert.ok(Math.abs((by.s1 ?? 0) - 467) < 80, JSON.stringify(by));
+  assert.equal((by.s1 ?? 0) + (by.s2 ?? 0), 700);
 });
 
 test('what the plane cannot do is refused with its reason', async () => {
@@ -204,21 +127,6 @@ test('what the plane cannot do is refused with its reason', async () => {
   );
 });
 
-test('the guard: with program and maps gone for a second, the kernel answers nothing for the VIP and no connection dies', async () => {
-  await using rig = await BpfRig.start();
-  const first = rig.plane('d1');
-  await first.apply(everything());
-  const talks = await Talks.start(rig.host('client'), VIP4, 40);
-  const before = await talks.now();
-  await first.program.kill('SIGKILL');
-  await first.program.exited;
-  await run(rig.host('d1'), 'rm -f $(ls -d /run/holdfast-bpf/* | grep -v debug)');
-  assert.deepEqual((await rig.ask(1)).join(), 'none', 'the program is away');
-  const second = rig.plane('d1');
-  await second.apply(everything());
-  assert.deepEqual(await talks.settled(before), before);
-});
-
 test('lc: what is new goes where connections are fewest, as counted in the flow map', async () => {
   await using rig = await BpfRig.start();
   const plane = rig.plane('d1');
@@ -227,10 +135,10 @@ test('lc: what is new goes where connections are fewest, as counted in the flow 
   await Talks.start(rig.host('client'), VIP4, 40);
   await plane.apply(lc([{ n: 1 }, { n: 2 }]));
   await plane.tick();
-  const later = await Talks.start(rig.host('client'), VIP4, 80);
+  const later = await Talks.start(rig.host('client'), VIP4, 240);
   const { by } = await later.now();
-  // A quarter of the ring for the full server: 20 of 80, and four standard deviations of 3.9.
-  assert.ok((by.s1 ?? 0) < 36, JSON.stringify(by));
+  // A quarter of the ring for the full server: 60 of 240, and six standard deviations of 6.7.
+  assert.ok((by.s1 ?? 0) < 100, JSON.stringify(by));
   const [counters] = await plane.counters();
   assert.equal(counters?.servers[0]?.active, 40, 'as at the last look');
 });

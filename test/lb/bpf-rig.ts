@@ -21,6 +21,21 @@ export const PORT = 8000;
 /** Of the connections that live long. */
 export const TALK = 8001;
 const SERVERS = ['s1', 's2', 's3'] as const;
+/** What a busy machine may need for anything. Milliseconds. */
+const PATIENCE_MS = 60_000;
+/** TCP asks again at its own times, each twice as late: after some seconds without a way it may be silent for as long again. */
+const SILENCE_MS = 90_000;
+/** One request after the other, each on a connection of its own; prints who answered, or `none`. */
+const ASK = `
+const http = require('http'), [url, n, patience] = process.argv.slice(1), out = [];
+const one = () => new Promise((done) => {
+  const q = http.get(url, { agent: false, timeout: Number(patience) }, (r) => {
+    let b = ''; r.on('data', (d) => b += d); r.on('end', () => done(b.trim()));
+  });
+  q.on('timeout', () => q.destroy());
+  q.on('error', () => done('none'));
+});
+(async () => { for (let i = 0; i < n; i++) out.push(await one()); console.log(JSON.stringify(out)); })();`;
 export const serverAddress = (n: number, family: 4 | 6): string =>
   family === 4 ? `10.8.0.${10 + n}` : `fd00:8::${10 + n}`;
 
@@ -68,6 +83,19 @@ export function service(o: {
 }
 export const wanted = (...services: readonly WantedService[]): Wanted => ({ services, timeouts: {}, sync: [] });
 
+/** All real servers, and every service that they have. */
+export const three: readonly ServerSpec[] = [{ n: 1 }, { n: 2 }, { n: 3 }];
+export const everything = (servers = three): Wanted =>
+  wanted(
+    ...[VIP4, VIP6].flatMap((vip) =>
+      [
+        ['tcp', PORT],
+        ['udp', PORT],
+        ['tcp', TALK],
+      ].map(([protocol, port]) => service({ vip, protocol: protocol as 'tcp', port: port as number, servers })),
+    ),
+  );
+
 /** A plane that runs in a host. */
 export class RemotePlane {
   readonly program: Program;
@@ -85,10 +113,14 @@ export class RemotePlane {
     const answers = (): string[] =>
       this.program.lines.filter((l) => l.from === 'stdout' && l.text.startsWith('answer ')).map((l) => l.text.slice(7));
     this.program.write(`${JSON.stringify(c)}\n`);
-    for (let i = 0; i < 12_000; i++) {
+    for (const end = performance.now() + 2 * PATIENCE_MS; performance.now() < end; ) {
+      const { running } = this.program;
       const answer = answers()[n - 1];
       if (answer !== undefined) return JSON.parse(answer);
-      if (!this.program.running && i > 20) break;
+      if (!running) {
+        await this.program.exited; // what it still said is read by then
+        if (answers()[n - 1] === undefined) break;
+      }
       await new Promise((r) => setTimeout(r, 5));
     }
     throw new Error(`no answer to ${c.do}: ${this.program.text('stderr')}`);
@@ -124,6 +156,7 @@ export class RemotePlane {
   }
 }
 
+export type TalksAre = { readonly broken: number; readonly by: Readonly<Record<string, number>> };
 /** A client's long connections. */
 export class Talks {
   readonly #program: Program;
@@ -138,32 +171,32 @@ export class Talks {
   ): Promise<Talks> {
     const argv = [process.execPath, join(import.meta.dirname, main), 'client', address, String(TALK), String(n)];
     const program = client.spawn(argv, { input: 'pipe' });
-    await program.line(/^all$/, 20_000);
+    await program.line(/^all$/, PATIENCE_MS);
     return new Talks(program);
   }
-  /** All of `expected` talk again, within `ms`; what closed is broken for good. Resolves with how it is. */
-  async settled(expected: Awaited<ReturnType<Talks['now']>>, ms = 20_000): Promise<Awaited<ReturnType<Talks['now']>>> {
-    for (const until = Date.now() + ms; ; ) {
-      const now = await this.now();
-      const closed =
-        Object.values(now.by).reduce((a, b) => a + b, 0) < Object.values(expected.by).reduce((a, b) => a + b, 0);
-      if (now.broken === expected.broken || closed || Date.now() > until) return now;
-      await new Promise((r) => setTimeout(r, 100));
-    }
+  /** Once each was answered to what it said later than this call, or has ended. Broken: what has ended, and what stays silent for `ms`. */
+  settled(ms = SILENCE_MS): Promise<TalksAre> {
+    return this.#ask(`settle ${ms}`, ms + PATIENCE_MS);
+  }
+  /** As they are: what hears nothing for 3 s is broken too. */
+  now(): Promise<TalksAre> {
+    return this.#ask('now', PATIENCE_MS);
   }
   /** All of them end. */
   async stop(): Promise<void> {
     await this.#program.kill('SIGTERM');
     await this.#program.exited;
   }
-  async now(): Promise<{ readonly broken: number; readonly by: Readonly<Record<string, number>> }> {
+  async #ask(command: string, patienceMs: number): Promise<TalksAre> {
     const before = this.#program.lines.length;
-    this.#program.write('now\n');
-    for (;;) {
+    this.#program.write(`${command}\n`);
+    for (const end = performance.now() + patienceMs; performance.now() < end; ) {
       const line = this.#program.lines.slice(before).find((l) => l.text.startsWith('now '));
       if (line) return JSON.parse(line.text.slice(4));
+      if (!this.#program.running) break;
       await new Promise((r) => setTimeout(r, 10));
     }
+    throw new Error(`no answer to ${command}: ${this.#program.text('stderr')}`);
   }
 }
 
@@ -191,7 +224,7 @@ export class BpfRig {
   async #realServer(host: Host): Promise<void> {
     await run(host, `ip addr add ${VIP4}/32 dev lo; ip -6 addr add ${VIP6}/128 dev lo nodad`);
     const talk = host.spawn([process.execPath, join(import.meta.dirname, 'bpf-talk-main.ts'), 'server', String(TALK)]);
-    await Promise.all([startResponder(host, PORT), talk.line(/ready/, 10_000)]);
+    await Promise.all([startResponder(host, PORT), talk.line(/ready/, PATIENCE_MS)]);
   }
   host(name: string): Host {
     return this.lab.host(name);
@@ -211,12 +244,9 @@ export class BpfRig {
     const both = say('udp4', VIP4, '10.8.0.100') + say('udp6', VIP6, 'fd00:8::100');
     await host.run([process.execPath, '-e', both]);
   }
-  /** The servers' names that answered `n` HTTP requests, each on a connection of its own. */
-  async ask(n: number, address = VIP4, port = PORT): Promise<string[]> {
-    const url = `http://${address.includes(':') ? `[${address}]` : address}:${port}/`;
-    const script = `for i in $(seq ${n}); do curl -s -m 2 --noproxy '*' ${url} || echo none; done`;
-    const done = await this.host('client').run(['sh', '-c', script], { timeout: 60_000 });
-    return done.stdout.trim().split('\n');
+  /** The servers' names that answered `n` HTTP requests, each on a connection of its own; `none` where nobody did in time. */
+  ask(n: number, address = VIP4, patienceMs?: number): Promise<string[]> {
+    return askHttp(this.host('client'), n, address, patienceMs);
   }
   stop(): Promise<void> {
     return this.lab.stop();
@@ -226,9 +256,16 @@ export class BpfRig {
   }
 }
 
+export async function askHttp(client: Host, n: number, address: string, patienceMs = 20_000): Promise<string[]> {
+  const url = `http://${address.includes(':') ? `[${address}]` : address}:${PORT}/`;
+  const argv = [process.execPath, '-e', ASK, url, String(n), String(patienceMs)];
+  const done = await client.run(argv, { timeout: 2 * PATIENCE_MS });
+  if (done.code !== 0) throw new Error(`${n} requests to ${url}: ${done.timedOut ? 'no end' : done.stderr}`);
+  return JSON.parse(done.stdout) as string[];
+}
 export async function run(host: Host, script: string): Promise<string> {
-  const done = await host.run(['sh', '-c', script], { timeout: 30_000 });
-  if (done.code !== 0) throw new Error(`${script}: ${done.stderr}`);
+  const done = await host.run(['sh', '-c', script], { timeout: PATIENCE_MS });
+  if (done.code !== 0) throw new Error(`${script}: ${done.timedOut ? 'no end' : done.stderr}`);
   return done.stdout;
 }
 export function tally(names: readonly string[]): Record<string, number> {

@@ -1,46 +1,40 @@
 /**
- * Connections that live long. `server PORT`: answers every line with the host's name. `client ADDRESS PORT N`: opens N
- * connections, each says a line every 100 ms. A line on its standard input is answered by `{"broken":..,"by":{name: connections}}`.
+ * Connections that live long. `server PORT`: answers every line with the host's name and that line. `client ADDRESS PORT N`:
+ * opens N connections, each says the time every 100 ms. Two commands on its standard input, answered by
+ * `now {"broken":..,"by":{name: connections}}`: `now`, how they are; `settle MS`, how they are once each was answered to what
+ * it said later than that, or has ended; broken is then what has ended, and what had no such answer when the time was over.
  */
 import { connect, createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { createInterface } from 'node:readline';
+import { answerCommands, INTERVAL_MS, type Talk } from './talks.ts';
 
 const [role, first = '', second = '', third = ''] = process.argv.slice(2);
-const INTERVAL_MS = 100;
-/** A connection whose last question was not answered for so long is broken. */
-const PATIENCE_MS = 3000;
 
 if (role === 'server') {
   const server = createServer((s) => {
     s.on('error', () => {});
-    s.on('data', () => s.write(`${hostname()}\n`));
+    createInterface(s).on('line', (l) => s.write(`${hostname()} ${l}\n`));
   });
   server.listen(Number(first), '::', () => process.stdout.write('ready\n'));
 } else {
   const talks = Array.from({ length: Number(third) }, () => {
-    const talk = { by: '', broken: false, heard: Date.now() };
+    const talk: Talk = { by: '', ended: false, heardAt: Date.now(), answeredTo: 0 };
     const socket = connect({ host: first, port: Number(second), noDelay: true });
-    const fail = (): void => {
-      talk.broken = true;
+    const end = (): void => {
+      talk.ended = true;
     };
-    socket.on('error', fail).on('close', fail);
-    socket.on('data', (d) => {
-      talk.by = d.toString().trim().split('\n')[0] ?? '';
-      talk.heard = Date.now();
-    });
-    socket.on('connect', () => setInterval(() => socket.write('?\n'), INTERVAL_MS));
+    socket.on('error', end).on('close', end);
+    createInterface(socket)
+      .on('line', (l) => {
+        const [name = '', said] = l.split(' ');
+        talk.by = name;
+        talk.heardAt = Date.now();
+        talk.answeredTo = Number(said);
+      })
+      .on('error', () => {});
+    socket.on('connect', () => setInterval(() => socket.write(`${Date.now()}\n`), INTERVAL_MS));
     return talk;
   });
-  const report = setInterval(() => {
-    if (!talks.every((t) => t.by !== '' || t.broken)) return;
-    clearInterval(report);
-    process.stdout.write('all\n');
-  }, 20);
-  createInterface(process.stdin).on('line', () => {
-    const by: Record<string, number> = {};
-    for (const t of talks) if (!t.broken) by[t.by] = (by[t.by] ?? 0) + 1;
-    const broken = talks.filter((t) => t.broken || Date.now() - t.heard > PATIENCE_MS).length;
-    process.stdout.write(`now ${JSON.stringify({ broken, by })}\n`);
-  });
+  answerCommands(talks);
 }

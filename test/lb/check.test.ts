@@ -1,17 +1,9 @@
 /** `holdfast lb check` against planted faults: a director and real servers that are set up wrong, one way at a time. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { LbFinding } from '../../src/api/index.ts';
-import { loadAddon } from '../../src/host/linux/index.ts';
-import { type Host, Lab } from '../../src/lab/index.ts';
-
-const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
-const skip = !possible ? 'needs root or user namespaces' : loadAddon().ok ? false : 'needs the native addon';
-const holdfast = join(resolve(import.meta.dirname, '../..'), 'bin/holdfast');
-const [VIP, D, S1, S2] = ['192.168.1.99', '192.168.1.10', '192.168.1.11', '192.168.1.12'];
+import { Lab } from '../../src/lab/index.ts';
+import { D, holdfast, host, READY, server as realServer, S1, S2, sh, skip, until, VIP } from './check-hosts.ts';
 
 const conf = `
 global_defs {
@@ -54,13 +46,6 @@ const listen = (address: string): string[] => [
   '-e',
   `require('net').createServer(c=>c.on('error',()=>{})).listen(80,'${address}',()=>console.log('listening'))`,
 ];
-const READY = `ip addr add ${VIP}/32 dev lo; sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`;
-
-async function sh(h: Host, script: string): Promise<void> {
-  const r = await h.run(['sh', '-c', script]);
-  assert.equal(r.code, 0, `${script}: ${r.stderr}`);
-}
-const host = (last: number) => ({ links: { ens33: { to: 'lan', addresses: [`192.168.1.${last}/24`] } } });
 
 test('each planted fault is named, and nothing is where nothing is wrong', { skip }, async (t) => {
   await using lab = await Lab.start({
@@ -81,6 +66,7 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
     '--lb-plane=proxy',
   ]);
   let server = s1.spawn(listen('0.0.0.0'));
+  await server.line(/listening/, 60_000);
   const check = async (service: string): Promise<LbFinding[]> => {
     const r = await d.run([holdfast, 'lb', 'check', service, '--json', '-p', '/run/a.pid']);
     assert.ok(r.code === 0 || r.code === 8, r.stderr);
@@ -88,16 +74,13 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
   };
   const about = (found: readonly LbFinding[], key: string | undefined): string[] =>
     found.filter((f) => f.server === key).map((f) => f.code);
-  for (let n = 0; ; n++) {
-    const r = await d.run(['ip', '-o', 'addr', 'show', 'dev', 'ens33']);
-    if (r.stdout.includes(VIP)) break;
-    assert.ok(n < 200, 'the address does not come');
-    await sleep(50);
-  }
-  for (let n = 0; (await d.run([holdfast, 'lb', 'status', '-p', '/run/a.pid'])).code === 1; n++) {
-    assert.ok(n < 200, 'the director does not answer');
-    await sleep(50);
-  }
+  await until('the address comes', async () =>
+    (await d.run(['ip', '-o', 'addr', 'show', 'dev', 'ens33'])).stdout.includes(VIP),
+  );
+  await until('the director answers', async () => {
+    const { code } = await d.run([holdfast, 'lb', 'status', '-p', '/run/a.pid']);
+    return code === 0 || code === 8;
+  });
   const key = `${S1}:80`;
   const dr = async (): Promise<string[]> => about(await check(`${VIP}:80`), key);
 
@@ -131,7 +114,7 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
     await server.exited;
     assert.deepEqual(await dr(), ['not-listening']);
     server = s1.spawn(listen(S1));
-    await sleep(300);
+    await server.line(/listening/, 60_000);
     assert.deepEqual(await dr(), ['vip-not-listened']);
   });
   await t.test('the default route in NAT', async () => {
@@ -152,141 +135,8 @@ test('each planted fault is named, and nothing is where nothing is wrong', { ski
   await daemon.kill();
 });
 
-const [VIP6, D6, S6] = ['fd00:1::99', 'fd00:1::10', 'fd00:1::11'];
-const server = (address: string, port: number): string => `real_server ${address} ${port} {\n }`;
-const conf6 = `
-global_defs {
-  script_user root
-}
-virtual_server ${VIP6} 80 {
-  lb_algo rr
-  lb_kind DR
-  ${server(S6, 80)}
-}
-virtual_server ${VIP6} 81 {
-  lb_algo rr
-  lb_kind NAT
-  ${server(S6, 80)}
-}
-virtual_server ${VIP6} 82 {
-  lb_algo rr
-  lb_kind TUN
-  ${server(S6, 82)}
-  ${server(S1, 82)}
-}
-virtual_server ${VIP} 53 {
-  lb_algo rr
-  lb_kind DR
-  protocol UDP
-  ${server(S1, 53)}
-}
-virtual_server ${VIP6} 53 {
-  lb_algo rr
-  lb_kind DR
-  protocol UDP
-  ${server(S6, 53)}
-}
-virtual_server fwmark 7 {
-  lb_algo rr
-  lb_kind DR
-  ${server(S1, 80)}
-}
-`;
-const listenAll = (what: string): string[] => [process.execPath, '-e', what];
-const TCP80 = `require('net').createServer(c=>c.on('error',()=>{})).listen(80,'::',()=>console.log('up'))`;
-const UDP53 = `require('dgram').createSocket('udp6').bind(53,'::',()=>console.log('up'))`;
-
-test('over IPv6 and for UDP planted faults are named too, and what cannot be probed is said', { skip }, async (t) => {
-  const both = (last: number) => ({
-    links: { ens33: { to: 'lan', addresses: [`192.168.1.${last}/24`, `fd00:1::${last}/64`] } },
-  });
-  await using lab = await Lab.start({
-    switches: ['lan'],
-    hosts: { d: { ...both(10), files: { '/etc/k.conf': conf6 } }, s1: both(11), intruder: both(13) },
-  });
-  const [d, s1] = [lab.host('d'), lab.host('s1')];
-  await sh(d, `ip addr add ${VIP6}/128 dev ens33 nodad; ip addr add ${VIP}/32 dev ens33`);
-  const ready = `ip addr add ${VIP6}/128 dev lo nodad`;
-  await sh(s1, `${READY}; ${ready}`);
-  await s1.spawn(listenAll(TCP80)).line(/up/, 20_000);
-  const daemon = d.spawn([
-    holdfast,
-    'keepalived',
-    '-n',
-    '-l',
-    '-C',
-    '-p',
-    '/run/a.pid',
-    '-f',
-    '/etc/k.conf',
-    '--lb-plane=proxy',
-  ]);
-  const check = async (service: string, about: string | undefined): Promise<string[]> => {
-    const r = await d.run([holdfast, 'lb', 'check', service, '--json', '-p', '/run/a.pid']);
-    assert.ok(r.code === 0 || r.code === 8, r.stderr);
-    const found = JSON.parse(r.stdout) as LbFinding[];
-    return found.filter((f) => f.server === about).map((f) => f.code);
-  };
-  const answers = async (): Promise<boolean> => {
-    const { code } = await d.run([holdfast, 'lb', 'status', '-p', '/run/a.pid']);
-    return code === 0 || code === 8;
-  };
-  for (let n = 0; !(await answers()); n++) {
-    assert.ok(n < 100, 'the director does not answer');
-    await sleep(50);
-  }
-  const dr = (): Promise<string[]> => check(`[${VIP6}]:80`, `[${S6}]:80`);
-  assert.deepEqual(await dr(), ['path-good']);
-  assert.deepEqual(await check(`[${VIP6}]:80`, undefined), []);
-  await t.test('VIP missing on lo, or on the link instead', async () => {
-    await sh(s1, `ip addr del ${VIP6}/128 dev lo`);
-    assert.deepEqual(await dr(), ['vip-missing']);
-    await sh(s1, 'sysctl -qw net.ipv6.conf.all.forwarding=1'); // now it sends the packet on
-    assert.deepEqual(await dr(), ['vip-missing']);
-    await sh(s1, `sysctl -qw net.ipv6.conf.all.forwarding=0; ip addr add ${VIP6}/128 dev ens33 nodad`);
-    assert.deepEqual(await dr(), ['path-good', 'vip-on-link']);
-    await sh(s1, `ip addr del ${VIP6}/128 dev ens33; ${ready}`);
-    assert.deepEqual(await dr(), ['path-good']);
-  });
-  await t.test('another machine holds the address too', async () => {
-    await sh(lab.host('intruder'), `ip addr add ${VIP6}/64 dev ens33 nodad`);
-    assert.deepEqual(await check(`[${VIP6}]:80`, undefined), ['other-holder']);
-    await sh(lab.host('intruder'), `ip addr del ${VIP6}/64 dev ens33`);
-  });
-  await t.test('the default route in NAT', async () => {
-    const nat = (): Promise<string[]> => check(`[${VIP6}]:81`, `[${S6}]:80`);
-    assert.deepEqual(await nat(), ['default-route', 'nat-same-subnet']);
-    await sh(s1, `ip -6 route replace default via ${D6}`);
-    assert.deepEqual(await nat(), ['path-good', 'nat-same-subnet']);
-  });
-  await t.test('tunnels in IPv6 and in IPv4 into a server that takes none', async () => {
-    assert.deepEqual(await check(`[${VIP6}]:82`, `[${S6}]:82`), ['no-decapsulation']);
-    assert.deepEqual(await check(`[${VIP6}]:82`, `${S1}:82`), ['no-decapsulation']);
-  });
-  await t.test('UDP: nobody listens, somebody does, and the address is missing', async () => {
-    const ways = [
-      [`udp ${VIP}:53`, `${S1}:53`],
-      [`udp [${VIP6}]:53`, `[${S6}]:53`],
-    ] as const;
-    const all = async (): Promise<string[][]> => {
-      const out: string[][] = [];
-      for (const [service, key] of ways) out.push(await check(service, key));
-      return out;
-    };
-    assert.deepEqual(await all(), [['not-listening'], ['not-listening']]);
-    await s1.spawn(listenAll(UDP53)).line(/up/, 20_000);
-    assert.deepEqual(await all(), [['path-good'], ['path-good']]);
-    await sh(s1, `ip addr del ${VIP}/32 dev lo; ip addr del ${VIP6}/128 dev lo`);
-    assert.deepEqual(await all(), [['vip-missing'], ['vip-missing']]);
-  });
-  await t.test('a mark has no address', async () => {
-    assert.deepEqual(await check('fwmark 7 ipv4', undefined), ['not-probed']);
-  });
-  await daemon.kill();
-});
-
 test('of NAT by the kernel the settings of the director itself are named', { skip }, async () => {
-  const nat = `global_defs {\n script_user root\n}\nvirtual_server ${VIP} 81 {\n lb_algo rr\n lb_kind NAT\n ${server(S1, 80)}\n}\n`;
+  const nat = `global_defs {\n script_user root\n}\nvirtual_server ${VIP} 81 {\n lb_algo rr\n lb_kind NAT\n ${realServer(S1, 80)}\n}\n`;
   await using lab = await Lab.start({
     switches: ['lan'],
     hosts: { d: { ...host(10), files: { '/etc/k.conf': nat } }, s1: host(11) },
@@ -300,11 +150,11 @@ test('of NAT by the kernel the settings of the director itself are named', { ski
     if (r.code !== 0 && r.code !== 8) return undefined;
     return (JSON.parse(r.stdout) as LbFinding[]).filter((f) => f.server === undefined).map((f) => f.code);
   };
-  let found = await codes();
-  for (let n = 0; n < 60 && found === undefined; n++) {
-    await sleep(100);
+  let found: string[] | undefined;
+  await until('the director answers', async () => {
     found = await codes();
-  }
+    return found !== undefined;
+  });
   assert.deepEqual(found, ['nat-forwarding', 'nat-redirects']);
   await sh(d, 'sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0');
   assert.deepEqual(await codes(), []);

@@ -13,7 +13,9 @@ export const timing = {
   alpha: false,
   logAllFailures: false,
 };
-export const at = (port: number, o: object = {}) => ({ address: ip('127.0.0.1'), port, timeout: seconds(2), ...o });
+/** Of what answers: a busy machine may need long. */
+const PATIENCE = seconds(30);
+export const at = (port: number, o: object = {}) => ({ address: ip('127.0.0.1'), port, timeout: PATIENCE, ...o });
 
 export function first(checker: Checker, tls?: CheckSettings['tls']): Promise<CheckReport> {
   const addon = loadAddon();

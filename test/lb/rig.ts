@@ -9,11 +9,16 @@ import { type Host, Lab, type Program } from '../../src/lab/index.ts';
 const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
 export const skip = possible ? false : 'needs root or user namespaces';
 
-/** HTTP on 80 and 8080 with the host's name, `/slow` that talks for long; UDP on 53 with the name. */
+/** What a busy machine may need to start a program, or to say something. Milliseconds. */
+const PATIENCE_MS = 60_000;
+/** TCP asks again at its own times, each twice as late: after some seconds without a way it may be silent for as long again. */
+const SILENCE_MS = 90_000;
+
+/** HTTP on 80 and 8080 with the host's name, `/slow` that talks for long; UDP on 53 with the name. It ends no idle connection. */
 const SERVER = `
 const http = require('http'), name = process.argv[1];
 for (const port of [80, 8080])
-  http.createServer((q, r) => {
+  http.createServer({ keepAliveTimeout: 0 }, (q, r) => {
     if (q.url !== '/slow') return r.end(name);
     const t = setInterval(() => r.write('x'.repeat(100)), 20);
     r.on('close', () => clearInterval(t));
@@ -21,11 +26,11 @@ for (const port of [80, 8080])
 const s = require('dgram').createSocket({ type: 'udp6' });
 s.on('message', (m, from) => s.send(name, from.port, from.address));
 s.bind(53, '::', () => console.log('up'));`;
-/** Asks so often, each time by a new connection, and prints the names. */
+/** Asks so often, each time by a new connection, waits so many milliseconds for each answer, and prints the names. */
 const CLIENT = `
-const http = require('http'), [url, n] = process.argv.slice(1), out = [];
+const http = require('http'), [url, n, patience] = process.argv.slice(1), out = [];
 const one = () => new Promise((done) => {
-  const q = http.get(url, { agent: false, timeout: 3000 }, (r) => {
+  const q = http.get(url, { agent: false, timeout: Number(patience) }, (r) => {
     let b = ''; r.on('data', (d) => b += d); r.on('end', () => done(b));
   });
   q.on('timeout', () => q.destroy(new Error('ETIMEDOUT')));
@@ -37,7 +42,7 @@ const [address, n] = process.argv.slice(1), out = [];
 const one = () => new Promise((done) => {
   const s = require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
   const end = (v) => { clearTimeout(t); s.close(); done(v); };
-  const t = setTimeout(() => end('! timeout'), 2000);
+  const t = setTimeout(() => end('! timeout'), 20000);
   s.on('message', (m) => end(String(m)));
   s.send('hi', 53, address);
 });
@@ -47,7 +52,7 @@ const KEEPER = `
 const http = require('http'), agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 let socket;
 const ask = () => {
-  const q = http.get(process.argv[1], { agent, timeout: 20000 }, (r) => {
+  const q = http.get(process.argv[1], { agent, timeout: 120000 }, (r) => {
     let b = ''; r.on('data', (d) => b += d);
     r.on('end', () => { console.log(b); setTimeout(ask, 20); });
   });
@@ -79,10 +84,10 @@ export class PlaneProcess {
         input: 'pipe',
       },
     );
-    await program.line(/^"ready"$/, 20_000);
+    await program.line(/^"ready"$/, PATIENCE_MS);
     return new PlaneProcess(program);
   }
-  async ask(verb: string, value?: unknown, patienceMs = 10_000): Promise<unknown> {
+  async ask(verb: string, value?: unknown, patienceMs = PATIENCE_MS): Promise<unknown> {
     this.#program.write(`${JSON.stringify({ verb, value })}\n`);
     for (const end = performance.now() + patienceMs; performance.now() < end; ) {
       const lines = this.#program.lines.filter((l) => l.from === 'stdout');
@@ -94,7 +99,7 @@ export class PlaneProcess {
       assert.ok(this.#program.running, this.#program.text('stderr'));
       await new Promise((r) => setTimeout(r, 5));
     }
-    assert.fail(`no answer to ${verb}`);
+    assert.fail(`no answer to ${verb} within ${patienceMs} ms: ${this.#program.text('stderr')}`);
   }
   async apply(services: readonly WantedService[], patienceMs?: number): Promise<Applied> {
     return (await this.ask('apply', { services, timeouts: {}, sync: [] } satisfies Wanted, patienceMs)) as Applied;
@@ -162,7 +167,7 @@ export class Rig {
       const host = lab.host(`r${i}`);
       for (const f of [4, 6] as const)
         await host.run(['ip', 'address', 'add', `${DR[f]}/${f === 4 ? 32 : 128}`, 'dev', 'lo']);
-      await host.spawn([process.execPath, '-e', SERVER, `r${i}`]).line(/^up$/, 20_000);
+      await host.spawn([process.execPath, '-e', SERVER, `r${i}`]).line(/^up$/, PATIENCE_MS);
     }
     return new Rig(lab);
   }
@@ -173,13 +178,13 @@ export class Rig {
     return this.lab.host('director');
   }
   async #names(argv: readonly string[]): Promise<string[]> {
-    const done = await this.client.run([process.execPath, '-e', ...argv], { timeout: 60_000 });
-    assert.equal(done.code, 0, done.stderr);
+    const done = await this.client.run([process.execPath, '-e', ...argv], { timeout: 120_000 });
+    assert.equal(done.code, 0, `${argv.slice(1)}: ${done.timedOut ? 'no end' : done.stderr}`);
     return JSON.parse(done.stdout) as string[];
   }
-  http(address: string, port: number, n: number): Promise<string[]> {
+  http(address: string, port: number, n: number, patienceMs = 20_000): Promise<string[]> {
     const host = address.includes(':') ? `[${address}]` : address;
-    return this.#names([CLIENT, `http://${host}:${port}/`, String(n)]);
+    return this.#names([CLIENT, `http://${host}:${port}/`, String(n), String(patienceMs)]);
   }
   udp(address: string, n: number): Promise<string[]> {
     return this.#names([UDP_CLIENT, address, String(n)]);
@@ -188,11 +193,15 @@ export class Rig {
   async keep(address: string, port: number): Promise<{ program: Program; at: string }> {
     const host = address.includes(':') ? `[${address}]` : address;
     const program = this.client.spawn([process.execPath, '-e', KEEPER, `http://${host}:${port}/`]);
-    const at = (await program.line(/./, 20_000)).text;
+    const at = (await program.line(/./, PATIENCE_MS)).text;
     return { program, at };
   }
+  /** Demands that a kept connection is answered on by its server. */
+  async goesOn(k: { program: Program; at: string }, plane: PlaneProcess, when: string): Promise<void> {
+    if (!(await answersOn(k))) assert.fail(`${when}: ${await this.#silence(k, plane)}`);
+  }
   /** Why a kept connection may have fallen silent: what it said last, and where its packets are to go. */
-  async silence(k: { program: Program; at: string }, plane: PlaneProcess): Promise<string> {
+  async #silence(k: { program: Program; at: string }, plane: PlaneProcess): Promise<string> {
     const said = k.program.lines.slice(-3).map((l) => `${l.from} ${l.at} ${l.text}`);
     const show = async (h: Host, ...argv: string[]): Promise<string> => {
       const { stdout, stderr } = await h.run(argv);
@@ -218,7 +227,7 @@ export class Rig {
 /** Whether a kept connection is answered `n` more times. */
 export async function answersOn(k: { program: Program; at: string }, n = 10): Promise<boolean> {
   const from = k.program.lines.length;
-  for (let tries = 0; tries < 1000; tries++) {
+  for (const end = performance.now() + SILENCE_MS; performance.now() < end; ) {
     const since = k.program.lines.slice(from);
     if (since.some((l) => l.text.startsWith('!'))) return false;
     if (since.length >= n) return since.every((l) => l.text === k.at);
@@ -266,4 +275,20 @@ export function tally(names: readonly string[]): Record<string, number> {
   const n: Record<string, number> = {};
   for (const x of names) n[x] = (n[x] ?? 0) + 1;
   return n;
+}
+
+export const direct = { forwarding: { method: 'direct-routing' } } as const;
+export const directPool = (weights: readonly number[], o: Parameters<typeof server>[2] = {}): WantedServer[] =>
+  weights.map((w, i) => server(i + 1, w, { ...direct, ...o }));
+
+/** So many flows that the shares of a hash are seen. */
+export const FLOWS = 400;
+/** Each flow is hashed: of n, a share of p comes within six standard deviations of n p, but for two in a thousand million times. */
+export function isShare(by: Readonly<Record<string, number>>, shares: Readonly<Record<string, number>>): void {
+  const n = Object.values(by).reduce((a, b) => a + b, 0);
+  assert.deepEqual(Object.keys(by).sort(), Object.keys(shares).sort());
+  for (const [name, p] of Object.entries(shares)) {
+    const off = Math.abs((by[name] as number) - n * p);
+    assert.ok(off <= 6 * Math.sqrt(n * p * (1 - p)) + n / 251, `${name}: ${JSON.stringify(by)}`);
+  }
 }

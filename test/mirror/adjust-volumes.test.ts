@@ -19,7 +19,7 @@ cd ${dir}
 hf() { host=$1; shift; ${holdfast} mirror "$@" --socket=${dir}/$host.sock; }
 status() { hf $1 status --json; }
 start() { ${holdfast} mirror run -f $1.conf --host $1 --socket ${dir}/$1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
-until_status() { for i in $(seq 200); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
+until_status() { for i in $(seq 400); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
 says() { out=$1; want=$2; shift 2; got=0; hf "$@" > $out 2>&1 || got=$?; test $got = $want || { echo "$*: $got, not $want: $(cat $out)" >&2; exit 1; }; }
 with() { for host in "$@"; do cp $host.two $host.conf; done; }
 without() { for host in "$@"; do cp $host.one $host.conf; done; }
@@ -30,8 +30,8 @@ until_status alfa '"connection":"Connected","disk":"Inconsistent"'
 hf alfa primary r0 --accept-data-loss=r0
 until_status alfa "$EQUAL"
 # Whoever writes all along must not notice: each of its writes is on both disks, or it fails.
-for i in $(seq 100000); do echo "write -P $((i % 200 + 1)) $((i % 64 * 4))k 4k"; done > commands
-qemu-io -f raw "nbd+unix:///r0?socket=${dir}/alfa.nbd" < commands > writer.log 2>&1 & writer=$!
+for i in $(seq 10000); do echo "write -P $((i % 200 + 1)) $((i % 64 * 4))k 4k"; done > commands
+qemu-io -f raw "nbd+unix:///r0?socket=${dir}/alfa.nbd" < <(while cat commands 2> /dev/null; do :; done) > writer.log 2>&1 & writer=$!
 
 with alfa
 says dry.txt 9 alfa adjust r0 --dry-run
@@ -76,7 +76,7 @@ test('a volume comes up on the connection that works when both hosts have it, go
     const on = (host: string, address: string): string =>
       `  on ${host} { address ${address}:7788; ${volumes.map((n) => `volume ${n} { device /dev/drbd${n}; disk ${dir}/${host}${n}.img; meta-disk internal; }`).join(' ')} }\n`;
     return `resource r0 {
-  net { protocol C; timeout 20; connect-int 3; ping-int 4; ping-timeout 20; }
+  net { protocol C; timeout 50; connect-int 5; ping-int 5; ping-timeout 60; }
   disk { resync-rate 100M; c-plan-ahead 0; }
 ${on('alfa', '127.0.0.1')}${on('bravo', '127.0.0.2')}}
 `;

@@ -18,7 +18,7 @@ cd ${dir}
 hf() { host=$1; shift; ${holdfast} mirror "$@" --socket=${dir}/$host.sock; }
 status() { hf $1 status --json; }
 start() { ${holdfast} mirror run -f $1.conf --host $1 --socket ${dir}/$1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
-until_status() { for i in $(seq 150); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
+until_status() { for i in $(seq 400); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
 # What it said goes to the file $1, its exit code must be $2.
 says() { out=$1; want=$2; shift 2; got=0; hf "$@" > $out 2>&1 || got=$?; test $got = $want || { echo "$*: $got, not $want: $(cat $out)" >&2; exit 1; }; }
 edit() { for host in "$@"; do sed -i "$expression" $host.conf; done; }
@@ -28,7 +28,7 @@ until_status alfa '"connection":"Connected","disk":"Inconsistent"'
 hf alfa primary r0 --accept-data-loss=r0
 until_status alfa "$EQUAL"
 # Whoever writes all along must not notice.
-qemu-io -f raw "nbd+unix:///r0?socket=${dir}/alfa.nbd" -c 'write -P 1 0 64k' -c 'sleep 60000' > writer.log 2>&1 & writer=$!
+qemu-io -f raw "nbd+unix:///r0?socket=${dir}/alfa.nbd" -c 'write -P 1 0 64k' -c 'sleep 600000' > writer.log 2>&1 & writer=$!
 
 says nothing.txt 0 alfa adjust r0
 expression='s/ko-count 3;/ko-count 5; /; s/resync-rate 100M/resync-rate 50M/; s/protocol C/protocol B/'; edit alfa
@@ -39,9 +39,9 @@ says done-again.txt 0 alfa adjust r0
 until_status bravo '"protocol":"B"'
 status alfa | grep -q "$EQUAL"
 
-expression='s/ping-int 4;/ping-int four;/'; edit alfa
+expression='s/ping-int 5;/ping-int ten;/'; edit alfa
 says wrong.txt 2 alfa adjust r0
-expression='s/ping-int four;/ping-int 4;/; s/alfa.img/other.img/; s/ko-count 5/ko-count 6/'; edit alfa
+expression='s/ping-int ten;/ping-int 5;/; s/alfa.img/other.img/; s/ko-count 5/ko-count 6/'; edit alfa
 says disk.txt 4 alfa adjust r0
 expression='s/other.img/alfa.img/; s/ko-count 6/ko-count 5/'; edit alfa
 says other-file.txt 2 alfa adjust r0 -f bravo.conf
@@ -69,7 +69,7 @@ test('a running mirror takes over what changed in its file, and nothing from a f
     writeFileSync(
       conf,
       `resource r0 {
-  net { protocol C; timeout 20; connect-int 3; ping-int 4; ping-timeout 20; ko-count 3; cram-hmac-alg sha256; shared-secret "Ohf7ooba"; }
+  net { protocol C; timeout 50; connect-int 5; ping-int 5; ping-timeout 60; ko-count 3; cram-hmac-alg sha256; shared-secret "Ohf7ooba"; }
   disk { resync-rate 100M; c-plan-ahead 0; }
   on alfa { device /dev/drbd0; disk ${dir}/alfa.img; meta-disk internal; address 127.0.0.1:7788; }
   on bravo { device /dev/drbd0; disk ${dir}/bravo.img; meta-disk internal; address 127.0.0.2:7788; }

@@ -29,19 +29,15 @@ test('a primary has its device, a secondary refuses it in one line, and a file s
   );
 
   for (const name of ['KILL', 'TERM']) {
-    const copy = pair.run('ha1', [
-      'sh',
-      '-c',
-      `dd if=/dev/urandom of=/srv/data/${name} bs=64k count=160 oflag=direct conv=fsync status=none && sha256sum /srv/data/${name}`,
-    ]);
-    let over = false;
-    void copy.then(() => {
-      over = true;
-    });
-    await sleep(150);
-    assert.ok(!over, 'the copy was over before the process went');
+    // Block by block, until it is told that the process has gone, and some more.
+    const file = `/srv/data/${name}`;
+    const write = `dd if=/dev/urandom of=${file} bs=64k count=1 seek=$n oflag=direct conv=notrunc,fsync status=none && echo $n`;
+    const loop = `set -e; n=0; more=20; while [ $more -gt 0 ]; do ${write}; n=$(((n + 1) % 160)); [ ! -e /run/gone-${name} ] || more=$((more - 1)); done`;
+    const copy = pair.host('ha1').spawn(['sh', '-c', loop]);
+    await copy.line(/^10$/, 60_000);
     await signal(pair, name);
-    await good(copy);
+    pair.host('ha1').write(`/run/gone-${name}`, '');
+    assert.equal((await copy.exited).code, 0, copy.text('stderr'));
     await until(pair, 'ha1', (v) => v.role === 'Primary' && inSync(v), 'primary and in sync again');
   }
 
@@ -58,8 +54,9 @@ test('a primary has its device, a secondary refuses it in one line, and a file s
   await good(pair.run('ha2', ['umount', '/srv/data']));
   for (const h of ['ha2', 'ha1'] as const) {
     await good(pair.mirror(h, 'down', 'data'));
-    await sleep(300);
-    assert.equal((await pair.mirror(h, 'status')).exit.code, 3, 'nothing runs after down');
-    assert.equal((await pair.run(h, ['pgrep', '-f', 'mirror (run|keep)|attach'])).stdout, '');
+    const left = async (): Promise<string> => (await pair.run(h, ['pgrep', '-af', 'mirror (run|keep)|attach'])).stdout;
+    for (const end = performance.now() + 60_000; (await left()) !== '' && performance.now() < end; ) await sleep(50);
+    assert.equal(await left(), '', 'nothing runs after down');
+    assert.equal((await pair.mirror(h, 'status')).exit.code, 3, 'nobody answers after down');
   }
 });

@@ -19,7 +19,7 @@ ip link set lo up
 cd ${dir}
 hf() { ${holdfast} mirror "$@"; }
 start() { ${holdfast} mirror run -f drbd.conf --host $1 --socket ${dir}/$1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
-until_status() { for i in $(seq 100); do hf status --json --socket=$1.sock 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1" >&2; exit 1; }
+until_status() { for i in $(seq 400); do hf status --json --socket=$1.sock 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1" >&2; exit 1; }
 io() { host=$1; shift; qemu-io -f raw "nbd+unix:///r0?socket=${dir}/$host.nbd" "$@"; }
 EQUAL='"connection":"Connected","disk":"UpToDate","peerDisk":"UpToDate"'
 start alfa; start bravo
@@ -35,7 +35,7 @@ until_status bravo '"connection":"WFConnection","disk":"UpToDate"'
 io bravo -c 'write -P 0x99 40M 1M' -c flush
 start alfa
 until_status bravo "$EQUAL"
-for i in $(seq 50); do [ -s handler.txt ] && break; sleep 0.1; done
+for i in $(seq 600); do [ -s handler.txt ] && break; sleep 0.1; done
 hf status --json --socket=bravo.sock > status.json
 kill $alfa $bravo
 wait $alfa $bravo
@@ -47,7 +47,7 @@ test('writes of either side are on both disks, also those that one of them misse
   writeFileSync(
     join(dir, 'drbd.conf'),
     `resource r0 {
-  net { protocol C; timeout 20; connect-int 3; }
+  net { protocol C; timeout 50; connect-int 5; ping-timeout 60; }
   disk { resync-rate 100M; c-plan-ahead 0; }
   handlers { after-resync-target "env > ${dir}/handler.txt"; before-resync-target "exec sleep 0.2"; }
   on alfa { device /dev/drbd0; disk ${dir}/alfa.img; meta-disk internal; address 127.0.0.1:7788; }
@@ -61,7 +61,7 @@ test('writes of either side are on both disks, also those that one of them misse
   }
   const run = spawnSync('unshare', ['-rn', '--pid', '--fork', '--kill-child', 'bash', '-c', script(dir)], {
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 240_000,
   });
   const logs = ['alfa', 'bravo'].map((h) => readFileSync(join(dir, `${h}.log`), 'utf8')).join('\n');
   assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}\n${logs}`);

@@ -17,7 +17,7 @@ export HOLDFAST_LANG=en
 hf() { where=$1; shift; ${holdfast} mirror "$@" --socket=${dir}/$where.sock; }
 status() { hf $1 status --json; }
 start() { ${holdfast} mirror run $2 -f drbd.conf --host $1 --socket ${dir}/$1/$2.sock >> $1-$2.log 2>&1 & echo $! > $1-$2.pid; }
-until_status() { for i in $(seq 150); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
+until_status() { for i in $(seq 400); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
 EQUAL='"connection":"Connected","disk":"UpToDate","peerDisk":"UpToDate","outOfSync":0'
 mkdir alfa bravo
 for host in alfa bravo; do start $host one; start $host two; done
@@ -49,7 +49,7 @@ test('a resync stands still on both sides while the mirror that it comes after r
     `resource ${name} { disk { ${disk} } ${on('alfa', name, 7788 + minor, minor)} ${on('bravo', name, 7788 + minor, minor)} }\n`;
   writeFileSync(
     join(dir, 'drbd.conf'),
-    `common { net { timeout 20; connect-int 3; ping-timeout 20; } disk { c-plan-ahead 0; resync-rate 4M; } }
+    `common { net { timeout 50; connect-int 5; ping-timeout 60; } disk { c-plan-ahead 0; resync-rate 4M; } }
 ${resource('one', 0, '')}${resource('two', 1, 'resync-after one;')}`,
   );
   for (const host of ['alfa', 'bravo'])

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MirrorPair, PairHost } from '../../src/lab/index.ts';
-import { begin, good, inSync, MIB, noDevices, startPair, until } from '../support/mirror-pair.ts';
+import { begin, CALM, good, inSync, MIB, noDevices, startPair, until } from '../support/mirror-pair.ts';
 
 const LOST = '/run/lost';
-const SECTIONS = `net { timeout 20; connect-int 2; ping-int 2; ping-timeout 5; after-sb-0pri discard-least-changes; after-sb-1pri call-pri-lost-after-sb; }
+const SECTIONS = `net { ${CALM} after-sb-0pri discard-least-changes; after-sb-1pri call-pri-lost-after-sb; }
 disk { c-plan-ahead 0; resync-rate 200M; }
 handlers { pri-lost-after-sb "touch ${LOST}"; }`;
 const write = (pair: MirrorPair, h: PairHost, count: number): ReturnType<MirrorPair['run']> =>
@@ -36,7 +36,7 @@ test(
     for (const h of ['ha1', 'ha2'] as const) await good(pair.mirror(h, 'connect', 'data'));
     await until(pair, 'ha1', (v) => v.role === 'Primary' && v.connection === 'StandAlone', 'left alone as primary');
     await good(
-      pair.run('ha1', ['sh', '-c', `for i in $(seq 100); do test -e ${LOST} && exit; sleep 0.1; done; exit 1`]),
+      pair.run('ha1', ['sh', '-c', `for i in $(seq 600); do test -e ${LOST} && exit; sleep 0.1; done; exit 1`]),
     );
     await good(write(pair, 'ha1', 2));
     const log = await good(pair.run('ha1', ['cat', '/run/holdfast/mirror/data.log']));

@@ -20,7 +20,7 @@ cd ${dir}
 hf() { host=$1; verb=$2; shift 2; ${holdfast} mirror $verb r0 --socket=${dir}/$host.sock "$@"; }
 status() { ${holdfast} mirror status --json --socket=${dir}/$1.sock; }
 start() { ${holdfast} mirror run -f drbd.conf --host $1 --socket ${dir}/$1.sock --nbd $1.nbd >> $1.log 2>&1 & eval $1=$!; }
-until_status() { for i in $(seq 150); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
+until_status() { for i in $(seq 400); do status $1 2>/dev/null | grep -q "$2" && return; sleep 0.2; done; echo "no $2 on $1: $(status $1)" >&2; exit 1; }
 io() { host=$1; shift; qemu-io -f raw "nbd+unix:///r0?socket=${dir}/$host.nbd" "$@"; }
 EQUAL='"connection":"Connected","disk":"UpToDate","peerDisk":"UpToDate","outOfSync":0'
 start alfa; start bravo
@@ -71,7 +71,7 @@ test('verify finds what was altered, a new connection mends it, copies are throw
   writeFileSync(
     join(dir, 'drbd.conf'),
     `resource r0 {
-  net { protocol C; timeout 20; connect-int 3; ping-timeout 20; verify-alg crc32c; data-integrity-alg sha1; csums-alg md5; }
+  net { protocol C; timeout 50; connect-int 5; ping-timeout 60; verify-alg crc32c; data-integrity-alg sha1; csums-alg md5; }
   disk { resync-rate 100M; c-plan-ahead 0; }
   on alfa { device /dev/drbd0; disk ${dir}/alfa.img; meta-disk internal; address 127.0.0.1:7788; }
   on bravo { device /dev/drbd0; disk ${dir}/bravo.img; meta-disk internal; address 127.0.0.2:7788; }

@@ -14,6 +14,8 @@ const DEVICE = '/dev/holdfast/data';
 const LINE = /^(\d+) (-?\d+)$/;
 /** The shortest and the longest time that is written before a cut. Milliseconds. */
 const WRITTEN_MS = [400, 2500] as const;
+/** So many writes are acknowledged before it, however slow the machine is. */
+const WRITTEN = 50;
 
 /** Blocks of one request. */
 const LARGEST = 64;
@@ -42,6 +44,8 @@ export class Cuts {
     const writer = await this.#write();
     const [least, most] = WRITTEN_MS;
     await sleep(least + this.#random() * (most - least));
+    for (const end = performance.now() + 60_000; writer.lines.length < WRITTEN && performance.now() < end; )
+      await sleep(20);
     await this.#pair.host(this.#primary).powerCut();
     await writer.exited;
     const acknowledged = this.#note(writer);

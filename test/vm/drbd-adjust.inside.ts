@@ -35,6 +35,8 @@ test("the kernel's is taken out and added again: it gets what we wrote meanwhile
   await goesOn(rig, w);
   await rig.adjust('kern', 1);
   await rig.until('the kernel has one volume', async () => (await rig.proc(1)).text === '');
+  const { connection, peerDisk } = await rig.volume(1);
+  assert.deepEqual([connection, peerDisk], ['WFReportParams', 'DUnknown']);
   await rig.ioOf(1, 'write -P 0x42 5M 64k', 'flush');
   const connections = rig.said.match(/connected to the peer/g)?.length;
   await rig.adjust('kern', 2);
@@ -45,4 +47,5 @@ test("the kernel's is taken out and added again: it gets what we wrote meanwhile
   const [a, b] = await bothEqual(rig);
   w.onDisk(a);
   assert.equal(b[5 * MIB], 0x42);
+  assert.doesNotMatch(await rig.kernelLog(), /State change failed/, 'we agree to all of it');
 });

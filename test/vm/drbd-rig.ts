@@ -58,6 +58,13 @@ ip link set tap0 up
 const imagesOf = (volumes: number): string[] =>
   ['', '1'].slice(0, volumes).flatMap((n) => [`ours${n}.img`, `kern${n}.img`]);
 
+/**
+ * Whom the kernel calls before and after each resync, and waits for: without handlers drbdadm finds nothing to do, for seconds
+ * each time.
+ */
+const helperOf = (handlers: string): string =>
+  `echo ${handlers === '' ? '/bin/true' : '/sbin/drbdadm'} >/sys/module/drbd/parameters/usermode_helper`;
+
 /** The line of /proc/drbd and its counters. */
 export type Proc = {
   readonly cs: string;
@@ -146,13 +153,15 @@ export class DrbdRig {
       ours: (n, s) => conf(n, { ours: ADDRESS.ours, kern: relay ?? ADDRESS.kern }, s ?? sides.ours),
     };
     this.#forKernel = this.#confFor.kern(places.length);
+    this.#helper = helperOf(`${both.handlers ?? ''}${sides.kern?.handlers ?? ''}`);
     writeFileSync(join(this.folder, 'drbd.conf'), this.#confFor.ours(places.length));
     // The kernel refuses to go down in the midst of a handshake: it is asked until it has.
     const down = 'drbdadm down r0 2>/dev/null || true';
     const gone = `for i in $(seq 100); do ${down}; grep -q '^ *0:' /proc/drbd || break; sleep 0.2; done`;
-    await this.sh(`${gone}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vd?`, this.#forKernel);
+    await this.sh(`${gone}; ${this.#helper}; cat >/etc/drbd.conf; blockdev --flushbufs /dev/vd?`, this.#forKernel);
   }
   #forKernel = '';
+  #helper = '';
   #confFor: Record<'ours' | 'kern', (volumes: number, s?: Settings) => string> = { ours: () => '', kern: () => '' };
   /** The file of that side names so many volumes from now on, which is taken over while it runs. */
   async adjust(host: 'ours' | 'kern', volumes: number): Promise<void> {
@@ -178,7 +187,7 @@ export class DrbdRig {
   /** After a power cut, up to the resource that looks for us. */
   async powerOn(): Promise<void> {
     await this.vm.powerOn();
-    await this.sh('cat > /etc/drbd.conf', this.#forKernel);
+    await this.sh(`${this.#helper}; cat > /etc/drbd.conf`, this.#forKernel);
     await this.adm('up', 'r0');
   }
   /** Metadata of both sides as a new mirror has it, and on each disk what `fill` says, byte by byte the same number. */

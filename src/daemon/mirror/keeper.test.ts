@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { afterDeath, FRESH, type Kept } from './keeper.ts';
-import { resumeNow } from './resume.ts';
+import { patienceOf, resumeNow } from './resume.ts';
 
 const died = { up: true, down: false, code: 1, livedMs: 500 };
 test('a mirror that was up is started again, later each time; one that never came up ends with its own code', () => {
@@ -28,9 +28,18 @@ test('the role is taken up again when the peer is there, or has had its time; ne
   const volume = (peerRole: string) => [{ peerRole }];
   const s = (connection: string, peerRole = 'Unknown') =>
     ({ connection, volumes: volume(peerRole) }) as unknown as Parameters<typeof resumeNow>[0];
-  assert.equal(resumeNow(s('WFConnection'), 0), false);
-  assert.equal(resumeNow(s('WFConnection'), 5000), true);
-  assert.equal(resumeNow(s('Connected', 'Secondary'), 0), true);
-  assert.equal(resumeNow(s('Connected', 'Primary'), 60_000), false);
-  assert.equal(resumeNow(s('StandAlone'), 0), true);
+  // A peer that is there may take until the second try, at the next connect-int, and must not be met as primary too late.
+  const net = (connectInterval: number, pingTimeout: number) =>
+    ({ connectInterval, pingTimeout }) as unknown as Parameters<typeof patienceOf>[0];
+  assert.equal(patienceOf(net(10_000, 500)), 11_000);
+  assert.equal(patienceOf(net(1000, 100)), 5000);
+  const now = (...[status, waited]: [Parameters<typeof resumeNow>[0], number]): boolean =>
+    resumeNow(status, waited, 11_000);
+  assert.equal(now(s('WFConnection'), 0), false);
+  assert.equal(now(s('WFConnection'), 10_999), false);
+  assert.equal(now(s('WFConnection'), 11_000), true);
+  assert.equal(now(s('WFReportParams'), 60_000), false);
+  assert.equal(now(s('Connected', 'Secondary'), 0), true);
+  assert.equal(now(s('Connected', 'Primary'), 60_000), false);
+  assert.equal(now(s('StandAlone'), 0), true);
 });

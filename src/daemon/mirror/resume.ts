@@ -5,23 +5,29 @@
  * primary whose line is cut. All the same the peer is asked first, and where it is primary, requests go on waiting.
  */
 import { type Text, text } from '../../base/index.ts';
-import type { MirrorAnswer, MirrorStatus } from '../../mirror/index.ts';
+import type { MirrorAnswer, MirrorConfig, MirrorStatus } from '../../mirror/index.ts';
 
-/** A peer that is there is connected in this time. Milliseconds. */
-const PATIENCE_MS = 5000;
+/** Milliseconds. */
+const LEAST_PATIENCE_MS = 5000;
 const AGAIN_MS = 200;
-const COMES_BACK: ReadonlySet<MirrorStatus['connection']> = new Set(['WFConnection', 'Unconnected', 'WFReportParams']);
+const COMES_BACK: ReadonlySet<MirrorStatus['connection']> = new Set(['WFConnection', 'Unconnected']);
 
-/** Whether to ask for the role now. `waited`: milliseconds since the start. */
-export function resumeNow(s: MirrorStatus, waited: number): boolean {
-  if (s.volumes.some((v) => v.peerRole === 'Primary')) return false;
-  return !COMES_BACK.has(s.connection) || waited >= PATIENCE_MS;
+/** A peer that is there is met in this time: it is tried anew within connect-int, twice, since there are two connections. Milliseconds. */
+export const patienceOf = (net: Pick<MirrorConfig['net'], 'connectInterval' | 'pingTimeout'>): number =>
+  Math.max(LEAST_PATIENCE_MS, net.connectInterval + 2 * net.pingTimeout);
+
+/** Whether to ask for the role now. `waited`: milliseconds since the start. A peer that is just telling its state is heard out. */
+export function resumeNow(s: MirrorStatus, waited: number, patience: number): boolean {
+  if (s.connection === 'WFReportParams' || s.volumes.some((v) => v.peerRole === 'Primary')) return false;
+  return !COMES_BACK.has(s.connection) || waited >= patience;
 }
 export function resume(
   m: {
     readonly status: () => MirrorStatus;
     readonly promote: (then: (a: MirrorAnswer) => void) => void;
     readonly say: (t: Text) => void;
+    /** Milliseconds: patienceOf. */
+    readonly patience: number;
   },
   done: () => void,
 ): void {
@@ -38,7 +44,7 @@ export function resume(
       done();
       return;
     }
-    if (!resumeNow(s, performance.now() - began)) {
+    if (!resumeNow(s, performance.now() - began, m.patience)) {
       if (s.volumes.some((v) => v.peerRole === 'Primary'))
         tell(
           text(

@@ -30,7 +30,7 @@ import { Offered } from './offered.ts';
 import { order } from './orders.ts';
 import { disksOf, MirrorProcess } from './process.ts';
 import { parseMirrorAsk } from './requests.ts';
-import { resume } from './resume.ts';
+import { patienceOf, resume } from './resume.ts';
 import { secretOf } from './secret.ts';
 import { Stranded } from './stranded.ts';
 import { Turns } from './turns.ts';
@@ -232,8 +232,10 @@ async function run(
       if (held.length > 0) {
         // A volume that was not primary, since it was added and nothing else, stays as it is.
         const again = { ...PRIMARY, only: names.volumesOf(held) };
-        resume({ status: () => mirror.status(), promote: (then) => order(parts, again, then), say: notice }, () =>
-          notice(text(`${config.host} is primary again`, `${config.host} 重新成为主节点`)),
+        const patience = patienceOf(config.net);
+        resume(
+          { status: () => mirror.status(), promote: (then) => order(parts, again, then), say: notice, patience },
+          () => notice(text(`${config.host} is primary again`, `${config.host} 重新成为主节点`)),
         );
       }
       // The port is ours, so nobody else runs this resource here: a socket that is left is of a process that is gone.

@@ -249,11 +249,19 @@ test('a pending socket error is reported, and watching goes on', async () => {
   addon.close(other.socket); // a port where nobody listens
   addon.connect(socket, other.name);
   const seen: number[] = [];
-  const twice = new Promise<void>((done) => addon.watch(socket, (n) => seen.push(n) === 2 && done()));
-  addon.send(socket, name, undefined, undefined, 0);
-  await new Promise((r) => setTimeout(r, 20));
-  addon.send(socket, name, undefined, undefined, 0);
-  await twice;
+  let told = (): void => {};
+  addon.watch(socket, (n) => {
+    seen.push(n);
+    told();
+  });
+  // A packet behind an error that nobody has heard of is not sent: it is told of the error instead.
+  for (let i = 0; i < 2; i++) {
+    const reported = new Promise<void>((done) => {
+      told = done;
+    });
+    addon.send(socket, name, undefined, undefined, 0);
+    await reported;
+  }
   assert.deepEqual(seen.map(errnoName), ['ECONNREFUSED', 'ECONNREFUSED']);
   addon.close(socket);
 });
@@ -284,7 +292,7 @@ function child(body: string, ...flags: string[]): string {
     ${body}`;
   return execFileSync(process.execPath, [...flags, '--input-type=module', '-e', source], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 120_000,
   });
 }
 

@@ -92,7 +92,7 @@ const child = (body: string): string =>
        import { linuxClock } from ${JSON.stringify(join(import.meta.dirname, 'clock.ts'))};
        const clock = linuxClock(loadAddon().value); ${body}`,
     ],
-    { encoding: 'utf8', timeout: 20_000 },
+    { encoding: 'utf8', timeout: 120_000 },
   );
 
 test('a process runs until its last deadline, and not for a cancelled one', () => {

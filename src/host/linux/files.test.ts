@@ -41,7 +41,7 @@ test('watch tells of creation, change, replacement and removal, and of no other 
     await new Promise((x) => setTimeout(x, 20));
     calls = 0;
     change();
-    for (let i = 0; i < 200 && calls === 0; i++) await new Promise((x) => setTimeout(x, 5));
+    for (let i = 0; i < 6000 && calls === 0; i++) await new Promise((x) => setTimeout(x, 5));
     assert.ok(calls > 0, what);
   };
   await told('created', () => writeFileSync(path, '1'));

@@ -28,13 +28,18 @@ test('the console: language, details, level, and one line whatever the text hold
   const fd = openSync(path, 'a');
   const plain = linuxLog(addon, { language: 'en', least: 'info', console: { fd, details: false } });
   const full = linuxLog(addon, { language: 'zh', least: 'debug', console: { fd, details: true } });
+  /** Each writes in the background: one begins when the other's line is there. */
+  const written = async (lines: number): Promise<void> => {
+    for (let i = 0; i < 6000 && readFileSync(path, 'utf8').split('\n').length <= lines; i++)
+      await new Promise((r) => setTimeout(r, 10));
+  };
   plain.write(event);
   plain.write({ ...event, level: 'debug' });
-  await new Promise((r) => setTimeout(r, 50));
+  await written(1);
   full.write(event);
-  await new Promise((r) => setTimeout(r, 50));
+  await written(2);
   plain.write({ ...event, text: text('a\nforged\u001b[31m line', '') });
-  await new Promise((r) => setTimeout(r, 50));
+  await written(3);
   const lines = readFileSync(path, 'utf8').replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} /gm, '');
   assert.equal(
     lines,
@@ -55,7 +60,7 @@ test('a reader that does not read holds nobody up, and is told how much it misse
     setTimeout(() => { write(); writeFileSync(${JSON.stringify(join(folder, 'done'))}, 'done'); }, 20);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', body], { stdio: ['ignore', 'pipe', 'inherit'] });
   child.stdout.pause();
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 10_000; i++) {
     try {
       if (readFileSync(join(folder, 'done'), 'utf8') === 'done') break;
     } catch {

@@ -44,7 +44,7 @@ test('environment, directory, empty standard input, and a process group of its o
 test('a signal ends the children of a script too', async () => {
   const out = join(folder, 'child');
   const exit = new Promise<Exit>((r) => {
-    const running = processes.run({ argv: ['sh', '-c', `sleep 30 & echo $! > ${out}; wait`] }, r);
+    const running = processes.run({ argv: ['sh', '-c', `sleep 300 & echo $! > ${out}; wait`] }, r);
     const poll = setInterval(() => {
       try {
         if (!readFileSync(out, 'utf8').endsWith('\n')) return;
@@ -57,7 +57,7 @@ test('a signal ends the children of a script too', async () => {
   });
   assert.deepEqual(await exit, { signal: 'SIGTERM' });
   const pid = Number(readFileSync(out, 'utf8'));
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (!processes.list().some((p) => p.pid === pid && p.argv[0] === 'sleep')) return;
     await new Promise((r) => setTimeout(r, 10));
   }
@@ -89,10 +89,15 @@ test('starts and ends of processes are told', async (t) => {
     return;
   }
   let pid: number | undefined;
-  await new Promise<void>((done) => {
-    pid = processes.run({ argv: ['true'] }, () => done()).pid;
-  });
-  for (let i = 0; i < 100 && !seen.includes(`ended ${pid}`); i++) await new Promise((x) => setTimeout(x, 10));
+  // On a machine that starts very many programs the kernel may drop notices, and says so: then once more.
+  do {
+    seen.length = 0;
+    await new Promise<void>((done) => {
+      pid = processes.run({ argv: ['true'] }, () => done()).pid;
+    });
+    for (let i = 0; i < 6000 && !seen.includes(`ended ${pid}`) && !seen.includes('lost'); i++)
+      await new Promise((x) => setTimeout(x, 10));
+  } while (seen.includes('lost'));
   r.value();
   const own = seen.filter((s) => s.endsWith(` ${pid}`));
   assert.equal(own[0], `started ${pid}`);

@@ -16,7 +16,7 @@ const addon = loaded.value;
 const sockets = linuxSockets(addon);
 const ip = (s: string): IpAddress => s as IpAddress;
 const VRRP = 112;
-const ipCommand = (line: string): void => void execFileSync('ip', line.split(' '));
+const ipCommand = (line: string): string => execFileSync('ip', line.split(' '), { encoding: 'utf8' });
 
 type Seen = Omit<Datagram, 'bytes' | 'header'> & { text: string; header: number | undefined };
 const copy = ({ bytes, header, ...rest }: Datagram): Seen => ({
@@ -59,6 +59,12 @@ test('sockets in a namespace with a veth pair', async (t) => {
       .ifindex;
   const left = index('left');
   const right = index('right');
+  /** What is sent over a link before the kernel has put it to use is lost, without an error. */
+  const inUse = async (): Promise<void> => {
+    const up = (name: string): boolean => /state UP/.test(ipCommand(`link show ${name}`));
+    while (!up('left') || !up('right')) await setTimeout(5);
+  };
+  await inUse();
 
   await t.test('IPv4 multicast: group, interface, TTL 255, class, time of arrival, and no loop back', async () => {
     const group = ip('224.0.0.18');
@@ -80,7 +86,8 @@ test('sockets in a namespace with a veth pair', async (t) => {
       ttl: 255,
       ifindex: right,
     });
-    assert.ok(at >= before - 2000 && at <= addon.now(), `${at - before} us after sending`);
+    // By two clocks, which are not read in the same moment.
+    assert.ok(at >= before - 100_000 && at <= addon.now(), `${at - before} us after sending`);
     sender.drain();
     other.drain();
     assert.deepEqual(looped, []);
@@ -155,6 +162,7 @@ test('sockets in a namespace with a veth pair', async (t) => {
     assert.equal(refused.ok, false);
     ipCommand('link set left up');
     ipCommand('link set right up');
+    await inUse();
     must(sender.send(Buffer.from('again'), { address: ip('224.0.0.18') }));
     assert.equal((await got).text, 'again');
     await framed.promise; // a wake of its own, before or behind the other socket's
@@ -208,7 +216,7 @@ test('sockets in a namespace with a veth pair', async (t) => {
     for (let i = 0; i < 70; i++) {
       sender.send(Buffer.from(`${i}`), { address: ip('127.0.0.1'), port: receiver.localPort });
     }
-    await Promise.race([arrived, setTimeout(5000, undefined, { ref: false })]);
+    await Promise.race([arrived, setTimeout(60_000, undefined, { ref: false })]);
     await setTimeout(20); // for what would come twice
     assert.deepEqual(
       seen,

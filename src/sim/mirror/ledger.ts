@@ -9,10 +9,11 @@ type Issued = {
   /** In the order of all that begins and ends. */
   readonly begun: number;
   ended: number;
-  /** Two primaries: what might have stood there when it began. */
+  /** Two primaries: what might have stood there when it began, and whose program wrote. */
   readonly over: readonly number[];
+  readonly by: string;
 };
-const FIRST: Issued = { stamp: 0, acknowledged: true, durable: true, begun: 0, ended: 0, over: [] };
+const FIRST: Issued = { stamp: 0, acknowledged: true, durable: true, begun: 0, ended: 0, over: [], by: '' };
 const SECTOR = 512;
 
 export class Ledger {
@@ -29,12 +30,13 @@ export class Ledger {
     this.#protocol = protocol;
     this.#two = two;
   }
-  writing(at: number, length: number, stamp: number, through: boolean): () => void {
+  writing(at: number, length: number, stamp: number, through: boolean, by: string): () => void {
     const mine: [number, Issued][] = [];
     const begun = ++this.#time;
     for (let s = at; s < at + length; s += SECTOR) {
       const over = this.#two ? this.#possible(s) : [];
-      const w: Issued = { stamp, acknowledged: false, durable: false, begun, ended: Number.POSITIVE_INFINITY, over };
+      const ended = Number.POSITIVE_INFINITY;
+      const w: Issued = { stamp, acknowledged: false, durable: false, begun, ended, over, by };
       const list = this.#sectors.get(s) ?? [{ ...FIRST }];
       this.#sectors.set(s, list);
       list.push(w);
@@ -50,9 +52,12 @@ export class Ledger {
       }
     };
   }
-  /** All that is acknowledged when it is asked is durable when the returned function is called. */
-  flushing(): () => void {
-    const covered = [...this.#open];
+  /**
+   * All that is acknowledged when it is asked is durable when the returned function is called. Of two primaries each flushes
+   * what its own programs wrote: the other's cache is not asked for what is no write of ours (DRBD sends it no barrier).
+   */
+  flushing(by: string): () => void {
+    const covered = [...this.#open].filter(([w]) => !this.#two || w.by === by);
     return () => {
       for (const [w, s] of covered) this.#settled(s, w);
     };

@@ -69,7 +69,7 @@ export class Program {
     const kind = r.between(0, 19);
     const life = n.resource;
     if (kind === 0) {
-      const done = this.#o.ledger.flushing();
+      const done = this.#o.ledger.flushing(n.name);
       n.app({ op: 'flush' }, (result) => {
         if (result === 0) {
           done();
@@ -87,7 +87,7 @@ export class Program {
       const bytes = new Uint8Array(fits);
       const view = new DataView(bytes.buffer);
       for (let s = 0; s < fits; s += 512) view.setUint32(s, stamp);
-      const done = this.#o.ledger.writing(at, fits, stamp, through && this.#o.throughCounts());
+      const done = this.#o.ledger.writing(at, fits, stamp, through && this.#o.throughCounts(), n.name);
       n.app({ op: 'write', offset: at, bytes, through }, (result) => {
         if (result === 0) {
           done();

@@ -49,7 +49,7 @@ class TwoWorld extends FenceWorld {
   /** All that was answered is flushed first; afterwards it is known what each place holds. */
   protected override compare(): void {
     for (const n of this.#primaries) {
-      const done = this.ledger.flushing();
+      const done = this.ledger.flushing(n.name);
       let flushed = false;
       n.app({ op: 'flush' }, (result) => {
         if (result === 0) done();

@@ -179,10 +179,18 @@ test('connections beyond the limit are reset, and the place is free again after 
   await closed(connect({ host: VIP, port }));
   first.end();
   await closed(first);
-  assert.equal(await talk(port, '2'), '2');
+  // The place is given back by another thread than the one that told the client.
+  for (let i = 0; ; i++)
+    try {
+      assert.equal(await talk(port, '2'), '2');
+      break;
+    } catch (e) {
+      if (i === 1000) throw e;
+      await sleep(10);
+    }
 });
 test('a quiet connection is ended after the idle timeout', { skip }, async (t) => {
-  const p = plane(t, { idleTimeout: seconds(0.05) });
+  const p = plane(t, { idleTimeout: seconds(1) });
   const port = await freePort();
   const s = await server(t, (c) => c.on('data', (d) => c.write(d)));
   p.apply(wanted(service(port, [at(s)])));
@@ -190,9 +198,8 @@ test('a quiet connection is ended after the idle timeout', { skip }, async (t) =
   c.write('1');
   await once(c, 'data');
   const end = closed(c);
-  p.tick();
-  await sleep(80);
-  p.tick();
+  const ticking = setInterval(() => p.tick(), 100);
+  t.after(() => clearInterval(ticking));
   await end;
 });
 test('it listens on an address that is not here yet', { skip }, (t) => {

@@ -155,7 +155,9 @@ export class Agreements {
         ? this.#p.verifies.agree(v)
         : connection === 'StartingSyncS' || connection === 'StartingSyncT'
           ? this.#p.fullSyncs.agree(v, connection)
-          : 'not-supported';
+          : connection === 'WFReportParams'
+            ? this.#p.joining.agree(v)
+            : 'not-supported';
     return refusal === undefined ? SUCCESS : MIRROR_REFUSALS[refusal];
   }
   /** Asks the peer to agree to what a volume's connection is to become; `then` it has, or `answer` says why not. */

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text, us } from '../../../base/index.ts';
-import { DRBD_CONNECTIONS, type DrbdPacket, decodeState } from '../../../wire/index.ts';
+import { DRBD_CONNECTIONS, type DrbdPacket, decodeState, STATE_BITS, sector } from '../../../wire/index.ts';
 import type { MirrorConfig } from '../../config.ts';
+import { MIRROR_REFUSALS } from '../../status.ts';
 import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
 
 const two = (): MirrorConfig => {
@@ -232,4 +233,28 @@ test('a kernel whose volume is taken out and added again has no disk at first, a
   peerIs(r, 'WFReportParams', 'Diskless');
   assert.deepEqual(heard(r.packets()), ANSWERED);
   assert.deepEqual([states(r)[1], r.resource.connection], ['Connected UpToDate/Diskless', 'Connected']);
+});
+test('a kernel that takes its volume out asks for that, and ours waits, and joins when it is there again', () => {
+  const { r, told } = waiting();
+  peerTells(r, told, 'WFReportParams');
+  peerIs(r, 'Connected', 'UpToDate');
+  r.packets();
+  const asks = (): (number | undefined)[] => {
+    const [at, bits] = STATE_BITS.connection;
+    const value = DRBD_CONNECTIONS.indexOf('WFReportParams') << at;
+    r.hear({ kind: 'P_STATE_CHG_REQ', volume: 1, mask: ((1 << bits) - 1) << at, value });
+    return r.packets().map((p) => ('result' in p ? p.result : undefined));
+  };
+  assert.deepEqual(asks(), [MIRROR_REFUSALS['not-supported']], 'it still has a disk');
+  peerIs(r, 'Connected', 'Diskless');
+  r.packets();
+  assert.deepEqual(asks(), [1]);
+  assert.deepEqual(states(r), ['Connected UpToDate/UpToDate', 'WFReportParams UpToDate/DUnknown']);
+  peerIs(r, 'WFReportParams', 'Diskless');
+  assert.deepEqual([r.packets(), r.resource.connection], [[], 'Connected']);
+  for (const p of told)
+    if (p.kind === 'P_SIZES') r.hear({ ...p, diskSize: sector(0), userSize: sector(0), currentSize: sector(0) });
+  peerIs(r, 'WFReportParams', 'Diskless');
+  assert.deepEqual(heard(r.packets()), ANSWERED);
+  assert.deepEqual(states(r)[1], 'Connected UpToDate/Diskless');
 });

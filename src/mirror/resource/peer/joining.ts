@@ -5,7 +5,8 @@
  * who hears of a volume that it has waiting tells once more, and both compare.
  *
  * The state at the end of what is told says which of both it is: WFReportParams (the kernel's own word), and WFConnection for
- * the answer. StandAlone is a farewell: the volume is taken out there.
+ * the answer. StandAlone is a farewell: the volume is taken out there. A kernel asks instead whether the volume may become
+ * WFReportParams (its del-minor).
  */
 import { type Text, text } from '../../../base/index.ts';
 import { DRBD_CONNECTIONS, DRBD_DISKS, decodeState, type StatePacket } from '../../../wire/index.ts';
@@ -49,7 +50,7 @@ export class Joining {
     if (v.connected) {
       // An answer to what we had told before we heard of it: both are compared already.
       if (theirs === 'WFConnection') return true;
-      // Taken out and added again, of which a kernel says nothing.
+      // Taken out and added again: a kernel waits for no agreement to that.
       if (theirs !== 'WFReportParams' || v.connection !== 'Connected' || v.peerDisk !== 'Diskless') return false;
       const { peerSizes, peerUuids } = v;
       this.#alone(v);
@@ -61,12 +62,18 @@ export class Joining {
     const { link } = this.#p;
     // A kernel whose volume waited has heard of ours, and does not tell once more what we had passed over.
     if (v.peerSizes === undefined) {
-      link.lose(COMPARED_ALONE, true);
+      if (theirs !== 'WFReportParams') link.lose(COMPARED_ALONE, true);
       return true;
     }
     if (theirs === 'WFReportParams') this.#tell(v, 'WFConnection');
     link.join(v, p);
     return true;
+  }
+  /** The farewell of a kernel, which asks for it when the volume has no disk any more. */
+  agree(v: Volume): 'not-supported' | undefined {
+    if (!v.connected || v.peerDisk !== 'Diskless' || v.peerRole === 'Primary') return 'not-supported';
+    this.#alone(v);
+    return undefined;
   }
   /** The peer has it no more, or not yet. */
   #alone(v: Volume): void {

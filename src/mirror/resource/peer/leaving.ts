@@ -20,7 +20,7 @@ export class Leaving {
     const want = decodeState(p.value);
     const asks = (f: readonly [number, number], disk: number): boolean =>
       (p.mask & fieldMask(f)) !== 0 && DRBD_DISKS[disk] === 'Outdated';
-    if (this.#p.agreements.pending && link.resolver) {
+    if ((this.#p.agreements.pending || volumes.some((v) => v.promoting)) && link.resolver) {
       reply(MIRROR_REFUSALS.concurrent);
       return;
     }

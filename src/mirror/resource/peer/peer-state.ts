@@ -76,7 +76,9 @@ export class PeerStates {
     if (s?.is === 'verify-target' && theirs === 'Connected' && disk === 'UpToDate') this.#p.verifies.peerEnded(v);
     // A state that was told before the peer agreed to be verified says nothing of the verify.
     const ended = theirs === 'Connected' && (s?.is === 'source' || s?.is === 'target');
-    if (s !== undefined && (!atLeast(disk, 'Inconsistent') || ended)) {
+    // The target of a full resync that has not begun has no Sync yet: without the disk of its source it never will.
+    const gone = !atLeast(disk, 'Inconsistent') && (s !== undefined || v.connection === 'WFSyncUUID');
+    if (gone || ended) {
       this.#s.stop(v);
       v.connection = 'Connected';
     }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text, us } from '../../../base/index.ts';
-import { DRBD_ROLES, type DrbdPacket, decodeState, STATE_BITS } from '../../../wire/index.ts';
+import { DRBD_DISKS, DRBD_ROLES, type DrbdPacket, decodeState, STATE_BITS } from '../../../wire/index.ts';
 import { MD_FLAG } from '../../metadata/index.ts';
 import { MIRROR_REFUSALS } from '../../status.ts';
 import { Rig, stateOf } from '../rig.fixture.ts';
@@ -42,6 +42,40 @@ test('the conflict resolver refuses another change until the promotion that was 
     [[1], 'WFSyncUUID'],
     'a primary can be a target that reads from its source',
   );
+});
+
+/** The peer leaves, and this side is to be Outdated: under fencing a primary lets no other side go. */
+const LEAVE: DrbdPacket = {
+  kind: 'P_CONN_ST_CHG_REQ',
+  volume: 0,
+  mask: ((((1 << BITS) - 1) << AT) | (((1 << STATE_BITS.peerDisk[1]) - 1) << STATE_BITS.peerDisk[0])) >>> 0,
+  value: (1 << AT) | (DRBD_DISKS.indexOf('Outdated') << STATE_BITS.peerDisk[0]),
+};
+const leaves = (r: Rig): number[] => r.packets().flatMap((p) => (p.kind === 'P_CONN_ST_CHG_REPLY' ? [p.result] : []));
+
+test('the conflict resolver is not left behind until the promotion that was agreed to is whole', () => {
+  const r = new Rig();
+  r.connect();
+  r.holdDisk = () => true;
+  const id = r.ask({ verb: 'primary', force: false });
+  r.hear(SETTLED, 'meta');
+  r.hear(AGREED, 'meta');
+  r.hear(LEAVE);
+  assert.deepEqual(leaves(r), [MIRROR_REFUSALS.concurrent]);
+  r.holdDisk = () => false;
+  for (const finish of r.held.splice(0)) finish();
+  assert.equal(r.answers.get(id)?.ok, true);
+  assert.deepEqual([r.volume.role, r.volume.disk], ['Primary', 'UpToDate']);
+});
+
+test('who is being left behind does not become primary: the connection that it would read by is about to end', () => {
+  const r = new Rig();
+  r.connect();
+  r.hear(LEAVE);
+  assert.deepEqual([leaves(r), r.volume.disk], [[1], 'Outdated']);
+  const id = r.ask({ verb: 'primary', force: false });
+  assert.equal(r.answers.get(id)?.ok, false);
+  assert.equal(r.volume.role, 'Secondary');
 });
 
 test('a disk that is gone is told of until the peer has looked at it: one in the midst of a change of its own has not', () => {

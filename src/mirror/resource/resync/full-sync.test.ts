@@ -87,6 +87,29 @@ test('an identifier that overtakes the agreement on the other socket waits for i
   assert.equal(r.volume.connection, 'SyncTarget');
 });
 
+test('a target whose source loses its disk before the resync begins waits no longer, and has all copied when the disk is back', () => {
+  const r = new Rig(sized(undefined));
+  r.connect();
+  const { uuids } = r.volume;
+  const told = (disk: 'Diskless' | 'Negotiating'): DrbdPacket => ({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Secondary', 'Secondary'], [disk, 'Consistent']),
+  });
+  r.hear(only('P_STATE_CHG_REQ'));
+  assert.equal(r.volume.connection, 'WFSyncUUID');
+  r.hear(told('Diskless'));
+  assert.deepEqual(
+    [r.volume.connection, r.volume.disk, r.volume.peerDisk, r.volume.bits],
+    ['Connected', 'Inconsistent', 'Diskless', 48],
+  );
+  r.packets();
+  r.hear({ kind: 'P_UUIDS', volume: 0, uuids, bits: 0, flags: 0 });
+  r.hear(told('Negotiating'));
+  assert.deepEqual([r.volume.connection, r.volume.disk, r.volume.bits], ['WFBitMapT', 'Inconsistent', 48]);
+  assert.deepEqual(kinds(r), ['P_UUIDS', 'P_STATE']);
+});
+
 test('StandAlone, a secondary may throw its data away by itself; never while the other side has nothing better', () => {
   const r = new Rig(sized(undefined));
   r.connect('Secondary');

@@ -47,6 +47,11 @@ export class Roles {
       answer(done('it is primary already', '已是主节点', false));
       return;
     }
+    // The connection is about to end, and one side to stay behind.
+    if (volumes.some((v) => v.leaving)) {
+      answer(UNDER_WAY);
+      return;
+    }
     for (const v of volumes) {
       if (v.connected && v.peerRole === 'Primary' && !config.net.allowTwoPrimaries) {
         answer(
@@ -130,8 +135,8 @@ export class Roles {
     const { link, syncs, c, config } = this.#p;
     let left = volumes.length;
     const { era } = link;
-    // While the peer was asked it may have become a target here, or lost its disk there.
-    const worse = volumes.find((v) => !v.hasGoodData && !raise.includes(v));
+    // While the peer was asked it may have become a target here, or lost its disk there, or begun to leave us behind.
+    const worse = volumes.find((v) => v.leaving || (!v.hasGoodData && !raise.includes(v)));
     if (worse !== undefined) {
       this.#staySecondary(volumes, worse, answer);
       return;
@@ -145,8 +150,8 @@ export class Roles {
       else v.uuids = withRole(v.uuids, true);
       v.persist(forced, () => {
         if (--left > 0) return;
-        // Nor is a target promoted whose source was lost while the role was being written.
-        const without = volumes.find((one) => !one.hasGoodData);
+        // Nor is a target promoted whose source was lost while the role was being written, nor who let the peer go meanwhile.
+        const without = volumes.find((one) => one.leaving || !one.hasGoodData);
         if (without !== undefined) {
           this.#staySecondary(volumes, without, answer);
           return;
