@@ -222,8 +222,9 @@ export class Volume implements Stored {
   }
   dropBacking(): void {
     if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
-    // A target that has not had a block yet takes nothing in.
-    this.mayBeBehind = this.connected && this.connection !== 'WFBitMapS';
+    // A target that has not had a block yet takes nothing in. What was never compared is as far behind as it was.
+    const misses = this.connected && this.connection !== 'WFBitMapS';
+    this.mayBeBehind = misses || (this.negotiating && this.mayBeBehind);
     this.#unsaved = undefined;
     const waiting = [...this.#waiting];
     this.#waiting.clear();

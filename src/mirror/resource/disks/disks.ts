@@ -180,6 +180,8 @@ export class Disks {
     }
     const { size } = v;
     v.take(a);
+    // Its activity log counts from before the first write: that waits for a transaction, which is written after this.
+    if (v.primary) v.save(false);
     c.reason(
       'mirror.attached',
       v.number,
@@ -193,6 +195,8 @@ export class Disks {
       this.#p.peerDisks.negotiate(v);
     } else {
       if (link.negotiating) link.lose(text('a disk came while connecting', '连接过程中挂接了磁盘'), true);
+      // The generation that the loss of the peer began may never have been durable, or never begun without a disk.
+      if (!v.connected) link.alone(v);
       this.check(v);
       this.#p.sender.released(v);
       this.#p.joining.tell(v);

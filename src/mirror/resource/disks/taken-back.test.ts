@@ -1,0 +1,64 @@
+/** A primary whose disk was gone takes it back while nobody else is there. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { text, us } from '../../../base/index.ts';
+import { Rig, stateOf } from '../rig.fixture.ts';
+import type { DiskOperation } from '../types.ts';
+
+const write = (r: Rig, tag: number): void =>
+  r.app({ op: 'write', tag, offset: tag * 4096, bytes: new Uint8Array(4096).fill(tag), through: false });
+const lost = (r: Rig): void => {
+  r.resource.handle({ kind: 'closed', because: text('the line was cut', '线路中断') }, us(r.now));
+  r.run();
+};
+const attempt = (r: Rig): string => {
+  r.ask({ verb: 'attach', volume: undefined });
+  return r.volume.disk;
+};
+function primary(): Rig {
+  const r = new Rig();
+  r.connect();
+  r.promote();
+  return r;
+}
+
+test('a disk that was refused because the peer may have more is refused until both have compared', () => {
+  const r = primary();
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  r.hear({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Secondary', 'Primary'], ['UpToDate', 'Diskless']),
+  });
+  write(r, 1);
+  // The peer is silent: it is told of the disk, and does not answer.
+  assert.equal(attempt(r), 'Negotiating');
+  lost(r);
+  assert.equal(r.volume.disk, 'Diskless');
+  for (let i = 0; i < 2; i++) assert.equal(attempt(r), 'Diskless');
+});
+test('what a primary writes to the disk that it took back alone is marked after a crash', () => {
+  const r = primary();
+  lost(r);
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  assert.equal(attempt(r), 'UpToDate');
+  write(r, 1);
+  assert.equal(r.done.get(1), 0);
+  const after = new Rig(undefined, r.disk);
+  after.ask({ verb: 'up' });
+  assert.ok(after.volume.crashedPrimary);
+  assert.ok(after.volume.bits > 0);
+});
+test('a generation that was not durable when the disk failed begins when the disk is taken back', () => {
+  const r = primary();
+  const before = r.volume.uuids.current & ~1n;
+  r.failDisk = (o: DiskOperation) => o.op === 'write';
+  lost(r);
+  assert.equal(r.volume.disk, 'Diskless');
+  r.failDisk = () => false;
+  assert.equal(attempt(r), 'UpToDate');
+  assert.notEqual(r.volume.uuids.current & ~1n, before);
+  assert.equal(r.volume.uuids.bitmap & ~1n, before);
+  write(r, 1);
+  assert.equal(r.done.get(1), 0);
+});
