@@ -25,6 +25,8 @@ export function whyNot(): string | undefined {
 let count = 0;
 /** An address that nobody else has. */
 const SIGN = '127.255.255.254';
+/** Waits for the end of the process that made a namespace, however it ends, and takes the namespace and all that runs in it away. */
+const GUARD = 'tail --pid="$1" -f /dev/null; ip netns pids "$2" | xargs -r kill -KILL; ip netns del "$2"';
 export type Line = { readonly at: number; readonly text: string };
 
 export class Bench {
@@ -32,10 +34,16 @@ export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'hf-daemon-'));
   readonly pidFile = join(this.folder, 'a.pid');
   readonly #children: ChildProcess[] = [];
+  readonly #guard: ChildProcess;
 
-  constructor(t: TestContext) {
+  constructor(t: Pick<TestContext, 'after'>) {
     t.after(() => this.#cleanUp());
     this.ip('netns', 'add', this.name);
+    // Not with the mark of this run: what has it is ended with the run.
+    const { HOLDFAST_RUN: _, ...env } = process.env;
+    const guarded = ['-c', GUARD, 'sh', String(process.pid), this.name];
+    this.#guard = spawn('sh', guarded, { detached: true, stdio: 'ignore', env });
+    this.#guard.unref();
     this.inside('ip', 'link', 'set', 'lo', 'up');
     this.inside('ip', 'link', 'add', 'ens33', 'type', 'veth', 'peer', 'name', 'wire');
     this.inside('ip', 'addr', 'add', '192.168.1.5/24', 'dev', 'ens33');
@@ -143,6 +151,7 @@ export class Bench {
       return left.length === 0;
     });
     this.ip('netns', 'del', this.name);
+    if (this.#guard.pid !== undefined) kill(-this.#guard.pid, 'SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
