@@ -17,11 +17,6 @@ const WRITTEN_MS = [400, 2500] as const;
 /** So many writes are acknowledged before it, however slow the machine is. */
 const WRITTEN = 50;
 
-/** Blocks of one request. */
-const LARGEST = 64;
-/** The longest time that is copied before the connection is cut. Milliseconds. */
-const MOST_COPIED_MS = 500;
-
 export type Round = { readonly acknowledged: number; readonly lost: readonly string[] };
 
 export class Cuts {
@@ -64,26 +59,6 @@ export class Cuts {
     this.#note(load);
     return { acknowledged, lost: [...lost, ...(await this.#verify())] };
   }
-  /**
-   * All is copied anew so many times beside a writer of large requests, and each time the connection is cut in the middle, by
-   * one side or the other.
-   */
-  async resyncs(times: number): Promise<Round> {
-    const writer = await this.#write(LARGEST);
-    for (let i = 0; i < times; i++) {
-      await until(this.#pair, this.#primary, (v) => v.connection === 'Connected', 'connected again');
-      await good(this.#pair.mirror(this.#primary, 'invalidate-remote', 'data'));
-      await sleep(this.#random() * MOST_COPIED_MS);
-      const leaver = this.#random() < 0.5 ? this.#primary : this.#other;
-      await good(this.#pair.mirror(leaver, 'disconnect', 'data', '--force'));
-      await good(this.#pair.mirror(leaver, 'connect', 'data'));
-    }
-    await until(this.#pair, this.#primary, inSync, 'in sync again');
-    await writer.kill('SIGKILL');
-    await writer.exited;
-    const acknowledged = this.#note(writer);
-    return { acknowledged, lost: await this.#verify() };
-  }
   /** Both disks, byte by byte, when both are down. Empty where they are equal. */
   async end(): Promise<string> {
     const v = await volumeOf(this.#pair, this.#primary);
@@ -97,9 +72,9 @@ export class Cuts {
     ]);
     return `${stdout}${stderr}`;
   }
-  async #write(largest = 1): Promise<Program> {
+  async #write(): Promise<Program> {
     const seed = String(Math.floor(this.#random() * 0xffff_ffff));
-    const words = [WRITER, DEVICE, String(CUT_BLOCKS), seed, String(this.#first), String(largest)];
+    const words = [WRITER, DEVICE, String(CUT_BLOCKS), seed, String(this.#first)];
     const p = this.#pair
       .host(this.#primary)
       .spawn([process.execPath, '--disable-warning=ExperimentalWarning', ...words]);

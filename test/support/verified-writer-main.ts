@@ -1,7 +1,6 @@
 /**
  * Writes blocks at random places of a device, several at once, each stamped with its place and a number that grows. What was
- * acknowledged (O_DSYNC) is printed: `PLACE NUMBER`. Arguments: device, blocks, seed, first number, and how many blocks one
- * request has at most (1).
+ * acknowledged (O_DSYNC) is printed: `PLACE NUMBER`. Arguments: device, blocks, seed, first number.
  *
  * With `check` in front it reads the device instead, and prints the stamp of every block: `PLACE NUMBER`, 0 where there is
  * none, -1 where a block is torn.
@@ -39,7 +38,7 @@ if (words[0] === 'check') {
     process.stdout.write(`${place} ${read(b, place)}\n`);
   }
 } else {
-  const [device = '', blocks = '0', seed = '1', first = '1', largest = '1'] = words;
+  const [device = '', blocks = '0', seed = '1', first = '1'] = words;
   const random = new Random(Number(seed));
   const f = await open(device, constants.O_RDWR | constants.O_DSYNC);
   let n = Number(first);
@@ -47,17 +46,10 @@ if (words[0] === 'check') {
   // Each keeps to its own part, so that no two write one block at once.
   const write = async (who: number): Promise<never> => {
     for (;;) {
-      const at = Math.floor(random.unit() * share);
-      const length = Math.min(share - at, random.between(1, Number(largest)));
-      const places = Array.from({ length }, (_, i) => who * share + at + i);
+      const place = who * share + Math.floor(random.unit() * share);
       const mine = n++;
-      await f.write(
-        Buffer.concat(places.map((place) => stamp(place, mine))),
-        0,
-        length * BLOCK,
-        (who * share + at) * BLOCK,
-      );
-      process.stdout.write(places.map((place) => `${place} ${mine}\n`).join(''));
+      await f.write(stamp(place, mine), 0, BLOCK, place * BLOCK);
+      process.stdout.write(`${place} ${mine}\n`);
     }
   };
   await Promise.all(Array.from({ length: WRITERS }, (_, who) => write(who)));

@@ -8,7 +8,7 @@ import {
   type RequestPacket,
   sector,
 } from '../../../wire/index.ts';
-import { bitsTouched } from '../bits.ts';
+import { areSectors, bitsTouched } from '../bits.ts';
 import type { Parts } from '../parts.ts';
 import { type AppRequest, EIO } from '../types.ts';
 import type { Volume } from '../volume.ts';
@@ -141,7 +141,8 @@ export class Reads {
         c.send('meta', { kind: 'P_NEG_DREPLY', ...block, size: p.size, seq: v.nextSeq() });
       }
     };
-    if (v.backing === undefined || v.disk !== 'UpToDate' || p.sector * 512 + p.size > v.size * 512) {
+    const fits = areSectors(p.size) && p.size <= LARGEST && p.sector * 512 + p.size <= v.size * 512;
+    if (v.backing === undefined || v.disk !== 'UpToDate' || !fits) {
       reply(EIO);
       return;
     }

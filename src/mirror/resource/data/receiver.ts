@@ -14,7 +14,7 @@ import {
   type TrimPacket,
   type WriteSamePacket,
 } from '../../../wire/index.ts';
-import { bitsCovered, bitsTouched } from '../bits.ts';
+import { areSectors, bitsCovered, bitsTouched } from '../bits.ts';
 import type { FailedIo } from '../disks/disks.ts';
 import { SoleDisk, soleDisk } from '../disks/sole-disk.ts';
 import type { Context } from '../types.ts';
@@ -251,7 +251,8 @@ export class Receiver {
       }
       this.#advance();
     };
-    if (backing === undefined || offset + length > v.size * 512) {
+    const fits = (length === 0 || areSectors(length)) && offset + length <= v.size * 512;
+    if (backing === undefined || !fits || (p.kind === 'P_WSAME' && !areSectors(p.data.length))) {
       end(false);
       return;
     }

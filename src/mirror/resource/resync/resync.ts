@@ -12,7 +12,7 @@ import {
   type RequestPacket,
   sector,
 } from '../../../wire/index.ts';
-import { BIT_BYTES, BIT_SECTORS, bitsCovered } from '../bits.ts';
+import { areSectors, BIT_BYTES, BIT_SECTORS, bitsCovered } from '../bits.ts';
 import type { RangeLock } from '../data/range-locks.ts';
 import type { Context } from '../types.ts';
 import type { Volume } from '../volume.ts';
@@ -251,8 +251,7 @@ export class ResyncSource {
     this.#yielding = new Yielding(() => v.config.options.resync.minRate, c.now);
   }
   requested(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
-    // No disk fails by what a peer asks for.
-    const fits = p.size <= LARGEST && p.sector * 512 + p.size <= this.#v.size * 512;
+    const fits = areSectors(p.size) && p.size <= LARGEST && p.sector * 512 + p.size <= this.#v.size * 512;
     if (!fits) {
       this.#answer(p, NOTHING, EINVAL, algorithm, () => {});
       return;

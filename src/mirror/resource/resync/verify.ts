@@ -15,7 +15,7 @@ import {
   sector,
   VERIFY_VERDICT,
 } from '../../../wire/index.ts';
-import { BIT_BYTES, BIT_SECTORS, bitsTouched } from '../bits.ts';
+import { areSectors, BIT_BYTES, BIT_SECTORS, bitsTouched } from '../bits.ts';
 import type { RangeLock } from '../data/range-locks.ts';
 import type { Context } from '../types.ts';
 import type { Volume } from '../volume.ts';
@@ -248,7 +248,7 @@ export class VerifyTarget {
   }
   requested(p: RequestPacket): void {
     const { c, volume, algorithm } = this.#w;
-    if (p.size > LARGEST || p.sector * 512 + p.size > volume.size * 512) return;
+    if (!areSectors(p.size) || p.size > LARGEST || p.sector * 512 + p.size > volume.size * 512) return;
     if (this.#first === undefined) {
       this.#first = Math.floor(p.sector / BIT_SECTORS);
       this.total = volume.bitmap.bits - this.#first;
