@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text } from '../../../base/index.ts';
 import { type BarrierId, type BlockId, DRBD_WRITE_FLAG, sector } from '../../../wire/index.ts';
-import { Rig, rigConfig } from '../rig.fixture.ts';
+import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
 import type { DiskOperation } from '../types.ts';
 
 const C = DRBD_WRITE_FLAG.sendWriteAck;
@@ -124,4 +124,22 @@ test('who becomes primary without the peer waits for what came from it: a new ge
   r.held.shift()?.();
   assert.equal(r.answers.get(asked)?.ok, true);
   assert.notEqual(r.volume.uuids.current, current);
+});
+
+test('what came while ours was the only disk is marked, also when it waits until the primary has attached one', () => {
+  const r = secondary();
+  const peer = (disk: 'Diskless' | 'Negotiating'): void =>
+    r.hear({ kind: 'P_STATE', volume: 0, state: stateOf('Connected', ['Primary', 'Secondary'], [disk, 'UpToDate']) });
+  peer('Diskless');
+  r.holdDisk = isData;
+  write(r, 0, DRBD_WRITE_FLAG.sendReceiveAck);
+  barrier(r, 0);
+  write(r, 1, DRBD_WRITE_FLAG.sendReceiveAck);
+  peer('Negotiating');
+  r.holdDisk = () => false;
+  while (r.held.length > 0) r.held.shift()?.();
+  assert.deepEqual(
+    [0, 1, 2].map((block) => r.volume.bitmap.has(block)),
+    [true, true, false],
+  );
 });

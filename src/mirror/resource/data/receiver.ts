@@ -28,6 +28,8 @@ type Item = {
   readonly packet: PeerWrite;
   lock: RangeLock | undefined;
   granted: boolean;
+  /** When it came ours was the only disk: whatever disk the peer has taken by the time it is written lacks it. */
+  readonly sole: boolean;
 };
 type Epoch = {
   barrier: BarrierId | undefined;
@@ -154,8 +156,10 @@ export class Receiver {
       return;
     }
     epoch.count++;
-    const item: Item = { epoch, volume: v, packet, lock: undefined, granted: end === offset };
+    const item: Item = { epoch, volume: v, packet, lock: undefined, granted: end === offset, sole: soleDisk(v) };
     epoch.waiting.add(item);
+    // Also while it waits: a disk that the peer attaches meanwhile is told of it as a block that differs.
+    if (item.sole && end > offset && v.backing !== undefined) v.bitmap.set(bitsTouched(offset, end - offset));
     this.#held += end - offset;
     const early = isEarly(packet) ? 1 : 0;
     epoch.early += early;
@@ -215,7 +219,7 @@ export class Receiver {
       for (const w of [...e.waiting]) this.#try(w);
     }
   }
-  #start({ epoch, volume: v, packet: p, lock }: Item): void {
+  #start({ epoch, volume: v, packet: p, lock, sole }: Item): void {
     const era = this.#era;
     const offset = p.sector * 512;
     const length = sizeOf(p);
@@ -226,7 +230,7 @@ export class Receiver {
     const end = (good: boolean): void => {
       v.counters.ua--;
       this.#held -= length;
-      const sure = (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && !soleDisk(v);
+      const sure = (p.flags & DRBD_WRITE_FLAG.maySetInSync) !== 0 && !sole && !soleDisk(v);
       if (good && sure && v.backing !== undefined) v.bitmap.clear(bitsCovered(offset, length, v.size * 512));
       else if (!good && v.backing !== undefined) v.bitmap.set(bitsTouched(offset, length));
       const { syncing } = v;
@@ -283,7 +287,7 @@ export class Receiver {
         this.#c.disk(v.number, 'data', { op: 'write', offset, bytes, through }, done);
       }
     };
-    if (!soleDisk(v)) {
+    if (!sole && !soleDisk(v)) {
       write();
       return;
     }
