@@ -24,6 +24,7 @@ const found: readonly (readonly [number, string])[] = [
   [262, 'a disk that is being attached takes no part in a handshake'],
   [290, 'a write that a resync kept back does not go to half a copy when the source is lost'],
   [200191, 'a disk that was refused as older than what the application has seen is refused again'],
+  [201007, 'two detaches that forbid each other leave both sides with the disks that they have'],
   [200656, 'a write that waits on the only disk while the primary attaches one is marked'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];

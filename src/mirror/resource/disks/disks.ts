@@ -227,6 +227,8 @@ export class Disks {
       unblock();
       v.release('detaching');
       then(how);
+      // It counts on a disk that is gone, and has begun a generation: a handshake tells it otherwise.
+      if (agreed && how !== 'detached' && link.established && v.connected) link.lose(STAYS, true);
     };
     const wait = (): void => {
       if (over || v.backing !== backing || backing === undefined) {
@@ -268,6 +270,10 @@ export class Disks {
 function onlyGood(v: Volume): boolean {
   return !v.peerHasGoodData && (v.primary || (v.connected && v.peerRole === 'Primary'));
 }
+const STAYS = text(
+  'the peer agreed to a detach that is not to be: its own disk is about to go',
+  '对端已同意卸离，但其磁盘也将离开：不再卸离',
+);
 const OLDER = text(
   'the disk has older data than the application of this primary has seen',
   '该磁盘的数据早于本主节点应用已见的数据',
