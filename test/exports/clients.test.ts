@@ -170,6 +170,7 @@ test('a client killed in the middle of its writes leaves the server well', async
       '0.3',
       'fio',
       '--name=k',
+      '--thread', // a job of its own would outlive the process that is killed, and hold its output open
       '--ioengine=nbd',
       `--uri=${s.uri}`,
       '--rw=randwrite',
