@@ -220,10 +220,14 @@ export class Volume implements Stored {
     const { alOffset, bmOffset, size } = layout;
     if (this.#superblock !== undefined) this.#superblock = { ...this.#superblock, alOffset, bmOffset, size };
   }
+  /** The peer is told which blocks differ, not what is in them. */
+  get ahead(): boolean {
+    return this.connection === 'Ahead';
+  }
   dropBacking(): void {
     if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
-    // A target that has not had a block yet takes nothing in. What was never compared is as far behind as it was.
-    const misses = this.connected && this.connection !== 'WFBitMapS';
+    // Nobody goes on from a target that has not had a block yet, or that is behind. What was never compared is as far behind as it was.
+    const misses = this.connected && this.connection !== 'WFBitMapS' && !this.ahead;
     this.mayBeBehind = misses || (this.negotiating && this.mayBeBehind);
     this.#unsaved = undefined;
     const waiting = [...this.#waiting];

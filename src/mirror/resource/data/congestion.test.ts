@@ -5,6 +5,7 @@ import { drbdSights } from '../../../../test/support/captures.ts';
 import { bytes } from '../../../base/index.ts';
 import { type DrbdPacket, decodeState, describeState } from '../../../wire/index.ts';
 import { Rig, rigConfig } from '../rig.fixture.ts';
+import { EIO } from '../types.ts';
 
 const sights = drbdSights('23-congestion-ahead-behind');
 const first = sights[0] ?? assert.fail();
@@ -80,4 +81,30 @@ test('on-congestion disconnect ends the connection; in C, and without a limit, w
   c.promote();
   for (let n = 0; n < 4; n++) write(c, n);
   assert.equal(c.volume.connection, 'Connected');
+});
+
+test('a primary that is ahead and loses its disk reads nothing old from its peer: it leaves without a word, and goes on when the disk is back', () => {
+  const r = new Rig(config());
+  r.connect();
+  r.promote();
+  for (let n = 0; n < 6; n++) write(r, n);
+  assert.equal(r.volume.connection, 'Ahead');
+  const before = r.volume.uuids.current;
+  r.said();
+  r.failDisk = (o) => o.op === 'flush';
+  r.app({ op: 'flush', tag: 99 });
+  r.failDisk = () => false;
+  assert.deepEqual([r.volume.disk, r.volume.connection], ['Diskless', 'StandAlone']);
+  const into = new Uint8Array(KIND);
+  const read = (tag: number): void => r.app({ op: 'read', tag, offset: 5 * KIND, into });
+  read(100);
+  assert.equal(r.done.get(100), EIO, 'there are no good data (on-no-data-accessible io-error)');
+  const told = r.packets();
+  assert.ok(told.every((p) => p.kind !== 'P_STATE' && p.kind !== 'P_STATE_CHG_REQ' && p.kind !== 'P_DATA_REQUEST'));
+  const id = r.ask({ verb: 'attach', volume: undefined });
+  assert.equal(r.answers.get(id)?.ok, true);
+  read(101);
+  assert.deepEqual([r.volume.disk, r.done.get(101), into[0]], ['UpToDate', 0, 6]);
+  assert.notEqual(r.volume.uuids.current, before, 'the next handshake makes this side the source');
+  assert.notEqual(r.volume.bits, 0);
 });

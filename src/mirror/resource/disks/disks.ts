@@ -67,11 +67,14 @@ export class Disks {
   drop(v: Volume): void {
     const { link, syncs, sender, receiver, reads } = this.#p;
     if (v.backing === undefined) return;
+    const { ahead } = v;
     syncs.stop(v);
     sender.detached(v);
     v.dropBacking();
     if (v.connected) v.connection = 'Connected';
     this.check(v);
+    // The peer has older data under the same name, and must not hear that ours are gone: it would go on from them.
+    if (ahead) link.lose(AHEAD, false);
     if (link.negotiating) link.lose(text('the disk failed while connecting', '连接过程中磁盘故障'), true);
     if (link.established) {
       receiver.detached(v);
@@ -273,6 +276,10 @@ function onlyGood(v: Volume): boolean {
 const STAYS = text(
   'the peer agreed to a detach that is not to be: its own disk is about to go',
   '对端已同意卸离，但其磁盘也将离开：不再卸离',
+);
+const AHEAD = text(
+  'the own disk is gone while the peer is behind: it stays StandAlone until that disk is back, attach it before you connect',
+  '本机磁盘已离开，而对端数据落后：保持 StandAlone，请先重新挂接该磁盘再连接',
 );
 const OLDER = text(
   'the disk has older data than the application of this primary has seen',
