@@ -63,7 +63,8 @@ const imagesOf = (volumes: number): string[] =>
  * each time.
  */
 const helperOf = (handlers: string): string =>
-  `echo ${handlers === '' ? '/bin/true' : '/sbin/drbdadm'} >/sys/module/drbd/parameters/usermode_helper`;
+  // No line end: the kernel takes it for a part of the name.
+  `printf %s ${handlers === '' ? '/bin/true' : '/sbin/drbdadm'} >/sys/module/drbd/parameters/usermode_helper`;
 
 /** The line of /proc/drbd and its counters. */
 export type Proc = {
