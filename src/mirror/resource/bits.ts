@@ -3,8 +3,13 @@ import { EXTENT_SECTORS } from '../metadata/index.ts';
 
 /** What one bit of the bitmap stands for. */
 export const BIT_BYTES = 4096;
+/** Bytes of the largest request. */
+export const LARGEST = 1 << 20;
 /** Bytes that a disk takes at once: no disk fails by what a peer asks for. */
 export const areSectors = (length: number): boolean => length > 0 && length % 512 === 0;
+/** Whether a peer may ask for these bytes of a volume of so many sectors. */
+export const mayAsk = (sectors: number, p: { readonly sector: number; readonly size: number }): boolean =>
+  areSectors(p.size) && p.size <= LARGEST && p.sector * 512 + p.size <= sectors * 512;
 export const BIT_SECTORS = BIT_BYTES / 512;
 export const EXTENT_BYTES = EXTENT_SECTORS * 512;
 /** Bits that a range of bytes touches, and those that it covers whole. */

@@ -168,7 +168,7 @@ export class Volume implements Stored {
   /** Writes go to the peer as data. */
   get mirrors(): boolean {
     if (!this.connected) return false;
-    if (this.peerDisk === 'UpToDate') return this.connection !== 'WFBitMapS' && this.connection !== 'Ahead';
+    if (this.peerDisk === 'UpToDate') return this.connection !== 'WFBitMapS' && !this.ahead;
     return (
       atLeast(this.peerDisk, 'Inconsistent') &&
       [
@@ -193,7 +193,7 @@ export class Volume implements Stored {
   }
   /** Writes are told to the peer as blocks that differ. */
   get tells(): boolean {
-    return this.connection === 'WFBitMapS' || this.connection === 'Ahead';
+    return this.connection === 'WFBitMapS' || this.ahead;
   }
 
   take(a: Attached): void {

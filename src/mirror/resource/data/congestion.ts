@@ -49,8 +49,7 @@ export class Congestion {
   }
   /** The peer has acknowledged an epoch. */
   acknowledged(): void {
-    for (const v of this.#p.volumes)
-      if (v.connection === 'Ahead' && !this.#back.has(v) && this.#p.sender.flying(v) === 0) this.#calm(v);
+    for (const v of this.#p.volumes) if (v.ahead && !this.#back.has(v) && this.#p.sender.flying(v) === 0) this.#calm(v);
   }
   #calm(v: Volume): void {
     this.#back.set(v, this.#p.c.now + CALM);
@@ -68,7 +67,7 @@ export class Congestion {
     for (const [v, due] of [...this.#back]) {
       if (this.#p.c.now < due) continue;
       this.#back.delete(v);
-      if (v.connection === 'Ahead') this.#p.steps.beginSource(v, () => this.#p.roles.idle());
+      if (v.ahead) this.#p.steps.beginSource(v, () => this.#p.roles.idle());
     }
   }
   lost(): void {

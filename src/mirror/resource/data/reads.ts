@@ -8,14 +8,13 @@ import {
   type RequestPacket,
   sector,
 } from '../../../wire/index.ts';
-import { areSectors, bitsTouched } from '../bits.ts';
+import { bitsTouched, LARGEST, mayAsk } from '../bits.ts';
 import type { Parts } from '../parts.ts';
 import { type AppRequest, EIO } from '../types.ts';
 import type { Volume } from '../volume.ts';
 import { ReadBalancing } from './read-balancing.ts';
 
 export type Read = Extract<AppRequest, { readonly op: 'read' }>;
-const LARGEST = 1 << 20;
 const NOTHING = new Uint8Array(0);
 
 export class Reads {
@@ -141,8 +140,7 @@ export class Reads {
         c.send('meta', { kind: 'P_NEG_DREPLY', ...block, size: p.size, seq: v.nextSeq() });
       }
     };
-    const fits = areSectors(p.size) && p.size <= LARGEST && p.sector * 512 + p.size <= v.size * 512;
-    if (v.backing === undefined || v.disk !== 'UpToDate' || !fits) {
+    if (v.backing === undefined || v.disk !== 'UpToDate' || !mayAsk(v.size, p)) {
       reply(EIO);
       return;
     }

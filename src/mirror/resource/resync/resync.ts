@@ -12,7 +12,7 @@ import {
   type RequestPacket,
   sector,
 } from '../../../wire/index.ts';
-import { areSectors, BIT_BYTES, BIT_SECTORS, bitsCovered } from '../bits.ts';
+import { BIT_BYTES, BIT_SECTORS, bitsCovered, LARGEST, mayAsk } from '../bits.ts';
 import type { RangeLock } from '../data/range-locks.ts';
 import type { Context } from '../types.ts';
 import type { Volume } from '../volume.ts';
@@ -20,7 +20,6 @@ import { digestOf } from './digest.ts';
 import { RateController } from './rate.ts';
 import { YIELDING, Yielding } from './yielding.ts';
 
-const LARGEST = 1 << 20;
 /** 16 MiB in bits: no request crosses it. */
 const EXTENT_BITS = 4096;
 const TICK = 100_000;
@@ -251,8 +250,7 @@ export class ResyncSource {
     this.#yielding = new Yielding(() => v.config.options.resync.minRate, c.now);
   }
   requested(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
-    const fits = areSectors(p.size) && p.size <= LARGEST && p.sector * 512 + p.size <= this.#v.size * 512;
-    if (!fits) {
+    if (!mayAsk(this.#v.size, p)) {
       this.#answer(p, NOTHING, EINVAL, algorithm, () => {});
       return;
     }

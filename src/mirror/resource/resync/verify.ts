@@ -15,14 +15,13 @@ import {
   sector,
   VERIFY_VERDICT,
 } from '../../../wire/index.ts';
-import { areSectors, BIT_BYTES, BIT_SECTORS, bitsTouched } from '../bits.ts';
+import { BIT_BYTES, BIT_SECTORS, bitsTouched, mayAsk } from '../bits.ts';
 import type { RangeLock } from '../data/range-locks.ts';
 import type { Context } from '../types.ts';
 import type { Volume } from '../volume.ts';
 import { digestOf } from './digest.ts';
 import { RateController } from './rate.ts';
 
-const LARGEST = 1 << 20;
 const TICK = 100_000;
 /** Blocks on their way at once: what keeps disks and network busy, and little memory. */
 const WINDOW_BLOCKS = 512;
@@ -248,7 +247,7 @@ export class VerifyTarget {
   }
   requested(p: RequestPacket): void {
     const { c, volume, algorithm } = this.#w;
-    if (!areSectors(p.size) || p.size > LARGEST || p.sector * 512 + p.size > volume.size * 512) return;
+    if (!mayAsk(volume.size, p)) return;
     if (this.#first === undefined) {
       this.#first = Math.floor(p.sector / BIT_SECTORS);
       this.total = volume.bitmap.bits - this.#first;

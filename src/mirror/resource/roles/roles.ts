@@ -221,7 +221,7 @@ export class Roles {
     if (this.#demoting === undefined || this.#changing || link.negotiating || adoption.removing) return;
     this.#p.sender.close();
     // Who is ahead has what the peer lacks, and nothing but marks that say so, until a resync has begun.
-    const unready = this.#p.volumes.some((v) => v.held || v.connection === 'Ahead');
+    const unready = this.#p.volumes.some((v) => v.held || v.ahead);
     if (this.#p.sender.inFlight > 0 || unready) return;
     this.#changing = true;
     let left = volumes.length;
