@@ -1,14 +1,8 @@
 /** What the tests of `holdfast lb check` share: names of hosts, and how to wait for them. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadAddon } from '../../src/host/linux/index.ts';
 import type { Host } from '../../src/lab/index.ts';
 
-const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
-export const skip = !possible ? 'needs root or user namespaces' : loadAddon().ok ? false : 'needs the native addon';
-export const holdfast = join(resolve(import.meta.dirname, '../..'), 'bin/holdfast');
 export const [VIP, D, S1, S2] = ['192.168.1.99', '192.168.1.10', '192.168.1.11', '192.168.1.12'];
 
 export const READY = `ip addr add ${VIP}/32 dev lo; sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2`;

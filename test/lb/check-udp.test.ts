@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LbFinding } from '../../src/api/index.ts';
 import { Lab } from '../../src/lab/index.ts';
-import { holdfast, READY, S1, server, sh, skip, until, VIP } from './check-hosts.ts';
+import { READY, S1, server, sh, until, VIP } from './check-hosts.ts';
+import { holdfast, skip } from './directors.ts';
 
 const [VIP6, D6, S6] = ['fd00:1::99', 'fd00:1::10', 'fd00:1::11'];
 const conf6 = `

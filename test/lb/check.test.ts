@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LbFinding } from '../../src/api/index.ts';
 import { Lab } from '../../src/lab/index.ts';
-import { D, holdfast, host, READY, server as realServer, S1, S2, sh, skip, until, VIP } from './check-hosts.ts';
+import { D, host, READY, server as realServer, S1, S2, sh, until, VIP } from './check-hosts.ts';
+import { holdfast, skip } from './directors.ts';
 
 const conf = `
 global_defs {

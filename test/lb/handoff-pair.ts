@@ -3,19 +3,12 @@
  * drained server go on if the directors have a link, and break without it.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LbDocument } from '../../src/api/index.ts';
-import { loadAddon } from '../../src/host/linux/index.ts';
 import { type Host, Lab, type Program } from '../../src/lab/index.ts';
 import { run, TALK, Talks, VIP4 } from './bpf-rig.ts';
-
-const root = resolve(import.meta.dirname, '../..');
-export const holdfast = join(root, 'bin/holdfast');
-const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
-export const skip = !possible ? 'needs root or user namespaces' : !loadAddon().ok ? 'needs the native addon' : false;
+import { director, document, holdfast, skip, until } from './directors.ts';
 
 const SERVERS = [11, 12, 13] as const;
 const DRAINED = `10.8.0.11:${TALK}`;
@@ -47,18 +40,6 @@ const real = (last: number) => ({
   sysctls: { 'net.ipv4.conf.all.arp_ignore': '1', 'net.ipv4.conf.all.arp_announce': '2' },
 });
 
-export async function until<T>(what: string, look: () => Promise<T | undefined | false>, limitMs = 90_000): Promise<T> {
-  for (const end = performance.now() + limitMs; ; await sleep(100)) {
-    const got = await look();
-    if (got) return got;
-    assert.ok(performance.now() < end, `waited ${limitMs} ms in vain: ${what}`);
-  }
-}
-export async function document(h: Host): Promise<LbDocument | undefined> {
-  const r = await h.run([holdfast, 'lb', 'status', '--json', '-p', '/run/a.pid']);
-  return r.code === 0 || r.code === 8 ? (JSON.parse(r.stdout) as LbDocument) : undefined;
-}
-
 export class Pair {
   readonly lab: Lab;
   readonly daemons: Program[] = [];
@@ -71,15 +52,15 @@ export class Pair {
     readonly keys?: readonly [string, string];
   }): Promise<Pair> {
     const [k1, k2] = o.keys ?? ['a key that both of them have', 'a key that both of them have'];
-    const director = (last: number, priority: number, key: string) => ({
+    const host = (last: number, priority: number, key: string) => ({
       ...station(last),
       files: { '/etc/k.conf': conf(priority), '/etc/lb.key': `${key}\n` },
     });
     const lab = await Lab.start({
       switches: ['lan'],
       hosts: {
-        d1: director(1, 200, k1),
-        d2: director(2, 100, k2),
+        d1: host(1, 200, k1),
+        d2: host(2, 100, k2),
         client: station(100),
         ...Object.fromEntries(SERVERS.map((n) => [`s${n}`, real(n)])),
       },
@@ -106,18 +87,7 @@ export class Pair {
       ['d1', '10.8.0.2'],
       ['d2', '10.8.0.1'],
     ] as const) {
-      const argv = [
-        'keepalived',
-        '-n',
-        '-l',
-        '--lang=en',
-        '-p',
-        '/run/a.pid',
-        '-f',
-        '/etc/k.conf',
-        `--lb-plane=${plane}`,
-      ];
-      this.daemons.push(lab.host(name).spawn([holdfast, ...argv, ...link(peer)]));
+      this.daemons.push(lab.host(name).spawn([...director(plane), ...link(peer)]));
     }
     for (const d of this.directors)
       await until(`${d.name} carries the service`, async () => {

@@ -1,7 +1,8 @@
 /** Two directors, DR by bpf: see handoff-pair.ts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { document, handoffBy, holdfast, Pair, skip, until } from './handoff-pair.ts';
+import { document, holdfast, skip, until } from './directors.ts';
+import { handoffBy, Pair } from './handoff-pair.ts';
 
 handoffBy('bpf');
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Talks } from './bpf-rig.ts';
-import { holdfast, Pair, skip, until, VIP } from './nat-pair.ts';
+import { holdfast, skip, until } from './directors.ts';
+import { Pair, VIP } from './nat-pair.ts';
 
 test('conversations over UDP go on at their servers too, also where the kernel tells nothing of connections; and that is said', {
   skip,

@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { conf, entries, Pair, skip, until } from './nat-pair.ts';
+import { skip, until } from './directors.ts';
+import { conf, entries, Pair } from './nat-pair.ts';
 
 test('the active director loses its power: with a link between the directors every established connection goes on at its server, IPv4 and IPv6', {
   skip,

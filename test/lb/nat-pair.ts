@@ -1,17 +1,9 @@
 /** Two directors, NAT by nft, servers taken in turn, a client of both families, and how to wait for what they know of each other. */
-import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
 import type { LbDocument } from '../../src/api/index.ts';
-import { loadAddon } from '../../src/host/linux/index.ts';
 import { type Host, Lab, type Program } from '../../src/lab/index.ts';
 import { TALK, Talks } from './bpf-rig.ts';
-
-const root = resolve(import.meta.dirname, '../..');
-export const holdfast = join(root, 'bin/holdfast');
-const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
-export const skip = !possible ? 'needs root or user namespaces' : !loadAddon().ok ? 'needs the native addon' : false;
+import { director, document, until } from './directors.ts';
 
 export const VIP = { 4: '10.7.1.99', 6: 'fd00:7:1::99' } as const;
 const GATEWAY = { 4: '10.7.2.254', 6: 'fd00:7:2::254' } as const;
@@ -47,18 +39,6 @@ vrrp_instance a {
 ${virtualServer(VIP[4], '10.7.2.', protocol)}
 ${virtualServer(VIP[6], 'fd00:7:2::', protocol)}
 `;
-
-export async function until<T>(what: string, look: () => Promise<T | undefined | false>, limitMs = 90_000): Promise<T> {
-  for (const end = performance.now() + limitMs; ; await sleep(100)) {
-    const got = await look();
-    if (got) return got;
-    assert.ok(performance.now() < end, `waited ${limitMs} ms in vain: ${what}`);
-  }
-}
-async function document(h: Host): Promise<LbDocument | undefined> {
-  const r = await h.run([holdfast, 'lb', 'status', '--json', '-p', '/run/a.pid']);
-  return r.code === 0 || r.code === 8 ? (JSON.parse(r.stdout) as LbDocument) : undefined;
-}
 
 type PairOptions = {
   readonly linked: boolean;
@@ -134,8 +114,7 @@ export class Pair {
   run(name: 'd1' | 'd2'): Program {
     const peer = name === 'd1' ? '10.7.1.2' : '10.7.1.1';
     const link = this.#linked ? [`--lb-peer=${peer}`, '--lb-peer-key=/etc/lb.key'] : [];
-    const argv = ['keepalived', '-n', '-l', '--lang=en', '-p', '/run/a.pid', '-f', '/etc/k.conf', '--lb-plane=nft'];
-    return this.lab.host(name).spawn([holdfast, ...argv, ...link]);
+    return this.lab.host(name).spawn([...director('nft'), ...link]);
   }
   async carries(d: Host): Promise<void> {
     await until(`${d.name} carries the services`, async () => {

@@ -1,25 +1,15 @@
 /** The user's seed.conf as it is: a director, its two real servers by DR, the sorry page, and a director process that dies. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LbDocument } from '../../src/api/index.ts';
-import { loadAddon } from '../../src/host/linux/index.ts';
 import { type Host, Lab, now, type Program } from '../../src/lab/index.ts';
+import { skip as cannot, director, document } from './directors.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const seed = join(process.env['HOLDFAST_CORPUS'] ?? join(root, '../shared/corpus'), 'keepalived/seed.conf');
-const possible = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true']).status === 0;
-const skip = !possible
-  ? 'needs root or user namespaces'
-  : !loadAddon().ok
-    ? 'needs the native addon'
-    : existsSync(seed)
-      ? false
-      : 'no corpus';
-const holdfast = join(root, 'bin/holdfast');
+const skip = cannot || (existsSync(seed) ? false : 'no corpus');
 const VIP = '192.168.1.99';
 
 const host = (last: number) => ({ links: { ens33: { to: 'lan', addresses: [`192.168.1.${last}/24`] } } });
@@ -76,32 +66,17 @@ for (const asked of ['auto', 'nft'] as const)
     const web1 = await start(s1, web('s1'));
     const web2 = await start(s2, web('s2'));
     await start(d, web('sorry'));
-    const daemon = d.spawn([
-      holdfast,
-      'keepalived',
-      '-n',
-      '-l',
-      '--lang=en',
-      '-p',
-      '/run/a.pid',
-      '-f',
-      '/etc/k.conf',
-      `--lb-plane=${asked}`,
-    ]);
+    const daemon = d.spawn(director(asked));
     const said = (): string => daemon.lines.map((l) => l.text).join('\n');
-    const document = async (): Promise<LbDocument | undefined> => {
-      const r = await d.run([holdfast, 'lb', 'status', '--json', '-p', '/run/a.pid']);
-      return r.code === 0 || r.code === 8 ? (JSON.parse(r.stdout) as LbDocument) : undefined;
-    };
     await until(
       'the service is carried',
-      async () => (await document())?.services[0]?.plane !== undefined,
+      async () => (await document(d))?.services[0]?.plane !== undefined,
       60_000,
     ).catch((e) => {
       throw new Error(`${e.message}\n${said()}`);
     });
-    const plane = (await document())?.services[0]?.plane;
-    t.diagnostic(`carried by ${plane}: ${(await document())?.services[0]?.planeBecause.en}`);
+    const plane = (await document(d))?.services[0]?.plane;
+    t.diagnostic(`carried by ${plane}: ${(await document(d))?.services[0]?.planeBecause.en}`);
     assert.notEqual(plane, 'proxy', 'the proxy is never chosen silently');
     const visitor = lab.host('client').spawn([process.execPath, '-e', client]);
     await until('both serve', () => served(visitor, ['s1', 's2']), 60_000).catch((e) => {
@@ -117,7 +92,7 @@ for (const asked of ['auto', 'nft'] as const)
       'another director process',
       async () => {
         const there = d.read('/run/a_checkers.pid')?.trim();
-        return there !== pid && (await document()) !== undefined;
+        return there !== pid && (await document(d)) !== undefined;
       },
       60_000,
     );
