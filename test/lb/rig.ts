@@ -37,16 +37,17 @@ const one = () => new Promise((done) => {
   q.on('error', (e) => done('! ' + (e.code ?? e.message)));
 });
 (async () => { for (let i = 0; i < n; i++) out.push(await one()); console.log(JSON.stringify(out)); })();`;
+/** Asks so often, each time from the next port: what is remembered of a port would answer for another question. */
 const UDP_CLIENT = `
-const [address, n] = process.argv.slice(1), out = [];
-const one = () => new Promise((done) => {
+const [address, n, port] = process.argv.slice(1), out = [];
+const one = (i) => new Promise((done) => {
   const s = require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
   const end = (v) => { clearTimeout(t); s.close(); done(v); };
   const t = setTimeout(() => end('! timeout'), 20000);
   s.on('message', (m) => end(String(m)));
-  s.send('hi', 53, address);
+  s.bind(Number(port) + i, () => s.send('hi', 53, address));
 });
-(async () => { for (let i = 0; i < n; i++) out.push(await one()); console.log(JSON.stringify(out)); })();`;
+(async () => { for (let i = 0; i < n; i++) out.push(await one(i)); console.log(JSON.stringify(out)); })();`;
 /** One connection that is kept and asked every 20 ms: a line for each answer, or for its end. */
 const KEEPER = `
 const http = require('http'), agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -129,8 +130,12 @@ export class PlaneProcess {
   }
 }
 
+/** Below those that the kernel hands out. */
+const FIRST_UDP_PORT = 10_000;
+
 export class Rig {
   readonly lab: Lab;
+  #udpPort = FIRST_UDP_PORT;
   constructor(lab: Lab) {
     this.lab = lab;
   }
@@ -187,7 +192,9 @@ export class Rig {
     return this.#names([CLIENT, `http://${host}:${port}/`, String(n), String(patienceMs)]);
   }
   udp(address: string, n: number): Promise<string[]> {
-    return this.#names([UDP_CLIENT, address, String(n)]);
+    const port = this.#udpPort;
+    this.#udpPort += n;
+    return this.#names([UDP_CLIENT, address, String(n), String(port)]);
   }
   /** A connection that is asked again and again, and the server it is at. */
   async keep(address: string, port: number): Promise<{ program: Program; at: string }> {
