@@ -95,7 +95,7 @@ export class ResyncTarget {
   #pursue(): void {
     if (this.#ended || this.#paused) return;
     const { window, largest } = this.#yielding.yields(this.#v.usedAt, this.#c.now)
-      ? YIELDING
+      ? { window: 2 * YIELDING.window, largest: YIELDING.largest }
       : { window: Math.max(WINDOW, this.#v.config.options.resync.fillTarget), largest: LARGEST };
     while (this.#budget >= BIT_BYTES && this.#inFlight < window) {
       const bit = this.#v.bitmap.nextSet(this.#cursor);
@@ -237,7 +237,11 @@ export class ResyncSource {
   failed = 0;
   readonly #asked: { readonly p: RequestPacket | DigestPacket; readonly algorithm: string | undefined }[] = [];
   #bytes = 0;
-  /** Of these and of what was sent: what the target has not acknowledged. */
+  /** Of these: what is being read, or was and waits for its turn. */
+  #ahead = 0;
+  /** Read, and behind what the target has not acknowledged. */
+  readonly #held: { readonly size: number; readonly answer: () => void }[] = [];
+  /** Sent, and not acknowledged. */
   #open = 0;
   readonly #yielding: Yielding;
   readonly #spare = new SpareMemory(SOURCE_BYTES);
@@ -260,31 +264,46 @@ export class ResyncSource {
   #next(): void {
     for (let a = this.#asked[0]; a !== undefined; a = this.#asked[0]) {
       if (this.#stopped || (this.#bytes > 0 && this.#bytes + a.p.size > SOURCE_BYTES)) return;
-      const yields = this.#yielding.yields(this.#v.usedAt, this.#c.now);
-      if (yields && this.#open > 0 && this.#open + a.p.size > YIELDING.window) return;
+      if (this.#yields && this.#ahead > 0 && this.#ahead + a.p.size > YIELDING.window) return;
       this.#asked.shift();
       this.#bytes += a.p.size;
-      this.#open += a.p.size;
+      this.#ahead += a.p.size;
       this.#read(a.p, a.algorithm);
     }
+  }
+  get #yields(): boolean {
+    return this.#yielding.yields(this.#v.usedAt, this.#c.now);
+  }
+  /** What was read goes, in its order: while it yields, no more than the window is on its way, and the next is read meanwhile. */
+  #send(): void {
+    for (let h = this.#held[0]; h !== undefined; h = this.#held[0]) {
+      if (!this.#stopped && this.#yields && this.#open > 0 && this.#open + h.size > YIELDING.window) return;
+      this.#held.shift();
+      this.#ahead -= h.size;
+      h.answer();
+    }
+    this.#next();
   }
   #read(p: RequestPacket | DigestPacket, algorithm: string | undefined): void {
     const v = this.#v;
     const offset = p.sector * 512;
     const memory = this.#spare.take(p.size);
     const into = memory.length === p.size ? memory : memory.subarray(0, p.size);
-    const gone = (acknowledges: boolean): void => {
+    const gone = (): void => {
       this.#bytes -= p.size;
-      if (!acknowledges) this.#open -= p.size;
       this.#spare.give(memory);
       this.#next();
     };
     const lock = v.locks.acquire(offset, offset + p.size, () => {
       v.counters.dr += p.size;
       this.#c.disk(v.number, 'data', { op: 'read', offset, into }, (result) => {
-        // Sent before the lock ends: a write that waits for it is sent behind.
-        if (!this.#stopped) this.#answer(p, into, result, algorithm, gone);
-        v.locks.release(lock);
+        const answer = (): void => {
+          // Sent before the lock ends: a write that waits for it is sent behind.
+          if (!this.#stopped) this.#answer(p, into, result, algorithm, gone);
+          v.locks.release(lock);
+        };
+        this.#held.push({ size: p.size, answer });
+        this.#send();
         if (result !== 0) v.onBroken();
       });
     });
@@ -294,7 +313,7 @@ export class ResyncSource {
     data: Uint8Array,
     result: number,
     algorithm: string | undefined,
-    gone: (acknowledges: boolean) => void,
+    gone: () => void,
   ): void {
     const v = this.#v;
     const block = { volume: v.number, sector: p.sector, id: p.id };
@@ -304,18 +323,19 @@ export class ResyncSource {
     if (result !== 0) {
       this.failed += p.size;
       ack('P_NEG_RS_DREPLY');
-      gone(false);
+      gone();
       return;
     }
     if (p.kind === 'P_CSUM_RS_REQUEST' && algorithm !== undefined) {
       if (Buffer.compare(digestOf(algorithm, data), p.digest) === 0) {
         v.bitmap.clear(bitsCovered(p.sector * 512, p.size, v.size * 512));
         ack('P_RS_IS_IN_SYNC');
-        gone(false);
+        gone();
         return;
       }
     }
     v.counters.ns += p.size;
+    this.#open += p.size;
     if (p.kind === 'P_RS_THIN_REQ' && data.every((b) => b === 0)) {
       this.#c.send('data', {
         kind: 'P_RS_DEALLOCATED',
@@ -324,12 +344,10 @@ export class ResyncSource {
         size: p.size,
         pad: 0,
       });
-      gone(true);
+      gone();
       return;
     }
-    this.#c.send('data', { kind: 'P_RS_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data }, () =>
-      gone(true),
-    );
+    this.#c.send('data', { kind: 'P_RS_DATA_REPLY', ...block, seq: 0, flags: 0, digest: NOTHING, data }, gone);
   }
   /** The target has it, or could not write it. */
   acknowledged(p: BlockAckPacket): void {
@@ -337,11 +355,12 @@ export class ResyncSource {
     else this.failed += p.size;
     this.#open = Math.max(0, this.#open - p.size);
     this.#yielding.moved(p.size);
-    this.#next();
+    this.#send();
   }
   stop(): void {
     this.#stopped = true;
     this.#asked.length = 0;
+    this.#send();
   }
 }
 const NOTHING = new Uint8Array(0);
