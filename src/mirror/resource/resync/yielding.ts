@@ -9,7 +9,7 @@ import type { Bytes, Microseconds } from '../../../base/index.ts';
  * Bytes: on their way at once, and of one request. Each request wakes both sides several times, so that smaller ones take
  * processor time from the writes that they are to spare, and more of them at once take places in the disk's queue.
  */
-export const YIELDING = { window: 384 << 10, largest: 384 << 10 } as const;
+export const YIELDING = { window: 256 << 10, largest: 256 << 10 } as const;
 /** An application that asked within so long is at work. Microseconds. */
 const AT_WORK = 100_000;
 /** Over so long its rate is judged. Microseconds. */
