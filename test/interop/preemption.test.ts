@@ -9,7 +9,7 @@ import { roles, SLACK, STARTING } from './exchange.ts';
 import { LINK, Rig, routerAddress } from './rig.ts';
 
 const VIP = '10.9.0.50';
-const ADVERT_INT = 0.2;
+const ADVERT_INT = 0.5;
 /** Three intervals, at most one more of skew, and a program that has just been started. Milliseconds. */
 const TAKEOVER = 4 * ADVERT_INT * 1000 + SLACK + STARTING;
 /** Long enough that whoever wants to take over has done so. Milliseconds. */

@@ -10,7 +10,7 @@ import { LINK, Rig, routerAddress, type Software } from './rig.ts';
 
 const VIP = '10.9.0.50';
 const SECOND_VIP = '10.10.0.50';
-const ADVERT_INT = 0.2;
+const ADVERT_INT = 0.5;
 const TAKEOVER = 4 * ADVERT_INT * 1000 + SLACK + STARTING;
 const LONG = 8 * ADVERT_INT * 1000 + 1000;
 

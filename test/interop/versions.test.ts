@@ -29,14 +29,14 @@ const unicast = (router: 1 | 2): readonly string[] => [
 ];
 
 const v2 = { version: 2, vrid: 51, advertInt: 1, addresses: ['10.9.0.50'] } as const;
-const v3 = { version: 3, vrid: 52, advertInt: 0.2, addresses: ['10.9.0.50', '10.9.0.51/16'] } as const;
+const v3 = { version: 3, vrid: 52, advertInt: 0.5, addresses: ['10.9.0.50', '10.9.0.51/16'] } as const;
 const exchanges: Readonly<Record<string, Exchange>> = {
   'v2 without authentication': { instance: v2 },
   'v2 with a password (PASS)': { instance: v2, lines: () => authentication('PASS') },
   'v2 with AH': { instance: v2, lines: () => authentication('AH') },
   'v3 over IPv4': { instance: v3 },
   'v3 over IPv6': {
-    instance: { version: 3, vrid: 53, advertInt: 0.2, addresses: ['fe80::50', 'fd00:9::50'] },
+    instance: { version: 3, vrid: 53, advertInt: 0.5, addresses: ['fe80::50', 'fd00:9::50'] },
     address: 'fd00:9::50',
     source: linkLocal,
   },
