@@ -28,6 +28,7 @@ const found: readonly (readonly [number, string])[] = [
   [200656, 'a write that waits on the only disk while the primary attaches one is marked'],
   [200675, 'what only a disk that is about to go has is not answered'],
   [200785, 'a detach that waits for the disk does not keep the peer from agreeing on a protocol'],
+  [200954, 'a disk that is older than what a peer has had that has none any more is not taken back by a primary'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));

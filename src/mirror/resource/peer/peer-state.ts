@@ -62,6 +62,7 @@ export class PeerStates {
         }
         // There is nothing to compare with on this side, or on that one.
         v.peerDisk = disk;
+        if (!this.#p.disks.alone(v)) return;
         v.negotiated();
         [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
         v.save(false, () => this.#s.tell(v));
