@@ -29,6 +29,8 @@ const found: readonly (readonly [number, string])[] = [
   [200675, 'what only a disk that is about to go has is not answered'],
   [200785, 'a detach that waits for the disk does not keep the peer from agreeing on a protocol'],
   [200954, 'a disk that is older than what a peer has had that has none any more is not taken back by a primary'],
+  [300198, 'a primary without a disk that refuses what it meets leaves it as it is'],
+  [400076, 'who waits for a primary without a disk does not go on by itself'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));
