@@ -32,6 +32,7 @@ const found: readonly (readonly [number, string])[] = [
   [300198, 'a primary without a disk that refuses what it meets leaves it as it is'],
   [400076, 'who waits for a primary without a disk does not go on by itself'],
   [400041, 'a generation of the only disk that a crash undoes is not what its primary waits for'],
+  [200430, 'a disk that comes is not compared with what the peer told before it saw that disk'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));
