@@ -31,7 +31,7 @@ const found: readonly (readonly [number, string])[] = [
   [200954, 'a disk that is older than what a peer has had that has none any more is not taken back by a primary'],
   [300198, 'a primary without a disk that refuses what it meets leaves it as it is'],
   [400076, 'who waits for a primary without a disk does not go on by itself'],
-  [400041, 'a generation of the only disk that a crash undoes is not what its primary waits for'],
+  [410113, 'a primary takes its disk back beside a peer that lost its own before it took anything'],
   [200430, 'a disk that comes is not compared with what the peer told before it saw that disk'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];

@@ -227,8 +227,7 @@ export class Volume implements Stored {
   dropBacking(): void {
     if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
     // Nobody goes on from a target that has not had a block yet, or that is behind. What was never compared is as far behind as it was.
-    const takes = this.connection !== 'WFBitMapS' && !this.ahead && this.peerDisk !== 'Diskless';
-    const misses = this.connected && takes;
+    const misses = this.connected && this.connection !== 'WFBitMapS' && !this.ahead;
     this.mayBeBehind = misses || (this.negotiating && this.mayBeBehind);
     this.#unsaved = undefined;
     const waiting = [...this.#waiting];

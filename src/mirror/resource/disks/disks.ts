@@ -165,7 +165,8 @@ export class Disks {
   }
   /** The peer has no disk to compare with any more. False: ours is older than what it had, and is gone again. */
   alone(v: Volume): boolean {
-    if (!v.negotiating || !this.#older(v)) return true;
+    const older = v.primary && v.exposed !== undefined && v.exposed !== generation(v.uuids.current);
+    if (!v.negotiating || !older) return true;
     this.#p.c.reason('mirror.disk', v.number, OLDER);
     this.drop(v);
     return false;
@@ -185,7 +186,8 @@ export class Disks {
     }
     // DRBD calls it the exposed data identifier.
     const current = generation(a.superblock.uuids.current);
-    const older = v.exposed !== undefined && (v.mayBeBehind || v.exposed !== current);
+    // Connected, we have heard of the generation in which a peer took writes alone, before we heard that its disk is gone.
+    const older = v.exposed !== undefined && ((v.mayBeBehind && !v.connected) || v.exposed !== current);
     // Connected, both compare where the peer has a disk too: it may have taken writes while it had the only one.
     const compares = v.connected && atLeast(v.peerDisk, 'Inconsistent');
     if (v.primary && !compares && older) {

@@ -59,16 +59,13 @@ export class PeerDisks {
   connected(v: Volume): void {
     if (v.peerRole === 'Primary' && soleDisk(v)) this.#going.add(v);
   }
-  /** What a primary without a disk writes next waits until our log counts. It hears of no generation that a crash may undo. */
+  /** What a primary without a disk writes next waits until our log counts. */
   #sole(v: Volume): void {
     const { link, syncs } = this.#p;
     const unblock = link.block();
-    const { era } = link;
     link.alone(v);
-    v.save(true, () => {
-      if (era === link.era) syncs.tellUuids(v);
-      unblock();
-    });
+    v.save(true, unblock);
+    syncs.tellUuids(v);
   }
   /** The peer's disk may be gone: from then on we have what it has not. */
   changed(v: Volume, before: DrbdDisk): void {

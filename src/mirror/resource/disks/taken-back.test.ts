@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text, us } from '../../../base/index.ts';
-import type { DrbdDisk } from '../../../wire/index.ts';
+import type { DrbdDisk, GenerationId } from '../../../wire/index.ts';
 import { Rig, stateOf } from '../rig.fixture.ts';
 import type { DiskOperation } from '../types.ts';
 
@@ -18,6 +18,11 @@ const attempt = (r: Rig): string => {
 };
 const tells = (r: Rig, theirs: DrbdDisk, ours: DrbdDisk): void =>
   r.hear({ kind: 'P_STATE', volume: 0, state: stateOf('Connected', ['Secondary', 'Primary'], [theirs, ours]) });
+const goesOn = (r: Rig): void => {
+  const { current } = r.volume.peerUuids?.uuids ?? r.volume.uuids;
+  const uuids = { current: 0x77n as GenerationId, bitmap: current, history: [0n, 0n] as [GenerationId, GenerationId] };
+  r.hear({ kind: 'P_UUIDS', volume: 0, uuids, bits: 0, flags: 0 });
+};
 function primary(): Rig {
   const r = new Rig();
   r.connect();
@@ -65,6 +70,7 @@ test('a disk is not taken back beside a peer that had the only one and has lost 
   const r = primary();
   r.ask({ verb: 'detach', volume: undefined, force: true });
   tells(r, 'UpToDate', 'Diskless');
+  goesOn(r);
   write(r, 1);
   tells(r, 'Diskless', 'Diskless');
   assert.equal(attempt(r), 'Diskless');
@@ -73,6 +79,7 @@ test('a disk that waits for the comparison is not taken back when the peer loses
   const r = primary();
   r.ask({ verb: 'detach', volume: undefined, force: true });
   tells(r, 'UpToDate', 'Diskless');
+  goesOn(r);
   write(r, 1);
   assert.equal(attempt(r), 'Negotiating');
   tells(r, 'Diskless', 'Negotiating');
