@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Text, text } from '../../src/base/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
+import { nodeAsDaemon } from '../shared/node.ts';
 import type { BpfUpdateLoad, BpfUpdateTimes } from './bpf-updates-main.ts';
 
 const LOAD: BpfUpdateLoad = { services: 10_000, servers: 10, changes: 50 };
@@ -20,7 +21,7 @@ async function measure(): Promise<BpfUpdateTimes> {
     'ip address add 10.0.0.254/16 dev e0',
     'exec "$@"',
   ].join(' && ');
-  const main = [process.execPath, join(import.meta.dirname, 'bpf-updates-main.ts'), JSON.stringify(LOAD)];
+  const main = nodeAsDaemon(join(import.meta.dirname, 'bpf-updates-main.ts'), LOAD);
   const argv = ['--net', '--mount', '--kill-child', '--fork', 'sh', '-c', setup, 'sh', ...main];
   const { stdout } = await promisify(execFile)('unshare', argv, { maxBuffer: 64 << 20 });
   return JSON.parse(stdout) as BpfUpdateTimes;

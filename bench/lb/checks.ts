@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Text, text } from '../../src/base/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
+import { nodeAsDaemon } from '../shared/node.ts';
 import type { CheckCost, CheckLoad } from './checks-main.ts';
 
 const CHECKS = 5000;
@@ -41,7 +42,8 @@ async function reachable(): Promise<void> {
 
 async function measure(load: CheckLoad): Promise<CheckCost> {
   const script = join(import.meta.dirname, 'checks-main.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, [script, JSON.stringify(load)]);
+  const [node = '', ...argv] = nodeAsDaemon(script, load);
+  const { stdout } = await promisify(execFile)(node, argv);
   return JSON.parse(stdout) as CheckCost;
 }
 

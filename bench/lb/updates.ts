@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Text, text } from '../../src/base/index.ts';
 import { type BenchOptions, median, type Row } from '../bench.ts';
+import { nodeAsDaemon } from '../shared/node.ts';
 import type { UpdateLoad, UpdateTimes } from './updates-main.ts';
 
 const SERVICES = 10_000;
@@ -26,7 +27,7 @@ async function measure(load: UpdateLoad): Promise<UpdateTimes> {
     'ip address add 10.0.0.254/16 dev e0',
     'exec "$@"',
   ].join(' && ');
-  const main = [process.execPath, join(import.meta.dirname, 'updates-main.ts'), JSON.stringify(load)];
+  const main = nodeAsDaemon(join(import.meta.dirname, 'updates-main.ts'), load);
   const argv = ['--net', '--kill-child', '--fork', 'sh', '-c', setup, 'sh', ...main];
   const { stdout } = await promisify(execFile)('unshare', argv, { maxBuffer: 64 << 20 });
   return JSON.parse(stdout) as UpdateTimes;

@@ -41,8 +41,11 @@ export type Comparison = {
   readonly changes: readonly PendingChange[];
   readonly failed: readonly (readonly [ServiceKey, HostError])[];
 };
-/** So many services are changed in one transaction: its size, and how long the kernel is busy with it, stay bounded. */
-const SERVICES_AT_ONCE = 1000;
+/**
+ * So many services are changed in one transaction: its size, and how long the kernel is busy with it, stay bounded; and its
+ * commands are garbage before they are old, which spares a sixth of the time that ten thousand services take (1000 at once).
+ */
+const SERVICES_AT_ONCE = 250;
 
 export class Half {
   readonly #kernel: KernelTable;

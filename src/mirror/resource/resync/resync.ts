@@ -94,10 +94,10 @@ export class ResyncTarget {
   /** Asks for as much as the rate allows and the window has room for. */
   #pursue(): void {
     if (this.#ended || this.#paused) return;
-    const { window, largest } = this.#yielding.yields(this.#v.usedAt, this.#c.now)
-      ? { window: 2 * YIELDING.window, largest: YIELDING.largest }
-      : { window: Math.max(WINDOW, this.#v.config.options.resync.fillTarget), largest: LARGEST };
-    while (this.#budget >= BIT_BYTES && this.#inFlight < window) {
+    const { asked, largest } = this.#yielding.yields(this.#v.usedAt, this.#c.now)
+      ? YIELDING
+      : { asked: Math.max(WINDOW, this.#v.config.options.resync.fillTarget), largest: LARGEST };
+    while (this.#budget >= BIT_BYTES && this.#inFlight < asked) {
       const bit = this.#v.bitmap.nextSet(this.#cursor);
       if (bit === undefined) break;
       const at = sector(bit * BIT_SECTORS);

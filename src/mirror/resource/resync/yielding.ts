@@ -6,10 +6,11 @@
 import type { Bytes, Microseconds } from '../../../base/index.ts';
 
 /**
- * Bytes: on their way at once, and of one request. Each request wakes both sides several times, so that smaller ones take
- * processor time from the writes that they are to spare, and more of them at once take places in the disk's queue.
+ * Bytes: of one request; on their way at once, from the source to the target's disk; asked for at once, so that the source
+ * reads the next meanwhile. Each request wakes both sides several times, so that smaller ones take processor time from the
+ * writes that they are to spare, and more of them at once take places in the disk's queue.
  */
-export const YIELDING = { window: 256 << 10, largest: 256 << 10 } as const;
+export const YIELDING = { largest: 256 << 10, window: 256 << 10, asked: 512 << 10 } as const;
 /** An application that asked within so long is at work. Microseconds. */
 const AT_WORK = 100_000;
 /** Over so long its rate is judged. Microseconds. */
