@@ -23,6 +23,8 @@ const KEPT_LINES = 50_000;
 const PIPE_GRACE_MS = 100;
 /** What a busy machine may need until the wrapper has started the program. */
 const FORK_MS = 30_000;
+/** What a busy machine may need until a program has started and says something. */
+const LINE_MS = 60_000;
 
 /** A program that runs inside a host (or in the fabric), seen through the `nsenter` that brought it there. */
 export class Program {
@@ -73,7 +75,7 @@ export class Program {
     this.#chunks.add(listen);
   }
   /** The first line, past or to come, that matches; rejects with LabError when the time is over or the program ended without it. */
-  async line(pattern: RegExp, timeoutMs = 5000): Promise<Line> {
+  async line(pattern: RegExp, timeoutMs = LINE_MS): Promise<Line> {
     const there = this.#lines.find((l) => pattern.test(l.text));
     if (there) return there;
     const { promise, resolve, reject } = Promise.withResolvers<Line>();

@@ -190,7 +190,7 @@ test('a server that dies leaves within its checks, comes back, and both dead lea
   await serve(b, SORRY);
   const script = b.write('n.sh', `#!/bin/sh\necho "$*" >> ${b.folder}/told\n`, 0o755);
   const reader = b.write('r.sh', `#!/bin/sh\ncat "$1" >> ${b.folder}/fifo.out\n`, 0o755);
-  const check = `TCP_CHECK {\n connect_timeout 1\n retry 0\n }\n notify_up "${script} up"\n notify_down "${script} down"\n`;
+  const check = `TCP_CHECK {\n connect_timeout 20\n retry 0\n }\n notify_up "${script} up"\n notify_down "${script} down"\n`;
   const more = `delay_loop 1\n sorry_server ${SORRY} 8080\n quorum_down "${script} lost"\n quorum_up "${script} gained"`;
   const globals = `script_user root\n lvs_notify_fifo ${b.folder}/fifo\n lvs_notify_fifo_script "${reader}"`;
   const conf = (vrrp + service(more))

@@ -41,6 +41,8 @@ test('a master that was frozen has lost its address when it wakes, and gives way
   const b = new Bench(t);
   const { lines } = b.daemon(b.write('a.conf', config()));
   await until('the address', () => b.holds(VIP));
+  // The news come behind the address: frozen between the two, it would tell of this first when it wakes.
+  await until('the news', () => lines.some((l) => l.text.includes('BACKUP -> MASTER')));
   const beat = b.beatPid;
   process.kill(beat, 'SIGSTOP');
   await until('the kernel takes the address away', () => !b.holds(VIP));

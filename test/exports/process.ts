@@ -54,6 +54,7 @@ export class ExportProcess {
       env: { ...process.env, HOLDFAST_LANG: 'en' },
     });
     t.after(() => child.kill('SIGKILL'));
+    const closed = once(child, 'close');
     const log: string[] = [];
     createInterface({ input: child.stderr }).on('line', (l) => log.push(l));
     const uris: string[] = [];
@@ -61,6 +62,7 @@ export class ExportProcess {
       if (line.startsWith('served by')) return new ExportProcess(folder, uris, log, child);
       uris.push(line);
     }
+    await closed; // what it complained of is read by then
     assert.fail(`it did not start: ${log.join('\n')}`);
   }
   get uri(): string {

@@ -1,5 +1,6 @@
 /** What a keepalived.conf says of macvlans, routes, rules and interfaces, on real kernels, beside the real keepalived. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { daemonProcesses } from './processes.ts';
@@ -55,8 +56,10 @@ describe('conformance', { concurrency: 3 }, () => {
     const settings = `cd /proc/sys/net/ipv4/conf; grep . all/rp_filter eth0/rp_filter eth0/arp_*`;
     await sh(rig, 'r1', 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter');
     const before = await sh(rig, 'r1', settings);
+    // Both, before the better one comes: it is to hear adverts of either.
     rig.startDaemon('r2');
     await rig.holder('10.9.0.50', 'r2', PATIENCE);
+    await rig.holder('fd00:9::52', 'r2', PATIENCE);
     rig.startDaemon('r1');
     await rig.holder('10.9.0.50', 'r1', PATIENCE);
     await rig.holder('fd00:9::52', 'r1', PATIENCE);
@@ -102,9 +105,12 @@ describe('conformance', { concurrency: 3 }, () => {
     const rig = await start(t, { routers: { r1: { software: 'holdfast', conf: conf('no_accept') } } });
     rig.startDaemon('r1');
     await eventually(async () => assert.match(await sh(rig, 'r1', 'nft list ruleset'), /ip daddr 10\.9\.0\.50 drop/));
-    const { parent, worker } = daemonProcesses(rig.daemon('r1').pid() as number);
-    for (const pid of [worker, parent]) process.kill(pid, 'SIGKILL');
-    await rig.daemon('r1').exited;
+    // The whole process group by one call: who sees another one die tidies up behind it.
+    const daemon = rig.daemon('r1');
+    const { parent, worker } = daemonProcesses(daemon.pid() as number);
+    process.kill(-(daemon.entrancePid as number), 'SIGKILL');
+    await daemon.exited;
+    for (const pid of [worker, parent]) await eventually(() => assert.equal(existsSync(`/proc/${pid}`), false));
     assert.match(await sh(rig, 'r1', 'nft list tables'), /holdfast/);
     rig.startDaemon('r1', { software: 'holdfast', conf: conf('accept') });
     await eventually(async () => assert.equal(await sh(rig, 'r1', 'nft list tables'), ''));

@@ -8,7 +8,7 @@ test('a drained server keeps its connections and gets no new one; a removed one 
   const plane = rig.plane('d1');
   await plane.apply(everything());
   const talks = await Talks.start(rig.host('client'), VIP4, 60);
-  const before = await talks.now();
+  const before = await talks.settled();
   assert.deepEqual(Object.keys(before.by).sort(), ['s1', 's2', 's3']);
   await plane.apply(everything([{ n: 1 }, { n: 2 }, { n: 3, weight: 0 }]));
   assert.deepEqual(await talks.settled(), { broken: 0, by: before.by });
@@ -23,7 +23,7 @@ test('the process may end, start again and find another program: no connection i
   const first = rig.plane('d1');
   await first.apply(everything());
   const talks = await Talks.start(rig.host('client'), VIP4, 60);
-  const before = await talks.now();
+  const before = await talks.settled();
   await first.program.kill('SIGKILL');
   await first.program.exited;
   assert.deepEqual(await talks.settled(), { broken: 0, by: before.by });
@@ -49,7 +49,7 @@ test('the maps grow under load: ten times as many services, and no connection is
   const plane = rig.plane('d1');
   await plane.apply(everything());
   const talks = await Talks.start(rig.host('client'), VIP4, 60);
-  const before = await talks.now();
+  const before = await talks.settled();
   const many = Array.from({ length: 3000 }, (_, i) => service({ port: 10_000 + i, servers: three }));
   const grown = await plane.apply({ ...everything(), services: [...everything().services, ...many] });
   assert.ok(grown.outcomes.every((o) => o.result.ok));
@@ -65,7 +65,7 @@ test('another director with an empty flow map takes over, and none of the open c
   await two.apply(everything([...three].reverse()));
   const talks = await Talks.start(rig.host('client'), VIP4, 100);
   const talks6 = await Talks.start(rig.host('client'), VIP6, 40);
-  const before = [await talks.now(), await talks6.now()];
+  const before = [await talks.settled(), await talks6.settled()];
   await rig.host('d1').powerCut();
   await rig.takeAddress('d2');
   // TCP asks again when its own time has come, twice as late each time.
@@ -84,7 +84,7 @@ test('the guard: with program and maps gone for a second, the kernel answers not
   const first = rig.plane('d1');
   await first.apply(everything());
   const talks = await Talks.start(rig.host('client'), VIP4, 40);
-  const before = await talks.now();
+  const before = await talks.settled();
   await first.program.kill('SIGKILL');
   await first.program.exited;
   await run(rig.host('d1'), 'rm -f $(ls -d /run/holdfast-bpf/* | grep -v debug)');

@@ -45,6 +45,8 @@ test('checkers against real servers', { concurrency: true }, async (t) => {
   ipCommand('link set right up');
   ipCommand('addr add 192.0.2.1/24 dev left');
   ipCommand('link set left up');
+  // Who is not there is silent for longer than any check here: else the kernel would say after 3 s that there is nobody.
+  ipCommand('ntable change name arp_cache dev left retrans 60000');
   ipCommand('rule add fwmark 77 prohibit');
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const openssl = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=www.example';
@@ -113,7 +115,6 @@ http { access_log off; client_body_temp_path ${folder}/1; proxy_temp_path ${fold
     t.test('TCP: connected, refused, and a host that nobody answers for', async () => {
       assert.equal(await said({ kind: 'tcp', timing, connection: at(8080) }), 'up: connected');
       assert.equal(await said({ kind: 'tcp', timing, connection: at(9) }), 'down: connection refused');
-      // Each test has a host of its own that is not there: 3 s after the first packet to it the kernel knows, and says so.
       const silent = { ...at(80), address: ip('192.0.2.10'), timeout: seconds(0.3) };
       assert.equal(await said({ kind: 'tcp', timing, connection: silent }), 'down: not connected within 0.3 s');
       const bound = { ...at(8080), timeout: seconds(0.3), bindInterface: 'left' };
@@ -147,10 +148,7 @@ http { access_log off; client_body_temp_path ${folder}/1; proxy_temp_path ${fold
         'up: echo reply',
       );
       const silent = { ...at(0), address: ip('192.0.2.11'), timeout: seconds(0.2) };
-      assert.match(
-        await said({ kind: 'ping', timing, connection: silent }),
-        /^down: (no answer within 0.2 s|no route to the host)$/,
-      );
+      assert.equal(await said({ kind: 'ping', timing, connection: silent }), 'down: no answer within 0.2 s');
     }),
   );
 

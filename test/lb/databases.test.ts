@@ -61,8 +61,10 @@ test('PostgreSQL: a SCRAM login, a query, and what is refused', async (t) => {
   );
   ended(t, server);
   const check = (o: object): Checker => ({ kind: 'postgres', timing, connection: at(5432), ...o });
-  await until(check({}));
   const login = { login: 'admin', password: { literal: 'pencil' }, database: 'postgres' };
+  // With a login: without one it answers while it starts up still, and refuses logins.
+  await until(check(login));
+  assert.match(await said(check({})), /^up: /);
   assert.equal(await said(check({ ...login, query: 'select 1' })), 'up: the query gave a row');
   assert.equal(await said(check({ ...login, query: 'select 1 where false' })), 'down: the query gave no row');
   assert.match(

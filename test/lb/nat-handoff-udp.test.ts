@@ -15,7 +15,7 @@ test('conversations over UDP go on at their servers too, also where the kernel t
   });
   const [d1, d2] = pair.directors;
   const talks = await Talks.start(pair.lab.host('client'), VIP[4], 30, 'udp-talk-main.ts');
-  const before = await talks.now();
+  const before = await talks.settled();
   assert.deepEqual(before, { broken: 0, by: { s11: 10, s12: 10, s13: 10 } });
   const late = /nf_conntrack_events is 0: the kernel tells nothing of connections/;
   await pair.peer(d1, 'the first director says that it hears late', (x) => late.test(x.late?.en ?? ''));
@@ -42,7 +42,7 @@ test('conversations over UDP are told of as the kernel tells of them, and go on 
     assert.ok(performance.now() - asked < 25_000, `${held} were heard of late`);
   }
   assert.equal((await document(d1))?.peer?.late, undefined);
-  const before = await Promise.all(all.map((t) => t.now()));
+  const before = await Promise.all(all.map((t) => t.settled()));
   for (const b of before) assert.deepEqual(b, { broken: 0, by: { s11: 5, s12: 5, s13: 5 } });
   await d1.powerCut();
   await until('the second director has the addresses', () => pair.holds('d2'));

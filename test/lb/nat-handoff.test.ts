@@ -13,7 +13,7 @@ test('the active director loses its power: with a link between the directors eve
   await using pair = await Pair.start({ linked: true });
   const [, d2] = pair.directors;
   const both = await pair.talks(60);
-  const before = await Promise.all(both.map((t) => t.now()));
+  const before = await Promise.all(both.map((t) => t.settled()));
   for (const b of before) assert.deepEqual(b, { broken: 0, by: { s11: 20, s12: 20, s13: 20 } });
   const p = await pair.peer(d2, 'the second director holds them', (x) => x.held === 120);
   assert.equal(p.own, 0, 'the standby claims nothing for itself');

@@ -7,6 +7,8 @@ import { director, document, until } from './directors.ts';
 
 export const VIP = { 4: '10.7.1.99', 6: 'fd00:7:1::99' } as const;
 const GATEWAY = { 4: '10.7.2.254', 6: 'fd00:7:2::254' } as const;
+/** What the master holds. */
+const SHARED = [...Object.values(VIP), ...Object.values(GATEWAY)];
 const SERVERS = [11, 12, 13] as const;
 const wan = (last: number) => ({ to: 'wan', addresses: [`10.7.1.${last}/24`, `fd00:7:1::${last}/64`] });
 const lan = (last: number) => ({ to: 'lan', addresses: [`10.7.2.${last}/24`, `fd00:7:2::${last}/64`] });
@@ -109,7 +111,11 @@ export class Pair {
     }
     for (const name of ['d1', 'd2'] as const) this.daemons.push(this.run(name));
     for (const d of this.directors) await this.carries(d);
-    await until('the first director has the addresses', () => this.holds('d1'));
+    // Where the first one starts late, the second one is master for a moment.
+    await until(
+      'the first director alone has the addresses',
+      async () => (await this.holds('d1')) && (await this.#addresses('d2')).length === 0,
+    );
   }
   run(name: 'd1' | 'd2'): Program {
     const peer = name === 'd1' ? '10.7.1.2' : '10.7.1.1';
@@ -133,8 +139,11 @@ export class Pair {
     return this.daemons.map((p) => p.lines.map((l) => l.text).join('\n')).join('\n----\n');
   }
   async holds(name: string): Promise<boolean> {
+    return (await this.#addresses(name)).length === SHARED.length;
+  }
+  async #addresses(name: string): Promise<readonly string[]> {
     const { stdout } = await this.lab.host(name).run(['ip', '-o', 'addr']);
-    return [...Object.values(VIP), ...Object.values(GATEWAY)].every((a) => stdout.includes(`${a}/`));
+    return SHARED.filter((a) => stdout.includes(` ${a}/`));
   }
   async talks(n: number): Promise<[Talks, Talks]> {
     const client = this.lab.host('client');

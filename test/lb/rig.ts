@@ -232,7 +232,7 @@ export class Rig {
   }
 }
 /** Whether a kept connection is answered `n` more times. */
-export async function answersOn(k: { program: Program; at: string }, n = 10): Promise<boolean> {
+async function answersOn(k: { program: Program; at: string }, n = 10): Promise<boolean> {
   const from = k.program.lines.length;
   for (const end = performance.now() + SILENCE_MS; performance.now() < end; ) {
     const since = k.program.lines.slice(from);
@@ -241,6 +241,24 @@ export async function answersOn(k: { program: Program; at: string }, n = 10): Pr
     await new Promise((r) => setTimeout(r, 10));
   }
   return false;
+}
+/**
+ * Demands that the connections at one server are lost and no other: while each of the others is answered fifty times more,
+ * none of them is ten times. However many there are, and whether they end or fall silent, that takes no time of its own.
+ */
+export async function losesOnly(at: string, kept: readonly { program: Program; at: string }[]): Promise<void> {
+  const [lost, others] = [kept.filter((k) => k.at === at), kept.filter((k) => k.at !== at)];
+  const from = lost.map((k) => k.program.lines.length);
+  const on = await Promise.all(others.map((k) => answersOn(k, 50)));
+  assert.deepEqual(
+    others.filter((_, i) => !on[i]).map((k) => k.at),
+    [],
+    'lost too',
+  );
+  for (const [i, k] of lost.entries()) {
+    const answers = k.program.lines.slice(from[i]).filter((l) => l.text === at);
+    assert.ok(answers.length < 10, `${at} answers on: ${answers.length} times`);
+  }
 }
 
 export const server = (i: number, weight: number, o: Partial<WantedServer> & { family?: 4 | 6 } = {}): WantedServer => {

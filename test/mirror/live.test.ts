@@ -49,7 +49,7 @@ test('writes of either side are on both disks, also those that one of them misse
     `resource r0 {
   net { protocol C; timeout 50; connect-int 5; ping-timeout 60; }
   disk { resync-rate 100M; c-plan-ahead 0; }
-  handlers { after-resync-target "env > ${dir}/handler.txt"; before-resync-target "exec sleep 0.2"; }
+  handlers { after-resync-target "env > ${dir}/handler && mv ${dir}/handler ${dir}/handler.txt"; before-resync-target "exec sleep 0.2"; }
   on alfa { device /dev/drbd0; disk ${dir}/alfa.img; meta-disk internal; address 127.0.0.1:7788; }
   on bravo { device /dev/drbd0; disk ${dir}/bravo.img; meta-disk internal; address 127.0.0.2:7788; }
 }

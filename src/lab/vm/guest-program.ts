@@ -31,7 +31,7 @@ export class GuestProgram {
     if (this.#running) this.#signal(name);
   }
   /** The first whole line of standard output, past or to come, that matches; rejects with LabError. */
-  async line(pattern: RegExp, timeoutMs = 30_000): Promise<string> {
+  async line(pattern: RegExp, timeoutMs = 120_000): Promise<string> {
     const find = (): string | undefined =>
       this.text('stdout')
         .split('\n')
