@@ -26,6 +26,13 @@ const found: readonly (readonly [number, string])[] = [
   [200191, 'a disk that was refused as older than what the application has seen is refused again'],
   [201007, 'two detaches that forbid each other leave both sides with the disks that they have'],
   [200656, 'a write that waits on the only disk while the primary attaches one is marked'],
+  [200675, 'what only a disk that is about to go has is not answered'],
+  [200785, 'a detach that waits for the disk does not keep the peer from agreeing on a protocol'],
+  [200954, 'a disk that is older than what a peer has had that has none any more is not taken back by a primary'],
+  [300198, 'a primary without a disk that refuses what it meets leaves it as it is'],
+  [400076, 'who waits for a primary without a disk does not go on by itself'],
+  [410113, 'a primary takes its disk back beside a peer that lost its own before it took anything'],
+  [200430, 'a disk that comes is not compared with what the peer told before it saw that disk'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));

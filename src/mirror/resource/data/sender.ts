@@ -322,10 +322,11 @@ export class Sender {
       this.#resubmit(w);
       return;
     }
-    if (!w.completed && local && w.peer !== 'sent' && !(v.held && w.peer !== 'acked')) {
+    // A disk that is not good itself will be overwritten with what the other has; one that is about to go may be, when it is back.
+    const there = w.peer === 'acked' && v.peerDisk === 'UpToDate';
+    const good = there || (w.local === 'done' && v.disk === 'UpToDate');
+    if (!w.completed && local && w.peer !== 'sent' && !(v.held && !(good && w.peer === 'acked'))) {
       this.#answered(w);
-      // A disk that is not good itself will be overwritten with what the peer has.
-      const good = w.peer === 'acked' || (w.local === 'done' && v.disk === 'UpToDate');
       v.counters.ap--;
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
       this.#epochs.answered(w);
@@ -449,12 +450,13 @@ export class Sender {
   again(v: Volume): void {
     const nowhere = (w: Write): boolean => w.local === 'failed' || (w.local === 'done' && v.disk !== 'UpToDate');
     for (const w of this.#log.values())
-      if (w.volume === v && !w.completed && nowhere(w) && w.peer !== 'sent' && w.peer !== 'acked') {
+      if (w.volume === v && !w.completed && nowhere(w) && w.peer !== 'sent') {
         // Counted in an epoch that is open: as a new write. Else in its place before those that wait for it.
-        if (w.peer === 'failed' && !w.durable) this.#resubmit(w);
+        if ((w.peer === 'failed' || w.peer === 'acked') && !w.durable) this.#resubmit(w);
         else {
           w.local = 'waits';
           w.peer = 'none';
+          w.durable = false;
           this.#queue(w);
         }
       }

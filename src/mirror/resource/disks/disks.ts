@@ -6,7 +6,7 @@ import { type Text, text } from '../../../base/index.ts';
 import { generation } from '../../metadata/index.ts';
 import { bitsTouched } from '../bits.ts';
 import type { Parts } from '../parts.ts';
-import type { Backing, Volume } from '../volume.ts';
+import { atLeast, type Backing, type Volume } from '../volume.ts';
 import { attach, needsNoPeer } from './attach.ts';
 
 /** What failed. */
@@ -154,11 +154,22 @@ export class Disks {
   /** The peer was lost before both had compared: as if it had been attached without the peer. */
   undecided(v: Volume): void {
     if (!v.negotiating) return;
-    if (v.primary && (v.mayBeBehind || v.exposed !== generation(v.uuids.current))) {
+    if (this.#older(v)) {
       this.#p.sender.detached(v);
       v.dropBacking();
       this.#p.c.reason('mirror.disk', v.number, OLDER);
     } else v.negotiated();
+  }
+  #older(v: Volume): boolean {
+    return v.primary && (v.mayBeBehind || v.exposed !== generation(v.uuids.current));
+  }
+  /** The peer has no disk to compare with any more. False: ours is older than what it had, and is gone again. */
+  alone(v: Volume): boolean {
+    const older = v.primary && v.exposed !== undefined && v.exposed !== generation(v.uuids.current);
+    if (!v.negotiating || !older) return true;
+    this.#p.c.reason('mirror.disk', v.number, OLDER);
+    this.drop(v);
+    return false;
   }
   /** It was read, and is in use from now on; or why it cannot be. */
   take(v: Volume, a: Parameters<Volume['take']>[0]): Text | undefined {
@@ -175,8 +186,11 @@ export class Disks {
     }
     // DRBD calls it the exposed data identifier.
     const current = generation(a.superblock.uuids.current);
-    const older = v.exposed !== undefined && (v.mayBeBehind || v.exposed !== current);
-    if (v.primary && !v.connected && older) {
+    // Connected, we have heard of the generation in which a peer took writes alone, before we heard that its disk is gone.
+    const older = v.exposed !== undefined && ((v.mayBeBehind && !v.connected) || v.exposed !== current);
+    // Connected, both compare where the peer has a disk too: it may have taken writes while it had the only one.
+    const compares = v.connected && atLeast(v.peerDisk, 'Inconsistent');
+    if (v.primary && !compares && older) {
       v.disk = 'Diskless';
       c.reason('mirror.disk', v.number, OLDER);
       return OLDER;

@@ -8,7 +8,7 @@ import { soleDisk } from './sole-disk.ts';
 
 export class PeerDisks {
   readonly #p: Parts;
-  /** Of which the primary, our peer, has said that its disk is about to go. */
+  /** Of which the primary, our peer, has said that its disk is about to go; or it has none, and may refuse ours yet. */
   readonly #going = new Set<Volume>();
 
   constructor(p: Parts) {
@@ -52,9 +52,12 @@ export class PeerDisks {
     const theirs = v.peerUuids?.uuids.current;
     return mine === undefined || theirs === undefined || mine === generation(theirs);
   }
-  /** Met without a disk: we may have lost it before its disk was gone, and then never began what sets ours apart. */
+  /**
+   * Met without a disk: we may have lost it before its disk was gone, and then never began what sets ours apart. It goes on
+   * from ours when it says that it is connected, or writes; it leaves if its application has seen other data.
+   */
   connected(v: Volume): void {
-    if (v.peerRole === 'Primary' && soleDisk(v)) this.#sole(v);
+    if (v.peerRole === 'Primary' && soleDisk(v)) this.#going.add(v);
   }
   /** What a primary without a disk writes next waits until our log counts. */
   #sole(v: Volume): void {
@@ -89,7 +92,7 @@ export class PeerDisks {
   }
   /** The peer writes. */
   writes(v: Volume): void {
-    if (this.#going.delete(v)) this.#sole(v);
+    if (this.#going.delete(v) && soleDisk(v)) this.#sole(v);
   }
   lost(): void {
     this.#going.clear();

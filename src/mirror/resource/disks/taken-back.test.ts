@@ -1,7 +1,8 @@
-/** A primary whose disk was gone takes it back while nobody else is there. */
+/** A primary whose disk was gone takes it back while nobody else has one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text, us } from '../../../base/index.ts';
+import type { DrbdDisk, GenerationId } from '../../../wire/index.ts';
 import { Rig, stateOf } from '../rig.fixture.ts';
 import type { DiskOperation } from '../types.ts';
 
@@ -15,6 +16,13 @@ const attempt = (r: Rig): string => {
   r.ask({ verb: 'attach', volume: undefined });
   return r.volume.disk;
 };
+const tells = (r: Rig, theirs: DrbdDisk, ours: DrbdDisk): void =>
+  r.hear({ kind: 'P_STATE', volume: 0, state: stateOf('Connected', ['Secondary', 'Primary'], [theirs, ours]) });
+const goesOn = (r: Rig): void => {
+  const { current } = r.volume.peerUuids?.uuids ?? r.volume.uuids;
+  const uuids = { current: 0x77n as GenerationId, bitmap: current, history: [0n, 0n] as [GenerationId, GenerationId] };
+  r.hear({ kind: 'P_UUIDS', volume: 0, uuids, bits: 0, flags: 0 });
+};
 function primary(): Rig {
   const r = new Rig();
   r.connect();
@@ -25,11 +33,7 @@ function primary(): Rig {
 test('a disk that was refused because the peer may have more is refused until both have compared', () => {
   const r = primary();
   r.ask({ verb: 'detach', volume: undefined, force: true });
-  r.hear({
-    kind: 'P_STATE',
-    volume: 0,
-    state: stateOf('Connected', ['Secondary', 'Primary'], ['UpToDate', 'Diskless']),
-  });
+  tells(r, 'UpToDate', 'Diskless');
   write(r, 1);
   // The peer is silent: it is told of the disk, and does not answer.
   assert.equal(attempt(r), 'Negotiating');
@@ -61,4 +65,31 @@ test('a generation that was not durable when the disk failed begins when the dis
   assert.equal(r.volume.uuids.bitmap & ~1n, before);
   write(r, 1);
   assert.equal(r.done.get(1), 0);
+});
+test('a disk is not taken back beside a peer that had the only one and has lost it', () => {
+  const r = primary();
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  tells(r, 'UpToDate', 'Diskless');
+  goesOn(r);
+  write(r, 1);
+  tells(r, 'Diskless', 'Diskless');
+  assert.equal(attempt(r), 'Diskless');
+});
+test('a disk that waits for the comparison is not taken back when the peer loses the only one', () => {
+  const r = primary();
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  tells(r, 'UpToDate', 'Diskless');
+  goesOn(r);
+  write(r, 1);
+  assert.equal(attempt(r), 'Negotiating');
+  tells(r, 'Diskless', 'Negotiating');
+  assert.equal(r.volume.disk, 'Diskless');
+});
+test('a disk is taken back beside a peer that had none all the time', () => {
+  const r = primary();
+  tells(r, 'Diskless', 'UpToDate');
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  assert.equal(attempt(r), 'Negotiating');
+  tells(r, 'Diskless', 'UpToDate');
+  assert.equal(r.volume.disk, 'UpToDate');
 });

@@ -267,9 +267,10 @@ export class Link {
   #work(): void {
     if (this.#working) return;
     this.#working = true;
-    while (this.#blocks.size === 0) {
-      const p = this.#inbox.shift();
-      if (p === undefined) break;
+    for (let p = this.#inbox[0]; p !== undefined; p = this.#inbox[0]) {
+      // It says how what follows is to be read, and relies on nothing: a detach from before the connection does not hold it back.
+      if (this.#blocks.size > 0 && p.kind !== 'P_CONNECTION_FEATURES') break;
+      this.#inbox.shift();
       const { phase } = this.#machine;
       const decided = phase.is === 'connected' || (phase.is === 'parameters' && phase.decided.has(p.volume));
       if (!decided) {

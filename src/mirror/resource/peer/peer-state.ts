@@ -1,6 +1,6 @@
 /** What the peer's P_STATE means for a volume, and the comparison anew when one side has changed while both are connected. */
 import { type Text, text } from '../../../base/index.ts';
-import { DRBD_CONNECTIONS, DRBD_ROLES, decodeState, type StatePacket } from '../../../wire/index.ts';
+import { DRBD_CONNECTIONS, DRBD_DISKS, DRBD_ROLES, decodeState, type StatePacket } from '../../../wire/index.ts';
 import { fittingDisks } from '../../machine/index.ts';
 import { decideHandshake, type HandshakeSide } from '../../metadata/index.ts';
 import type { Parts } from '../parts.ts';
@@ -43,8 +43,18 @@ export class PeerStates {
       this.#p.steps.endSource(v, s);
       return;
     }
+    // It was told before the peer had seen that our disk is there: what it says of that follows.
+    if (
+      v.negotiating &&
+      !atLeast(DRBD_DISKS[told.peerDisk] ?? 'DUnknown', 'Negotiating') &&
+      !isNegotiating(told.disk)
+    ) {
+      v.peerDisk = disk;
+      this.#p.peerDisks.changed(v, before);
+      return;
+    }
     if (v.connection === 'Connected') {
-      const negotiating = v.negotiating || DISKS_NEGOTIATING(told.disk);
+      const negotiating = v.negotiating || isNegotiating(told.disk);
       const undecided = theirs === 'Connected' && (v.considerResync || negotiating);
       const decided = ['StartingSyncS', 'StartingSyncT', 'WFBitMapS', 'WFBitMapT'].includes(theirs);
       v.considerResync = false;
@@ -62,6 +72,7 @@ export class PeerStates {
         }
         // There is nothing to compare with on this side, or on that one.
         v.peerDisk = disk;
+        if (!this.#p.disks.alone(v)) return;
         v.negotiated();
         [v.disk, v.peerDisk] = fittingDisks('Connected', v.disk, disk);
         v.save(false, () => this.#s.tell(v));
@@ -158,4 +169,4 @@ export class PeerStates {
     });
   }
 }
-const DISKS_NEGOTIATING = (n: number): boolean => n === 3;
+const isNegotiating = (disk: number): boolean => DRBD_DISKS[disk] === 'Negotiating';
