@@ -1,6 +1,7 @@
 /** NBD servers of one file, each a process of its own on a unix socket: ours, and those it is measured against. */
 import { join } from 'node:path';
 import { Daemon } from '../shared/daemon.ts';
+import { nodeAsDaemon } from '../shared/node.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -13,7 +14,7 @@ function command(kind: ServerKind, file: string, socket: string): readonly strin
     case 'holdfast':
       return [join(root, 'bin/holdfast'), 'export', `x=${file}`, '--socket', socket];
     case 'node:net':
-      return [process.execPath, '--max-semi-space-size=1', join(import.meta.dirname, 'node-net.ts'), file, socket];
+      return nodeAsDaemon(join(import.meta.dirname, 'node-net.ts'), file, socket);
     case 'thread pool':
       return [join(root, 'bin/holdfast'), 'export', `x=${file}`, '--socket', socket, '--engine', 'fs'];
     case 'qemu-nbd':

@@ -21,7 +21,7 @@ async function measure(): Promise<BpfUpdateTimes> {
     'ip address add 10.0.0.254/16 dev e0',
     'exec "$@"',
   ].join(' && ');
-  const main = nodeAsDaemon(join(import.meta.dirname, 'bpf-updates-main.ts'), LOAD);
+  const main = nodeAsDaemon(join(import.meta.dirname, 'bpf-updates-main.ts'), JSON.stringify(LOAD));
   const argv = ['--net', '--mount', '--kill-child', '--fork', 'sh', '-c', setup, 'sh', ...main];
   const { stdout } = await promisify(execFile)('unshare', argv, { maxBuffer: 64 << 20 });
   return JSON.parse(stdout) as BpfUpdateTimes;

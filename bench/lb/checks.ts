@@ -42,7 +42,7 @@ async function reachable(): Promise<void> {
 
 async function measure(load: CheckLoad): Promise<CheckCost> {
   const script = join(import.meta.dirname, 'checks-main.ts');
-  const [node = '', ...argv] = nodeAsDaemon(script, load);
+  const [node = '', ...argv] = nodeAsDaemon(script, JSON.stringify(load));
   const { stdout } = await promisify(execFile)(node, argv);
   return JSON.parse(stdout) as CheckCost;
 }

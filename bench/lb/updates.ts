@@ -27,7 +27,7 @@ async function measure(load: UpdateLoad): Promise<UpdateTimes> {
     'ip address add 10.0.0.254/16 dev e0',
     'exec "$@"',
   ].join(' && ');
-  const main = nodeAsDaemon(join(import.meta.dirname, 'updates-main.ts'), load);
+  const main = nodeAsDaemon(join(import.meta.dirname, 'updates-main.ts'), JSON.stringify(load));
   const argv = ['--net', '--kill-child', '--fork', 'sh', '-c', setup, 'sh', ...main];
   const { stdout } = await promisify(execFile)('unshare', argv, { maxBuffer: 64 << 20 });
   return JSON.parse(stdout) as UpdateTimes;

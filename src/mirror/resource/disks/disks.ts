@@ -3,6 +3,7 @@
  * requests for which there are no data anywhere.
  */
 import { type Text, text } from '../../../base/index.ts';
+import type { GenerationId } from '../../../wire/index.ts';
 import { generation } from '../../metadata/index.ts';
 import { bitsTouched } from '../bits.ts';
 import type { Parts } from '../parts.ts';
@@ -154,19 +155,15 @@ export class Disks {
   /** The peer was lost before both had compared: as if it had been attached without the peer. */
   undecided(v: Volume): void {
     if (!v.negotiating) return;
-    if (this.#older(v)) {
+    if (v.primary && (v.mayBeBehind || v.exposed !== generation(v.uuids.current))) {
       this.#p.sender.detached(v);
       v.dropBacking();
       this.#p.c.reason('mirror.disk', v.number, OLDER);
     } else v.negotiated();
   }
-  #older(v: Volume): boolean {
-    return v.primary && (v.mayBeBehind || v.exposed !== generation(v.uuids.current));
-  }
   /** The peer has no disk to compare with any more. False: ours is older than what it had, and is gone again. */
   alone(v: Volume): boolean {
-    const older = v.primary && v.exposed !== undefined && v.exposed !== generation(v.uuids.current);
-    if (!v.negotiating || !older) return true;
+    if (!v.negotiating || !v.primary || !hasSeenOther(v, v.uuids.current)) return true;
     this.#p.c.reason('mirror.disk', v.number, OLDER);
     this.drop(v);
     return false;
@@ -184,10 +181,9 @@ export class Disks {
       c.reason('mirror.disk', v.number, words);
       return words;
     }
-    // DRBD calls it the exposed data identifier.
-    const current = generation(a.superblock.uuids.current);
     // Connected, we have heard of the generation in which a peer took writes alone, before we heard that its disk is gone.
-    const older = v.exposed !== undefined && ((v.mayBeBehind && !v.connected) || v.exposed !== current);
+    const behind = v.mayBeBehind && !v.connected && v.exposed !== undefined;
+    const older = behind || hasSeenOther(v, a.superblock.uuids.current);
     // Connected, both compare where the peer has a disk too: it may have taken writes while it had the only one.
     const compares = v.connected && atLeast(v.peerDisk, 'Inconsistent');
     if (v.primary && !compares && older) {
@@ -295,6 +291,9 @@ const AHEAD = text(
   'the own disk is gone while the peer is behind: it stays StandAlone until that disk is back, attach it before you connect',
   '本机磁盘已离开，而对端数据落后：保持 StandAlone，请先重新挂接该磁盘再连接',
 );
+/** The application has seen another generation than that of this disk. DRBD calls it the exposed data identifier. */
+const hasSeenOther = (v: Volume, current: GenerationId): boolean =>
+  v.exposed !== undefined && v.exposed !== generation(current);
 const OLDER = text(
   'the disk has older data than the application of this primary has seen',
   '该磁盘的数据早于本主节点应用已见的数据',

@@ -29,6 +29,15 @@ function primary(): Rig {
   r.promote();
   return r;
 }
+/** Its peer has the only disk, and has gone on with it. */
+function withoutDisk(): Rig {
+  const r = primary();
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  tells(r, 'UpToDate', 'Diskless');
+  goesOn(r);
+  write(r, 1);
+  return r;
+}
 
 test('a disk that was refused because the peer may have more is refused until both have compared', () => {
   const r = primary();
@@ -67,20 +76,12 @@ test('a generation that was not durable when the disk failed begins when the dis
   assert.equal(r.done.get(1), 0);
 });
 test('a disk is not taken back beside a peer that had the only one and has lost it', () => {
-  const r = primary();
-  r.ask({ verb: 'detach', volume: undefined, force: true });
-  tells(r, 'UpToDate', 'Diskless');
-  goesOn(r);
-  write(r, 1);
+  const r = withoutDisk();
   tells(r, 'Diskless', 'Diskless');
   assert.equal(attempt(r), 'Diskless');
 });
 test('a disk that waits for the comparison is not taken back when the peer loses the only one', () => {
-  const r = primary();
-  r.ask({ verb: 'detach', volume: undefined, force: true });
-  tells(r, 'UpToDate', 'Diskless');
-  goesOn(r);
-  write(r, 1);
+  const r = withoutDisk();
   assert.equal(attempt(r), 'Negotiating');
   tells(r, 'Diskless', 'Negotiating');
   assert.equal(r.volume.disk, 'Diskless');
