@@ -9,6 +9,7 @@
 import { invariant } from '../../base/index.ts';
 import { type AlUpdate, CONTEXT_SLOTS, encodeAlBlock, FREE_EXTENT, MAX_UPDATES } from './al-block.ts';
 import { type AlGeometry, alBlockIndex, alBlocks, EXTENT_BITS, PAGE_BITS } from './layout.ts';
+import { SlotList } from './slot-list.ts';
 
 /** `al-extents`: fewer are raised to this. */
 export const MIN_EXTENTS = 67;
@@ -39,11 +40,13 @@ export class ActivityLog {
   /** What the log on disk says once all that is in flight is written: extent of each slot. */
   readonly #slots: Uint32Array;
   readonly #holders: Uint32Array;
+  /** What the slot is for, from the moment that it is taken: ahead of what the log says. */
+  readonly #extents: Uint32Array;
   /** Slots of hot and of pending extents. */
   readonly #slotOf = new Map<number, number>();
   readonly #pending = new Set<number>();
-  /** Hot extents that nobody holds, least recently used first. */
-  readonly #cold = new Map<number, number>();
+  /** Slots of hot extents that nobody holds, least recently used first. */
+  readonly #cold: SlotList;
   #unused: number[] = [];
   #changes: Change[] = [];
   #flight: readonly Change[] | undefined;
@@ -56,6 +59,8 @@ export class ActivityLog {
     this.#geometry = geometry;
     this.#slots = new Uint32Array(extents).fill(FREE_EXTENT);
     this.#holders = new Uint32Array(extents);
+    this.#extents = new Uint32Array(extents);
+    this.#cold = new SlotList(extents);
     this.#unused = Array.from({ length: extents }, (_, i) => i);
   }
 
@@ -65,20 +70,20 @@ export class ActivityLog {
     if (known !== undefined) {
       this.#holders[known] = (this.#holders[known] as number) + 1;
       if (this.#pending.has(extent)) return 'pending';
-      this.#cold.delete(extent);
+      this.#cold.delete(known);
       return 'hot';
     }
     if (this.#changes.length === MAX_UPDATES) return 'full';
     let slot = this.#unused.pop();
     let evicted: number | undefined;
     if (slot === undefined) {
-      const oldest = this.#cold.entries().next();
-      if (oldest.done) return 'full';
-      [evicted, slot] = oldest.value;
-      this.#cold.delete(evicted);
+      slot = this.#cold.shift();
+      if (slot === undefined) return 'full';
+      evicted = this.#extents[slot] as number;
       this.#slotOf.delete(evicted);
     }
     this.#slotOf.set(extent, slot);
+    this.#extents[slot] = extent;
     this.#pending.add(extent);
     this.#holders[slot] = 1;
     this.#changes.push({ slot, extent, evicted });
@@ -93,7 +98,7 @@ export class ActivityLog {
     );
     const left = (this.#holders[slot] as number) - 1;
     this.#holders[slot] = left;
-    if (left === 0 && !this.#pending.has(extent)) this.#cold.set(extent, slot);
+    if (left === 0 && !this.#pending.has(extent)) this.#cold.push(slot);
   }
 
   /** Whether `transaction` would yield one. */
@@ -137,7 +142,7 @@ export class ActivityLog {
     for (const { slot, extent } of changes) {
       this.#slots[slot] = extent;
       this.#pending.delete(extent);
-      if (this.#holders[slot] === 0) this.#cold.set(extent, slot);
+      if (this.#holders[slot] === 0) this.#cold.push(slot);
     }
     return changes.map((c) => c.extent);
   }
