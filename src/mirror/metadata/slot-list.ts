@@ -1,6 +1,6 @@
 /**
  * Slots in an order of their own, each at most once: linked through two arrays, so that taking one out of the middle costs
- * nothing and leaves no garbage. (A Map would do it too, but see `WriteLog` for what it leaves behind.)
+ * nothing and leaves no garbage. (A Map would do it too, but see `NumberTable` for what it leaves behind.)
  */
 const NONE = -1;
 

@@ -16,7 +16,7 @@ export type RangeLock = {
 };
 /** Bytes of a part. Requests are up to 1 MiB, most far less. */
 const PART = 128 * 1024;
-/** Parts so far from each other share a list. Lists stay: a Map of them would keep old writes alive (see write-log.ts). */
+/** Parts so far from each other share a list. Lists stay: a Map of them would keep old writes alive (see number-table.ts). */
 const LISTS = 512;
 
 export class RangeLocks {

@@ -9,8 +9,8 @@ import { bitsCovered, bitsTouched, EXTENT_BYTES } from '../bits.ts';
 import type { FailedIo } from '../disks/disks.ts';
 import { type AppRequest, type Context, EIO } from '../types.ts';
 import type { Backing, Volume } from '../volume.ts';
+import { NumberTable } from './number-table.ts';
 import { SentEpochs } from './sent-epochs.ts';
-import { WriteLog } from './write-log.ts';
 import { type AppWrite, type Flush, isOf, type Write, writePacket } from './writes.ts';
 
 export interface SenderOptions {
@@ -24,7 +24,7 @@ export interface SenderOptions {
 export class Sender {
   readonly #c: Context;
   #o: SenderOptions;
-  readonly #log = new WriteLog();
+  readonly #log = new NumberTable<Write>((w) => Number(w.id));
   readonly #epochs: SentEpochs;
   #nextId = 1n;
   #flushes: Flush[] = [];
@@ -281,7 +281,7 @@ export class Sender {
 
   /** P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK and P_NEG_ACK of a write. False: nobody knows such a write. */
   acknowledged(v: Volume, p: BlockAckPacket): boolean {
-    const w = this.#log.get(p.id);
+    const w = this.#log.get(Number(p.id));
     if (w === undefined || w.volume !== v || p.sector !== w.offset / 512 || p.size !== w.length) return false;
     if (p.kind === 'P_RETRY_WRITE' || p.kind === 'P_SUPERSEDED') this.#epochs.judged(w);
     if (p.kind === 'P_NEG_ACK') {
@@ -339,7 +339,7 @@ export class Sender {
   #forget(w: Write): void {
     const { volume: v } = w;
     const open = w.peer !== 'none' && w.peer !== 'lost' && !w.durable;
-    if (!w.completed || open || !this.#log.delete(w.id)) return;
+    if (!w.completed || open || !this.#log.delete(Number(w.id))) return;
     if (v.backing !== undefined) {
       for (let n = 0; n < w.held; n++) v.backing.al.end(w.first + n);
       if ((this.#waiting.get(v)?.length ?? 0) > 0) this.ready(v);

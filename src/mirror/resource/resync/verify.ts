@@ -6,7 +6,7 @@
  * back, by a range lock, from before its own reading until the verdict; whoever does not write lets the peer's through,
  * since the peer waits for their acknowledgement.
  */
-import { type Microseconds, us } from '../../../base/index.ts';
+import { type Microseconds, SpareMemory, us } from '../../../base/index.ts';
 import {
   type BlockAckPacket,
   type DigestPacket,
@@ -16,6 +16,7 @@ import {
   VERIFY_VERDICT,
 } from '../../../wire/index.ts';
 import { BIT_BYTES, BIT_SECTORS, bitsTouched, mayAsk } from '../bits.ts';
+import { NumberTable } from '../data/number-table.ts';
 import type { RangeLock } from '../data/range-locks.ts';
 import type { Context } from '../types.ts';
 import type { Volume } from '../volume.ts';
@@ -32,12 +33,22 @@ export interface VerifyWorld {
   readonly volume: Volume;
   readonly algorithm: string;
 }
-type Block = { readonly size: number; lock: RangeLock | undefined; waiting: (() => void) | undefined };
+/** `at`: its first sector. `size` in bytes. */
+type Block = {
+  readonly at: number;
+  readonly size: number;
+  lock: RangeLock | undefined;
+  waiting: (() => void) | undefined;
+};
+
+const blockOf = (at: number): number => Math.floor(at / BIT_SECTORS);
 
 /** Blocks between the first of the two readings and the verdict, and the locks that keep their writes back. */
 class Blocks {
   readonly #w: VerifyWorld;
-  readonly #all = new Map<number, Block>();
+  /** By which block of the volume they are. */
+  readonly #all = new NumberTable<Block>((b) => blockOf(b.at));
+  readonly #spare = new SpareMemory(WINDOW_BLOCKS * BIT_BYTES);
 
   constructor(w: VerifyWorld) {
     this.#w = w;
@@ -51,35 +62,44 @@ class Blocks {
     return n;
   }
   bits(): number[] {
-    return [...this.#all.keys()].map((at) => Math.floor(at / BIT_SECTORS));
+    return this.#all.values().map((b) => blockOf(b.at));
   }
   sizeOf(at: number): number | undefined {
-    return this.#all.get(at)?.size;
+    return this.#at(at)?.size;
   }
-  /** `then`, once no earlier write of it is under way. */
+  #at(at: number): Block | undefined {
+    const block = this.#all.get(blockOf(at));
+    return block?.at === at ? block : undefined;
+  }
+  /** `then`, once no earlier write of it is under way. A peer that asks for it again is answered once. */
   begin(at: number, size: number, then: () => void): void {
-    const block: Block = { size, lock: undefined, waiting: then };
-    this.#all.set(at, block);
-    this.#lock(at, block);
+    if (this.#all.get(blockOf(at)) !== undefined) return;
+    const block: Block = { at, size, lock: undefined, waiting: then };
+    this.#all.add(block);
+    this.#lock(block);
   }
   end(at: number): void {
-    const block = this.#all.get(at);
-    this.#all.delete(at);
-    if (block !== undefined) this.#free(block);
+    const block = this.#at(at);
+    if (block === undefined) return;
+    this.#all.delete(blockOf(at));
+    this.#free(block);
   }
   endAll(): void {
-    for (const at of [...this.#all.keys()]) this.end(at);
+    for (const b of this.#all.values()) this.end(b.at);
   }
-  /** Reads the own block, behind all writes that the peer sent before: they have their places among the ranges. */
+  /** Reads the own block, behind all writes that the peer sent before: they have their places among the ranges. `data` is only lent. */
   read(at: number, size: number, then: (result: number, data: Uint8Array) => void): void {
     const { c, volume } = this.#w;
-    const data = new Uint8Array(size);
+    const memory = this.#spare.take(size);
+    const data = memory.length === size ? memory : memory.subarray(0, size);
     const read = (end: () => void): void =>
       c.disk(volume.number, 'data', { op: 'read', offset: at * 512, into: data }, (result) => {
         end();
         then(result, data);
+        // A disk that was given up may yet come back to it.
+        if (result === 0) this.#spare.give(memory);
       });
-    if (this.#all.get(at)?.lock !== undefined) {
+    if (this.#at(at)?.lock !== undefined) {
       read(() => {});
       return;
     }
@@ -89,14 +109,14 @@ class Blocks {
   }
   rolesChanged(): void {
     const { volume } = this.#w;
-    for (const [at, block] of [...this.#all]) {
+    for (const block of this.#all.values()) {
       if (volume.peerRole === 'Primary') {
         this.#free(block);
         this.#go(block);
-      } else if (volume.primary && block.lock === undefined) this.#lock(at, block);
+      } else if (volume.primary && block.lock === undefined) this.#lock(block);
     }
   }
-  #lock(at: number, block: Block): void {
+  #lock(block: Block): void {
     const taken = (): void => {
       this.#go(block);
       // Only the peer writes: its writes are let through, and it keeps back those that would disturb.
@@ -104,7 +124,8 @@ class Blocks {
     };
     // It may be free at once, and then `run` is called before the lock is returned.
     let free = false;
-    block.lock = this.#w.volume.locks.acquire(at * 512, at * 512 + block.size, () => {
+    const from = block.at * 512;
+    block.lock = this.#w.volume.locks.acquire(from, from + block.size, () => {
       if (block.lock === undefined) free = true;
       else taken();
     });
