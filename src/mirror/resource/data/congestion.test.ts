@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { drbdSights } from '../../../../test/support/captures.ts';
 import { bytes } from '../../../base/index.ts';
 import { type DrbdPacket, decodeState, describeState } from '../../../wire/index.ts';
-import { Rig, rigConfig } from '../rig.fixture.ts';
+import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
 import { EIO } from '../types.ts';
 
 const sights = drbdSights('23-congestion-ahead-behind');
@@ -107,4 +107,32 @@ test('a primary that is ahead and loses its disk reads nothing old from its peer
   assert.deepEqual([r.volume.disk, r.done.get(101), into[0]], ['UpToDate', 0, 6]);
   assert.notEqual(r.volume.uuids.current, before, 'the next handshake makes this side the source');
   assert.notEqual(r.volume.bits, 0);
+});
+
+test('a primary that is ahead leaves that when the peer loses its disk: all that was on its way is marked, and nothing begins', () => {
+  const r = new Rig(config());
+  r.connect();
+  r.promote();
+  for (let n = 0; n < 6; n++) write(r, n);
+  assert.deepEqual([r.volume.connection, r.volume.bits], ['Ahead', 8]);
+  r.hear({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Secondary', 'Primary'], ['Diskless', 'UpToDate']),
+  });
+  assert.deepEqual([r.volume.connection, r.volume.disk, r.volume.peerDisk], ['Connected', 'UpToDate', 'Diskless']);
+  assert.equal(r.volume.bits, 12, 'the first two writes as well');
+  r.packets();
+  r.advance(2_000_000);
+  assert.ok(r.packets().every((p) => p.kind !== 'P_SYNC_UUID'));
+  assert.equal(r.volume.connection, 'Connected');
+});
+
+test('who has no disk does not fall behind a primary that has not heard of it', () => {
+  const r = new Rig(config());
+  r.connect('Primary');
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  assert.equal(r.volume.disk, 'Diskless');
+  r.hear({ kind: 'P_STATE', volume: 0, state: stateOf('Ahead', ['Primary', 'Secondary'], ['UpToDate', 'Consistent']) });
+  assert.deepEqual([r.volume.connection, r.volume.disk], ['Connected', 'Diskless']);
 });

@@ -70,6 +70,17 @@ export class Congestion {
       if (v.ahead) this.#p.steps.beginSource(v, () => this.#p.roles.idle());
     }
   }
+  /** The peer's disk is gone: there is nothing to come back to by a resync, until that disk is attached and compared. */
+  over(v: Volume): void {
+    const { syncs, c } = this.#p;
+    this.#back.delete(v);
+    syncs.go(v, 'Connected');
+    c.reason(
+      'mirror.congestion',
+      v.number,
+      text('no longer ahead: the peer has lost its disk', '不再超前运行：对端已失去磁盘'),
+    );
+  }
   lost(): void {
     this.#back.clear();
     this.#disconnect = false;
@@ -78,6 +89,8 @@ export class Congestion {
   /** The peer has pulled ahead: what is here is old from now on, and a resync that ran is over. */
   behind(v: Volume): void {
     const { syncs, c } = this.#p;
+    // It has not heard yet that our disk is gone; of one that came back since, both compare what they have.
+    if (v.backing === undefined || v.negotiating) return;
     syncs.stop(v);
     syncs.go(v, 'Behind');
     v.save(true);

@@ -70,10 +70,16 @@ export class PeerDisks {
   /** The peer's disk may be gone: from then on we have what it has not. */
   changed(v: Volume, before: DrbdDisk): void {
     const going = this.#going.delete(v);
+    const gone = !atLeast(v.peerDisk, 'Inconsistent');
+    if (v.ahead && gone) {
+      // What was on its way when we pulled ahead.
+      this.#p.sender.peerDiskLost(v);
+      this.#p.congestion.over(v);
+    }
     if (atLeast(before, 'Inconsistent') && before !== 'DUnknown') {
       if (!atLeast(v.peerDisk, 'UpToDate') && before === 'UpToDate') this.#p.sender.peerDiskLost(v);
-      if (!atLeast(v.peerDisk, 'Inconsistent')) this.#sole(v);
-    } else if (going && !atLeast(v.peerDisk, 'Inconsistent')) this.#sole(v);
+      if (gone) this.#sole(v);
+    } else if (going && gone) this.#sole(v);
     this.settled(v);
   }
   /**
