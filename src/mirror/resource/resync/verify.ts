@@ -25,7 +25,7 @@ import { RateController } from './rate.ts';
 
 const TICK = 100_000;
 /** Blocks on their way at once: what keeps disks and network busy, and little memory. */
-const WINDOW_BLOCKS = 512;
+const WINDOW_BLOCKS = 256;
 
 /** What both ends of a verify share. */
 export interface VerifyWorld {
