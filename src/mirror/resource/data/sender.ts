@@ -328,6 +328,7 @@ export class Sender {
     if (!w.completed && local && w.peer !== 'sent' && !(v.held && !(good && w.peer === 'acked'))) {
       this.#answered(w);
       v.counters.ap--;
+      if (good) v.exposedBefore = undefined;
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
       this.#epochs.answered(w);
       this.#unlock(w);
