@@ -39,6 +39,7 @@ const found: readonly (readonly [number, string])[] = [
   [430188, 'a primary takes the disk back that it lost when its peer had none any more'],
   [500080, 'a generation that was undone is not remembered over a new connection without disks'],
   [500098, 'a failure of the only disk that is told before its generation is heard undoes that too'],
+  [600306, 'a read that waits finds what was written while it waited, though more was written since'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));
