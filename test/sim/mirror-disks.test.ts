@@ -40,6 +40,7 @@ const found: readonly (readonly [number, string])[] = [
   [500080, 'a generation that was undone is not remembered over a new connection without disks'],
   [500098, 'a failure of the only disk that is told before its generation is heard undoes that too'],
   [600306, 'a read that waits finds what was written while it waited, though more was written since'],
+  [600848, 'a target whose own disk takes its time reads from the source until it has what was written'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));
