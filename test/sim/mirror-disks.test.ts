@@ -37,6 +37,7 @@ const found: readonly (readonly [number, string])[] = [
   [300418, 'nor one that a crash undid'],
   [400041, 'nor one that a crash undid while the primary was disconnected'],
   [430188, 'a primary takes the disk back that it lost when its peer had none any more'],
+  [601466, 'also when the peer had not told yet that its disk is gone, to which this side had agreed'],
   [500080, 'a generation that was undone is not remembered over a new connection without disks'],
   [500098, 'a failure of the only disk that is told before its generation is heard undoes that too'],
   [600306, 'a read that waits finds what was written while it waited, though more was written since'],

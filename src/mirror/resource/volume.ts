@@ -226,9 +226,10 @@ export class Volume implements Stored {
   }
   dropBacking(): void {
     if (this.primary && !this.negotiating) this.shown(this.#unsaved ?? generation(this.uuids.current));
-    // Nobody goes on from a target that has not had a block yet, that is behind, or that has no disk. What was never compared
+    // Nobody goes on from a target that has not had a block yet, that is behind, or that has no disk or is giving it up. What was never compared
     // is as far behind as it was.
-    const misses = this.connected && this.connection !== 'WFBitMapS' && !this.ahead && this.peerDisk !== 'Diskless';
+    const misses =
+      this.connected && this.connection !== 'WFBitMapS' && !this.ahead && atLeast(this.peerDisk, 'Negotiating');
     this.mayBeBehind = misses || (this.negotiating && this.mayBeBehind);
     this.#unsaved = undefined;
     const waiting = [...this.#waiting];
