@@ -225,7 +225,10 @@ export class Volume implements Stored {
     return this.connection === 'Ahead';
   }
   dropBacking(): void {
-    if (this.primary && !this.negotiating) this.shown(this.#unsaved ?? generation(this.uuids.current));
+    if (this.primary && !this.negotiating) {
+      this.shown(this.#unsaved ?? generation(this.uuids.current));
+      this.begun = generation(this.uuids.current);
+    }
     // Nobody goes on from a target that has not had a block yet, that is behind, or that has no disk or is giving it up. What was never compared
     // is as far behind as it was.
     const misses =
@@ -304,7 +307,10 @@ export class Volume implements Stored {
   shown(current: bigint, before?: bigint): void {
     this.exposedBefore = before === this.exposed ? before : undefined;
     this.exposed = current;
+    this.begun = undefined;
   }
+  /** What was being written as the next one when the own disk went: it may have got there, and nobody has seen it. */
+  begun: bigint | undefined;
   /** It was without its disk while a peer was there, which may have taken writes in a generation that we have not heard of. */
   mayBeBehind = false;
   /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */
