@@ -33,6 +33,16 @@ const found: readonly (readonly [number, string])[] = [
   [400076, 'who waits for a primary without a disk does not go on by itself'],
   [410113, 'a primary takes its disk back beside a peer that lost its own before it took anything'],
   [200430, 'a disk that comes is not compared with what the peer told before it saw that disk'],
+  [300140, 'a generation of the only disk that its failure undid is not what the application has seen'],
+  [300418, 'nor one that a crash undid'],
+  [400041, 'nor one that a crash undid while the primary was disconnected'],
+  [430188, 'a primary takes the disk back that it lost when its peer had none any more'],
+  [601466, 'also when the peer had not told yet that its disk is gone, to which this side had agreed'],
+  [602017, 'a generation whose writing failed may be on the disk all the same, which is not older by that'],
+  [500080, 'a generation that was undone is not remembered over a new connection without disks'],
+  [500098, 'a failure of the only disk that is told before its generation is heard undoes that too'],
+  [600306, 'a read that waits finds what was written while it waited, though more was written since'],
+  [600848, 'a target whose own disk takes its time reads from the source until it has what was written'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));

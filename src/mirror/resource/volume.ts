@@ -225,9 +225,14 @@ export class Volume implements Stored {
     return this.connection === 'Ahead';
   }
   dropBacking(): void {
-    if (this.primary && !this.negotiating) this.exposed = this.#unsaved ?? generation(this.uuids.current);
-    // Nobody goes on from a target that has not had a block yet, or that is behind. What was never compared is as far behind as it was.
-    const misses = this.connected && this.connection !== 'WFBitMapS' && !this.ahead;
+    if (this.primary && !this.negotiating) {
+      this.shown(this.#unsaved ?? generation(this.uuids.current));
+      this.begun = generation(this.uuids.current);
+    }
+    // Nobody goes on from a target that has not had a block yet, that is behind, or that has no disk or is giving it up. What was never compared
+    // is as far behind as it was.
+    const misses =
+      this.connected && this.connection !== 'WFBitMapS' && !this.ahead && atLeast(this.peerDisk, 'Negotiating');
     this.mayBeBehind = misses || (this.negotiating && this.mayBeBehind);
     this.#unsaved = undefined;
     const waiting = [...this.#waiting];
@@ -296,6 +301,16 @@ export class Volume implements Stored {
   }
   /** Of a primary without a disk: the generation that its application has seen. */
   exposed: bigint | undefined;
+  /** The one before, while no write was answered since the peer told of a new one: a crash there may undo that. */
+  exposedBefore: bigint | undefined;
+  /** The application has seen `current`; by a disk of which it is what follows `before`. */
+  shown(current: bigint, before?: bigint): void {
+    this.exposedBefore = before === this.exposed ? before : undefined;
+    this.exposed = current;
+    this.begun = undefined;
+  }
+  /** What was being written as the next one when the own disk went: it may have got there, and nobody has seen it. */
+  begun: bigint | undefined;
   /** It was without its disk while a peer was there, which may have taken writes in a generation that we have not heard of. */
   mayBeBehind = false;
   /** The peer's disk got good while ours is not: its next P_STATE may begin a resync. */

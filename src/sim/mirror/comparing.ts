@@ -16,7 +16,7 @@ export function compareDisks(nodes: readonly [SimNode, SimNode], ledger: Ledger)
         'no undetected divergence',
         `page ${page}: ${stamps(x)} on ${a.name}, ${stamps(y)} on ${b.name}; allowed ${ledger.describe(page * 4096)}`,
       );
-    const wrong = ledger.read(page * 4096, x, []);
+    const wrong = ledger.read(page * 4096, x);
     if (wrong !== undefined) throw new Broken('P2: nothing acknowledged is lost', wrong);
   }
   for (const at of ledger.written())

@@ -15,6 +15,8 @@ type Issued = {
 };
 const FIRST: Issued = { stamp: 0, acknowledged: true, durable: true, begun: 0, ended: 0, over: [], by: '' };
 const SECTOR = 512;
+/** A read that is not answered: what it may find in each sector. */
+export type Reading = { readonly at: number; readonly sectors: readonly Set<number>[] };
 
 export class Ledger {
   readonly #protocol: 'A' | 'B' | 'C';
@@ -25,6 +27,8 @@ export class Ledger {
   readonly #sectors = new Map<number, Issued[]>();
   /** Acknowledged, and not covered by a flush. */
   readonly #open = new Map<Issued, number>();
+  /** Reads under way: what they may find grows with every write that begins. */
+  readonly #reads = new Set<Reading>();
 
   constructor(protocol: 'A' | 'B' | 'C', two = false) {
     this.#protocol = protocol;
@@ -42,6 +46,9 @@ export class Ledger {
       list.push(w);
       mine.push([s, w]);
     }
+    for (const r of this.#reads)
+      for (let s = Math.max(at, r.at); s < Math.min(at + length, r.at + r.sectors.length * SECTOR); s += SECTOR)
+        r.sectors[(s - r.at) / SECTOR]?.add(stamp);
     return () => {
       const ended = ++this.#time;
       for (const [s, w] of mine) {
@@ -96,11 +103,13 @@ export class Ledger {
       if (first !== undefined) first.acknowledged = true;
     }
   }
-  /** Stamps that may stand in each sector of a range now. */
-  allowed(at: number, length: number): readonly ReadonlySet<number>[] {
-    const out: Set<number>[] = [];
-    for (let s = at; s < at + length; s += SECTOR) out.push(new Set([...this.#possible(s), ...this.#beneath(s)]));
-    return out;
+  /** A read begins: it may find what may stand there now, and whatever is written before it is answered. */
+  reading(at: number, length: number): Reading {
+    const sectors: Set<number>[] = [];
+    for (let s = at; s < at + length; s += SECTOR) sectors.push(new Set([...this.#possible(s), ...this.#beneath(s)]));
+    const r = { at, sectors };
+    this.#reads.add(r);
+    return r;
   }
   /**
    * Two primaries: while a write is under way that decides over one of the other side, which is answered, its own disk still
@@ -122,16 +131,20 @@ export class Ledger {
     // One place is written in the order of asking: what came before the newest acknowledged one is overwritten.
     return list.slice(list.findLastIndex((w) => w.acknowledged)).map((w) => w.stamp);
   }
-  /** `before`: what was allowed when the read began. Undefined: all is well. */
-  read(at: number, bytes: Uint8Array, before: readonly ReadonlySet<number>[]): string | undefined {
+  /** It was answered: what is written from here on it has not found. */
+  answered(r: Reading): void {
+    this.#reads.delete(r);
+  }
+  /** `during`: the read that found it; else it is what a disk holds now. Undefined: all is well. */
+  read(at: number, bytes: Uint8Array, during?: Reading): string | undefined {
     const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let i = 0; i * SECTOR < bytes.length; i++) {
       const s = at + i * SECTOR;
       const have = v.getUint32(i * SECTOR);
       if (have === 0 && !this.#sectors.has(s)) continue;
-      const now = this.#possible(s);
-      if (before[i]?.has(have) || now.includes(have)) continue;
-      return `sector at ${s} holds ${have}, may hold ${[...new Set([...(before[i] ?? []), ...now])].join(' or ')} (protocol ${this.#protocol})`;
+      const may = new Set([...(during?.sectors[i] ?? []), ...this.#possible(s)]);
+      if (may.has(have)) continue;
+      return `sector at ${s} holds ${have}, may hold ${[...may].join(' or ')} (protocol ${this.#protocol})`;
     }
     return undefined;
   }

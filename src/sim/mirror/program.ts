@@ -109,10 +109,11 @@ export class Program {
   #read(n: SimNode, next: () => void): void {
     const at = this.#o.world.random.pick(this.#o.places);
     const into = new Uint8Array(4096);
-    const before = this.#o.ledger.allowed(at, 4096);
+    const reading = this.#o.ledger.reading(at, 4096);
     n.app({ op: 'read', offset: at, into }, (result) => {
+      this.#o.ledger.answered(reading);
       if (result === 0) {
-        const wrong = this.#o.ledger.read(at, into, before);
+        const wrong = this.#o.ledger.read(at, into, reading);
         if (wrong !== undefined) throw new Broken('P2: what was acknowledged is read', `${n.name}: ${wrong}`);
       }
       next();

@@ -106,6 +106,7 @@ export class Sender {
       peer: 'none',
       epoch: undefined,
       told: false,
+      equal: false,
       sentAt: 0,
       completed: false,
       durable: false,
@@ -232,10 +233,17 @@ export class Sender {
         backing.store.wrote();
         w.local = result === 0 && v.backing === backing ? 'done' : 'failed';
         if (result !== 0) this.#failed(v, backing, { op: 'write', offset: w.offset, length: w.length });
+        this.#equal(w);
         v.landed();
         this.#settle(w);
       },
     );
+  }
+  /** Both disks have it, the peer's as it says: until then a read of a target goes to the source. */
+  #equal(w: Write): void {
+    const { volume: v } = w;
+    if (w.equal && w.local === 'done' && v.backing !== undefined)
+      v.bitmap.clear(bitsCovered(w.offset, w.length, v.size * 512));
   }
   #mark(w: Write): void {
     const { volume: v } = w;
@@ -256,6 +264,7 @@ export class Sender {
     if (syncing) flags |= DRBD_WRITE_FLAG.maySetInSync;
     if (this.#o.protocol === 3 || syncing) flags |= DRBD_WRITE_FLAG.sendWriteAck;
     else if (this.#o.protocol === 2) flags |= DRBD_WRITE_FLAG.sendReceiveAck;
+    w.equal = false;
     this.#epochs.take(w);
     const block = { volume: v.number, sector: sector(w.offset / 512), id: w.id, seq: v.nextSeq() };
     this.#c.send('data', writePacket(r, { ...block, flags }, this.#o.features));
@@ -289,10 +298,10 @@ export class Sender {
       w.peer = 'failed';
     } else if (p.kind === 'P_RETRY_WRITE') w.peer = 'retry';
     else {
-      if (p.kind === 'P_RS_WRITE_ACK' && v.backing !== undefined)
-        v.bitmap.clear(bitsCovered(w.offset, w.length, v.size * 512));
       w.told = true;
       if (w.peer === 'sent') w.peer = 'acked';
+      if (p.kind === 'P_RS_WRITE_ACK') w.equal = true;
+      this.#equal(w);
     }
     this.#settle(w);
     return true;
@@ -328,6 +337,7 @@ export class Sender {
     if (!w.completed && local && w.peer !== 'sent' && !(v.held && !(good && w.peer === 'acked'))) {
       this.#answered(w);
       v.counters.ap--;
+      if (good) v.exposedBefore = undefined;
       this.#c.emit({ kind: 'done', volume: v.number, tag: w.request.tag, result: good ? 0 : EIO });
       this.#epochs.answered(w);
       this.#unlock(w);
@@ -384,6 +394,7 @@ export class Sender {
   lost(): void {
     this.#epochs.lost();
     for (const w of this.#log.values()) {
+      w.equal = false;
       if (w.peer === 'none' || w.peer === 'lost') continue;
       if (w.volume.holds.has('fencing') && w.peer !== 'failed') {
         if (w.peer === 'acked' || w.peer === 'sent' || (w.peer === 'retry' && !w.completed))
@@ -402,7 +413,10 @@ export class Sender {
   peerDiskLost(v: Volume): void {
     if (v.backing === undefined) return;
     for (const w of this.#log.values())
-      if (w.volume === v && w.peer !== 'none' && !w.durable) v.bitmap.set(bitsTouched(w.offset, w.length));
+      if (w.volume === v && w.peer !== 'none' && !w.durable) {
+        w.equal = false;
+        v.bitmap.set(bitsTouched(w.offset, w.length));
+      }
   }
   /** The own disk is gone, and its activity log with it. */
   detached(v: Volume): void {

@@ -37,6 +37,8 @@ export type Write = {
   epoch: Epoch | undefined;
   /** The peer has told to have it: in A it counts as acknowledged without. */
   told: boolean;
+  /** It did so in a resync: where the own disk has it too, the blocks do not differ any more. */
+  equal: boolean;
   sentAt: number;
   completed: boolean;
   durable: boolean;

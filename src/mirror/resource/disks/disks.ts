@@ -293,7 +293,7 @@ const AHEAD = text(
 );
 /** The application has seen another generation than that of this disk. DRBD calls it the exposed data identifier. */
 const hasSeenOther = (v: Volume, current: GenerationId): boolean =>
-  v.exposed !== undefined && v.exposed !== generation(current);
+  v.exposed !== undefined && ![v.exposed, v.begun].includes(generation(current));
 const OLDER = text(
   'the disk has older data than the application of this primary has seen',
   '该磁盘的数据早于本主节点应用已见的数据',

@@ -37,8 +37,10 @@ export class PeerDisks {
     if (!v.primary || v.backing !== undefined || theirs === undefined) return true;
     // Its bitmap identifier: it began a generation when it heard that our disk is gone, and we did not hear of that.
     const same = [theirs.current, theirs.bitmap].some((id) => generation(id) === v.exposed);
-    if (!same && v.exposed !== undefined) return false;
-    v.exposed = generation(theirs.current);
+    // Or it began one, told of it, and was gone before that was durable: nothing is written in it before.
+    const undone = v.exposedBefore !== undefined && generation(theirs.current) === v.exposedBefore;
+    if (!same && !undone && v.exposed !== undefined) return false;
+    v.shown(generation(theirs.current));
     v.mayBeBehind = true;
     return true;
   }

@@ -94,3 +94,45 @@ test('a disk is taken back beside a peer that had none all the time', () => {
   tells(r, 'Diskless', 'UpToDate');
   assert.equal(r.volume.disk, 'UpToDate');
 });
+test('a disk that was lost when the peer had none any more is taken back, whatever becomes of the connection', () => {
+  const r = primary();
+  tells(r, 'Diskless', 'UpToDate');
+  write(r, 1);
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  lost(r);
+  assert.equal(attempt(r), 'UpToDate');
+});
+/** The peer, which had the only disk, comes back with that disk as it was before it went on alone. */
+function comesBack(r: Rig): void {
+  lost(r);
+  const { uuids } = r.volume;
+  r.ask({ verb: 'connect', discardMyData: false });
+  r.meet();
+  for (const { packet } of r.said())
+    if (packet.kind === 'P_PROTOCOL' || packet.kind === 'P_SYNC_PARAM89' || packet.kind === 'P_SIZES') r.hear(packet);
+  const bits = { bits: 0, flags: 0 };
+  const current = (uuids.current & ~1n) as GenerationId;
+  r.hear({ kind: 'P_UUIDS', volume: 0, uuids: { ...uuids, current }, ...bits });
+  const state = stateOf('WFConnection', ['Secondary', 'Unknown'], ['UpToDate', 'DUnknown']);
+  r.hear({ kind: 'P_STATE', volume: 0, state });
+}
+test('a peer whose new generation a crash undid is gone on with while nothing was answered in it', () => {
+  const r = primary();
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  tells(r, 'UpToDate', 'Diskless');
+  goesOn(r);
+  comesBack(r);
+  assert.equal(r.volume.connection, 'Connected');
+});
+test('a peer that is back as it was before something was answered in its new generation is refused', () => {
+  const r = withoutDisk();
+  for (const { packet } of r.said())
+    if (packet.kind === 'P_DATA')
+      r.hear(
+        { kind: 'P_WRITE_ACK', volume: 0, sector: packet.sector, id: packet.id, size: 4096, seq: packet.seq },
+        'meta',
+      );
+  assert.equal(r.done.get(1), 0);
+  comesBack(r);
+  assert.equal(r.volume.connection, 'StandAlone');
+});

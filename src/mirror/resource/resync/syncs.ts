@@ -154,7 +154,8 @@ export class Syncs {
       case 'P_UUIDS':
         v.peerUuids = p;
         // While its disk is what we read from, its data stay those that our application has seen, whatever they are called.
-        if (v.peerDisk === 'UpToDate' && v.backing === undefined && v.primary) v.exposed = generation(p.uuids.current);
+        if (v.peerDisk === 'UpToDate' && v.backing === undefined && v.primary)
+          v.shown(generation(p.uuids.current), generation(p.uuids.bitmap));
         return;
       case 'P_SIZES':
         this.#p.resizes.heard(v, p);

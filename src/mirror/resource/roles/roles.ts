@@ -161,7 +161,7 @@ export class Roles {
           one.promoting = false;
           one.role = 'Primary';
           const seen = one.peerUuids?.uuids.current;
-          if (one.backing === undefined && seen !== undefined) one.exposed = generation(seen);
+          if (one.backing === undefined && seen !== undefined) one.shown(generation(seen));
           if (one.backing === undefined) one.mayBeBehind = true;
           if (!link.established || era !== link.era) continue;
           if (raise.includes(one)) syncs.tellUuids(one);
