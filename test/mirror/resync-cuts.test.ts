@@ -99,7 +99,9 @@ class Trial {
         if (kind !== 'killed') last = now;
       }
     })();
-    const cut = this.cut(kind).then(() => this.midst());
+    const cut = this.cut(kind).then(() =>
+      until(this.#pair, 'ha1', (v) => inSync(v) || (v.sync?.done ?? 0) > 0, 'resyncing again'),
+    );
     await Promise.all([cut, watch.finally(() => undefined), cut.finally(() => (over = true))]);
   }
 }
