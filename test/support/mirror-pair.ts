@@ -62,14 +62,18 @@ export async function until(
 }
 export const inSync = (v: VolumeStatus): boolean =>
   v.connection === 'Connected' && v.disk === 'UpToDate' && v.peerDisk === 'UpToDate';
-/** Both up with equal disks, ha1 primary, its device made. */
-export async function begin(pair: MirrorPair): Promise<void> {
+/** Both up, ha1 primary with its device; the first resync begins. */
+export async function found(pair: MirrorPair): Promise<void> {
   for (const h of ['ha1', 'ha2'] as const) {
     await good(pair.create(h));
     await good(pair.up(h));
   }
   await until(pair, 'ha1', (v) => v.connection === 'Connected', 'connected');
   await good(pair.mirror('ha1', 'primary', 'data', '--accept-data-loss=data'));
+}
+/** Both up with equal disks, ha1 primary, its device made. */
+export async function begin(pair: MirrorPair): Promise<void> {
+  await found(pair);
   await good(pair.mirror('ha1', 'wait', 'data', '--timeout=90'));
   await until(pair, 'ha1', inSync, 'in sync');
 }

@@ -1,6 +1,7 @@
 /**
  * Writes blocks at random places of a device, several at once, each stamped with its place and a number that grows. What was
- * acknowledged (O_DSYNC) is printed: `PLACE NUMBER`. Arguments: device, blocks, seed, first number.
+ * acknowledged (O_DSYNC) is printed: `PLACE NUMBER`. Arguments: device, blocks, seed, first number, and where writes are to be
+ * of more than one block the largest, in blocks: then `PLACE NUMBER BLOCKS` is printed.
  *
  * With `check` in front it reads the device instead, and prints the stamp of every block: `PLACE NUMBER`, 0 where there is
  * none, -1 where a block is torn.
@@ -38,7 +39,7 @@ if (words[0] === 'check') {
     process.stdout.write(`${place} ${read(b, place)}\n`);
   }
 } else {
-  const [device = '', blocks = '0', seed = '1', first = '1'] = words;
+  const [device = '', blocks = '0', seed = '1', first = '1', largest = '1'] = words;
   const random = new Random(Number(seed));
   const f = await open(device, constants.O_RDWR | constants.O_DSYNC);
   let n = Number(first);
@@ -46,10 +47,13 @@ if (words[0] === 'check') {
   // Each keeps to its own part, so that no two write one block at once.
   const write = async (who: number): Promise<never> => {
     for (;;) {
-      const place = who * share + Math.floor(random.unit() * share);
+      // Small ones as often as large ones: each power of two has the same chance.
+      const count = Math.floor(Number(largest) ** random.unit());
+      const place = who * share + Math.floor(random.unit() * (share - count + 1));
       const mine = n++;
-      await f.write(stamp(place, mine), 0, BLOCK, place * BLOCK);
-      process.stdout.write(`${place} ${mine}\n`);
+      const b = Buffer.concat(Array.from({ length: count }, (_, i) => stamp(place + i, mine)));
+      await f.write(b, 0, b.length, place * BLOCK);
+      process.stdout.write(`${place} ${mine}${largest === '1' ? '' : ` ${count}`}\n`);
     }
   };
   await Promise.all(Array.from({ length: WRITERS }, (_, who) => write(who)));

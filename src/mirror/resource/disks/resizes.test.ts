@@ -99,6 +99,21 @@ test('beside a peer without a disk the volume grows, and what is new is copied w
   assert.ok(r.packets().every((p) => p.kind === 'P_UUIDS' || p.kind === 'P_SIZES'));
 });
 
+test('without a disk it takes the size that the peer has grown to, and answers a peer that asks and waits', () => {
+  const r = new Rig(sized());
+  r.connect('Primary');
+  r.ask({ verb: 'detach', volume: undefined, force: true });
+  r.advance(0);
+  assert.equal(r.volume.disk, 'Diskless');
+  r.packets();
+  r.hear({ ...question, diskSize: sector(512), userSize: sector(512) });
+  const answer = r.packets().find((p): p is SizesPacket => p.kind === 'P_SIZES');
+  assert.deepEqual([answer?.currentSize, answer?.diskSize, answer?.userSize], [512, 0, 0]);
+  assert.deepEqual([r.volume.size, r.volume.disk, r.volume.connection], [512, 'Diskless', 'Connected']);
+  r.hear({ ...question, diskSize: sector(640), userSize: sector(0), currentSize: sector(640) });
+  assert.deepEqual([r.volume.size, r.packets()], [640, []]);
+});
+
 function grown(by: number): Rig {
   const r = new Rig();
   r.connect();

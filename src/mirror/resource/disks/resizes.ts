@@ -5,6 +5,7 @@
  */
 import { type Result, type Text, text } from '../../../base/index.ts';
 import { type DrbdPacket, type SizesPacket, sector } from '../../../wire/index.ts';
+import { agreeSize } from '../../machine/index.ts';
 import type { MirrorAnswer } from '../../status.ts';
 import type { Answer } from '../asking.ts';
 import type { Parts } from '../parts.ts';
@@ -99,7 +100,11 @@ export class Resizes {
       this.#answered(v, p, pending);
       return;
     }
-    if (p.currentSize > 0 || v.backing === undefined) return;
+    if (v.backing === undefined) {
+      this.#follow(v, p);
+      return;
+    }
+    if (p.currentSize > 0) return;
     // The peer asks to look again. What comes behind may rely on it.
     const { link } = this.#p;
     const { era } = link;
@@ -120,6 +125,19 @@ export class Resizes {
         v.release(HOLD);
       });
     });
+  }
+  /** Without a disk the device is as large as the peer says, and whoever asked to look again waits for an answer. */
+  #follow(v: Volume, p: SizesPacket): void {
+    const { config, link } = this.#p;
+    const agreed = agreeSize(volumeFacts(config, v), p, v.peerDisk);
+    if (!agreed.ok) {
+      link.lose(agreed.error, false);
+      return;
+    }
+    const before = v.size;
+    v.resize(agreed.value.size, v.userSize);
+    this.#grown(v, before);
+    if (p.currentSize !== v.size) this.#tellSizes(v, v.size, 0, p.growFlags & NO_RESYNC);
   }
   #answered(v: Volume, p: SizesPacket, { answer, same, userSize }: Pending): void {
     const { link, config } = this.#p;
@@ -150,13 +168,13 @@ export class Resizes {
   #grow(v: Volume, size: number, userSize: number, same: boolean, then: () => void): void {
     const before = v.size;
     v.resize(size, userSize, same);
-    if (size !== before)
-      this.#p.c.reason(
-        'mirror.resize',
-        v.number,
-        text(`it has grown from ${kib(before)} to ${kib(size)}`, `已从 ${kib(before)} 增大到 ${kib(size)}`),
-      );
+    this.#grown(v, before);
     v.save(true, then);
+  }
+  #grown(v: Volume, before: number): void {
+    if (v.size === before) return;
+    const [was, is] = [kib(before), kib(v.size)];
+    this.#p.c.reason('mirror.resize', v.number, text(`it has grown from ${was} to ${is}`, `已从 ${was} 增大到 ${is}`));
   }
   /** The primary is the source; of two equals the one that decides ties. Where a disk is missing its coming back compares. */
   #copy(v: Volume): void {
