@@ -39,6 +39,8 @@ const found: readonly (readonly [number, string])[] = [
   [430188, 'a primary takes the disk back that it lost when its peer had none any more'],
   [601466, 'also when the peer had not told yet that its disk is gone, to which this side had agreed'],
   [602017, 'a generation whose writing failed may be on the disk all the same, which is not older by that'],
+  [620418, 'what only the peer has is answered when the peer knows that it alone has it'],
+  [610017, 'a peer whose generation was undone is gone on with when nothing was answered in between'],
   [500080, 'a generation that was undone is not remembered over a new connection without disks'],
   [500098, 'a failure of the only disk that is told before its generation is heard undoes that too'],
   [600306, 'a read that waits finds what was written while it waited, though more was written since'],

@@ -31,6 +31,8 @@ export class Sender {
   /** Writes that wait for a slot of the activity log or for a hold to end, in order. */
   readonly #waiting = new Map<Volume, Write[]>();
   readonly #later = new Map<Volume, AppRequest[]>();
+  /** Whose own disk is gone, and the peer may not know yet: it would still take our data for as good as its own. */
+  readonly #untold = new Set<Volume>();
   onIdle: () => void = () => {};
   readonly #failed: (v: Volume, on: Backing, io: FailedIo) => void;
   /** A write is about to be sent: whether it is may change yet. An epoch was acknowledged. */
@@ -334,7 +336,8 @@ export class Sender {
     // A disk that is not good itself will be overwritten with what the other has; one that is about to go may be, when it is back.
     const there = w.peer === 'acked' && v.peerDisk === 'UpToDate';
     const good = there || (w.local === 'done' && v.disk === 'UpToDate');
-    if (!w.completed && local && w.peer !== 'sent' && !(v.held && !(good && w.peer === 'acked'))) {
+    const waits = this.#untold.has(v) || (v.held && !(good && w.peer === 'acked'));
+    if (!w.completed && local && w.peer !== 'sent' && !waits) {
       this.#answered(w);
       v.counters.ap--;
       if (good) v.exposedBefore = undefined;
@@ -379,7 +382,7 @@ export class Sender {
   }
   #settleFlushes(): void {
     for (const f of [...this.#flushes]) {
-      if (!f.local || f.epochs.size > 0 || f.volume.held) continue;
+      if (!f.local || f.epochs.size > 0 || f.volume.held || this.#untold.has(f.volume)) continue;
       this.#flushes.splice(this.#flushes.indexOf(f), 1);
       const { volume: v } = f;
       v.counters.ap--;
@@ -393,6 +396,7 @@ export class Sender {
   /** The peer is gone: what it has not told to be durable may differ. Call before a new generation begins. */
   lost(): void {
     this.#epochs.lost();
+    this.#untold.clear();
     for (const w of this.#log.values()) {
       w.equal = false;
       if (w.peer === 'none' || w.peer === 'lost') continue;
@@ -417,6 +421,13 @@ export class Sender {
         w.equal = false;
         v.bitmap.set(bitsTouched(w.offset, w.length));
       }
+  }
+  /** The own disk is gone: what only the peer has is not answered before it knows, and sets its data apart from ours. */
+  telling(v: Volume): void {
+    this.#untold.add(v);
+  }
+  told(v: Volume): void {
+    if (this.#untold.delete(v)) this.released(v);
   }
   /** The own disk is gone, and its activity log with it. */
   detached(v: Volume): void {

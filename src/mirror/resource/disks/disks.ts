@@ -79,9 +79,13 @@ export class Disks {
     if (link.negotiating) link.lose(text('the disk failed while connecting', '连接过程中磁盘故障'), true);
     if (link.established) {
       receiver.detached(v);
+      sender.telling(v);
       syncs.tell(v);
       // What was acknowledged here and not flushed does not count as durable before the peer knows.
-      this.#p.agreements.tellDisk(v, () => receiver.told(v));
+      this.#p.agreements.tellDisk(v, () => {
+        receiver.told(v);
+        sender.told(v);
+      });
     }
     sender.released(v);
     reads.released(v);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text, us } from '../../../base/index.ts';
-import type { DrbdDisk, GenerationId } from '../../../wire/index.ts';
+import type { DrbdDisk, DrbdPacket, GenerationId } from '../../../wire/index.ts';
 import { Rig, stateOf } from '../rig.fixture.ts';
 import type { DiskOperation } from '../types.ts';
 
@@ -126,13 +126,28 @@ test('a peer whose new generation a crash undid is gone on with while nothing wa
 });
 test('a peer that is back as it was before something was answered in its new generation is refused', () => {
   const r = withoutDisk();
-  for (const { packet } of r.said())
-    if (packet.kind === 'P_DATA')
-      r.hear(
-        { kind: 'P_WRITE_ACK', volume: 0, sector: packet.sector, id: packet.id, size: 4096, seq: packet.seq },
-        'meta',
-      );
+  r.hear(KNOWS, 'meta');
+  acknowledges(r);
   assert.equal(r.done.get(1), 0);
   comesBack(r);
   assert.equal(r.volume.connection, 'StandAlone');
 });
+test('what only the peer has is answered when the peer knows that it alone has it, and not if the line is cut before (seed 620418 of mirror-disks)', () => {
+  for (const knows of [true, false]) {
+    const r = primary();
+    r.ask({ verb: 'detach', volume: undefined, force: true });
+    write(r, 1);
+    acknowledges(r);
+    assert.equal(r.done.get(1), undefined);
+    if (knows) r.hear(KNOWS, 'meta');
+    else lost(r);
+    assert.equal(r.done.get(1) === 0, knows);
+  }
+});
+/** The peer has heard that the disk is gone. */
+const KNOWS: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 };
+function acknowledges(r: Rig): void {
+  for (const { packet: p } of r.said())
+    if (p.kind === 'P_DATA')
+      r.hear({ kind: 'P_WRITE_ACK', volume: 0, sector: p.sector, id: p.id, size: 4096, seq: p.seq }, 'meta');
+}
