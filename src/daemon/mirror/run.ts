@@ -25,6 +25,7 @@ import { answerAdjust } from './adjust.ts';
 import { Devices } from './devices.ts';
 import { DISK_NEEDS } from './disk.ts';
 import { Followers } from './followers.ts';
+import { keepHeapSmall, letHeapGrow } from './heap.ts';
 import { ExportNames } from './names.ts';
 import { Offered } from './offered.ts';
 import { order } from './orders.ts';
@@ -197,6 +198,7 @@ async function run(
         mirror.ask({ verb: 'down' }, () => {
           turns.stop();
           mirror.stop();
+          letHeapGrow();
           end(EXIT.done);
         }),
       );
@@ -250,6 +252,7 @@ async function run(
       const follow = (q: MirrorAsk, send: (d: unknown) => void) =>
         q.ask === 'follow' ? followers.add(send) : undefined;
       serveControl(socket, systemAccounts, { parse: parseMirrorAsk, answer, follow }, (words) => say(words[language]));
+      keepHeapSmall();
       process.stdout.write('up\n');
       process.send?.('up');
     });
