@@ -43,6 +43,10 @@ const found: readonly (readonly [number, string])[] = [
   [500098, 'a failure of the only disk that is told before its generation is heard undoes that too'],
   [600306, 'a read that waits finds what was written while it waited, though more was written since'],
   [600848, 'a target whose own disk takes its time reads from the source until it has what was written'],
+  [
+    600667,
+    'a peer that may lack what was answered is not gone on with when the own disk failed in a generation just begun',
+  ],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));
