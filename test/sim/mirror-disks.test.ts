@@ -47,6 +47,7 @@ const found: readonly (readonly [number, string])[] = [
     600667,
     'a peer that may lack what was answered is not gone on with when the own disk failed in a generation just begun',
   ],
+  [610017, 'the only disk does not tell of a generation that its failure may undo'],
   [200303, 'a target waits no longer for a full resync whose source has lost its disk'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-disks --seed ${seed})`, () => kept(seed));

@@ -164,3 +164,21 @@ test('a peer that lacks nothing is gone on with, when the disk failed before a g
   meets(r, losesBoth(r));
   assert.equal(r.volume.connection, 'Connected');
 });
+test('the only disk tells of its generation when that is durable', () => {
+  const r = new Rig();
+  r.connect('Primary');
+  const before = r.volume.uuids.current & ~1n;
+  const told = (): bigint[] => r.packets().flatMap((p) => (p.kind === 'P_UUIDS' ? [p.uuids.bitmap & ~1n] : []));
+  r.holdDisk = () => true;
+  r.hear({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Primary', 'Secondary'], ['Diskless', 'UpToDate']),
+  });
+  assert.notEqual(r.volume.uuids.current & ~1n, before);
+  assert.ok(r.held.length > 0);
+  assert.deepEqual(told(), []);
+  r.holdDisk = () => false;
+  for (const finish of r.held.splice(0)) finish();
+  assert.deepEqual(told(), [before]);
+});
