@@ -226,8 +226,12 @@ export class Volume implements Stored {
   }
   dropBacking(): void {
     if (this.primary && !this.negotiating) {
-      this.shown(this.#unsaved ?? generation(this.uuids.current));
-      this.begun = generation(this.uuids.current);
+      const current = generation(this.uuids.current);
+      const before = this.#unsaved ?? current;
+      // Something was answered that the peer may not have kept: what it has is called as before, and only ours goes for it.
+      const lacks = this.bits > 0;
+      this.shown(lacks ? current : before);
+      this.begun = lacks ? before : current;
     }
     // Nobody goes on from a target that has not had a block yet, that is behind, or that has no disk or is giving it up. What was never compared
     // is as far behind as it was.
@@ -309,7 +313,7 @@ export class Volume implements Stored {
     this.exposed = current;
     this.begun = undefined;
   }
-  /** What was being written as the next one when the own disk went: it may have got there, and nobody has seen it. */
+  /** Also what the own disk may be called that went while the next one was being written: whether that got there is not known. */
   begun: bigint | undefined;
   /** It was without its disk while a peer was there, which may have taken writes in a generation that we have not heard of. */
   mayBeBehind = false;

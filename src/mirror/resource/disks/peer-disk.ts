@@ -66,8 +66,12 @@ export class PeerDisks {
     const { link, syncs } = this.#p;
     const unblock = link.block();
     link.alone(v);
-    v.save(true, unblock);
-    syncs.tellUuids(v);
+    const { era } = link;
+    // Told when it is durable: a failure of this disk would undo it, and the peer would wait for what is nowhere.
+    v.save(true, () => {
+      if (era === link.era && v.connected) syncs.tellUuids(v);
+      unblock();
+    });
   }
   /** The peer's disk may be gone: from then on we have what it has not. */
   changed(v: Volume, before: DrbdDisk): void {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text, us } from '../../../base/index.ts';
-import type { DrbdDisk, DrbdPacket, GenerationId } from '../../../wire/index.ts';
-import { Rig, stateOf } from '../rig.fixture.ts';
+import type { DrbdDisk, DrbdPacket, GenerationId, UuidSet } from '../../../wire/index.ts';
+import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
 import type { DiskOperation } from '../types.ts';
 
 const write = (r: Rig, tag: number): void =>
@@ -23,8 +23,8 @@ const goesOn = (r: Rig): void => {
   const uuids = { current: 0x77n as GenerationId, bitmap: current, history: [0n, 0n] as [GenerationId, GenerationId] };
   r.hear({ kind: 'P_UUIDS', volume: 0, uuids, bits: 0, flags: 0 });
 };
-function primary(): Rig {
-  const r = new Rig();
+function primary(config = rigConfig()): Rig {
+  const r = new Rig(config);
   r.connect();
   r.promote();
   return r;
@@ -105,7 +105,9 @@ test('a disk that was lost when the peer had none any more is taken back, whatev
 /** The peer, which had the only disk, comes back with that disk as it was before it went on alone. */
 function comesBack(r: Rig): void {
   lost(r);
-  const { uuids } = r.volume;
+  meets(r, r.volume.uuids);
+}
+function meets(r: Rig, uuids: UuidSet): void {
   r.ask({ verb: 'connect', discardMyData: false });
   r.meet();
   for (const { packet } of r.said())
@@ -151,3 +153,47 @@ function acknowledges(r: Rig): void {
     if (p.kind === 'P_DATA')
       r.hear({ kind: 'P_WRITE_ACK', volume: 0, sector: p.sector, id: p.id, size: 4096, seq: p.seq }, 'meta');
 }
+/** The line is cut, and the disk fails before the generation that this begins is durable. */
+function losesBoth(r: Rig): UuidSet {
+  const { uuids } = r.volume;
+  r.failDisk = (o: DiskOperation) => o.op === 'write';
+  lost(r);
+  assert.equal(r.volume.disk, 'Diskless');
+  r.failDisk = () => false;
+  return uuids;
+}
+test('a peer that may lack what was answered is refused, and the own disk is taken back', () => {
+  const r = primary(rigConfig({ protocol: 'A' }));
+  // Answered when it is on its way.
+  write(r, 1);
+  assert.equal(r.done.get(1), 0);
+  const before = losesBoth(r);
+  meets(r, before);
+  assert.equal(r.volume.connection, 'StandAlone');
+  assert.equal(attempt(r), 'UpToDate');
+  assert.equal(r.volume.uuids.bitmap & ~1n, before.current & ~1n);
+  assert.ok(r.volume.bits > 0);
+});
+test('a peer that lacks nothing is gone on with, when the disk failed before a generation was durable', () => {
+  const r = primary(rigConfig({ protocol: 'A' }));
+  meets(r, losesBoth(r));
+  assert.equal(r.volume.connection, 'Connected');
+});
+test('the only disk tells of its generation when that is durable', () => {
+  const r = new Rig();
+  r.connect('Primary');
+  const before = r.volume.uuids.current & ~1n;
+  const told = (): bigint[] => r.packets().flatMap((p) => (p.kind === 'P_UUIDS' ? [p.uuids.bitmap & ~1n] : []));
+  r.holdDisk = () => true;
+  r.hear({
+    kind: 'P_STATE',
+    volume: 0,
+    state: stateOf('Connected', ['Primary', 'Secondary'], ['Diskless', 'UpToDate']),
+  });
+  assert.notEqual(r.volume.uuids.current & ~1n, before);
+  assert.ok(r.held.length > 0);
+  assert.deepEqual(told(), []);
+  r.holdDisk = () => false;
+  for (const finish of r.held.splice(0)) finish();
+  assert.deepEqual(told(), [before]);
+});
