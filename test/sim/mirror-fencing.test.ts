@@ -20,5 +20,9 @@ const found: readonly (readonly [number, string])[] = [
   [149, 'a promotion that waited for a fence goes on when the peer is back'],
   [245, 'a target that finished its resync and leaves before its source knows is fenced, or leaves as Outdated'],
   [312, 'a target that was promoted and lost its source answers nothing'],
+  [
+    601515,
+    'a fenced peer that comes and goes while a promotion is being written is fenced anew before anything is answered',
+  ],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-fencing --seed ${seed})`, () => kept(seed));

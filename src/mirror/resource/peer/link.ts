@@ -134,13 +134,15 @@ export class Link {
     // A full resync that was agreed to and has not begun: with a generation of its own this side is the source next time.
     const asked = volumes.filter((v) => v.connection === 'StartingSyncS' && v.uuids.bitmap === 0n && !v.primary);
     const hadPeer = new Set(volumes.filter((v) => v.connected));
+    // Also one that a handshake had decided of: the peer may think that it is connected, and is not as it was fenced.
+    const met = new Set(volumes.filter((v) => v.connected || atLeast(v.peerDisk, 'Consistent')));
     // What a resync kept back goes on when all is known: the source that is lost may have been the only good disk.
     for (const v of volumes) v.hold('connecting', CONNECTING);
     this.#p.syncs.stop();
     for (const v of volumes) {
       if (!atLeast(v.peerDisk, 'Inconsistent') || atLeast(v.peerDisk, 'DUnknown')) v.peerDisk = 'DUnknown';
       if (finished.has(v) && v.peerDisk === 'Inconsistent') v.peerDisk = 'DUnknown';
-      if (hadPeer.has(v)) this.#p.fencing.freeze(v);
+      if (met.has(v)) this.#p.fencing.freeze(v);
       v.leaving = false;
     }
     sender.lost();

@@ -60,7 +60,8 @@ export class Fencing {
     this.#owed.set(v, even || this.#owed.get(v) === true);
   }
   lost(): void {
-    if (this.#p.roles.primary && this.needed) this.fence(() => {});
+    // Who is just becoming primary is frozen too, and nothing else would ask for it.
+    if (this.#p.volumes.some((v) => v.primary || v.promoting) && this.needed) this.fence(() => {});
   }
   /** Calls the handler. `then(true)`: the peer's data is known not to be taken for good. */
   fence(then: (sure: boolean) => void): void {
@@ -130,7 +131,10 @@ export class Fencing {
   /** The peer's data is not good any more: what was frozen goes on, in a generation of its own. */
   #known(v: Volume): void {
     this.#generation(v);
-    v.persist(false, () => v.release('fencing'));
+    // Until that is durable the peer may have come and gone: then it is frozen anew, and waits for the next verdict.
+    v.persist(false, () => {
+      if (!unsure(v)) v.release('fencing');
+    });
   }
   #generation(v: Volume): void {
     if (!this.frozen(v)) return;
