@@ -24,5 +24,6 @@ const found: readonly (readonly [number, string])[] = [
     601515,
     'a fenced peer that comes and goes while a promotion is being written is fenced anew before anything is answered',
   ],
+  [820179, 'a target that is promoted keeps its writes away from what it had asked for before'],
 ];
 for (const [seed, claim] of found) test(`${claim} (npm run sim -- mirror-fencing --seed ${seed})`, () => kept(seed));

@@ -179,3 +179,23 @@ test('a resync waits while another one goes first, and the peer is told that it 
   r.advance(0);
   assert.deepEqual(kinds(r), ['P_STATE', 'P_RS_DATA_REQUEST']);
 });
+
+test('a target that is promoted keeps its writes away from what it had asked for before (seed 820179 of mirror-fencing)', () => {
+  for (const checksums of [undefined, 'crc32c'] as const) {
+    const r = new Rig(sized(checksums));
+    r.connect();
+    r.ask({ verb: 'invalidate', volume: 0 });
+    r.hear({ kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 }, 'meta');
+    r.hear(only('P_SYNC_UUID'));
+    r.advance(0);
+    const request = checksums === undefined ? 'P_RS_DATA_REQUEST' : 'P_CSUM_RS_REQUEST';
+    assert.ok(kinds(r).includes(request));
+    r.promote();
+    r.app({ op: 'write', tag: 1, offset: 4096, bytes: new Uint8Array(4096).fill(7), through: false });
+    assert.deepEqual(kinds(r), [], 'the source may have read it already');
+    const block = { volume: 0, sector: sector(0), id: NO_BLOCK_ID, seq: 0, flags: 0, digest: new Uint8Array(0) };
+    r.hear({ kind: 'P_RS_DATA_REPLY', ...block, data: new Uint8Array(196_608).fill(5) });
+    assert.ok(kinds(r).includes('P_DATA'));
+    assert.deepEqual([r.disk[0], r.disk[4096]], [5, 7]);
+  }
+});

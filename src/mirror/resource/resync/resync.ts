@@ -121,6 +121,13 @@ export class ResyncTarget {
       } else this.#ask(at, size);
     }
   }
+  /** Who begins to write here keeps away from what was asked for before: the source may have read it already. */
+  rolesChanged(): void {
+    const v = this.#v;
+    if (!v.primary || this.#ended) return;
+    for (const [at, size] of this.#asked)
+      if (!this.#kept.has(at)) this.#kept.set(at, v.fetching.acquire(at * 512, at * 512 + size, () => {}));
+  }
   #ask(at: number, size: number): void {
     const block = { volume: this.#v.number, sector: sector(at), id: NO_BLOCK_ID, size, pad: 0 };
     if (this.#checksums === undefined) {

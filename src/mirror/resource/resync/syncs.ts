@@ -83,7 +83,7 @@ export class Syncs {
   rolesChanged(v: Volume): void {
     const s = this.#all.get(v);
     if (s?.is === 'verify-source') s.source.rolesChanged();
-    if (s?.is === 'verify-target') s.target.rolesChanged();
+    if (s?.is === 'target' || s?.is === 'verify-target') s.target.rolesChanged();
   }
 
   // ------------------------------------------------------------------------------------------ states
