@@ -126,7 +126,11 @@ export class ResyncTarget {
     const v = this.#v;
     if (!v.primary || this.#ended) return;
     for (const [at, size] of this.#asked)
-      if (!this.#kept.has(at)) this.#kept.set(at, v.fetching.acquire(at * 512, at * 512 + size, () => {}));
+      if (!this.#kept.has(at))
+        this.#kept.set(
+          at,
+          v.fetching.acquire(at * 512, at * 512 + size, () => {}),
+        );
   }
   #ask(at: number, size: number): void {
     const block = { volume: this.#v.number, sector: sector(at), id: NO_BLOCK_ID, size, pad: 0 };
