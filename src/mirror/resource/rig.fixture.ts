@@ -32,6 +32,8 @@ import { type AppRequest, type Devices, type DiskOperation, EIO, type ResourceEf
 const MIB = 1 << 20;
 const EQUAL = 0x10d3_987d_4109_fda4n as GenerationId;
 
+/** The peer has heard of what it was asked for, and agrees. */
+export const AGREED: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 };
 export const rigConfig = (net: Partial<NetOptions> = {}): MirrorConfig => plainMirror(0, { net });
 
 export class Rig {

@@ -233,8 +233,8 @@ export class Volume implements Stored {
       this.shown(lacks ? current : before);
       this.begun = lacks ? before : current;
     }
-    // Nobody goes on from a target that has not had a block yet, that is behind, or that has no disk or is giving it up. What was never compared
-    // is as far behind as it was.
+    // Nobody goes on from a target that has not had a block yet, that is behind, or that has no disk or is giving it up.
+    // What was never compared is as far behind as it was.
     const misses =
       this.connected && this.connection !== 'WFBitMapS' && !this.ahead && atLeast(this.peerDisk, 'Negotiating');
     this.mayBeBehind = misses || (this.negotiating && this.mayBeBehind);

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ms, us } from '../../../base/index.ts';
-import type { DrbdPacket } from '../../../wire/index.ts';
 import type { DiskOptions, MirrorConfig } from '../../config.ts';
-import { Rig, rigConfig } from '../rig.fixture.ts';
+import { AGREED, Rig, rigConfig } from '../rig.fixture.ts';
 
 const SECOND = 1_000_000;
 function limited(options: Partial<DiskOptions> = {}): MirrorConfig {
@@ -41,8 +40,6 @@ function acknowledged(r: Rig, tag: number): void {
   const { sector, id } = data;
   r.hear({ kind: 'P_WRITE_ACK', volume: 0, sector, id, size: 4096, seq: tag }, 'meta');
 }
-/** The peer has heard that the disk is gone. */
-const KNOWS: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 };
 const late = (r: Rig): number => r.held.length;
 const last = (r: Rig): string => r.resource.status().reasons.at(-1)?.text.en ?? '';
 
@@ -55,7 +52,7 @@ test('a write that the disk keeps for longer than disk-timeout is done by the pe
   assert.deepEqual([r.done.get(1), r.volume.disk], [undefined, 'UpToDate']);
   live(r, 0.5 * SECOND);
   assert.deepEqual([r.done.get(1), r.volume.disk], [undefined, 'Diskless'], 'the peer may not know yet');
-  r.hear(KNOWS, 'meta');
+  r.hear(AGREED, 'meta');
   assert.equal(r.done.get(1), 0);
   assert.ok(r.effects.some((e) => e.kind === 'abandon'));
   assert.ok(!r.effects.some((e) => e.kind === 'run'), 'on-io-error detach calls nobody');
@@ -94,7 +91,7 @@ test('it is attached again only when all that was under way there has come back'
   write(r, 1);
   acknowledged(r, 1);
   live(r, 4 * SECOND);
-  r.hear(KNOWS, 'meta');
+  r.hear(AGREED, 'meta');
   r.holdDisk = () => false;
   assert.ok(late(r) > 0);
   const refused = r.ask({ verb: 'attach', volume: 0 });

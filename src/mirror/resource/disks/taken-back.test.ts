@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { text, us } from '../../../base/index.ts';
-import type { DrbdDisk, DrbdPacket, GenerationId, UuidSet } from '../../../wire/index.ts';
-import { Rig, rigConfig, stateOf } from '../rig.fixture.ts';
+import type { DrbdDisk, GenerationId, UuidSet } from '../../../wire/index.ts';
+import { AGREED, Rig, rigConfig, stateOf } from '../rig.fixture.ts';
 import type { DiskOperation } from '../types.ts';
 
 const write = (r: Rig, tag: number): void =>
@@ -128,7 +128,7 @@ test('a peer whose new generation a crash undid is gone on with while nothing wa
 });
 test('a peer that is back as it was before something was answered in its new generation is refused', () => {
   const r = withoutDisk();
-  r.hear(KNOWS, 'meta');
+  r.hear(AGREED, 'meta');
   acknowledges(r);
   assert.equal(r.done.get(1), 0);
   comesBack(r);
@@ -141,13 +141,11 @@ test('what only the peer has is answered when the peer knows that it alone has i
     write(r, 1);
     acknowledges(r);
     assert.equal(r.done.get(1), undefined);
-    if (knows) r.hear(KNOWS, 'meta');
+    if (knows) r.hear(AGREED, 'meta');
     else lost(r);
     assert.equal(r.done.get(1) === 0, knows);
   }
 });
-/** The peer has heard that the disk is gone. */
-const KNOWS: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 };
 function acknowledges(r: Rig): void {
   for (const { packet: p } of r.said())
     if (p.kind === 'P_DATA')

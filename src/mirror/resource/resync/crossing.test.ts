@@ -5,7 +5,7 @@ import { text, us } from '../../../base/index.ts';
 import { DRBD_DISKS, DRBD_ROLES, type DrbdPacket, decodeState, STATE_BITS } from '../../../wire/index.ts';
 import { MD_FLAG } from '../../metadata/index.ts';
 import { MIRROR_REFUSALS } from '../../status.ts';
-import { Rig, stateOf } from '../rig.fixture.ts';
+import { AGREED, Rig, stateOf } from '../rig.fixture.ts';
 import { EIO } from '../types.ts';
 
 const [AT, BITS] = STATE_BITS.connection;
@@ -17,7 +17,6 @@ const REFILL: DrbdPacket = {
   value: 11 << AT,
 };
 const answered = (r: Rig): number[] => r.packets().flatMap((p) => (p.kind === 'P_STATE_CHG_REPLY' ? [p.result] : []));
-const AGREED: DrbdPacket = { kind: 'P_STATE_CHG_REPLY', volume: 0, result: 1 };
 const UP = ['UpToDate', 'UpToDate'] as const;
 const SETTLED = { kind: 'P_PING_ACK', volume: 0 } as const;
 

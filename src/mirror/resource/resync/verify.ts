@@ -87,7 +87,10 @@ class Blocks {
   endAll(): void {
     for (const b of this.#all.values()) this.end(b.at);
   }
-  /** Reads the own block, behind all writes that the peer sent before: they have their places among the ranges. `data` is only lent. */
+  /**
+   * Reads the own block, behind all writes that the peer sent before: they have their places among the ranges. `data` is
+   * only lent.
+   */
   read(at: number, size: number, then: (result: number, data: Uint8Array) => void): void {
     const { c, volume } = this.#w;
     const memory = this.#spare.take(size);
