@@ -102,7 +102,7 @@ class Trial {
     const cut = this.cut(kind).then(() =>
       until(this.#pair, 'ha1', (v) => inSync(v) || (v.sync?.done ?? 0) > 0, 'resyncing again'),
     );
-    await Promise.all([cut, watch.finally(() => undefined), cut.finally(() => (over = true))]);
+    await Promise.all([watch, cut.finally(() => (over = true))]);
   }
 }
 
@@ -116,8 +116,8 @@ test('a resync that is cut off again and again beside large writes ends, loses n
   const pair = await startPair(t, { size: SIZE, sections: sections('10M') });
   await found(pair);
   const trial = new Trial(pair, random);
-  let cuts = 0;
-  for (const { kind, quiet } of rounds(random)) {
+  const cuts = rounds(random);
+  for (const { kind, quiet } of cuts) {
     const at = performance.now();
     if (quiet) await trial.cutInSilence(kind);
     else {
@@ -125,7 +125,6 @@ test('a resync that is cut off again and again beside large writes ends, loses n
       await trial.midst();
       await trial.cut(kind);
     }
-    cuts++;
     t.diagnostic(`${kind}${quiet ? ', in silence' : ''}: ${Math.round(performance.now() - at)} ms`);
   }
   await trial.silence();
@@ -138,8 +137,7 @@ test('a resync that is cut off again and again beside large writes ends, loses n
   assert.match(await good(pair.run('ha1', ['sh', '-c', ended])), /no difference/);
   const v = await until(pair, 'ha1', inSync, 'verified');
   assert.equal(v.outOfSync, 0);
-  for (const h of ['ha1', 'ha2'] as const) await good(pair.mirror(h, 'down', 'data'));
   assert.equal(await differences(pair, v.size), '', 'the disks differ');
-  assert.ok(trial.acknowledged > cuts * 10, `hardly anything was written: ${trial.acknowledged}`);
-  t.diagnostic(`${trial.acknowledged} writes were acknowledged beside ${cuts} cuts; none was lost`);
+  assert.ok(trial.acknowledged > cuts.length * 10, `hardly anything was written: ${trial.acknowledged}`);
+  t.diagnostic(`${trial.acknowledged} writes were acknowledged beside ${cuts.length} cuts; none was lost`);
 });

@@ -1,6 +1,7 @@
 /** What verified writers were promised: by place, the number that was acknowledged last, beside what a device has. */
 import { join } from 'node:path';
 import type { MirrorPair, PairHost, Program } from '../../src/lab/index.ts';
+import { good } from './mirror-pair.ts';
 
 const WRITER = join(import.meta.dirname, 'verified-writer-main.ts');
 const DEVICE = '/dev/holdfast/data';
@@ -61,8 +62,9 @@ export class Promises {
       .spawn([process.execPath, '--disable-warning=ExperimentalWarning', WRITER, ...words.map(String)]);
   }
 }
-/** Both disks, byte by byte, when both are down. Empty where they are equal. */
+/** Both are taken down, and their disks compared byte by byte. Empty where they are equal. */
 export async function differences(pair: MirrorPair, size: number): Promise<string> {
+  for (const h of ['ha1', 'ha2'] as const) await good(pair.mirror(h, 'down', 'data'));
   const words = ['cmp', '-n', String(size), pair.disk('ha1'), pair.disk('ha2')];
   const { stdout, stderr } = await pair.run('ha1', words);
   return `${stdout}${stderr}`;
